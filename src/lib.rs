@@ -1,0 +1,9 @@
+//! Menshen (门神), a group-chat moderation and messaging gateway: modules in reading order.
+
+pub mod event;
+
+pub mod storage;
+
+pub mod clock;
+pub mod tasks;
+pub mod telemetry;

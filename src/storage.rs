@@ -1,0 +1,306 @@
+//! What must be remembered, in the words of the domain: journal, ledger, projection.
+//!
+//! [`Storage`] is what the rest of the house sees; [`sqlite`] is the default behind it, [`memory`] the one that fails
+//! on purpose. Nothing above names a database.
+//!
+//! * **Journal**: what events caused, one packed row per partition and commit. An event is acknowledged only when its
+//!   row is on the disk.
+//! * **Ledger**: what people decided and what sending must never lose.
+//! * **Projection**: counters, roster and hits, folded from the journal; rebuilt by replay.
+//!
+//! Invariants: every row carries its partition and its owner's epoch; the journal is never pruned past the last durable
+//! checkpoint of the projection nor past the dedupe window; nothing orders events over partitions.
+
+pub mod codec;
+mod ledger;
+pub mod memory;
+mod projection;
+pub mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::event::{Effects, EventKey, Partition};
+
+pub use ledger::{
+    AttemptRow, AuditEntry, AuditFilter, Change, DeliveryFilter, DeliveryRow, DeliveryState, Document,
+    DocumentKind, IdempotencyRecord, Intent, Settlement, Write,
+};
+pub use projection::{
+    CaseRow, CountRow, Counters, CountsQuery, GroupRow, HitRow, MemberRow, PendingSend, Projected, StateRow,
+    Totals,
+};
+
+/// Why storage did not do as asked.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// Somebody else's write came first.
+    #[error("{what} was changed by somebody else meanwhile")]
+    Conflict {
+        /// What, as kind and id.
+        what: String,
+    },
+    /// The partition has another owner now.
+    #[error("partition {0:?} has another owner now")]
+    Fenced(Partition),
+    /// The queue in front of the disk is full.
+    #[error("the storage queue is full")]
+    Full,
+    /// Data that this version cannot read.
+    #[error("read {what}: {detail}")]
+    Unreadable {
+        /// Which file or row.
+        what: String,
+        /// Why, and what to do.
+        detail: String,
+    },
+    /// The data directory is in use.
+    #[error("the data directory {0} is in use by another menshen; stop it first, or use its API")]
+    Locked(String),
+    /// The disk or the database failed.
+    #[error("storage {operation} failed")]
+    Failed {
+        /// What was tried.
+        operation: &'static str,
+        /// What the engine said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Encoded effects of one partition, to be committed together.
+#[derive(Clone, Debug)]
+pub struct Append<'a> {
+    /// Whose.
+    pub partition: Partition,
+    /// The owner's epoch, as given by [`Storage::lease`].
+    pub epoch: u64,
+    /// Encoded with [`codec::encode`]; may hold several effects.
+    pub payload: &'a [u8],
+    /// How many events.
+    pub events: u32,
+    /// Hours since the epoch of the earliest event.
+    pub bucket_min: u32,
+    /// Hours since the epoch of the latest event.
+    pub bucket_max: u32,
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum CommitError {
+    /// The commit failed: memory and disk are apart; the partition must be loaded again.
+    #[error("the commit failed; the event was not counted, send it again")]
+    Failed,
+    /// The epoch is no longer the owner's.
+    #[error("the partition has another owner now")]
+    Fenced,
+}
+
+/// A promise of a commit; clones wait for the same one.
+#[derive(Clone, Debug)]
+pub struct Receipt(pub(crate) tokio::sync::watch::Receiver<Option<Result<(), CommitError>>>);
+
+impl Receipt {
+    /// Waits until the commit is done. Cancel safe.
+    ///
+    /// # Errors
+    /// When nothing of it was stored.
+    pub async fn wait(mut self) -> Result<(), CommitError> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(done) => done.clone().unwrap_or(Err(CommitError::Failed)),
+            Err(_) => Err(CommitError::Failed),
+        }
+    }
+}
+
+/// One journal row, as followers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalRow {
+    /// Where it stands in this node's journal file: a reading position, not an order over partitions.
+    pub position: u64,
+    /// Whose.
+    pub partition: Partition,
+    /// The partition's own sequence number, without gaps.
+    pub seq: u64,
+    /// The epoch it was written under.
+    pub epoch: u64,
+    /// Encoded effects.
+    pub payload: Vec<u8>,
+}
+
+/// A dedupe hour that was closed: its ids lie sorted on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedHour {
+    /// Whose.
+    pub partition: Partition,
+    /// Hours since the epoch.
+    pub bucket: u32,
+    /// Rows of the partition up to this sequence number are in it.
+    pub upto_seq: u64,
+    /// How many ids.
+    pub ids: u32,
+    /// The filter in front of them, as `dedupe` encodes it.
+    pub filter: Vec<u8>,
+}
+
+/// Everything durable. One implementation per database; `storage::tests` is the suite each must pass.
+#[async_trait]
+pub trait Storage: Send + Sync + 'static {
+    /// Takes ownership of all partitions for `node` and returns the new epoch; what the former owner still sends is refused.
+    async fn lease(&self, node: &str) -> Result<u64, StorageError>;
+
+    /// Returns the secret that keys event identities; made once per data directory.
+    fn dedupe_secret(&self) -> [u8; 16];
+
+    /// Puts effects in the queue of the next commit. Never blocks; `Full` leaves nothing behind.
+    ///
+    /// After a failed commit every append of its partitions is refused until [`Storage::reset`].
+    fn append(&self, append: Append<'_>) -> Result<Receipt, StorageError>;
+
+    /// Lets a partition append again after a failed commit. Called by its owner, who holds the partition and has thrown
+    /// its memory away; what was queued before is refused first.
+    async fn reset(&self, partition: Partition) -> Result<(), StorageError>;
+
+    /// Calls `visit` for every journal row after `after` in writing order, at most `rows_max`; returns the last position.
+    /// Blocking: call it off the async workers.
+    fn tail(
+        &self,
+        after: u64,
+        rows_max: usize,
+        visit: &mut dyn FnMut(JournalRow),
+    ) -> Result<u64, StorageError>;
+
+    /// Calls `visit` for every row of one partition whose events may fall in `bucket_min` or later. Blocking.
+    fn replay(
+        &self,
+        partition: Partition,
+        bucket_min: u32,
+        visit: &mut dyn FnMut(JournalRow),
+    ) -> Result<(), StorageError>;
+
+    /// Returns the last position written.
+    fn head_position(&self) -> Result<u64, StorageError>;
+
+    /// Stores a closed hour's ids, sorted, replacing an earlier version of it.
+    async fn seal(&self, hour: SealedHour, ids: Vec<EventKey>) -> Result<(), StorageError>;
+
+    /// Returns all sealed hours of all partitions (without their ids). Blocking.
+    fn sealed(&self) -> Result<Vec<SealedHour>, StorageError>;
+
+    /// Says whether a sealed hour holds an id. Blocking, about one page read.
+    fn sealed_contains(&self, partition: Partition, bucket: u32, key: EventKey)
+    -> Result<bool, StorageError>;
+
+    /// Removes journal rows and sealed hours older than `bucket` that the projection has durably applied and every
+    /// follower has passed (`position`). Returns how many rows went.
+    async fn prune(&self, bucket: u32, position: u64) -> Result<u64, StorageError>;
+
+    /// Folds what was committed since the last time into the projection. Concurrent calls share one pass. Blocking.
+    fn project(&self) -> Result<Projected, StorageError>;
+
+    /// Returns the small durable state of all partitions that has not expired. Blocking.
+    fn states(&self, now_ms: i64) -> Result<Vec<StateRow>, StorageError>;
+
+    /// Returns sends and actions asked for by events that have not expired, oldest first. Blocking.
+    fn pending_sends(&self, now_ms: i64) -> Result<Vec<PendingSend>, StorageError>;
+
+    /// Returns known groups after a cursor, in (account, group) order. Blocking, like all queries below.
+    fn groups(&self, after: Option<(String, String)>, limit: usize) -> Result<Vec<GroupRow>, StorageError>;
+
+    /// Returns one group.
+    fn group(&self, account: &str, group: &str) -> Result<Option<GroupRow>, StorageError>;
+
+    /// Returns counters of one group by hour, in time order.
+    fn counts(&self, query: &CountsQuery) -> Result<Vec<CountRow>, StorageError>;
+
+    /// Returns every group's counters summed over `[from_ms, until_ms)`, in no order.
+    fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError>;
+
+    /// Returns members of a group after a cursor, in member order.
+    fn members(
+        &self,
+        account: &str,
+        group: &str,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<MemberRow>, StorageError>;
+
+    /// Returns the latest hits of a group, newest first.
+    fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError>;
+
+    /// Returns cases of the fleet stage, newest first.
+    fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError>;
+
+    /// Makes a change and its audit entries in one commit; returns the new version of each written document.
+    async fn apply(&self, change: Change) -> Result<Vec<u64>, StorageError>;
+
+    /// Returns one document.
+    async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>, StorageError>;
+
+    /// Returns documents of a kind after a cursor, in id order.
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StorageError>;
+
+    /// Returns a stored answer.
+    async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StorageError>;
+
+    /// Returns audit entries, newest first.
+    async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditEntry>, StorageError>;
+
+    /// Adds deliveries; those already there are left alone (expansion can be repeated).
+    async fn deliveries_add(&self, rows: Vec<DeliveryRow>) -> Result<(), StorageError>;
+
+    /// Returns deliveries in id order within their broadcast.
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StorageError>;
+
+    /// Moves every matching delivery from one of `from` to `to`; returns how many.
+    async fn deliveries_move(
+        &self,
+        filter: DeliveryFilter,
+        to: DeliveryState,
+        now_ms: i64,
+    ) -> Result<u64, StorageError>;
+
+    /// Returns the number of deliveries of a broadcast by state.
+    async fn delivery_counts(&self, broadcast: &str) -> Result<Vec<(DeliveryState, u64)>, StorageError>;
+
+    /// Commits the intent to call, before the call: state `sending` and an attempt row. All or nothing.
+    async fn intend(&self, intents: Vec<Intent>) -> Result<(), StorageError>;
+
+    /// Commits what became of calls.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StorageError>;
+
+    /// At start: turns every `sending` into `uncertain` and returns all deliveries that are not finished and belong to
+    /// no broadcast, and all uncertain ones.
+    async fn recover(&self, now_ms: i64) -> Result<Vec<DeliveryRow>, StorageError>;
+
+    /// Returns attempts of an account that started or ended after `since_ms`, oldest first.
+    async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError>;
+
+    /// Writes a consistent copy of everything to a new directory while running.
+    async fn backup(&self, to: &Path) -> Result<(), StorageError>;
+
+    /// Makes the projection and journal durable and stops the writing threads.
+    async fn close(&self) -> Result<(), StorageError>;
+}
+
+/// A shared storage.
+pub type SharedStorage = Arc<dyn Storage>;
+
+/// Calls `visit` for each effect of a journal row's payload.
+///
+/// # Errors
+/// When the payload is damaged or of a newer format.
+pub fn visit_effects(row: &JournalRow, mut visit: impl FnMut(&Effects<'_>)) -> Result<(), StorageError> {
+    codec::decode(&row.payload, &mut visit).map_err(|e| StorageError::Unreadable {
+        what: format!("journal row {} of partition {}", row.position, row.partition.0),
+        detail: e.to_string(),
+    })
+}

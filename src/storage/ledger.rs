@@ -1,0 +1,292 @@
+//! The ledger's rows: documents people write, deliveries, attempts, audit.
+
+use serde::{Deserialize, Serialize};
+
+/// What a document describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each variant is a word of the design's section 2")]
+pub enum DocumentKind {
+    Operator,
+    Token,
+    Account,
+    Brand,
+    Region,
+    Shop,
+    Group,
+    Wordlist,
+    Policy,
+    Reply,
+    Welcome,
+    Journey,
+    Audience,
+    Broadcast,
+    Hold,
+    Endpoint,
+}
+
+impl DocumentKind {
+    /// Returns the spelling on disk.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DocumentKind::Operator => "operator",
+            DocumentKind::Token => "token",
+            DocumentKind::Account => "account",
+            DocumentKind::Brand => "brand",
+            DocumentKind::Region => "region",
+            DocumentKind::Shop => "shop",
+            DocumentKind::Group => "group",
+            DocumentKind::Wordlist => "wordlist",
+            DocumentKind::Policy => "policy",
+            DocumentKind::Reply => "reply",
+            DocumentKind::Welcome => "welcome",
+            DocumentKind::Journey => "journey",
+            DocumentKind::Audience => "audience",
+            DocumentKind::Broadcast => "broadcast",
+            DocumentKind::Hold => "hold",
+            DocumentKind::Endpoint => "endpoint",
+        }
+    }
+}
+
+/// One thing that people declared, as JSON, with a version for optimistic updates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Kind.
+    pub kind: DocumentKind,
+    /// Unique within its kind. A group's id is `account` + `/` + `group`.
+    pub id: String,
+    /// Grows by one with every write, from 1.
+    pub version: u64,
+    /// JSON.
+    pub body: String,
+    /// Last write.
+    pub updated_ms: i64,
+}
+
+/// One write of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Creates or replaces.
+    Put {
+        /// Kind.
+        kind: DocumentKind,
+        /// Id.
+        id: String,
+        /// JSON.
+        body: String,
+        /// The version it must have now: 0 for "must not exist", `None` for any.
+        expect: Option<u64>,
+    },
+    /// Removes.
+    Delete {
+        /// Kind.
+        kind: DocumentKind,
+        /// Id.
+        id: String,
+    },
+}
+
+/// What one person did, with all that follows from it: one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at_ms: i64,
+    /// Documents written.
+    pub writes: Vec<Write>,
+    /// Audit entries.
+    pub audit: Vec<AuditEntry>,
+    /// Deliveries added (a small broadcast is accepted and expanded in one commit).
+    pub deliveries: Vec<DeliveryRow>,
+    /// The answer to remember for the request's key; a key already there makes the whole change a conflict.
+    pub idempotency: Option<IdempotencyRecord>,
+}
+
+/// Who did what to what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditEntry {
+    /// Position in the audit log; 0 until stored.
+    #[serde(default)]
+    pub seq: u64,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The operator.
+    pub operator: String,
+    /// The token they used; empty for the command line.
+    pub token: String,
+    /// A verb: `create`, `update`, `delete`, `pause`, ….
+    pub verb: String,
+    /// Kind of the object.
+    pub object: String,
+    /// Id of the object.
+    pub id: String,
+    /// What changed, as JSON without secrets.
+    pub detail: String,
+    /// The shop or region the object belongs to, for scope checks: `brand/region/shop`, parts may be empty.
+    pub place: String,
+}
+
+/// Which audit entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only entries before this position.
+    pub before: Option<u64>,
+    /// Only this kind of object.
+    pub object: Option<String>,
+    /// At most.
+    pub limit: usize,
+}
+
+/// The answer that was given under an `Idempotency-Key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// Operator, method, route and the client's key, joined.
+    pub key: String,
+    /// SHA-256 over method, path, sorted query and body, in hex.
+    pub fingerprint: String,
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body.
+    pub body: String,
+    /// When it is forgotten.
+    pub expires_ms: i64,
+}
+
+/// Where a delivery stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Waiting for its turn, or for `due_ms`.
+    Pending,
+    /// A call is under way.
+    Sending,
+    /// The platform took it; a person there must still confirm.
+    AwaitingConfirmation,
+    /// The platform took it.
+    Sent,
+    /// Given up: a dead letter.
+    Failed,
+    /// Sent or not, nobody knows.
+    Uncertain,
+    /// Called off before it was sent.
+    Cancelled,
+    /// Its time had passed before its turn came.
+    Expired,
+}
+
+impl DeliveryState {
+    /// Returns the spelling on disk and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeliveryState::Pending => "pending",
+            DeliveryState::Sending => "sending",
+            DeliveryState::AwaitingConfirmation => "awaiting_confirmation",
+            DeliveryState::Sent => "sent",
+            DeliveryState::Failed => "failed",
+            DeliveryState::Uncertain => "uncertain",
+            DeliveryState::Cancelled => "cancelled",
+            DeliveryState::Expired => "expired",
+        }
+    }
+}
+
+/// One thing to be sent, as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Stable id.
+    pub id: String,
+    /// The broadcast it is a target of; empty for replies, welcomes and actions.
+    pub broadcast: String,
+    /// Its number within the broadcast.
+    pub target: u32,
+    /// Account.
+    pub account: String,
+    /// Group.
+    pub group: String,
+    /// `broadcast`, `reply`, `welcome`, `warning`, `journey`, or an action's kind.
+    pub kind: String,
+    /// State.
+    pub state: DeliveryState,
+    /// Calls made.
+    pub attempts: u32,
+    /// Not before.
+    pub due_ms: i64,
+    /// Pointless after; 0 for never.
+    pub expires_ms: i64,
+    /// JSON of what is sent; empty for a broadcast's target (the broadcast holds it).
+    pub body: String,
+    /// Last answer's code.
+    pub code: String,
+    /// Last answer in words; no message text.
+    pub detail: String,
+    /// Last change.
+    pub updated_ms: i64,
+}
+
+/// Which deliveries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Of this broadcast (`Some("")`: of none).
+    pub broadcast: Option<String>,
+    /// In one of these states; empty for any.
+    pub states: Vec<DeliveryState>,
+    /// Only this one.
+    pub id: Option<String>,
+    /// Of this account.
+    pub account: Option<String>,
+    /// After this (broadcast, target, id), for paging.
+    pub after: Option<(String, u32, String)>,
+    /// At most; 0 for all (moves only).
+    pub limit: usize,
+}
+
+/// A call that is about to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The delivery, as it is now; inserted when the ledger does not know it yet.
+    pub delivery: DeliveryRow,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// When.
+    pub at_ms: i64,
+    /// What it costs of the platform's limits.
+    pub cost: u32,
+    /// The owner's epoch.
+    pub epoch: u64,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The delivery's id.
+    pub id: String,
+    /// Which attempt.
+    pub attempt: u32,
+    /// When it ended.
+    pub at_ms: i64,
+    /// The state it is in now (`Pending` with a later `due_ms`: to be tried again).
+    pub state: DeliveryState,
+    /// Not before.
+    pub due_ms: i64,
+    /// The platform's code or ours.
+    pub code: String,
+    /// In words; no message text.
+    pub detail: String,
+}
+
+/// One call, as limits remember it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// The delivery's id.
+    pub delivery: String,
+    /// Group.
+    pub group: String,
+    /// Start.
+    pub started_ms: i64,
+    /// End; `None` when nobody knows (a crash): it counts as ending when the gateway came back.
+    pub ended_ms: Option<i64>,
+    /// Cost.
+    pub cost: u32,
+}

@@ -1,0 +1,1 @@
+//! Every metric by name, in one place; `docs/OPERATING.md` describes each.
