@@ -2,7 +2,10 @@
 
 pub mod event;
 
+pub mod outbox;
 pub mod storage;
+
+pub mod connectors;
 
 pub mod clock;
 pub mod tasks;

@@ -1,0 +1,3 @@
+//! Everything we say or do on a platform goes through here: lanes, pacer, sender, retries, dead letters.
+
+pub mod delivery;

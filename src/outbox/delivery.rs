@@ -1,0 +1,151 @@
+//! One thing to be sent, what the platform made of it, and the trait a platform implements for it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{AccountId, ActionKind, BroadcastId, DeliveryId};
+
+/// Who goes first when a limit is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Moderation actions, welcome codes that expire in seconds.
+    Urgent,
+    /// Replies and welcomes.
+    Normal,
+    /// Broadcasts.
+    Bulk,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Payload {
+    /// Say something in the group.
+    Text {
+        /// Our own text, variables filled in.
+        text: String,
+        /// The platform's one-time code to say it with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        welcome_code: Option<String>,
+    },
+    /// Act on a message or a member.
+    Action {
+        /// What.
+        action: ActionKind,
+        /// The platform's id of the message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<String>,
+    },
+}
+
+/// One thing to be sent. Its JSON is the ledger's `body` (for all but broadcast targets).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Stable over attempts and restarts.
+    pub id: DeliveryId,
+    /// Through which account.
+    pub account: AccountId,
+    /// To which group; empty for a one-to-one welcome.
+    pub group: String,
+    /// About or to which member.
+    pub member: Option<String>,
+    /// `broadcast`, `reply`, `welcome`, `warning`, `journey`, or an action's kind.
+    pub kind: String,
+    /// Which rule or policy asked for it; empty for broadcasts.
+    #[serde(default)]
+    pub rule: String,
+    /// Who goes first.
+    pub priority: Priority,
+    /// What is to be done.
+    pub payload: Payload,
+    /// The broadcast and the target's number in it.
+    pub broadcast: Option<(BroadcastId, u32)>,
+    /// Pointless after; 0 for never.
+    pub expires_ms: i64,
+    /// What one call costs of the platform's limits.
+    pub cost: u32,
+}
+
+/// What one call came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The platform took it.
+    Sent {
+        /// The platform's id for it, if it gave one.
+        platform_id: Option<String>,
+    },
+    /// The platform took it; a person must still confirm it there.
+    AwaitingConfirmation,
+    /// The call was made and nobody knows what became of it (time-out after sending, reset).
+    Uncertain {
+        /// What was seen, without message text.
+        detail: String,
+    },
+    /// It was not sent.
+    Refused(Refusal),
+}
+
+/// Why a call was refused and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What to do.
+    pub decision: Decision,
+    /// Whose limit or credential it is about.
+    pub scope: RefusalScope,
+    /// The platform's code, or ours (`http_503`, `connect`, `ssrf`).
+    pub code: String,
+    /// In words, without message text.
+    pub detail: String,
+}
+
+/// What to do after a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Try again after this long (the platform said so).
+    After(Duration),
+    /// Try again with growing delays.
+    Backoff,
+    /// Never: a dead letter.
+    Never,
+    /// Refresh the credential, then try again once.
+    RefreshCredential,
+    /// Stop the lane until a person has looked.
+    PauseLane,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalScope {
+    /// This delivery only.
+    Delivery,
+    /// Everything to this group.
+    Group,
+    /// Everything through this account.
+    Account,
+}
+
+/// What is known of an uncertain delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// The platform says it has it.
+    Sent,
+    /// The platform says it has not.
+    NotSent,
+    /// The platform recognises the id: sending again cannot double it.
+    SafeToRepeat,
+    /// Nobody can say: shown to the operator, never sent again blindly.
+    Unknown,
+}
+
+/// One account's way out, implemented by its connector.
+#[async_trait]
+pub trait Deliver: Send + Sync {
+    /// Makes one call. Bounded in time; never panics on what the platform answers.
+    async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome;
+
+    /// Finds out about an uncertain delivery.
+    async fn resolve(&self, delivery: &Delivery) -> Resolution;
+}
