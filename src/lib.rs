@@ -2,6 +2,7 @@
 
 pub mod event;
 
+pub mod access;
 pub mod outbox;
 pub mod storage;
 
