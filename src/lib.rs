@@ -3,6 +3,7 @@
 pub mod event;
 
 pub mod access;
+pub mod directory;
 pub mod outbox;
 pub mod storage;
 
