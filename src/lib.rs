@@ -10,3 +10,4 @@ pub mod connectors;
 pub mod clock;
 pub mod tasks;
 pub mod telemetry;
+pub mod units;
