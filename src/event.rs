@@ -6,6 +6,7 @@
 
 mod fact;
 mod ids;
+pub mod json;
 mod verdict;
 
 use std::borrow::Cow;
