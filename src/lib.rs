@@ -1,6 +1,7 @@
 //! Menshen (门神), a group-chat moderation and messaging gateway: modules in reading order.
 
 pub mod event;
+pub mod template;
 
 pub mod outbox;
 pub mod storage;
