@@ -13,9 +13,22 @@ pub mod partitions;
 pub mod reply;
 pub mod server;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use http::HeaderValue;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::connectors::Connectors;
+use crate::directory::Directory;
+use crate::event::json::ParseLimits;
+use crate::outbox::Outbox;
+use crate::pipeline::Rules;
+use crate::tasks::Tasks;
 
 pub use partitions::Partitions;
 
@@ -65,6 +78,69 @@ impl Default for Config {
             batch_events_max: 10_000,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Everything the two hot routes need. One per process.
+pub struct Ingest {
+    config: Config,
+    parse_limits: ParseLimits,
+    /// Value of the `RateLimit-Policy` header.
+    policy_header: HeaderValue,
+    /// Requests that may be worked on at once.
+    permits: Semaphore,
+    /// Bytes that all bodies may take at once.
+    memory: Semaphore,
+    partitions: Partitions,
+    rules: Arc<ArcSwap<Rules>>,
+    access: Arc<Access>,
+    directory: Arc<Directory>,
+    connectors: Arc<Connectors>,
+    outbox: Outbox,
+    clock: Clock,
+    tasks: Tasks,
+}
+
+/// What [`Ingest::new`] connects.
+pub struct Parts {
+    /// The partitions of this node.
+    pub partitions: Partitions,
+    /// What decides; swapped whole.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// Who may bring events.
+    pub access: Arc<Access>,
+    /// Accounts, shops, groups.
+    pub directory: Arc<Directory>,
+    /// Platforms.
+    pub connectors: Arc<Connectors>,
+    /// Where sends go after the commit.
+    pub outbox: Outbox,
+    /// Time.
+    pub clock: Clock,
+    /// Background work.
+    pub tasks: Tasks,
+}
+
+impl Ingest {
+    /// Connects the way in.
+    pub fn new(config: Config, parts: Parts) -> Self {
+        let parse_limits = ParseLimits { text_bytes_max: config.text_bytes_max, ..ParseLimits::default() };
+        let policy = parts.access.request_policy();
+        Self {
+            parse_limits,
+            policy_header: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("\"requests\"")),
+            permits: Semaphore::new(config.in_flight_max),
+            memory: Semaphore::new(config.in_flight_bytes_max.min(Semaphore::MAX_PERMITS)),
+            partitions: parts.partitions,
+            rules: parts.rules,
+            access: parts.access,
+            directory: parts.directory,
+            connectors: parts.connectors,
+            outbox: parts.outbox,
+            clock: parts.clock,
+            tasks: parts.tasks,
+            config,
         }
     }
 }

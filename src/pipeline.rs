@@ -45,9 +45,9 @@ pub struct Limits {
     pub welcomes: welcomes::Config,
 }
 
-/// What is known about the place an event happened in.
+/// What is known about the group an event happened in.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct Setting<'a> {
     /// Which wordlists apply.
     pub policy: &'a Policy,
     /// The group's tags.
@@ -112,7 +112,7 @@ pub fn recognise(
 pub fn decide<'e>(
     state: &PartitionState,
     rules: &Rules,
-    place: &Place<'_>,
+    setting: &Setting<'_>,
     event: &'e GroupEvent<'_>,
     status: Status,
     arrival: &Arrival,
@@ -121,7 +121,7 @@ pub fn decide<'e>(
     let mut decision = Decision::new(event, status, arrival, rules.words.version());
 
     if let Some(message) = event.what.message() {
-        decision.judged(rules.words.judge(&message.text, place.policy, &mut scratch.words));
+        decision.judged(rules.words.judge(&message.text, setting.policy, &mut scratch.words));
     }
     if status == Status::Duplicate {
         return decision; // judged by today's rules, with no effect
@@ -144,9 +144,9 @@ pub fn decide<'e>(
             scratch.folded.clear();
             interception::fold_into(&message.text, &mut scratch.folded);
             decision.fingerprinted(interception::fingerprint(&scratch.folded, &arrival.secret));
-            decision.reply(state, rules, place, event, &scratch.folded);
+            decision.reply(state, rules, setting, event, &scratch.folded);
         }
-        What::MemberJoined { .. } if event.role == Role::Customer => decision.welcome(rules, place, event),
+        What::MemberJoined { .. } if event.role == Role::Customer => decision.welcome(rules, setting, event),
         What::Message(_)
         | What::MessageEdited { .. }
         | What::MessageRecalled { .. }
@@ -161,7 +161,7 @@ pub fn decide<'e>(
         | What::Outcome { .. } => {}
     }
 
-    decision.act(place, event);
+    decision.act(setting, event);
     decision
 }
 

@@ -14,7 +14,7 @@ use super::load;
 use crate::clock::Clock;
 use crate::dedupe::{self, Filter};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, PARTITIONS, Partition, Status, partition_of};
-use crate::pipeline::{self, Arrival, Decision, Limits, PartitionState, Place, Recognised, Rules, Scratch};
+use crate::pipeline::{self, Arrival, Decision, Limits, PartitionState, Recognised, Rules, Scratch, Setting};
 use crate::storage::{Append, CommitError, Receipt, SharedStorage, StorageError, codec};
 use crate::tasks::Tasks;
 use crate::telemetry::{health::Health, metrics};
@@ -43,6 +43,8 @@ struct Cell {
     last: Option<Receipt>,
     /// The commit failed; the state is not to be trusted.
     broken: bool,
+    /// Everything that came before this hour is sealed: a start need not read it.
+    sealed_before: u32,
 }
 
 /// An event that was decided; its effects may not be durable yet.
@@ -95,7 +97,7 @@ impl Partitions {
     pub async fn take<'e>(
         &self,
         rules: &Rules,
-        place: &Place<'_>,
+        setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
     ) -> Result<Taken<'e>, TakeError> {
         let group_or_contact = match (event.group.is_empty(), &event.member) {
@@ -105,11 +107,11 @@ impl Partitions {
         let partition = partition_of(&event.account, group_or_contact);
         let key = EventKey::of(&self.0.secret, &event.account, group_or_contact, &event.id);
         let arrival = Arrival { now_ms: self.0.clock.now_ms(), key, secret: self.0.secret };
-        match self.decide(partition, rules, place, event, &arrival, None) {
+        match self.decide(partition, rules, setting, event, &arrival, None) {
             Ok(taken) => taken,
             Err(buckets) => {
                 let on_disk = self.on_disk(partition, buckets, key).await?;
-                let again = self.decide(partition, rules, place, event, &arrival, Some(on_disk));
+                let again = self.decide(partition, rules, setting, event, &arrival, Some(on_disk));
                 again.unwrap_or(Err(TakeError::NotReady)) // asked once, answered once
             }
         }
@@ -120,7 +122,7 @@ impl Partitions {
         &self,
         partition: Partition,
         rules: &Rules,
-        place: &Place<'_>,
+        setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
         arrival: &Arrival,
         on_disk: Option<bool>,
@@ -139,7 +141,7 @@ impl Partitions {
             },
             Recognised::Future => return Ok(Err(TakeError::Future)),
         };
-        let decision = pipeline::decide(&cell.state, rules, place, event, status, arrival, &mut cell.scratch);
+        let decision = pipeline::decide(&cell.state, rules, setting, event, status, arrival, &mut cell.scratch);
         if let Some(effects) = &decision.effects {
             cell.record.clear();
             codec::encode(effects, &mut cell.record);
@@ -154,8 +156,11 @@ impl Partitions {
             };
             match self.0.storage.append(append) {
                 Ok(receipt) => cell.last = Some(receipt),
+                Err(StorageError::Full) => return Ok(Err(TakeError::NotReady)),
                 Err(error) => {
+                    // An earlier commit failed and nobody waited for it any more.
                     tracing::debug!(%error, "append refused");
+                    self.take_out(partition, cell);
                     return Ok(Err(TakeError::NotReady));
                 }
             }
@@ -189,16 +194,21 @@ impl Partitions {
     pub async fn committed(&self, partition: Partition, receipt: Receipt) -> Result<(), CommitError> {
         let result = receipt.wait().await;
         if result.is_err() {
-            let mut cell = self.0.cells[usize::from(partition.0)].lock();
-            if !cell.broken {
-                cell.broken = true;
-                cell.state = PartitionState::default();
-                cell.last = None;
-                // Cannot be full: it has room for every partition, and only the first to see the failure comes here.
-                _ = self.0.broken.try_send(partition);
-            }
+            self.take_out(partition, &mut self.0.cells[usize::from(partition.0)].lock());
         }
         result
+    }
+
+    /// Takes a partition out of service: its memory and the journal are apart.
+    fn take_out(&self, partition: Partition, cell: &mut Cell) {
+        if cell.broken {
+            return;
+        }
+        cell.broken = true;
+        cell.state = PartitionState::default();
+        cell.last = None;
+        // Cannot be full: it has room for every partition, and each is in it at most once.
+        _ = self.0.broken.try_send(partition);
     }
 
     /// Seals finished hours, forgets expired ones and drops what has expired. Call it every minute.
@@ -236,11 +246,11 @@ impl Partitions {
             return None;
         }
         let hours = cell.state.dedupe.begin_seal(recent, config);
-        if hours.is_empty() {
+        if hours.is_empty() && cell.sealed_before >= recent {
             return None;
         }
         let stored = self.0.storage.seal(partition, self.0.epoch, recent, hours.clone());
-        Some(Sealing { hours, stored })
+        Some(Sealing { before: recent, hours, stored })
     }
 
     async fn finish_seal(
@@ -254,6 +264,7 @@ impl Partitions {
         let sealed = sealed.unwrap_or(Ok(Vec::new()))?;
         let mut cell = self.0.cells[usize::from(partition.0)].lock();
         if !cell.broken {
+            cell.sealed_before = sealing.before;
             for (bucket, ids) in &sealing.hours {
                 let Some(hour) = sealed.iter().find(|hour| hour.bucket == *bucket) else { continue };
                 if let Ok(filter) = Filter::from_bytes(&hour.filter) {
@@ -267,6 +278,7 @@ impl Partitions {
 
 /// Hours on their way to the disk.
 struct Sealing<F> {
+    before: u32,
     hours: Vec<(u32, Vec<EventKey>)>,
     stored: F,
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Arrival, Place, Rules, is_revision, millis};
+use super::{Arrival, Rules, Setting, is_revision, millis};
 use crate::conduct;
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, ConsentFact, ContactFact, Effects, Fact, GroupChange, GroupEvent,
@@ -146,7 +146,7 @@ impl<'e> Decision<'e> {
         &mut self,
         state: &PartitionState,
         rules: &Rules,
-        place: &Place<'_>,
+        setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
         folded: &str,
     ) {
@@ -158,11 +158,11 @@ impl<'e> Decision<'e> {
             state.small.get(StateKind::Cooldown, &cooldown_key(event, &rule.id), now_ms).is_none()
         };
         // The best rule that was asked speaks or stays silent; a worse one must not answer in its stead.
-        let Some(rule) = rules.replies.asked(folded, place.tags).into_iter().next().filter(may_speak) else {
+        let Some(rule) = rules.replies.asked(folded, setting.tags).into_iter().next().filter(may_speak) else {
             return;
         };
         let expires_ms = now_ms + millis(rules.limits.replies.expiry);
-        if self.say("reply", &rule.id, &rule.text, place, event, expires_ms) {
+        if self.say("reply", &rule.id, &rule.text, setting, event, expires_ms) {
             let key = cooldown_key(event, &rule.id);
             let expires_ms = now_ms + rule.cooldown_ms;
             self.fact(|| {
@@ -173,16 +173,16 @@ impl<'e> Decision<'e> {
     }
 
     /// Greets a member who has just joined.
-    pub(super) fn welcome(&mut self, rules: &Rules, place: &Place<'_>, event: &'e GroupEvent<'_>) {
+    pub(super) fn welcome(&mut self, rules: &Rules, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
         let now_ms = self.now_ms();
         let late = event.at_ms.is_some_and(|at| now_ms - at > millis(rules.limits.welcomes.join_age_max));
-        let Some(welcome) = rules.welcomes.of(place.tags).filter(|_| !late) else { return };
+        let Some(welcome) = rules.welcomes.of(setting.tags).filter(|_| !late) else { return };
         let expires_ms = now_ms + millis(rules.limits.welcomes.expiry);
-        self.say("welcome", &welcome.id, &welcome.text, place, event, expires_ms);
+        self.say("welcome", &welcome.id, &welcome.text, setting, event, expires_ms);
     }
 
     /// Asks the platform to act on what the verdict says.
-    pub(super) fn act(&mut self, place: &Place<'_>, event: &'e GroupEvent<'_>) {
+    pub(super) fn act(&mut self, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
         let verdict = self.answer.verdict;
         if let Some(effects) = &mut self.effects {
             effects.head.verdict = verdict;
@@ -193,9 +193,9 @@ impl<'e> Decision<'e> {
         if verdict != Verdict::Block || event.role == Role::Bot {
             return;
         }
-        let state = if place.can_recall { "queued" } else { "unsupported" };
+        let state = if setting.can_recall { "queued" } else { "unsupported" };
         self.answer.actions.push(Action { kind: ActionKind::Recall, state: state.into() });
-        if place.can_recall {
+        if setting.can_recall {
             let index = self.next_index();
             let expires_ms = self.now_ms() + RECALL_EXPIRY_MS;
             let of = match &event.what {
@@ -214,13 +214,13 @@ impl<'e> Decision<'e> {
         kind: &'static str,
         rule: &str,
         text: &Template,
-        place: &Place<'_>,
+        setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
         expires_ms: i64,
     ) -> bool {
         let value = |name: &str| match name {
             "member.name" => event.name.as_deref().or(event.member.as_deref()),
-            _ => (place.variable)(name),
+            _ => (setting.variable)(name),
         };
         match text.render(&value) {
             Ok(text) => {
