@@ -8,6 +8,8 @@ pub mod storage;
 
 pub mod connectors;
 
+pub mod config;
+
 pub mod clock;
 pub mod tasks;
 pub mod telemetry;
