@@ -3,6 +3,7 @@
 pub mod event;
 pub mod template;
 
+pub mod access;
 pub mod outbox;
 pub mod storage;
 
