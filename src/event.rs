@@ -7,6 +7,7 @@
 mod fact;
 mod field;
 mod ids;
+pub mod json;
 mod scope;
 mod verdict;
 
@@ -254,7 +255,7 @@ pub struct Message<'a> {
     pub content_type: Option<Cow<'a, str>>,
     /// Members it names with @.
     pub mentions: Vec<Cow<'a, str>>,
-    /// The quoted text, judged too.
+    /// The quoted text. Not judged: it was when it was said, and quoting an advert is not advertising.
     pub quote: Option<Cow<'a, str>>,
     /// Pictures, links, cards, mini programs.
     pub attachments: Vec<Attachment<'a>>,

@@ -1,6 +1,7 @@
 //! Menshen (门神), a group-chat moderation and messaging gateway: modules in reading order.
 
 pub mod event;
+pub mod template;
 
 pub mod access;
 pub mod directory;
@@ -8,6 +9,8 @@ pub mod outbox;
 pub mod storage;
 
 pub mod connectors;
+
+pub mod config;
 
 pub mod clock;
 pub mod tasks;
