@@ -159,7 +159,7 @@ impl Ingest {
             let detail = "the group is outside the token's scope; assign it to a shop, or use another token";
             return refused(Refusal::new(StatusCode::FORBIDDEN, "outside_scope", detail).at("/group"));
         }
-        let policy = rules.policy(group.policy());
+        let policy = rules.policy(group.policy(), event.role);
         let variable = |name: &str| group.variable(name);
         let can_recall = self.connectors.capabilities(&account).can_recall;
         let setting = Setting { policy, tags: group.tags(), variable: &variable, can_recall };
