@@ -29,12 +29,12 @@ use crate::storage::{DocumentKind, SharedStorage, StorageError};
 use crate::tasks::Tasks;
 
 pub use records::{Operator, OperatorSpec, Stored, Token, TokenSpec};
+use requests::Requests;
 pub use requests::{Admission, POLICY, RequestLimit};
 pub use rights::{Right, Rights};
+use secret::SecretHash;
 pub use secret::{PREFIX, TokenSecret};
 pub use write::NewToken;
-use requests::Requests;
-use secret::SecretHash;
 
 /// The name that stands in the audit log for the command line on the data directory.
 pub const LOCAL_OPERATOR: &str = "local";

@@ -113,8 +113,7 @@ pub const POLICY: &str = "requests";
 /// The limiter of all tokens.
 pub(super) struct Requests {
     limit: RequestLimit,
-    limiter:
-        RateLimiter<TokenId, DefaultKeyedStateStore<TokenId>, DefaultClock, StateInformationMiddleware>,
+    limiter: RateLimiter<TokenId, DefaultKeyedStateStore<TokenId>, DefaultClock, StateInformationMiddleware>,
 }
 
 impl fmt::Debug for Requests {
@@ -172,7 +171,16 @@ mod tests {
         assert_eq!(read("pace:6000/m,max_burst=600"), Ok((6000, 60, 600)));
         assert_eq!(read("pace:6_000/minute"), Ok((6000, 60, 6000)));
         assert_eq!(read("pace:20/30min,max_burst=5"), Ok((20, 1800, 5)));
-        for text in ["pace:0/s", "pace:10", "pace:10/x", "pace:/s", "pace:10/s,burst=2", "pace:10/0s", "window:5/s", "5/s"] {
+        for text in [
+            "pace:0/s",
+            "pace:10",
+            "pace:10/x",
+            "pace:/s",
+            "pace:10/s,burst=2",
+            "pace:10/0s",
+            "window:5/s",
+            "5/s",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
         let limit = RequestLimit::parse("pace:10/s,max_burst=2").unwrap();

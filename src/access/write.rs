@@ -51,7 +51,11 @@ impl Access {
     }
 
     /// Returns the operators that the caller may see, by id.
-    pub fn operators(&self, caller: &Caller, places: &dyn Places) -> Vec<(OperatorId, Arc<Stored<Operator>>)> {
+    pub fn operators(
+        &self,
+        caller: &Caller,
+        places: &dyn Places,
+    ) -> Vec<(OperatorId, Arc<Stored<Operator>>)> {
         let table = self.table.load();
         let mut seen: Vec<_> = table
             .operators
@@ -154,8 +158,7 @@ impl Access {
         );
         let detail = serde_json::json!({ "tokens": tokens });
         let now_ms = self.clock.now_ms();
-        let audit =
-            AuditEntry::by(caller.actor(), now_ms, "delete", "operator", id.as_str()).with(&detail);
+        let audit = AuditEntry::by(caller.actor(), now_ms, "delete", "operator", id.as_str()).with(&detail);
         self.commit(writes, audit, None).await?;
         self.replace(|table| {
             table.operators.remove(&id);
@@ -200,7 +203,9 @@ impl Access {
         let scope = spec.scope.unwrap_or_else(|| operator.record.scope.clone());
         self.check_grant(caller, rights, &scope, places)?;
         if let Some(right) = rights.beyond(operator.record.rights) {
-            return Err(AccessError::Beyond(format!("the operator `{operator_id}` lacks the right `{right}`")));
+            return Err(AccessError::Beyond(format!(
+                "the operator `{operator_id}` lacks the right `{right}`"
+            )));
         }
         if !scope.is_within(&operator.record.scope, places) {
             return Err(AccessError::Beyond(format!("the scope of the operator `{operator_id}` is smaller")));
@@ -237,8 +242,7 @@ impl Access {
             "operator": token.operator, "name": token.name, "rights": token.rights, "scope": token.scope,
             "expires_ms": token.expires_ms,
         });
-        let audit =
-            AuditEntry::by(caller.actor(), token.created_ms, "create", "token", &id).with(&detail);
+        let audit = AuditEntry::by(caller.actor(), token.created_ms, "create", "token", &id).with(&detail);
         let write =
             Write::Put { kind: DocumentKind::Token, id: id.clone(), body: json(token), expect: Some(0) };
         new.token.version = self.commit(vec![write], audit, record).await?;
@@ -295,8 +299,7 @@ impl Access {
             body: json(&stored.record),
             expect: Some(stored.version),
         });
-        let change =
-            Change { at_ms: self.clock.now_ms(), writes: writes.collect(), ..Change::default() };
+        let change = Change { at_ms: self.clock.now_ms(), writes: writes.collect(), ..Change::default() };
         let versions = self.storage.apply(change).await?;
         self.replace(|table| {
             for ((id, stored), version) in changed.iter().zip(&versions) {

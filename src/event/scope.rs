@@ -159,7 +159,8 @@ impl Scope {
 
     /// Says whether a group at `place` may be seen: by its place, or because it is listed itself.
     pub fn covers_group(&self, account: &str, group: &str, place: &Place) -> bool {
-        let listed = || self.groups.iter().any(|g| g.account.as_str() == account && g.group.as_str() == group);
+        let listed =
+            || self.groups.iter().any(|g| g.account.as_str() == account && g.group.as_str() == group);
         (self.covers_alone(place) || listed())
             && self.limit.as_ref().is_none_or(|limit| limit.covers_group(account, group, place))
     }
