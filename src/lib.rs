@@ -1,7 +1,10 @@
 //! Menshen (门神), a group-chat moderation and messaging gateway: modules in reading order.
 
 pub mod event;
+pub mod template;
 
+pub mod access;
+pub mod directory;
 pub mod outbox;
 pub mod storage;
 

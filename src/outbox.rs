@@ -1,3 +1,6 @@
 //! Everything we say or do on a platform goes through here: lanes, pacer, sender, retries, dead letters.
 
 pub mod delivery;
+pub mod limit;
+pub mod limiter;
+pub mod pacer;
