@@ -3,10 +3,14 @@
 pub mod event;
 pub mod template;
 
+pub mod access;
+pub mod directory;
 pub mod outbox;
 pub mod storage;
 
 pub mod connectors;
+
+pub mod config;
 
 pub mod clock;
 pub mod tasks;
