@@ -16,3 +16,5 @@ pub mod clock;
 pub mod tasks;
 pub mod telemetry;
 pub mod units;
+
+pub mod app;
