@@ -5,6 +5,8 @@ pub mod event;
 pub mod outbox;
 pub mod storage;
 
+pub mod webhooks;
+
 pub mod connectors;
 
 pub mod clock;
