@@ -8,6 +8,8 @@ pub mod directory;
 pub mod outbox;
 pub mod storage;
 
+pub mod webhooks;
+
 pub mod connectors;
 
 pub mod config;
