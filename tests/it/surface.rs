@@ -64,7 +64,7 @@ async fn a_bad_line_gets_its_own_error_and_the_others_count() {
         .iter()
         .map(|line| line["error"]["code"].as_str().or(line["status"].as_str()).unwrap())
         .collect();
-    assert_eq!(codes, ["counted", "decode", "line_too_long", "decode", "unknown_account", "decode", "counted"]);
+    assert_eq!(codes, ["counted", "decode", "line_too_long", "text_too_long", "unknown_account", "decode", "counted"]);
     assert_eq!(answers[1]["line"], 2);
     assert!(answers[5]["error"]["detail"].as_str().unwrap().contains("colour"), "{}", answers[5]);
     let numbers = gateway.client.get("/v1/groups/demo/g-7/statistics?by=hour").await;
@@ -84,17 +84,17 @@ async fn what_is_too_much_is_refused_by_name_and_counted() {
     let batch = post(client, &[JSON], json!([1, 2, 3, 4]).to_string()).await;
     let kind = post(client, &[("content-type", "text/plain")], "hello").await;
     let table = [
-        (&big, 413, "body_too_large"),
-        (&bomb, 413, "decoded_too_large"),
-        (&batch, 413, "batch_too_large"),
-        (&kind, 415, "content_type"),
+        (&big, 413, "body_too_large", "body_too_large\"} 2"),
+        (&bomb, 413, "decoded_too_large", "body_too_large\"} 2"),
+        (&batch, 413, "batch_too_large", "batch_too_large\"} 1"),
+        (&kind, 415, "content_type", "unsupported\"} 1"),
     ];
     let metrics = Client::new(&gateway.metrics, "").send(Method::GET, "/metrics", &[], "").await.unwrap();
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
-    for (answer, status, code) in table {
+    for (answer, status, code, counted) in table {
         assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (status, &json!(code)), "{answer:?}");
         assert_eq!(answer.headers["content-type"], "application/problem+json");
-        let counted = format!("menshen_ingest_rejected_total{{reason=\"{code}\"}} 1");
+        let counted = format!("menshen_ingest_rejected_total{{reason=\"{counted}");
         assert!(metrics.contains(&counted), "{counted} in\n{metrics}");
     }
 }
