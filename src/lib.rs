@@ -8,6 +8,8 @@ pub mod directory;
 pub mod outbox;
 pub mod storage;
 
+pub mod webhooks;
+
 pub mod connectors;
 
 pub mod config;
@@ -16,3 +18,5 @@ pub mod clock;
 pub mod tasks;
 pub mod telemetry;
 pub mod units;
+
+pub mod app;

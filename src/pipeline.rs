@@ -9,6 +9,8 @@
 mod decision;
 mod state;
 
+use std::collections::BTreeSet;
+
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Role, Status, What};
@@ -32,9 +34,19 @@ pub struct Rules {
     pub limits: Limits,
 }
 
+impl Rules {
+    /// Returns the policy of a group that names this one (or none, or one that is gone) for members of a role.
+    pub fn policy(&self, named: Option<&str>, role: Role) -> Option<&Policy> {
+        let name = named.filter(|name| self.words.policy(name).is_some()).unwrap_or(&self.limits.policy);
+        self.words.policy_for(name, role)
+    }
+}
+
 /// The settings the stages decide by.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
+    /// Policy of groups that name none.
+    pub policy: String,
     /// Window of repeats.
     pub dedupe: dedupe::Config,
     /// Floods.
@@ -48,10 +60,10 @@ pub struct Limits {
 /// What is known about the group an event happened in.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
-    /// Which wordlists apply.
-    pub policy: &'a Policy,
+    /// Which wordlists apply; `None` where the policy leaves this role alone.
+    pub policy: Option<&'a Policy>,
     /// The group's tags.
-    pub tags: &'a [String],
+    pub tags: &'a BTreeSet<String>,
     /// The value of a variable such as `shop.name`.
     pub variable: &'a dyn Fn(&str) -> Option<&'a str>,
     /// The platform can withdraw a message.
@@ -120,8 +132,8 @@ pub fn decide<'e>(
 ) -> Decision<'e> {
     let mut decision = Decision::new(event, status, arrival, rules.words.version());
 
-    if let Some(message) = event.what.message() {
-        decision.judged(rules.words.judge(&message.text, setting.policy, &mut scratch.words));
+    if let (Some(message), Some(policy)) = (event.what.message(), setting.policy) {
+        decision.judged(rules.words.judge(&message.text, policy, &mut scratch.words));
     }
     if status == Status::Duplicate {
         return decision; // judged by today's rules, with no effect

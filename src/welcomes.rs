@@ -2,6 +2,7 @@
 //!
 //! Never greeted: programs, staff, members found by comparing rosters, joins reported long after they happened.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -117,7 +118,7 @@ impl Welcomes {
     }
 
     /// Returns the one welcome of a group with these tags.
-    pub fn of(&self, tags: &[String]) -> Option<&Compiled> {
+    pub fn of(&self, tags: &BTreeSet<String>) -> Option<&Compiled> {
         self.0.iter().find(|w| w.tags.is_empty() || w.tags.iter().any(|tag| tags.contains(tag)))
     }
 }
@@ -140,7 +141,7 @@ mod tests {
         ];
         let welcomes = Welcomes::compile(&all, &Config::default()).unwrap();
         let of = |tags: &[&str]| {
-            let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
+            let tags: BTreeSet<String> = tags.iter().map(ToString::to_string).collect();
             welcomes.of(&tags).map(|w| w.id.to_string())
         };
         assert_eq!(of(&[]).as_deref(), Some("a"));

@@ -43,6 +43,11 @@ impl Gateway {
         self.dir.path()
     }
 
+    /// The administrator's token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Kills the process as a power cut would, as far as the process is concerned.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
