@@ -2,6 +2,7 @@
 
 pub mod breaker;
 pub mod delivery;
+pub mod holds;
 pub mod lanes;
 pub mod limit;
 pub mod limiter;

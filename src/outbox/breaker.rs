@@ -3,13 +3,13 @@
 //! Refusals that are about one delivery say that the platform works; they are not failures here. Not for: limits and the
 //! platform's own wishes (`Retry-After`), which the pacer keeps. Layer: pure core.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use super::limiter::{Micros, micros};
 
 /// When to stop calling.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerConfig {
     /// Share of failed calls that opens the circuit, in percent.
