@@ -12,6 +12,8 @@ pub mod webhooks;
 
 pub mod connectors;
 
+pub mod api;
+
 pub mod config;
 
 pub mod clock;

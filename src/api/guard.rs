@@ -34,7 +34,7 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     let mut response = match admission {
         Some(admission) if !admission.admitted => refused(admission).into_response(),
         _ if !caller.may(door.right) => {
-            metrics::access_denied(Denial::Forbidden);
+            metrics::access_denied(Denial::Right);
             let detail = format!("the token lacks the right `{}`", door.right);
             ApiError::new(Code::Forbidden, detail).into_response()
         }
@@ -58,7 +58,7 @@ fn authenticate(app: &App, request: &Request) -> Result<Caller, ApiError> {
 }
 
 fn refused(admission: Admission) -> ApiError {
-    metrics::access_denied(Denial::QuotaExceeded);
+    metrics::access_denied(Denial::RateLimited);
     let detail = "wait, or ask for a higher limit (`access.requests`); events are cheaper in batches";
     ApiError::new(Code::QuotaExceeded, detail).after(std::time::Duration::from_secs(admission.more_in_s))
 }
@@ -70,5 +70,20 @@ fn rate_limit(app: &App, response: &mut Response, admission: Admission) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
         }
+    }
+}
+
+fn denial(error: &AccessError) -> Denial {
+    match error {
+        AccessError::Missing => Denial::Missing,
+        AccessError::Expired | AccessError::Disabled => Denial::Expired,
+        AccessError::Unknown
+        | AccessError::NotFound(_)
+        | AccessError::Beyond(_)
+        | AccessError::LastAdministrator
+        | AccessError::Invalid(_)
+        | AccessError::TooMany { .. }
+        | AccessError::Randomness
+        | AccessError::Storage(_) => Denial::Unknown,
     }
 }
