@@ -98,6 +98,11 @@ pub fn callback(platform: &str, outcome: CallbackOutcome) {
     add(Metric::Callbacks, pair(Platform::of(platform), outcome, labels::CALLBACK_OUTCOME), 1);
 }
 
+/// Callback ids were forgotten before their time: the memory of an account was full.
+pub fn replay_ids_evicted(count: u64) {
+    add(Metric::ReplayIdsEvicted, 0, count);
+}
+
 // === API ===
 
 /// A request was answered. `route` is a template of the router, never a path; `unmatched` where there is none.

@@ -88,6 +88,8 @@ metrics! {
         "Permits there are for requests with events.";
     Callbacks: Counter, "menshen_callbacks_total", [PLATFORM, CALLBACK_OUTCOME],
         "Callbacks of platforms.";
+    ReplayIdsEvicted: Counter, "menshen_callback_replay_ids_evicted_total", [],
+        "Callback ids forgotten before their time because an account's memory of them was full.";
     AccessDenied: Counter, "menshen_access_denied_total", [DENIAL],
         "Requests refused for who made them.";
     IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
