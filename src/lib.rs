@@ -2,6 +2,8 @@
 
 pub mod event;
 
+pub mod interception;
+
 pub mod outbox;
 pub mod storage;
 
