@@ -29,6 +29,7 @@ use crate::event::json::ParseLimits;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
 use crate::tasks::Tasks;
+use crate::telemetry::metrics::RouteMetrics;
 
 pub use partitions::Partitions;
 
@@ -100,6 +101,8 @@ pub struct Ingest {
     outbox: Outbox,
     clock: Clock,
     tasks: Tasks,
+    events_metrics: RouteMetrics,
+    hooks_metrics: RouteMetrics,
 }
 
 /// What [`Ingest::new`] connects.
@@ -140,6 +143,8 @@ impl Ingest {
             outbox: parts.outbox,
             clock: parts.clock,
             tasks: parts.tasks,
+            events_metrics: RouteMetrics::register("/v1/events", &http::Method::POST),
+            hooks_metrics: RouteMetrics::register("/hooks/{account}/{*rest}", &http::Method::POST),
             config,
         }
     }

@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 use super::events::Source;
 use super::reply::Refusal;
 use super::{Ingest, body};
-use crate::connectors::{Callback, CallbackError};
-use crate::telemetry::metrics;
+use crate::connectors::Callback;
+use crate::telemetry::metrics::{self, CallbackOutcome};
 
 impl Ingest {
     /// Answers a callback.
@@ -39,20 +39,21 @@ impl Ingest {
                 body: &held.bytes,
                 now_ms: self.clock.now_ms(),
             })
-            .map_err(refused)?;
+            .map_err(|error| {
+                metrics::callback(connector.platform(), CallbackOutcome::Refused);
+                Refusal::new(error.status, error.code, error.detail)
+            })?;
         let events = opened.events.len();
         let results = self.take(Source::Platform, opened.events.into_iter().map(Ok)).await?;
         for refusal in results.iter().filter_map(|result| result.as_ref().err()) {
             if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+                metrics::callback(connector.platform(), CallbackOutcome::Failed);
                 return Err(refusal.clone()); // the platform sends all of it again; repeats are recognised
             }
             tracing::warn!(account.id = account, code = refusal.code, "an authenticated event was refused");
         }
-        metrics::callback(connector.platform(), events);
+        metrics::callback(connector.platform(), CallbackOutcome::Accepted);
+        tracing::debug!(account.id = account, events, "callback taken");
         Ok(opened.reply)
     }
-}
-
-fn refused(error: CallbackError) -> Refusal {
-    Refusal::new(error.status, error.code, error.detail)
 }

@@ -17,7 +17,8 @@ use crate::event::{EventKey, GroupEvent, HOUR_MS, PARTITIONS, Partition, Status,
 use crate::pipeline::{self, Arrival, Decision, Limits, PartitionState, Recognised, Rules, Scratch, Setting};
 use crate::storage::{Append, CommitError, Receipt, SharedStorage, StorageError, codec};
 use crate::tasks::Tasks;
-use crate::telemetry::{health::Health, metrics};
+use crate::telemetry::health::Check;
+use crate::telemetry::metrics;
 
 /// All partitions of this node. Cheap to clone; lives as long as the gateway.
 #[derive(Clone)]
@@ -170,7 +171,6 @@ impl Partitions {
     }
 
     async fn on_disk(&self, partition: Partition, buckets: Vec<u32>, key: EventKey) -> Result<bool, TakeError> {
-        metrics::dedupe_disk_lookup();
         let storage = self.0.storage.clone();
         let look = move || {
             buckets.into_iter().try_fold(false, |seen, bucket| {
@@ -216,13 +216,11 @@ impl Partitions {
         let now_ms = self.0.clock.now_ms();
         let oldest = dedupe::bucket_of(now_ms - i64::try_from(config.window.as_millis()).unwrap_or(i64::MAX));
         let recent = dedupe::bucket_of(now_ms - HOUR_MS);
-        let mut exact_ids = 0;
         for index in 0..PARTITIONS {
             let partition = Partition(index);
             let sealing = {
                 let mut cell = self.0.cells[usize::from(index)].lock();
                 cell.state.sweep(now_ms, oldest);
-                exact_ids += cell.state.dedupe.exact_ids();
                 self.begin_seal(partition, &cell, recent, config)
             };
             if let Some(sealing) = sealing
@@ -231,7 +229,6 @@ impl Partitions {
                 tracing::warn!(partition = index, %error, "seal dedupe hours; tried again in a minute");
             }
         }
-        metrics::dedupe_exact_ids(exact_ids);
     }
 
     /// Under the lock: the sealing is queued behind every append that put these ids into memory.
@@ -289,7 +286,7 @@ pub struct Repair(mpsc::Receiver<Partition>);
 
 impl Repair {
     /// Runs until the gateway stops. The gateway is not ready while a partition is broken.
-    pub async fn run(mut self, partitions: Partitions, config: dedupe::Config, health: Health, tasks: Tasks) {
+    pub async fn run(mut self, partitions: Partitions, config: dedupe::Config, ready: Check, tasks: Tasks) {
         loop {
             let partition = tokio::select! {
                 next = self.0.recv() => match next { Some(partition) => partition, None => return },
@@ -299,7 +296,7 @@ impl Repair {
             while let Ok(partition) = self.0.try_recv() {
                 broken.push(partition);
             }
-            health.not_ready("storage");
+            ready.fail("a commit failed; partitions are read again".to_owned());
             tracing::error!(partitions = broken.len(), "a commit failed; reading the partitions again");
             while let Err(error) = partitions.repair(&broken, &config).await {
                 tracing::error!(%error, "read partitions again; tried again in a second");
@@ -308,7 +305,8 @@ impl Repair {
                     () = tasks.stopping() => return,
                 }
             }
-            health.ready("storage");
+            ready.pass();
+            broken.iter().for_each(|_| metrics::partition_reloaded());
             tracing::info!(partitions = broken.len(), "partitions are back in service");
         }
     }
