@@ -11,6 +11,7 @@
 //! Invariants: every row carries its partition and its owner's epoch; the journal is never pruned past the last durable
 //! checkpoint of the projection nor past the dedupe window; nothing orders events over partitions.
 
+mod audit;
 pub mod codec;
 mod ledger;
 pub mod memory;
@@ -84,9 +85,12 @@ pub struct Append<'a> {
     pub events: u32,
     /// Hours since the epoch of the earliest event.
     pub bucket_min: u32,
-    /// Hours since the epoch of the latest event.
+    /// The later of the latest event's hour and the arrival hour: never below the hour it is written in.
     pub bucket_max: u32,
 }
+
+/// A future without a lifetime, for calls that take effect before they are awaited.
+pub type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What became of a commit.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -138,8 +142,6 @@ pub struct SealedHour {
     pub partition: Partition,
     /// Hours since the epoch.
     pub bucket: u32,
-    /// Rows of the partition up to this sequence number are in it.
-    pub upto_seq: u64,
     /// How many ids.
     pub ids: u32,
     /// The filter in front of them, as `dedupe` encodes it.
@@ -173,22 +175,34 @@ pub trait Storage: Send + Sync + 'static {
         visit: &mut dyn FnMut(JournalRow),
     ) -> Result<u64, StorageError>;
 
-    /// Calls `visit` for every row of one partition whose events may fall in `bucket_min` or later. Blocking.
+    /// Calls `visit` in writing order for every row of every partition with `bucket_max >= bucket_min` (older rows may
+    /// come too). Since a row's `bucket_max` is never below its arrival hour, the start is found by a binary search
+    /// over positions, without an index. Stops at the first error of `visit`. Blocking.
     fn replay(
         &self,
-        partition: Partition,
         bucket_min: u32,
-        visit: &mut dyn FnMut(JournalRow),
+        visit: &mut dyn FnMut(JournalRow) -> Result<(), StorageError>,
     ) -> Result<(), StorageError>;
 
     /// Returns the last position written.
     fn head_position(&self) -> Result<u64, StorageError>;
 
-    /// Stores a closed hour's ids, sorted, replacing an earlier version of it.
-    async fn seal(&self, hour: SealedHour, ids: Vec<EventKey>) -> Result<(), StorageError>;
+    /// Files the ids of closed hours, sorted, merged with what is there, and notes that everything the partition took in
+    /// before hour `before` is now in sealed hours. Queued at once, behind every append made so far (the caller holds
+    /// the partition); refused when one of those appends fails. The filter is `dedupe::Filter::build` over the union.
+    fn seal(
+        &self,
+        partition: Partition,
+        epoch: u64,
+        before: u32,
+        hours: Vec<(u32, Vec<EventKey>)>,
+    ) -> BoxFuture<Result<(), StorageError>>;
 
-    /// Returns all sealed hours of all partitions (without their ids). Blocking.
-    fn sealed(&self) -> Result<Vec<SealedHour>, StorageError>;
+    /// Returns the sealed hours of a partition (without their ids). Blocking.
+    fn sealed(&self, partition: Partition) -> Result<Vec<SealedHour>, StorageError>;
+
+    /// Returns the hour noted by the last [`Storage::seal`] of a partition. Blocking.
+    fn sealed_before(&self, partition: Partition) -> Result<Option<u32>, StorageError>;
 
     /// Says whether a sealed hour holds an id. Blocking, about one page read.
     fn sealed_contains(&self, partition: Partition, bucket: u32, key: EventKey)
