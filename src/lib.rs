@@ -3,6 +3,7 @@
 pub mod event;
 
 pub mod outbox;
+pub mod statistics;
 pub mod storage;
 
 pub mod connectors;
