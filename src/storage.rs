@@ -11,6 +11,7 @@
 //! Invariants: every row carries its partition and its owner's epoch; the journal is never pruned past the last durable
 //! checkpoint of the projection nor past the dedupe window; nothing orders events over partitions.
 
+mod audit;
 pub mod codec;
 mod config;
 mod ledger;

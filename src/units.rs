@@ -171,7 +171,6 @@ pub mod size {
     pub use super::de_size as deserialize;
 
     /// Writes what [`deserialize`] reads.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` passes a reference")]
     pub fn serialize<S: Serializer>(bytes: &usize, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&super::format_size(*bytes))
     }
