@@ -1,6 +1,7 @@
 //! Menshen (门神), a group-chat moderation and messaging gateway: modules in reading order.
 
 pub mod event;
+pub mod dedupe;
 pub mod template;
 
 pub mod access;

@@ -216,16 +216,12 @@ pub trait Storage: Send + Sync + 'static {
     ) -> Result<u64, StorageError>;
 
     /// Calls `visit` in writing order for every row of every partition with `bucket_max >= bucket_min` (older rows may
-    /// come too). Since a row's `bucket_max` is never below its arrival hour, the start is found by a binary search
-    /// over positions, without an index. Stops at the first error of `visit`. Blocking.
+    /// come too). Stretches that cannot hold such a row are not read. Stops at the first error of `visit`. Blocking.
     fn replay(
         &self,
         bucket_min: u32,
         visit: &mut dyn FnMut(JournalRow) -> Result<(), StorageError>,
     ) -> Result<(), StorageError>;
-
-    /// Like [`Storage::replay`] for all partitions in one reading, in writing order: for the start. Blocking.
-    fn replay_all(&self, bucket_min: u32, visit: &mut dyn FnMut(JournalRow)) -> Result<(), StorageError>;
 
     /// Returns the last position written.
     fn head_position(&self) -> Result<u64, StorageError>;

@@ -16,7 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{oneshot, watch};
 
 use super::config::Config;
-use super::{Append, CommitError, Receipt, StorageError, codec};
+use super::{Append, BoxFuture, CommitError, Receipt, StorageError, codec};
 use crate::clock::Stopwatch;
 use crate::event::{PARTITION_FLEET, Partition};
 use crate::telemetry::metrics;
@@ -163,6 +163,8 @@ enum Work<S> {
     Commit(Group),
     Reset(Partition, oneshot::Sender<()>),
     Task(Box<dyn FnOnce(&mut S) + Send>),
+    /// For a partition; refused while it is poisoned.
+    Bound(Partition, Box<dyn FnOnce(Result<&mut S, StorageError>) + Send>),
     Stop,
 }
 
@@ -258,6 +260,26 @@ impl<S: Sink> Queue<S> {
         wait.await.map_err(|_| StorageError::Closed)
     }
 
+    /// Runs something for a partition on the writing thread. Queued at once, behind all that was appended before;
+    /// refused when one of those appends fails.
+    pub(super) fn run_for<T: Send + 'static>(
+        &self,
+        partition: Partition,
+        work: impl FnOnce(&mut S) -> Result<T, StorageError> + Send + 'static,
+    ) -> BoxFuture<Result<T, StorageError>> {
+        let (done, wait) = oneshot::channel();
+        let pushed = self.push(Work::Bound(
+            partition,
+            Box::new(move |sink| {
+                _ = done.send(sink.and_then(work)); // whoever asked may have gone
+            }),
+        ));
+        Box::pin(async move {
+            pushed?;
+            wait.await.map_err(|_| StorageError::Closed)?
+        })
+    }
+
     /// Commits what waits and ends the thread; returns when it has ended. Blocking.
     pub(super) fn stop(&self) {
         let mut state = self.shared.state.lock();
@@ -313,6 +335,10 @@ impl<S: Sink> Shared<S> {
                     }
                 }
                 Work::Task(task) => task(&mut sink),
+                Work::Bound(partition, task) => {
+                    let poisoned = self.state.lock().poisoned[usize::from(partition.0)];
+                    task(if poisoned { Err(StorageError::Poisoned(partition)) } else { Ok(&mut sink) });
+                }
                 Work::Stop => return,
             }
         }
@@ -339,7 +365,6 @@ impl<S: Sink> Shared<S> {
         let mut refused = Vec::new();
         {
             let state = self.state.lock();
-            metrics::storage_pending_bytes(state.bytes);
             for partition in &group.active {
                 let slot = &mut group.slots[usize::from(partition.0)];
                 slot.refused = state.dead || state.poisoned[usize::from(partition.0)];
@@ -353,11 +378,11 @@ impl<S: Sink> Shared<S> {
         let failed = committed.is_err();
         match committed {
             Ok(fenced) => {
-                metrics::storage_commit("journal", watch.elapsed());
+                metrics::journal_committed(watch.elapsed(), group.events as u64);
                 refused.extend(fenced.into_iter().map(|partition| (partition, CommitError::Fenced)));
             }
             Err(error) => {
-                metrics::storage_commit_failure("journal");
+                metrics::journal_commit_failed();
                 tracing::error!(error = %error.source, events = group.events, "journal commit failed");
                 let mut state = self.state.lock();
                 state.dead |= error.fatal;

@@ -33,14 +33,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::queue::Queue;
 use super::{
-    Append, AttemptRow, AuditEntry, AuditFilter, CaseRow, Change, Config, CountRow, CountsQuery,
+    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CaseRow, Change, Config, CountRow, CountsQuery,
     DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow, IdempotencyRecord,
     Intent, JournalRow, LateRow, MemberRow, PendingSend, Projected, Receipt, SealedHour, Settlement,
     SharedStorage, StateRow, Storage, StorageError, Totals,
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
-use journal::{JournalSink, ROWS_ALL, Range};
+use journal::{JournalSink, Range};
 use ledger::Ledger;
 use pool::Pool;
 use projection::Projector;
@@ -167,7 +167,7 @@ impl Storage for Sqlite {
     ) -> Result<u64, StorageError> {
         let mut last = after;
         self.readers.journal.read(|conn| {
-            journal::scan(conn, &ROWS_ALL, Range { after, rows_max, ..Range::ALL }, &mut |row, _| {
+            journal::scan(conn, Range { after, rows_max, ..Range::ALL }, &mut |row, _| {
                 last = row.position;
                 visit(row);
                 Ok(())
@@ -178,29 +178,34 @@ impl Storage for Sqlite {
 
     fn replay(
         &self,
-        partition: Partition,
         bucket_min: u32,
-        visit: &mut dyn FnMut(JournalRow),
+        visit: &mut dyn FnMut(JournalRow) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let rows = journal::rows_of(partition);
-        self.readers.journal.read(|conn| journal::replay(conn, &rows, bucket_min, visit))
-    }
-
-    fn replay_all(&self, bucket_min: u32, visit: &mut dyn FnMut(JournalRow)) -> Result<(), StorageError> {
-        self.readers.journal.read(|conn| journal::replay(conn, &ROWS_ALL, bucket_min, visit))
+        self.readers.journal.read(|conn| journal::replay(conn, bucket_min, visit))
     }
 
     fn head_position(&self) -> Result<u64, StorageError> {
         self.readers.journal.read(|conn| journal::last_position(conn))
     }
 
-    async fn seal(&self, hour: SealedHour, mut ids: Vec<EventKey>) -> Result<(), StorageError> {
-        ids.sort_unstable();
-        self.journal.run(move |sink| sealed::seal(sink.conn(), &hour, &ids)).await?
+    fn seal(
+        &self,
+        partition: Partition,
+        epoch: u64,
+        before: u32,
+        hours: Vec<(u32, Vec<EventKey>)>,
+    ) -> BoxFuture<Result<(), StorageError>> {
+        self.journal.run_for(partition, move |sink| {
+            sealed::seal(sink.conn(), partition, epoch, before, &hours)
+        })
     }
 
-    fn sealed(&self) -> Result<Vec<SealedHour>, StorageError> {
-        self.readers.journal.read(|conn| sealed::all(conn))
+    fn sealed(&self, partition: Partition) -> Result<Vec<SealedHour>, StorageError> {
+        self.readers.journal.read(|conn| sealed::all(conn, partition))
+    }
+
+    fn sealed_before(&self, partition: Partition) -> Result<Option<u32>, StorageError> {
+        self.readers.journal.read(|conn| sealed::before(conn, partition))
     }
 
     fn sealed_contains(
@@ -233,7 +238,8 @@ impl Storage for Sqlite {
         let target = self.head_position()?;
         // Whoever waits here finds the work done by the pass before, if that pass saw what they want to see.
         let mut projector = self.projector.lock();
-        metrics::storage_projection_lag(target.saturating_sub(projector.position()));
+        let behind = self.readers.journal.read(|conn| journal::events_after(conn, projector.position()))?;
+        metrics::projection_lag(behind);
         projector.advance(&self.readers.journal, target)
     }
 

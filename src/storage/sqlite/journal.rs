@@ -66,7 +66,7 @@ impl JournalSink {
                 }
             }
         }
-        scan(&conn, &ROWS_ALL, Range { after: last_block, ..Range::ALL }, &mut |row, bucket_max| {
+        scan(&conn, Range { after: last_block, ..Range::ALL }, &mut |row, bucket_max| {
             codec::records(&row.payload).map_err(|e| pass::unreadable(row.position, row.partition, &e))?;
             marks.seqs[usize::from(row.partition.0).min(SLOTS - 1)] = row.seq;
             marks.add(row.position, bucket_max);
@@ -195,12 +195,7 @@ impl Sink for JournalSink {
 fn write(conn: &mut Connection, marks: &mut Marks, group: &mut Group) -> Result<Vec<Partition>, SinkError> {
     // Dropping the transaction on any way out rolls it back.
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sink_error)?;
-    let epoch = tx
-        .prepare_cached("SELECT epoch FROM lease WHERE kind = 'journal' AND part = ?1")
-        .and_then(|mut lease| {
-            lease.query_row(params![LEASE_PART], |row| row.get(0).map(unsigned)).optional()
-        })
-        .map_err(sink_error)?;
+    let epoch = epoch(&tx).map_err(sink_error)?;
     let mut fenced = Vec::new();
     {
         let mut insert = tx.prepare_cached(INSERT).map_err(sink_error)?;
@@ -234,6 +229,13 @@ fn write(conn: &mut Connection, marks: &mut Marks, group: &mut Group) -> Result<
     }
     tx.commit().map_err(sink_error)?;
     Ok(fenced)
+}
+
+/// Returns the owner's epoch; `None` when nobody has taken a lease yet.
+pub(super) fn epoch(conn: &Connection) -> Result<Option<u64>, rusqlite::Error> {
+    conn.prepare_cached("SELECT epoch FROM lease WHERE kind = 'journal' AND part = ?1")?
+        .query_row(params![LEASE_PART], |row| row.get(0).map(unsigned))
+        .optional()
 }
 
 fn finish_block(tx: &Connection, marks: &mut Marks) -> Result<(), rusqlite::Error> {
@@ -283,45 +285,19 @@ impl Range {
         Self { after: 0, upto: i64::MAX.cast_unsigned(), bucket_min: 0, rows_max: usize::MAX };
 }
 
-/// A query over journal rows, of all partitions or of one.
-pub(super) struct Rows {
-    sql: &'static str,
-    partition: Option<Partition>,
-}
-
-/// All partitions.
-pub(super) const ROWS_ALL: Rows = Rows {
-    sql: "SELECT pos, part, seq, epoch, bucket_max, payload FROM journal
-          WHERE pos > ?1 AND pos <= ?2 AND bucket_max >= ?3 AND ?5 IS NULL ORDER BY pos LIMIT ?4",
-    partition: None,
-};
-
-/// One partition.
-pub(super) fn rows_of(partition: Partition) -> Rows {
-    Rows {
-        sql: "SELECT pos, part, seq, epoch, bucket_max, payload FROM journal
-              WHERE pos > ?1 AND pos <= ?2 AND bucket_max >= ?3 AND part = ?5 ORDER BY pos LIMIT ?4",
-        partition: Some(partition),
-    }
-}
+const ROWS: &str = "SELECT pos, part, seq, epoch, bucket_max, payload FROM journal
+    WHERE pos > ?1 AND pos <= ?2 AND bucket_max >= ?3 ORDER BY pos LIMIT ?4";
 
 /// Calls `visit` with each row and its latest hour.
 pub(super) fn scan(
     conn: &Connection,
-    rows: &Rows,
     range: Range,
     visit: &mut dyn FnMut(JournalRow, u32) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
-    let mut query = conn.prepare_cached(rows.sql).map_err(fault("read the journal"))?;
+    let mut query = conn.prepare_cached(ROWS).map_err(fault("read the journal"))?;
     let limit = i64::try_from(range.rows_max).unwrap_or(i64::MAX);
     let mut found = query
-        .query(params![
-            signed(range.after),
-            signed(range.upto),
-            range.bucket_min,
-            limit,
-            rows.partition.map(|p| p.0)
-        ])
+        .query(params![signed(range.after), signed(range.upto), range.bucket_min, limit])
         .map_err(fault("read the journal"))?;
     while let Some(row) = found.next().map_err(fault("read the journal"))? {
         let (journal_row, bucket_max) = row_of(row).map_err(fault("read the journal"))?;
@@ -334,9 +310,8 @@ pub(super) fn scan(
 /// its own short reading.
 pub(super) fn replay(
     conn: &Connection,
-    rows: &Rows,
     bucket_min: u32,
-    visit: &mut dyn FnMut(JournalRow),
+    visit: &mut dyn FnMut(JournalRow) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let mut blocks = conn
         .prepare("SELECT first_pos, last_pos FROM block WHERE newest >= ?1 ORDER BY first_pos")
@@ -352,10 +327,7 @@ pub(super) fn replay(
     blocks.push((last_block + 1, Range::ALL.upto));
     for (first, last) in blocks {
         let range = Range { after: first - 1, upto: last, bucket_min, rows_max: usize::MAX };
-        scan(conn, rows, range, &mut |row, _| {
-            visit(row);
-            Ok(())
-        })?;
+        scan(conn, range, &mut |row, _| visit(row))?;
     }
     Ok(())
 }
@@ -364,6 +336,13 @@ pub(super) fn replay(
 pub(super) fn last_position(conn: &Connection) -> Result<u64, StorageError> {
     conn.prepare_cached("SELECT COALESCE(MAX(pos), 0) FROM journal")
         .and_then(|mut query| query.query_row([], |row| row.get(0).map(unsigned)))
+        .map_err(fault("read the journal"))
+}
+
+/// Returns how many events are after a position.
+pub(super) fn events_after(conn: &Connection, position: u64) -> Result<u64, StorageError> {
+    conn.prepare_cached("SELECT COALESCE(SUM(n), 0) FROM journal WHERE pos > ?1")
+        .and_then(|mut query| query.query_row([signed(position)], |row| row.get(0).map(unsigned)))
         .map_err(fault("read the journal"))
 }
 

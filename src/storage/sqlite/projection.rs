@@ -292,6 +292,7 @@ fn newcomers(
     ))?;
     for (member, _) in delta.members.iter().zip(others).filter(|(_, other)| **other) {
         let (no, group) = &mut groups[member.group as usize];
+        let no = *no;
         let known = find.query_row(params![no, member.member], member_record).optional()?;
         let was = known.as_ref().is_some_and(|record| record.present);
         let m = member.merge(known);

@@ -52,15 +52,16 @@ CREATE TABLE lease (kind TEXT NOT NULL, part INTEGER NOT NULL, owner TEXT NOT NU
 CREATE TABLE journal (pos INTEGER PRIMARY KEY, part INTEGER NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL,
   bucket_min INTEGER NOT NULL, bucket_max INTEGER NOT NULL, n INTEGER NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE sealed_ids (hour_id INTEGER PRIMARY KEY, part INTEGER NOT NULL, bucket INTEGER NOT NULL,
-  upto_seq INTEGER NOT NULL, n INTEGER NOT NULL, filter BLOB NOT NULL, ids BLOB NOT NULL);
+  n INTEGER NOT NULL, filter BLOB NOT NULL, ids BLOB NOT NULL);
 ";
 
 /// Which stretch of the journal holds which hours, and each partition's last number: so that neither opening nor
-/// replaying reads rows that cannot matter.
+/// replaying reads rows that cannot matter. And up to which hour a partition's ids are sealed.
 const JOURNAL_2: &str = "
 CREATE TABLE block (first_pos INTEGER PRIMARY KEY, last_pos INTEGER NOT NULL, oldest INTEGER NOT NULL,
   newest INTEGER NOT NULL);
 CREATE TABLE head (part INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TABLE sealed_before (part INTEGER PRIMARY KEY, bucket INTEGER NOT NULL);
 ";
 
 const LEDGER_1: &str = "

@@ -2,9 +2,10 @@
 //!
 //! A lookup halves the blob in place instead of reading it: an hour of one partition is a few pages.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{fault, signed, unsigned};
+use super::{fault, journal, signed};
+use crate::dedupe::Filter;
 use crate::event::{EventKey, Partition};
 use crate::storage::{SealedHour, StorageError};
 
@@ -15,44 +16,78 @@ fn hour_id(partition: Partition, bucket: u32) -> i64 {
     (i64::from(partition.0) << 32) | i64::from(bucket)
 }
 
-/// Stores an hour, replacing an earlier version of it. `ids` must be sorted.
-pub(super) fn seal(conn: &Connection, hour: &SealedHour, ids: &[EventKey]) -> Result<(), StorageError> {
-    let mut blob = Vec::with_capacity(ids.len() * KEY_BYTES);
-    for id in ids {
-        blob.extend_from_slice(&id.0.to_be_bytes());
+/// Files ids of closed hours, merged with what is there, and notes up to where the partition is sealed: one commit.
+pub(super) fn seal(
+    conn: &mut Connection,
+    partition: Partition,
+    epoch: u64,
+    before: u32,
+    hours: &[(u32, Vec<EventKey>)],
+) -> Result<(), StorageError> {
+    let tx = conn.transaction().map_err(fault("seal hours"))?;
+    if journal::epoch(&tx).map_err(fault("seal hours"))? != Some(epoch) {
+        return Err(StorageError::Fenced(partition));
     }
-    conn.prepare_cached("INSERT OR REPLACE INTO sealed_ids VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-        .and_then(|mut insert| {
-            insert.execute(params![
-                hour_id(hour.partition, hour.bucket),
-                hour.partition.0,
-                hour.bucket,
-                signed(hour.upto_seq),
-                hour.ids,
-                hour.filter,
-                blob
-            ])
-        })
-        .map_err(fault("seal an hour"))?;
-    Ok(())
+    for (bucket, ids) in hours {
+        let merged = merge(ids, &stored(&tx, partition, *bucket)?);
+        let blob: Vec<u8> = merged.iter().flat_map(|id| id.0.to_be_bytes()).collect();
+        tx.prepare_cached("INSERT OR REPLACE INTO sealed_ids VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    hour_id(partition, *bucket),
+                    partition.0,
+                    bucket,
+                    signed(merged.len() as u64),
+                    Filter::build(&merged).to_bytes(),
+                    blob
+                ])
+            })
+            .map_err(fault("seal hours"))?;
+    }
+    tx.execute(
+        "INSERT INTO sealed_before VALUES (?1, ?2) ON CONFLICT DO UPDATE SET bucket = MAX(bucket, excluded.bucket)",
+        params![partition.0, before],
+    )
+    .map_err(fault("seal hours"))?;
+    tx.commit().map_err(fault("seal hours"))
 }
 
-/// Returns all sealed hours without their ids.
-pub(super) fn all(conn: &Connection) -> Result<Vec<SealedHour>, StorageError> {
-    conn.prepare_cached("SELECT part, bucket, upto_seq, n, filter FROM sealed_ids ORDER BY hour_id")
-        .and_then(|mut query| {
-            query
-                .query_map([], |row| {
-                    Ok(SealedHour {
-                        partition: Partition(row.get(0)?),
-                        bucket: row.get(1)?,
-                        upto_seq: row.get(2).map(unsigned)?,
-                        ids: row.get(3)?,
-                        filter: row.get(4)?,
-                    })
-                })?
-                .collect()
-        })
+fn stored(conn: &Connection, partition: Partition, bucket: u32) -> Result<Vec<EventKey>, StorageError> {
+    let blob: Option<Vec<u8>> = conn
+        .prepare_cached("SELECT ids FROM sealed_ids WHERE hour_id = ?1")
+        .and_then(|mut query| query.query_row([hour_id(partition, bucket)], |row| row.get(0)).optional())
+        .map_err(fault("read a sealed hour"))?;
+    let (ids, _) = blob.as_deref().unwrap_or_default().as_chunks::<KEY_BYTES>();
+    Ok(ids.iter().map(|id| EventKey(u128::from_be_bytes(*id))).collect())
+}
+
+/// Returns both, sorted, each id once.
+pub(in crate::storage) fn merge(some: &[EventKey], others: &[EventKey]) -> Vec<EventKey> {
+    let mut all = [some, others].concat();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Returns the sealed hours of a partition without their ids.
+pub(super) fn all(conn: &Connection, partition: Partition) -> Result<Vec<SealedHour>, StorageError> {
+    conn.prepare_cached(
+        "SELECT bucket, n, filter FROM sealed_ids WHERE hour_id BETWEEN ?1 AND ?2 ORDER BY hour_id",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map([hour_id(partition, 0), hour_id(partition, u32::MAX)], |row| {
+                Ok(SealedHour { partition, bucket: row.get(0)?, ids: row.get(1)?, filter: row.get(2)? })
+            })?
+            .collect()
+    })
+    .map_err(fault("read sealed hours"))
+}
+
+/// Returns the hour before which a partition is sealed.
+pub(super) fn before(conn: &Connection, partition: Partition) -> Result<Option<u32>, StorageError> {
+    conn.prepare_cached("SELECT bucket FROM sealed_before WHERE part = ?1")
+        .and_then(|mut query| query.query_row([partition.0], |row| row.get(0)).optional())
         .map_err(fault("read sealed hours"))
 }
 
