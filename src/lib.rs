@@ -5,8 +5,6 @@
 
 // 0 words
 pub mod event;
-pub mod dedupe;
-pub mod template;
 
 // 1 pure core
 pub mod conduct;

@@ -365,6 +365,7 @@ impl<S: Sink> Shared<S> {
         let mut refused = Vec::new();
         {
             let state = self.state.lock();
+            metrics::storage_pending_bytes(state.bytes);
             for partition in &group.active {
                 let slot = &mut group.slots[usize::from(partition.0)];
                 slot.refused = state.dead || state.poisoned[usize::from(partition.0)];
@@ -378,11 +379,11 @@ impl<S: Sink> Shared<S> {
         let failed = committed.is_err();
         match committed {
             Ok(fenced) => {
-                metrics::journal_committed(watch.elapsed(), group.events as u64);
+                metrics::storage_commit("journal", watch.elapsed());
                 refused.extend(fenced.into_iter().map(|partition| (partition, CommitError::Fenced)));
             }
             Err(error) => {
-                metrics::journal_commit_failed();
+                metrics::storage_commit_failure("journal");
                 tracing::error!(error = %error.source, events = group.events, "journal commit failed");
                 let mut state = self.state.lock();
                 state.dead |= error.fatal;

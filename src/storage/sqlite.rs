@@ -238,8 +238,7 @@ impl Storage for Sqlite {
         let target = self.head_position()?;
         // Whoever waits here finds the work done by the pass before, if that pass saw what they want to see.
         let mut projector = self.projector.lock();
-        let behind = self.readers.journal.read(|conn| journal::events_after(conn, projector.position()))?;
-        metrics::projection_lag(behind);
+        metrics::storage_projection_lag(target.saturating_sub(projector.position()));
         projector.advance(&self.readers.journal, target)
     }
 

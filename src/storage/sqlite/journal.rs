@@ -339,13 +339,6 @@ pub(super) fn last_position(conn: &Connection) -> Result<u64, StorageError> {
         .map_err(fault("read the journal"))
 }
 
-/// Returns how many events are after a position.
-pub(super) fn events_after(conn: &Connection, position: u64) -> Result<u64, StorageError> {
-    conn.prepare_cached("SELECT COALESCE(SUM(n), 0) FROM journal WHERE pos > ?1")
-        .and_then(|mut query| query.query_row([signed(position)], |row| row.get(0).map(unsigned)))
-        .map_err(fault("read the journal"))
-}
-
 fn row_of(row: &rusqlite::Row<'_>) -> Result<(JournalRow, u32), rusqlite::Error> {
     Ok((
         JournalRow {

@@ -133,9 +133,9 @@ fn run(conn: &Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>, mut sweep: 
         let watch = Stopwatch::start();
         let committed = commit(conn, &mut batch);
         match &committed {
-            Ok(()) => metrics::ledger_committed(watch.elapsed()),
+            Ok(()) => metrics::storage_commit("ledger", watch.elapsed()),
             Err(error) => {
-                metrics::ledger_commit_failed();
+                metrics::storage_commit_failure("ledger");
                 tracing::error!(%error, changes = batch.len(), "ledger commit failed");
             }
         }
