@@ -6,7 +6,7 @@
 //! cheaper than the reference). `MENSHEN_BENCH_SMALL=1` makes it a smoke run.
 #![expect(clippy::print_stdout, reason = "the figures are its output")]
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hint::black_box;
 use std::path::PathBuf;
 
@@ -98,10 +98,9 @@ impl Ours {
         let arrival = Arrival { now_ms: NOW, key, secret: [7; 16] };
         let recognised = pipeline::recognise(&self.state, &self.rules.limits.dedupe, &event, &arrival);
         assert_eq!(recognised, Recognised::As(Status::Counted));
-        let tags = BTreeSet::new();
         let setting = Setting {
             policy: self.rules.policy(None, event.role),
-            tags: &tags,
+            tags: &[],
             variable: &|_| None,
             can_recall: true,
         };
