@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Lines, Path, Precondition, Query, Strict, not_modified};
 use super::error::{ApiError, ApiResult};
-use super::ndjson::{self, ImportLine};
+use super::ndjson::{self, Answers, ImportLine};
 use super::page::{self, Page, PageQuery};
 use super::scoped::GroupSeen;
 use super::state::Cx;
@@ -195,7 +195,7 @@ pub struct GroupLine {
     request_body(content = GroupLine, content_type = "application/x-ndjson"),
     responses((status = 200, description = "One answer a line", body = ImportLine, content_type = "application/x-ndjson")),
 )]
-pub async fn import(cx: Cx, Lines(lines): Lines) -> ApiResult<Response> {
+pub async fn import(cx: Cx, Lines(lines): Lines) -> ApiResult<Answers> {
     let read = |line: &[u8]| {
         let ([account, group], record) = ndjson::line::<GroupRecord, 2>(line, ["account", "group"])?;
         let account = AccountId::parse(&account).map_err(|error| ndjson::bad_id("/account", &error))?;
@@ -203,7 +203,12 @@ pub async fn import(cx: Cx, Lines(lines): Lines) -> ApiResult<Response> {
         let name = GroupName { account, group };
         Ok((name.to_string(), (name, record)))
     };
-    ndjson::import(lines, read, async |groups| cx.directory().put_groups(cx.actor(), groups, None).await).await
+    let mut answers = Answers::default();
+    for chunk in ndjson::chunks(&lines, read) {
+        let (groups, lines) = chunk.split();
+        answers.add(lines, cx.directory().put_groups(cx.actor(), groups, None).await)?;
+    }
+    Ok(answers)
 }
 
 /// A member of a group.

@@ -88,34 +88,64 @@ pub(super) fn bad_id(pointer: &str, error: &crate::event::IdError) -> ApiError {
     ApiError::fields(vec![FieldError::new(pointer, "form", error.to_string())])
 }
 
-/// Reads every line, writes them in chunks, answers one line each.
-pub(super) async fn import<R>(
-    lines: Vec<(usize, Bytes)>,
+/// Some lines of an import that are committed together.
+pub(super) struct Chunk<R> {
+    records: Vec<R>,
+    answers: Vec<ImportLine>,
+}
+
+/// Reads every line and cuts them into chunks.
+pub(super) fn chunks<R>(
+    lines: &[(usize, Bytes)],
     read: impl Fn(&[u8]) -> ApiResult<(String, R)>,
-    write: impl AsyncFn(Vec<R>) -> Result<Vec<Result<Written, DirectoryError>>, DirectoryError>,
-) -> ApiResult<Response> {
-    let mut answer = Vec::with_capacity(lines.len() * 64);
-    for chunk in lines.chunks(CHUNK_LINES) {
-        let mut records = Vec::with_capacity(chunk.len());
-        let mut answers = Vec::with_capacity(chunk.len());
-        for (number, line) in chunk {
+) -> impl Iterator<Item = Chunk<R>> {
+    lines.chunks(CHUNK_LINES).map(move |lines| {
+        let mut chunk = Chunk { records: Vec::new(), answers: Vec::new() };
+        for (number, line) in lines {
             let (id, error) = match read(line) {
                 Ok((id, record)) => {
-                    records.push(record);
+                    chunk.records.push(record);
                     (Some(id), None)
                 }
                 Err(error) => (None, Some(error.into())),
             };
-            answers.push(ImportLine { line: *number, id, status: ImportStatus::Error, error });
+            chunk.answers.push(ImportLine { line: *number, id, status: ImportStatus::Error, error });
         }
-        let written = write(records).await;
+        chunk
+    })
+}
+
+/// The answers of an import, growing.
+#[derive(Default)]
+pub struct Answers(Vec<u8>);
+
+impl Answers {
+    /// Adds the answers to a chunk whose records were written.
+    pub(super) fn add(
+        &mut self,
+        mut answers: Vec<ImportLine>,
+        written: Result<Vec<Result<Written, DirectoryError>>, DirectoryError>,
+    ) -> ApiResult<()> {
         settle(&mut answers, written);
         for line in &answers {
-            serde_json::to_writer(&mut answer, line).map_err(ApiError::internal)?;
-            answer.push(b'\n');
+            serde_json::to_writer(&mut self.0, line).map_err(ApiError::internal)?;
+            self.0.push(b'\n');
         }
+        Ok(())
     }
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], answer).into_response())
+}
+
+impl<R> Chunk<R> {
+    /// Takes the records out, and leaves the answers they still need.
+    pub(super) fn split(self) -> (Vec<R>, Vec<ImportLine>) {
+        (self.records, self.answers)
+    }
+}
+
+impl IntoResponse for Answers {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/x-ndjson")], self.0).into_response()
+    }
 }
 
 /// Puts the results of a chunk on the lines that could be read.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Lines, Path, Precondition, Query, Strict, not_modified};
 use super::error::{ApiError, ApiResult};
-use super::ndjson::{self, ImportLine};
+use super::ndjson::{self, Answers, ImportLine};
 use super::page::{self, Page, PageQuery};
 use super::state::Cx;
 use crate::directory::{BrandRecord, RegionRecord, Shop, ShopRecord};
@@ -244,11 +244,16 @@ pub struct ShopLine {
     request_body(content = ShopLine, content_type = "application/x-ndjson"),
     responses((status = 200, description = "One answer a line", body = ImportLine, content_type = "application/x-ndjson")),
 )]
-pub async fn import_shops(cx: Cx, Lines(lines): Lines) -> ApiResult<Response> {
+pub async fn import_shops(cx: Cx, Lines(lines): Lines) -> ApiResult<Answers> {
     let read = |line: &[u8]| {
         let ([id], record) = ndjson::line(line, ["id"])?;
         let shop = ShopId::parse(&id).map_err(|error| ndjson::bad_id("/id", &error))?;
         Ok((id, (shop, record)))
     };
-    ndjson::import(lines, read, async |shops| cx.directory().put_shops(cx.actor(), shops, None).await).await
+    let mut answers = Answers::default();
+    for chunk in ndjson::chunks(&lines, read) {
+        let (shops, lines) = chunk.split();
+        answers.add(lines, cx.directory().put_shops(cx.actor(), shops, None).await)?;
+    }
+    Ok(answers)
 }
