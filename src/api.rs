@@ -26,6 +26,8 @@ mod router;
 mod scoped;
 mod state;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::time::Duration;

@@ -30,8 +30,8 @@ pub struct Keyed<T> {
     pub key: Option<Key>,
     /// The body.
     pub value: T,
-    /// Marks the key as running until the handler is done.
-    running: Option<Running>,
+    /// Marks the key as running until the handler is done, for as long as the handler's argument lives.
+    _running: Option<Running>,
 }
 
 /// A key and what the request was.
@@ -66,11 +66,6 @@ impl<T> Keyed<T> {
             ApiError::new(Code::KeyRequired, detail)
         })
     }
-
-    /// Hands out what keeps the key running; hold it until the answer is made.
-    pub fn guard(&mut self) -> Option<impl Send + Sync + use<T>> {
-        self.running.take()
-    }
 }
 
 impl<T: DeserializeOwned> FromRequest<App> for Keyed<T> {
@@ -90,7 +85,7 @@ async fn read<T: DeserializeOwned>(cx: &Cx, request: Request, app: &App) -> ApiR
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let bytes = body::read(request, app.body_bytes_max(), app.body_timeout()).await?;
     let Some(given) = given else {
-        return Ok(Ok(Keyed { key: None, value: body::parse(&bytes)?, running: None }));
+        return Ok(Ok(Keyed { key: None, value: body::parse(&bytes)?, _running: None }));
     };
     let ttl_ms = i64::try_from(cx.config().idempotency_ttl.as_millis()).unwrap_or(i64::MAX);
     let key = Key {
@@ -104,7 +99,7 @@ async fn read<T: DeserializeOwned>(cx: &Cx, request: Request, app: &App) -> ApiR
             return replay(&stored, &key).map(Err);
         }
     }
-    Ok(Ok(Keyed { value: body::parse(&bytes)?, key: Some(key), running: Some(running) }))
+    Ok(Ok(Keyed { value: body::parse(&bytes)?, key: Some(key), _running: Some(running) }))
 }
 
 fn replay(stored: &IdempotencyRecord, key: &Key) -> ApiResult<Response> {
