@@ -29,7 +29,6 @@ use crate::event::json::ParseLimits;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
 use crate::tasks::Tasks;
-use crate::telemetry::metrics::RouteMetrics;
 
 pub use partitions::Partitions;
 
@@ -101,8 +100,6 @@ pub struct Ingest {
     outbox: Outbox,
     clock: Clock,
     tasks: Tasks,
-    events_metrics: RouteMetrics,
-    hooks_metrics: RouteMetrics,
 }
 
 /// What [`Ingest::new`] connects.
@@ -143,8 +140,6 @@ impl Ingest {
             outbox: parts.outbox,
             clock: parts.clock,
             tasks: parts.tasks,
-            events_metrics: RouteMetrics::register("/v1/events", &http::Method::POST),
-            hooks_metrics: RouteMetrics::register("/hooks/{account}/{*rest}", &http::Method::POST),
             config,
         }
     }

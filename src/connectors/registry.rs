@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 
 use super::sandbox::{Sandbox, SandboxLog};
 use super::webhook::Webhook;
-use super::{AccountSpec, Config, Connector, SpecError};
+use super::{AccountSpec, Capabilities, Config, Connector, SpecError};
 use crate::clock::Clock;
 use crate::event::AccountId;
 
@@ -86,6 +86,11 @@ impl Connectors {
         self.with(account, |entry| Arc::clone(&entry.connector))
     }
 
+    /// Returns what an account's platform can do.
+    pub fn capabilities(&self, account: &str) -> Option<Capabilities> {
+        self.with(account, |entry| entry.connector.capabilities())
+    }
+
     /// Returns the limits that hold for an account: its own, else its platform's.
     pub fn limits(&self, account: &str) -> Option<Vec<String>> {
         self.with(account, |entry| match entry.spec.limits.as_slice() {
@@ -107,8 +112,7 @@ impl Connectors {
     }
 
     fn with<T>(&self, account: &str, read: impl FnOnce(&Entry) -> T) -> Option<T> {
-        let account = AccountId::parse(account).ok()?;
-        self.entries.load().get(&account).map(read)
+        self.entries.load().get(account).map(read)
     }
 }
 
