@@ -185,3 +185,6 @@ fn is_revision(at_ms: i64, now_ms: i64) -> bool {
 fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

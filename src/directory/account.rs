@@ -41,6 +41,9 @@ pub struct AccountRecord {
     pub name: String,
     /// The brand it belongs to.
     pub brand: Option<BrandId>,
+    /// The policy of its groups that name none.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// Takes and sends nothing.
     pub disabled: bool,
     /// What its connector needs, in the connector's words.
@@ -83,6 +86,9 @@ pub struct AccountSpecIn {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub brand: Option<BrandId>,
+    /// The policy its groups' messages are judged by, unless a group names its own.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// Takes and sends nothing.
     #[serde(default)]
     pub disabled: bool,
@@ -198,8 +204,10 @@ impl AccountSpecIn {
     /// Notes every field that breaks a limit.
     pub(super) fn check(&self, checker: &mut Checker<'_>) {
         checker.name("/platform", &self.platform);
-        if let Some(name) = &self.name {
-            checker.name("/name", name);
+        for (pointer, text) in [("/name", &self.name), ("/policy", &self.policy)] {
+            if let Some(text) = text {
+                checker.name(pointer, text);
+            }
         }
         let limits = [("/limits", &self.limits), ("/group_limits", &self.group_limits)];
         for (pointer, limits) in limits {

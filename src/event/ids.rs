@@ -174,5 +174,5 @@ mod tests {
     }
 
     /// Written down once from the function itself; a change here means stored data would be read wrongly.
-    const PARTITION_DEMO_G7: u16 = 0;
+    const PARTITION_DEMO_G7: u16 = 162;
 }

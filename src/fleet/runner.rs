@@ -147,7 +147,7 @@ impl Runner {
                 source: Box::new(error),
             })?;
             tracing::info!(case.id = %case.id, groups = case.groups.len(), "the same text in many groups");
-            metrics::case_opened();
+            metrics::fleet_case();
             self.found.pop_front();
         }
         self.passed.send_replace(self.position);

@@ -10,7 +10,7 @@ use super::events::Source;
 use super::reply::Refusal;
 use super::{Ingest, body};
 use crate::connectors::Callback;
-use crate::telemetry::metrics::{self, CallbackOutcome};
+use crate::telemetry::metrics;
 
 impl Ingest {
     /// Answers a callback.
@@ -39,21 +39,16 @@ impl Ingest {
                 body: &held.bytes,
                 now_ms: self.clock.now_ms(),
             })
-            .map_err(|error| {
-                metrics::callback(connector.platform(), CallbackOutcome::Refused);
-                Refusal::new(error.status, error.code, error.detail)
-            })?;
+            .map_err(|error| Refusal::new(error.status, error.code, error.detail))?;
         let events = opened.events.len();
         let results = self.take(Source::Platform, opened.events.into_iter().map(Ok)).await?;
         for refusal in results.iter().filter_map(|result| result.as_ref().err()) {
             if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
-                metrics::callback(connector.platform(), CallbackOutcome::Failed);
                 return Err(refusal.clone()); // the platform sends all of it again; repeats are recognised
             }
             tracing::warn!(account.id = account, code = refusal.code, "an authenticated event was refused");
         }
-        metrics::callback(connector.platform(), CallbackOutcome::Accepted);
-        tracing::debug!(account.id = account, events, "callback taken");
+        metrics::callback(connector.platform(), events);
         Ok(opened.reply)
     }
 }

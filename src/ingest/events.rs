@@ -9,11 +9,11 @@ use hyper::body::Incoming;
 use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
-use crate::event::{GroupEvent, Partition, Status, json};
+use crate::event::{GroupEvent, Partition, json};
 use crate::outbox::delivery::Delivery;
 use crate::pipeline::{Rules, Setting};
 use crate::storage::Receipt;
-use crate::telemetry::metrics::{self, DedupeHit};
+use crate::telemetry::metrics;
 
 /// After so many events of one request the worker lets others go first.
 const YIELD_EVERY: usize = 100;
@@ -167,6 +167,7 @@ impl Ingest {
         match self.partitions.take(rules, &setting, event).await {
             Ok(taken) => {
                 for skipped in &taken.decision.skipped {
+                    metrics::say_skipped();
                     tracing::warn!(rule.id = skipped.rule, variable = skipped.variable, group.id = %event.group,
                         "a rule said nothing: its text needs a variable this group has no value for");
                 }
@@ -183,7 +184,7 @@ impl Ingest {
     }
 
     pub(super) fn refuse(&self, refusal: Refusal, request_id: &str) -> Response<Bytes> {
-        metrics::ingest_rejected(refusal.reason());
+        metrics::ingest_rejected(refusal.code, 1);
         refusal.into_response(request_id)
     }
 }
@@ -217,16 +218,10 @@ fn unauthorized(error: AccessError) -> Refusal {
 fn count(result: &EventResult) {
     match result {
         Ok(answer) => {
-            metrics::event_ingested(answer.status, 1);
-            metrics::verdict(answer.verdict);
-            for hit in &answer.hits {
-                metrics::hits(hit.level, 1);
-            }
-            if answer.status == Status::Duplicate {
-                metrics::dedupe_hit(DedupeHit::Memory);
-            }
+            metrics::event_answered(answer.status, answer.verdict);
+            metrics::hits(answer.hits.len());
         }
-        Err(refusal) => metrics::ingest_rejected(refusal.reason()),
+        Err(refusal) => metrics::ingest_rejected(refusal.code, 1),
     }
 }
 

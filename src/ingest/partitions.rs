@@ -171,6 +171,7 @@ impl Partitions {
     }
 
     async fn on_disk(&self, partition: Partition, buckets: Vec<u32>, key: EventKey) -> Result<bool, TakeError> {
+        metrics::dedupe_disk_lookup();
         let storage = self.0.storage.clone();
         let look = move || {
             buckets.into_iter().try_fold(false, |seen, bucket| {
@@ -216,11 +217,13 @@ impl Partitions {
         let now_ms = self.0.clock.now_ms();
         let oldest = dedupe::bucket_of(now_ms - i64::try_from(config.window.as_millis()).unwrap_or(i64::MAX));
         let recent = dedupe::bucket_of(now_ms - HOUR_MS);
+        let mut exact_ids = 0;
         for index in 0..PARTITIONS {
             let partition = Partition(index);
             let sealing = {
                 let mut cell = self.0.cells[usize::from(index)].lock();
                 cell.state.sweep(now_ms, oldest);
+                exact_ids += cell.state.dedupe.exact_ids();
                 self.begin_seal(partition, &cell, recent, config)
             };
             if let Some(sealing) = sealing
@@ -229,6 +232,7 @@ impl Partitions {
                 tracing::warn!(partition = index, %error, "seal dedupe hours; tried again in a minute");
             }
         }
+        metrics::dedupe_exact_ids(exact_ids);
     }
 
     /// Under the lock: the sealing is queued behind every append that put these ids into memory.

@@ -5,7 +5,6 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::event::Answer;
-use crate::telemetry::metrics::Rejection;
 
 /// Why a request, or one event of it, was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,28 +70,6 @@ impl Refusal {
 
     pub(crate) fn not_ready(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).after(1)
-    }
-
-    /// Returns what the refusal is counted as.
-    pub fn reason(&self) -> Rejection {
-        match self.code {
-            "body_too_large" | "decoded_too_large" => Rejection::BodyTooLarge,
-            "line_too_long" => Rejection::LineTooLong,
-            "text_too_long" => Rejection::TextTooLong,
-            "batch_too_large" => Rejection::BatchTooLarge,
-            "content_type" | "encoding" | "gzip" => Rejection::Unsupported,
-            "unauthorized" => Rejection::Unauthorized,
-            "forbidden" | "outside_scope" => Rejection::Forbidden,
-            "unknown_account" => Rejection::UnknownAccount,
-            "future" => Rejection::Future,
-            "overloaded" => Rejection::Overloaded,
-            "quota_exceeded" => Rejection::RateLimited,
-            "body_too_slow" => Rejection::Timeout,
-            "not_ready" => Rejection::Storage,
-            // What is left is of the event's JSON, or of a callback's signature.
-            _ if self.status == StatusCode::UNAUTHORIZED => Rejection::BadSignature,
-            _ => Rejection::Decode,
-        }
     }
 
     /// Renders it as the answer to a whole request.

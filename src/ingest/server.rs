@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use super::Ingest;
 use crate::clock::Stopwatch;
 use crate::tasks::Tasks;
-use crate::telemetry::metrics::{self, Rejection};
+use crate::telemetry::metrics;
 
 /// Longest `X-Request-Id` that is echoed.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -49,7 +49,7 @@ pub async fn serve(listener: TcpListener, ingest: Arc<Ingest>, router: Router, t
             }
         };
         let Ok(permit) = connections.clone().try_acquire_owned() else {
-            metrics::ingest_rejected(Rejection::Overloaded);
+            metrics::ingest_rejected("overloaded", 1);
             continue; // dropped: closed
         };
         _ = stream.set_nodelay(true); // a socket that cannot is merely slower
@@ -95,7 +95,7 @@ async fn answer(ingest: &Ingest, router: Router, request: Request<Incoming>) -> 
         return routed(router, request).await;
     }
     let watch = Stopwatch::start();
-    let _in_flight = metrics::ingest_started();
+    let _in_flight = metrics::InFlight::start();
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
     let mut response = if is_events {

@@ -104,6 +104,11 @@ pub fn say_skipped() {
     add(Metric::SaysSkipped, 0, 1);
 }
 
+/// Callback ids were forgotten before their time: the memory of an account was full.
+pub fn replay_ids_evicted(count: u64) {
+    add(Metric::ReplayIdsEvicted, 0, count);
+}
+
 // === API ===
 
 /// A request was answered. `route` is a template of the router, never a path; `unmatched` where there is none.

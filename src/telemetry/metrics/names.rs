@@ -88,6 +88,8 @@ metrics! {
         "Callbacks of platforms that were believed and taken.";
     CallbackEvents: Counter, "menshen_callback_events_total", [PLATFORM],
         "Events in those callbacks.";
+    ReplayIdsEvicted: Counter, "menshen_callback_replay_ids_evicted_total", [],
+        "Callback ids forgotten before their time because an account's memory of them was full.";
     IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
         "Requests answered from the stored answer to the same Idempotency-Key.";
     SaysSkipped: Counter, "menshen_says_skipped_total", [],
