@@ -1,8 +1,8 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, STATUS,
-    SUCCESS, VERDICT,
+    CIRCUIT, DENIAL, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME,
+    STATUS, SUCCESS, VERDICT,
 };
 
 /// What a metric measures with.
@@ -45,6 +45,10 @@ const WAIT_SECONDS: &[f64] =
 
 /// Compiling: 60,000 terms should take half a second.
 const COMPILE_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// Events written by one commit.
+const COMMIT_EVENTS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 5_000.0, 10_000.0];
 
 macro_rules! metrics {
     ($($metric:ident: $kind:expr, $name:literal, [$($label:ident),*], $help:literal;)*) => {
@@ -90,6 +94,8 @@ metrics! {
         "Events in those callbacks.";
     ReplayIdsEvicted: Counter, "menshen_callback_replay_ids_evicted_total", [],
         "Callback ids forgotten before their time because an account's memory of them was full.";
+    AccessDenied: Counter, "menshen_access_denied_total", [DENIAL],
+        "API requests refused for who made them or how often they came.";
     IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
         "Requests answered from the stored answer to the same Idempotency-Key.";
     SaysSkipped: Counter, "menshen_says_skipped_total", [],
@@ -120,22 +126,20 @@ metrics! {
         "Broadcasts that are running or paused.";
     JournalCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_journal_commit_seconds", [],
         "How long commits of the journal took, flush included.";
+    JournalCommitEvents: Histogram(COMMIT_EVENTS), "menshen_journal_commit_events", [],
+        "Events written by one commit of the journal.";
     JournalCommitFailures: Counter, "menshen_journal_commit_failures_total", [],
         "Commits of the journal that failed.";
-    JournalPendingBytes: Gauge, "menshen_journal_pending_bytes", [],
-        "Encoded effects waiting for a commit of the journal.";
-    JournalRows: Gauge, "menshen_journal_rows", [],
-        "Rows in the journal.";
     LedgerCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_ledger_commit_seconds", [],
         "How long commits of the ledger took, flush included.";
     LedgerCommitFailures: Counter, "menshen_ledger_commit_failures_total", [],
         "Commits of the ledger that failed.";
     PartitionReloads: Counter, "menshen_partition_reloads_total", [],
         "Partitions thrown out of memory after a failed commit and loaded again.";
-    ProjectionLag: Gauge, "menshen_projection_lag_rows", [],
-        "Journal rows that the projection has not folded yet.";
-    FleetLag: Gauge, "menshen_fleet_lag_rows", [],
-        "Journal rows that the fleet stage has not seen yet.";
+    ProjectionLag: Gauge, "menshen_projection_lag_events", [],
+        "Committed events that the projection has not folded yet.";
+    FleetLag: Gauge, "menshen_fleet_lag_events", [],
+        "Committed events that the fleet stage has not seen yet.";
     Groups: Gauge, "menshen_groups", [],
         "Groups known.";
     Cases: Counter, "menshen_cases_total", [],
