@@ -20,6 +20,7 @@ pub mod access;
 pub mod directory;
 pub mod fleet;
 pub mod outbox;
+pub mod statistics;
 pub mod storage;
 
 // 3 edges

@@ -9,8 +9,6 @@
 mod decision;
 mod state;
 
-use std::collections::BTreeSet;
-
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Role, Status, What};
@@ -63,7 +61,7 @@ pub struct Setting<'a> {
     /// Which wordlists apply; `None` where the policy leaves this role alone.
     pub policy: Option<&'a Policy>,
     /// The group's tags.
-    pub tags: &'a BTreeSet<String>,
+    pub tags: &'a [String],
     /// The value of a variable such as `shop.name`.
     pub variable: &'a dyn Fn(&str) -> Option<&'a str>,
     /// The platform can withdraw a message.
