@@ -254,30 +254,26 @@ pub fn broadcasts_active(count: usize) {
 
 // === storage ===
 
-/// The journal committed this many events.
-pub fn journal_committed(took: Duration, events: u64) {
-    record(Metric::JournalCommitSeconds, 0, took.as_secs_f64());
-    record(Metric::JournalCommitEvents, 0, wide(events));
+/// A commit took this long; `file` is `journal` or `ledger`.
+pub fn storage_commit(file: &'static str, took: Duration) {
+    let metric = if file == "journal" { Metric::JournalCommitSeconds } else { Metric::LedgerCommitSeconds };
+    record(metric, 0, took.as_secs_f64());
 }
 
-/// A commit of the journal failed.
-pub fn journal_commit_failed() {
-    add(Metric::JournalCommitFailures, 0, 1);
+/// A commit failed; `file` is `journal` or `ledger`.
+pub fn storage_commit_failure(file: &'static str) {
+    let metric = if file == "journal" { Metric::JournalCommitFailures } else { Metric::LedgerCommitFailures };
+    add(metric, 0, 1);
 }
 
-/// The ledger committed.
-pub fn ledger_committed(took: Duration) {
-    record(Metric::LedgerCommitSeconds, 0, took.as_secs_f64());
+/// This many bytes wait for the journal's writer.
+pub fn storage_pending_bytes(bytes: usize) {
+    set(Metric::JournalPendingBytes, 0, as_f64(bytes));
 }
 
-/// A commit of the ledger failed.
-pub fn ledger_commit_failed() {
-    add(Metric::LedgerCommitFailures, 0, 1);
-}
-
-/// The projection is this far behind the journal, in events.
-pub fn projection_lag(events: u64) {
-    set(Metric::ProjectionLag, 0, wide(events));
+/// The projection is this many journal rows behind.
+pub fn storage_projection_lag(rows: u64) {
+    set(Metric::ProjectionLag, 0, wide(rows));
 }
 
 /// A partition's memory was thrown away and loaded again.
@@ -285,9 +281,9 @@ pub fn partition_reloaded() {
     add(Metric::PartitionReloads, 0, 1);
 }
 
-/// The fleet stage is this far behind the journal, in events.
-pub fn fleet_lag(events: u64) {
-    set(Metric::FleetLag, 0, wide(events));
+/// The fleet stage is this many journal rows behind.
+pub fn fleet_lag(rows: u64) {
+    set(Metric::FleetLag, 0, wide(rows));
 }
 
 // === state of things ===

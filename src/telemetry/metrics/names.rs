@@ -46,10 +46,6 @@ const WAIT_SECONDS: &[f64] =
 /// Compiling: 60,000 terms should take half a second.
 const COMPILE_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// Events written by one commit.
-const COMMIT_EVENTS: &[f64] =
-    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 5_000.0, 10_000.0];
-
 macro_rules! metrics {
     ($($metric:ident: $kind:expr, $name:literal, [$($label:ident),*], $help:literal;)*) => {
         /// Every metric there is, but for those of the process and of requests, whose labels are found at run time.
@@ -126,20 +122,20 @@ metrics! {
         "Broadcasts that are running or paused.";
     JournalCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_journal_commit_seconds", [],
         "How long commits of the journal took, flush included.";
-    JournalCommitEvents: Histogram(COMMIT_EVENTS), "menshen_journal_commit_events", [],
-        "Events written by one commit of the journal.";
     JournalCommitFailures: Counter, "menshen_journal_commit_failures_total", [],
         "Commits of the journal that failed.";
+    JournalPendingBytes: Gauge, "menshen_journal_pending_bytes", [],
+        "Encoded effects waiting for a commit of the journal.";
     LedgerCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_ledger_commit_seconds", [],
         "How long commits of the ledger took, flush included.";
     LedgerCommitFailures: Counter, "menshen_ledger_commit_failures_total", [],
         "Commits of the ledger that failed.";
     PartitionReloads: Counter, "menshen_partition_reloads_total", [],
         "Partitions thrown out of memory after a failed commit and loaded again.";
-    ProjectionLag: Gauge, "menshen_projection_lag_events", [],
-        "Committed events that the projection has not folded yet.";
-    FleetLag: Gauge, "menshen_fleet_lag_events", [],
-        "Committed events that the fleet stage has not seen yet.";
+    ProjectionLag: Gauge, "menshen_projection_lag_rows", [],
+        "Journal rows that the projection has not folded yet.";
+    FleetLag: Gauge, "menshen_fleet_lag_rows", [],
+        "Journal rows that the fleet stage has not seen yet.";
     Groups: Gauge, "menshen_groups", [],
         "Groups known.";
     Cases: Counter, "menshen_cases_total", [],

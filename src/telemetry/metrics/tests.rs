@@ -31,9 +31,9 @@ fn facts_are_counted_under_their_labels() {
         send_attempt("carrier pigeon", SendOutcome::Dead, Duration::from_millis(1));
     });
     check("menshen_journal_commit_seconds_bucket{le=\"0.002\"}", 1.0, || {
-        journal_committed(Duration::from_micros(1500), 7);
+        storage_commit("journal", Duration::from_micros(1500));
     });
-    check("menshen_ledger_commit_failures_total", 1.0, ledger_commit_failed);
+    check("menshen_ledger_commit_failures_total", 1.0, || storage_commit_failure("ledger"));
 }
 
 #[test]
