@@ -62,10 +62,11 @@ pub enum Gate {
 }
 
 /// The breaker's state, for people and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Circuit {
     /// Calls go through.
+    #[default]
     Closed,
     /// One canary is let through.
     HalfOpen,

@@ -21,7 +21,7 @@ use super::delivery::Delivery;
 use crate::clock::Clock;
 use crate::event::{AccountId, BrandId, GroupId, GroupName, IdError, Places, RegionId, ShopId};
 use crate::storage::{AuditEntry, Change, DocumentKind, SharedStorage, StorageError, Write};
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::{self, SendKind};
 
 /// One stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -74,6 +74,18 @@ impl HoldKind {
             "journey" => HoldKind::Journey,
             "warning" => HoldKind::Warning,
             _action => HoldKind::Action,
+        }
+    }
+
+    /// Returns the metric label.
+    pub fn counted_as(self) -> SendKind {
+        match self {
+            HoldKind::Broadcast => SendKind::Broadcast,
+            HoldKind::Reply => SendKind::Reply,
+            HoldKind::Welcome => SendKind::Welcome,
+            HoldKind::Journey => SendKind::Journey,
+            HoldKind::Warning => SendKind::Warning,
+            HoldKind::Action => SendKind::Action,
         }
     }
 }
@@ -241,12 +253,28 @@ impl Holds {
     /// # Errors
     /// [`HoldError::NotDurable`] when writing failed; the hold is in force all the same.
     pub async fn set(&self, hold: Hold, audit: AuditEntry) -> Result<(), HoldError> {
+        let placed = self.place(hold);
+        self.write(placed, audit).await
+    }
+
+    /// Puts a hold in force; it lasts until a restart if [`Self::write`] does not follow.
+    pub fn place(&self, hold: Hold) -> Placed {
         let body = serde_json::to_string(&hold).expect("a hold holds nothing that JSON cannot say");
-        let write = Write::Put { kind: DocumentKind::Hold, id: hold.id.clone(), body, expect: None };
+        let placed = Placed { id: hold.id.clone(), body };
         self.swap(|holds| {
             holds.retain(|other| other.id != hold.id);
             holds.push(hold.clone());
         });
+        placed
+    }
+
+    /// Makes a hold that is in force durable, with its audit entry.
+    ///
+    /// # Errors
+    /// [`HoldError::NotDurable`] when writing failed; the hold stays in force.
+    pub async fn write(&self, placed: Placed, audit: AuditEntry) -> Result<(), HoldError> {
+        let Placed { id, body } = placed;
+        let write = Write::Put { kind: DocumentKind::Hold, id, body, expect: None };
         self.commit(write, audit).await.map_err(HoldError::NotDurable)
     }
 
@@ -280,6 +308,28 @@ impl Holds {
         holds.iter().find(|hold| hold.stops(delivery, &*self.places, now_ms)).map(|hold| hold.id.clone())
     }
 
+    /// Says whether a hold stops everything of a kind through an account, wherever it goes.
+    pub fn stops_all(&self, kind: HoldKind, account: &AccountId) -> bool {
+        let now_ms = self.clock.now_ms();
+        self.active.load().iter().any(|hold| {
+            hold.is_active(now_ms)
+                && (hold.kinds.is_empty() || hold.kinds.contains(&kind))
+                && match &hold.scope {
+                    HoldScope::All => true,
+                    HoldScope::Account(held) => held == account,
+                    HoldScope::Brand(_) | HoldScope::Region(_) | HoldScope::Shop(_) | HoldScope::Group(_) => {
+                        false
+                    }
+                }
+        })
+    }
+
+    /// Returns how many are in force now.
+    pub fn active(&self) -> usize {
+        let now_ms = self.clock.now_ms();
+        self.active.load().iter().filter(|hold| hold.is_active(now_ms)).count()
+    }
+
     /// Hears of changes.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -287,7 +337,7 @@ impl Holds {
 
     /// Writes the number of active holds to the metrics.
     pub fn count(&self) {
-        metrics::holds_active(self.list().len());
+        metrics::holds_active(self.active());
     }
 
     fn swap(&self, change: impl Fn(&mut Vec<Hold>)) {
@@ -311,6 +361,14 @@ impl fmt::Debug for Holds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Holds").field("active", &self.active.load()).finish_non_exhaustive()
     }
+}
+
+/// A hold that is in force and not yet durable.
+#[derive(Debug)]
+#[must_use = "write it, or it is gone after a restart"]
+pub struct Placed {
+    id: String,
+    body: String,
 }
 
 const PAGE: usize = 500;

@@ -175,6 +175,11 @@ impl Lanes {
         max.saturating_sub(self.ids.len())
     }
 
+    /// Says whether half of the room is free.
+    pub fn is_half_empty(&self) -> bool {
+        self.ids.len() <= self.config.ready_max / 2
+    }
+
     /// Says whether a delivery is in here, or lent out.
     pub fn contains(&self, id: &DeliveryId) -> bool {
         self.ids.contains(id)

@@ -132,6 +132,13 @@ impl Pacer {
         &self.limits
     }
 
+    /// Returns a copy that remembers the account's limits only: enough for [`Self::finish_of`], and small.
+    #[must_use]
+    pub fn without_groups(&self) -> Self {
+        let limits = AccountLimits { limits: self.limits.limits.clone(), group_limits: Vec::new() };
+        Self { limits, account: self.account.clone(), groups: HashMap::new(), latest: self.latest }
+    }
+
     /// Puts calls of the past in, so that a restart gives no limit a fresh burst.
     pub fn restore(&mut self, mut calls: Vec<PastCall>) {
         calls.sort_by_key(|call| call.ended);
