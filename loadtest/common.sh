@@ -19,7 +19,7 @@ gateway_environment() {
   # The load client is one token: its quota must not be what is measured.
   export MENSHEN_ACCESS__REQUESTS="${MENSHEN_ACCESS__REQUESTS:-pace:1000000/s}"
   # The sink listens on this machine.
-  export MENSHEN_OUTBOX__ALLOW_PRIVATE="${MENSHEN_OUTBOX__ALLOW_PRIVATE:-[\"127.0.0.0/8\"]}"
+  export MENSHEN_CONNECTORS__ALLOW_PRIVATE="${MENSHEN_CONNECTORS__ALLOW_PRIVATE:-[\"127.0.0.0/8\"]}"
   # 60,000 terms beside the shipped lists, where there is such a lexicon: it is with them that figures are stated.
   if [[ -n "$LEXICON" ]]; then
     mkdir "$WORK/wordlists"

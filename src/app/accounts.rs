@@ -54,7 +54,7 @@ impl Accounts {
 
 /// The directory's word for an account, in the connectors' terms: neither module may know the other.
 pub fn spec_of(spec: directory::AccountSpec) -> AccountSpec {
-    let secrets = spec.secrets.iter().map(|secret| Secret::new(secret.name(), secret.expose())).collect();
+    let secrets = spec.secrets.iter().map(|secret| Secret::new(&secret.name, secret.expose())).collect();
     AccountSpec {
         id: spec.id,
         platform: spec.platform,

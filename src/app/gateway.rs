@@ -65,8 +65,8 @@ impl Gateway {
         let access = Access::open(storage.clone(), clock.clone(), config.access.clone()).await?;
         let admin_token = first_token::make(&access, &config.server.data_dir).await?;
         let access = Arc::new(access);
-        let keys = match &config.directory.key_file {
-            Some(path) => Keyring::read(path),
+        let keys = match &config.directory.key {
+            Some(key) => Keyring::parse(key.expose()),
             None => Keyring::read_or_make(&config.server.data_dir.join("key")),
         };
         let keys = keys.context("the key of account secrets")?;

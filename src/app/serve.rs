@@ -46,12 +46,14 @@ impl Args {
 /// With the problems of the configuration, or what could not be opened.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = crate::config::load(&args.layers())?.config;
-    telemetry::log::install(&config.log)?;
+    let clock = Clock::system();
+    let log_clock = clock.clone();
+    telemetry::log::install(&config.log, move || log_clock.now_ms())?;
     telemetry::metrics::install();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut gateway = Gateway::build(config, Clock::system()).await?;
+    let mut gateway = Gateway::build(config, clock).await?;
     print(&format!("{}\n", gateway.ready()))?;
     let failed = loop {
         tokio::select! {

@@ -214,7 +214,7 @@ impl Runner {
             feed.cursor = Some((row.broadcast, row.target, row.id));
         }
         if key.is_some() {
-            metrics::sends_queued(metrics::SendKind::Broadcast, taken);
+            metrics::sends_queued("broadcast", taken);
         }
     }
 
