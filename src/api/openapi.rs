@@ -133,7 +133,7 @@ pub(super) fn complete(operation: &mut Operation, path: &str, right: Option<Righ
 fn add_problem(response: &mut RefOr<Response>) {
     if let RefOr::T(response) = response {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        response.content.insert("application/problem+json".to_owned(), content);
+        response.content.insert("application/problem+json".to_owned(), content.into());
     }
 }
 
