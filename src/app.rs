@@ -1,1 +1,5 @@
 //! The composition root and the commands.
+
+pub mod lint;
+pub mod scan;
+pub mod wordlists;

@@ -9,6 +9,8 @@ pub mod storage;
 
 pub mod connectors;
 
+pub mod app;
+
 pub mod clock;
 pub mod tasks;
 pub mod telemetry;
