@@ -69,6 +69,10 @@ sections! {
     storage: crate::storage::Config,
     /// Calls to platforms and from them.
     connectors: crate::connectors::Config,
+    /// Lanes, retries, circuit breakers.
+    outbox: crate::outbox::Config,
+    /// The way in.
+    ingest: crate::ingest::Config,
 }
 
 /// Addresses and the data directory.

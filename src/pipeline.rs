@@ -63,7 +63,7 @@ pub struct Setting<'a> {
     /// The group's tags.
     pub tags: &'a [String],
     /// The value of a variable such as `shop.name`.
-    pub variable: &'a dyn Fn(&str) -> Option<&'a str>,
+    pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The platform can withdraw a message.
     pub can_recall: bool,
 }

@@ -324,7 +324,8 @@ async fn check_sends(client: &Client, sink: &Sink, log: &[Event]) {
         done.then_some(())
     })
     .await;
-    let told: BTreeMap<String, usize> = distinct(sink).into_iter().map(|(kind, ids)| (kind, ids.len())).collect();
+    let told: BTreeMap<String, usize> =
+        distinct(sink).into_iter().map(|(kind, ids)| (kind, ids.len())).collect();
     for (kind, number) in &expect {
         assert_eq!(told.get(*kind), Some(number), "{kind}: {told:?}");
     }

@@ -92,7 +92,8 @@ impl Gateway {
             .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no ready line but {line:?}"));
+        let ready: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("no ready line but {line:?}"));
         assert_eq!(ready["event"], "ready");
         if let Some(token) = ready["admin_token"].as_str() {
             token.clone_into(&mut self.token);
