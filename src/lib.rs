@@ -4,6 +4,7 @@ pub mod event;
 pub mod template;
 
 pub mod access;
+pub mod broadcasts;
 pub mod directory;
 pub mod outbox;
 pub mod storage;
