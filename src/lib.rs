@@ -32,6 +32,7 @@ pub mod webhooks;
 pub mod ingest;
 
 // 5 surfaces
+pub mod api;
 pub mod config;
 
 // 6 entry
