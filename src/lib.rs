@@ -17,6 +17,7 @@ pub mod welcomes;
 
 // 2 state
 pub mod access;
+pub mod broadcasts;
 pub mod directory;
 pub mod fleet;
 pub mod outbox;
