@@ -17,12 +17,15 @@ gateway_environment() {
   export MENSHEN_DRAIN__DELAY=0s
   export MENSHEN_LOG__LEVEL="${MENSHEN_LOG__LEVEL:-warn}"
   # The load client is one token: its quota must not be what is measured.
-  export MENSHEN_ACCESS__REQUESTS="${MENSHEN_ACCESS__REQUESTS:-1000000/s}"
+  export MENSHEN_ACCESS__REQUESTS="${MENSHEN_ACCESS__REQUESTS:-pace:1000000/s}"
   # The sink listens on this machine.
-  export MENSHEN_OUTBOX__ALLOW_PRIVATE="${MENSHEN_OUTBOX__ALLOW_PRIVATE:-[\"127.0.0.0/8\"]}"
-  # Where the gateway takes a further wordlist from, if it does: LEXICON_ENV names the variable.
-  if [[ -n "${LEXICON_ENV:-}" && -n "$LEXICON" ]]; then
-    export "$LEXICON_ENV=[\"$LEXICON\"]"
+  export MENSHEN_CONNECTORS__ALLOW_PRIVATE="${MENSHEN_CONNECTORS__ALLOW_PRIVATE:-[\"127.0.0.0/8\"]}"
+  # 60,000 terms beside the shipped lists, where there is such a lexicon: it is with them that figures are stated.
+  if [[ -n "$LEXICON" ]]; then
+    mkdir "$WORK/wordlists"
+    cp "$LEXICON" "$WORK/wordlists/"
+    cp "$ROOT"/wordlists/*.txt "$WORK/wordlists/" 2>/dev/null || true
+    export MENSHEN_INTERCEPTION__WORDLISTS_DIR="${MENSHEN_INTERCEPTION__WORDLISTS_DIR:-$WORK/wordlists}"
   fi
 }
 

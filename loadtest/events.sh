@@ -20,7 +20,7 @@ OPEN_SHARE="${OPEN_SHARE:-50}"
 RESULTS="${RESULTS:-$WORK/results.ndjson}"
 : >"$RESULTS"
 HITS=()
-[[ -n "$LEXICON" && -n "${LEXICON_ENV:-}" ]] && HITS=(--lexicon "$LEXICON" --hit-ratio 0.01)
+[[ -z "$LEXICON" ]] || HITS=(--lexicon "$LEXICON" --hit-ratio 0.01)
 
 COMMON=(--groups "$GROUPS_COUNT" --connections "$CONNECTIONS" --for "$LENGTH" --append "$RESULTS" "${INPUT[@]}")
 
@@ -46,7 +46,7 @@ open_rate() {
   local reached
   reached=$(grep -F "\"label\":\"$1\",\"round\":$2," "$RESULTS" | tail -n 1 \
     | sed -n 's/.*"events_per_s":\([0-9.]*\).*/\1/p')
-  awk -v reached="${reached:-0}" -v share="$OPEN_SHARE" 'BEGIN { rate = int(reached * share / 100); print rate > 1 ? rate : 1 }'
+  awk -v reached="${reached:-0}" -v share="$OPEN_SHARE" 'BEGIN { rate = int(reached * share / 100); print (rate > 1 ? rate : 1) }'
 }
 
 run_closed_and_open() {
@@ -70,7 +70,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 done
 
 machine
-echo "traffic: $GROUPS_COUNT groups, $CONNECTIONS connections, $LENGTH a run, lines: $LINES_FROM"
+echo "traffic: $GROUPS_COUNT groups, $CONNECTIONS connections, $LENGTH a run, lines: $LINES_FROM${LEXICON:+, 1 % with a term of $(basename "$LEXICON")}"
 "$LOADTEST_BIN" compare --reference bare "$RESULTS"
 ((FAILED == 0)) || say "something did not agree: see above"
 exit "$FAILED"

@@ -29,7 +29,6 @@ use crate::event::json::ParseLimits;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
 use crate::tasks::Tasks;
-use crate::telemetry::metrics::RouteMetrics;
 
 pub use partitions::Partitions;
 
@@ -98,11 +97,9 @@ pub struct Ingest {
     access: Arc<Access>,
     directory: Arc<Directory>,
     connectors: Arc<Connectors>,
-    outbox: Outbox,
+    outbox: Arc<Outbox>,
     clock: Clock,
     tasks: Tasks,
-    events_metrics: RouteMetrics,
-    hooks_metrics: RouteMetrics,
 }
 
 /// What [`Ingest::new`] connects.
@@ -118,7 +115,7 @@ pub struct Parts {
     /// Platforms.
     pub connectors: Arc<Connectors>,
     /// Where sends go after the commit.
-    pub outbox: Outbox,
+    pub outbox: Arc<Outbox>,
     /// Time.
     pub clock: Clock,
     /// Background work.
@@ -128,10 +125,9 @@ pub struct Parts {
 impl Ingest {
     /// Connects the way in.
     pub fn new(config: Config, parts: Parts) -> Self {
-        let parse_limits = ParseLimits { text_bytes_max: config.text_bytes_max, ..ParseLimits::default() };
         let policy = parts.access.request_policy();
         Self {
-            parse_limits,
+            parse_limits: parse_limits(&config),
             policy_header: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("\"requests\"")),
             permits: Semaphore::new(config.in_flight_max),
             memory: Semaphore::new(config.in_flight_bytes_max.min(Semaphore::MAX_PERMITS)),
@@ -143,9 +139,12 @@ impl Ingest {
             outbox: parts.outbox,
             clock: parts.clock,
             tasks: parts.tasks,
-            events_metrics: RouteMetrics::register("/v1/events", &http::Method::POST),
-            hooks_metrics: RouteMetrics::register("/hooks/{account}/{*rest}", &http::Method::POST),
             config,
         }
     }
+}
+
+/// The limits both doors hold events to: ours, and the connectors' for callbacks.
+pub fn parse_limits(config: &Config) -> ParseLimits {
+    ParseLimits { text_bytes_max: config.text_bytes_max, ..ParseLimits::default() }
 }

@@ -28,6 +28,7 @@ pub mod connectors;
 pub mod webhooks;
 
 // 4 flow
+pub mod ingest;
 
 // 5 surfaces
 pub mod config;

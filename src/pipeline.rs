@@ -9,8 +9,6 @@
 mod decision;
 mod state;
 
-use std::collections::BTreeSet;
-
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Role, Status, What};
@@ -63,9 +61,9 @@ pub struct Setting<'a> {
     /// Which wordlists apply; `None` where the policy leaves this role alone.
     pub policy: Option<&'a Policy>,
     /// The group's tags.
-    pub tags: &'a BTreeSet<String>,
+    pub tags: &'a [String],
     /// The value of a variable such as `shop.name`.
-    pub variable: &'a dyn Fn(&str) -> Option<&'a str>,
+    pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The platform can withdraw a message.
     pub can_recall: bool,
 }

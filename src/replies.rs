@@ -4,7 +4,7 @@
 //! id. At most one rule answers a message. Keywords and messages meet folded, as in interception.
 //! Never answered: programs, blocked messages, repeats, late events.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aho_corasick::AhoCorasick;
@@ -194,7 +194,7 @@ impl Rules {
     }
 
     /// Returns the rules that a folded message asks, best first.
-    pub fn asked(&self, folded: &str, tags: &BTreeSet<String>) -> Vec<&Compiled> {
+    pub fn asked(&self, folded: &str, tags: &[String]) -> Vec<&Compiled> {
         let fits = |index: &usize| {
             let rule = &self.compiled[*index];
             rule.tags.is_empty() || rule.tags.iter().any(|tag| tags.contains(tag))
@@ -235,7 +235,7 @@ mod tests {
             ("d-vip".into(), rule(&["优惠"], MatchKind::Contains, "八折", &["vip"])),
         ];
         let rules = Rules::compile(&rules, &Config::default()).unwrap();
-        let tags: BTreeSet<String> = tags.iter().map(ToString::to_string).collect();
+        let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
         rules.asked(&folded(message), &tags).first().map(|rule| rule.id.to_string())
     }
 

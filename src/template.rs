@@ -219,11 +219,8 @@ fn variable(inside: &str, position: usize) -> Result<Part, TemplateError> {
 fn is_known(name: &str) -> bool {
     KNOWN.contains(&name)
         || OWN.iter().any(|prefix| {
-            name.strip_prefix(prefix).is_some_and(|own| {
-                !own.is_empty()
-                    && own.len() <= 64
-                    && own.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-            })
+            name.strip_prefix(prefix)
+                .is_some_and(|own| !own.is_empty() && own.chars().all(|c| c == '_' || c.is_alphanumeric()))
         })
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Never greeted: programs, staff, members found by comparing rosters, joins reported long after they happened.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -118,7 +117,7 @@ impl Welcomes {
     }
 
     /// Returns the one welcome of a group with these tags.
-    pub fn of(&self, tags: &BTreeSet<String>) -> Option<&Compiled> {
+    pub fn of(&self, tags: &[String]) -> Option<&Compiled> {
         self.0.iter().find(|w| w.tags.is_empty() || w.tags.iter().any(|tag| tags.contains(tag)))
     }
 }
@@ -141,7 +140,7 @@ mod tests {
         ];
         let welcomes = Welcomes::compile(&all, &Config::default()).unwrap();
         let of = |tags: &[&str]| {
-            let tags: BTreeSet<String> = tags.iter().map(ToString::to_string).collect();
+            let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
             welcomes.of(&tags).map(|w| w.id.to_string())
         };
         assert_eq!(of(&[]).as_deref(), Some("a"));

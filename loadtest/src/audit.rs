@@ -106,9 +106,9 @@ impl Auditor {
             }
         }
         window.push_back(at);
-        let inside =
-            window.iter().rev().take_while(|&&then| at.saturating_sub(then) < self.limit.window).count();
-        self.worst = self.worst.max(inside);
+        // Times only grow, so those still inside the window are the tail.
+        let outside = window.partition_point(|&then| at.saturating_sub(then) >= self.limit.window);
+        self.worst = self.worst.max(window.len() - outside);
     }
 
     /// Tells what was found so far.

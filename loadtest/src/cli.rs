@@ -21,31 +21,32 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  # the hot path, as fast as 64 connections go, statistics compared at the end
-  loadtest events --url http://127.0.0.1:8180 --token $TOKEN --connections 64 --for 30s --verify
+  # the hot path as fast as 64 connections go, counts compared at the end
+  loadtest events --token $TOKEN --connections 64 --for 30s --verify
 
-  # 20,000 events/s in NDJSON batches, latency from the intended start, 1 % listed terms, 2 % repeats
-  loadtest events --url http://127.0.0.1:8180 --token $TOKEN --mode ndjson --rate 20000 --for 30s \\
-      --lexicon lexicon.txt --hit-ratio 0.01 --repeat-ratio 0.02 --joins-ratio 0.05
+  # 20,000 events/s in batches, with listed terms, repeats and joins
+  loadtest events --token $TOKEN --mode ndjson --rate 20000 --for 30s \\
+      --lexicon words.txt --repeat-ratio 0.02 --joins-ratio 0.05 --verify
 
-  # a receiver that fails 5 % of the time and checks a limit of 500 in any second
-  loadtest sink --listen 127.0.0.1:9900 --secret whsec_... --fault 503@5% --fault delay=5ms..50ms --audit window:500/s
+  # a receiver that fails 5 % of the time and checks 500 in any second
+  loadtest sink --listen 127.0.0.1:9900 --secret whsec_... \\
+      --fault 503@5% --fault delay=5ms..50ms --audit window:500/s
 
   # a broadcast to 5,000 groups, compared with what that receiver got
-  loadtest broadcast --url http://127.0.0.1:8180 --token $TOKEN --account shop --groups 5000 --rate 500 \\
+  loadtest broadcast --token $TOKEN --account shop --groups 5000 \\
       --sink-report-url http://127.0.0.1:9900/_sink/report
 
 Exit codes: 0 all agrees, 1 something does not (the table says what), 2 it could not be run.";
 
 const FAULTS: &str = "\
 Faults, looked at in order; delays add up, the first other one that applies decides:
-  503                       answers 503 to every delivery
-  503@0.05, 503@5%          ... to a share of them
-  429@first:20,retry_after=1  ... to the first twenty, and asks to come back in a second
-  delay=50ms..200ms@0.5     answers half of them late
-  slow=2s                   answers at once, but takes that long over the body
-  reset@0.01                takes the delivery, starts to answer, resets the connection
-  hang@0.01                 takes the delivery and never answers";
+  503                         answers 503 to every delivery
+  503@0.05, 503@5%            ... to a share of them
+  429@first:20,retry_after=1  ... to the first 20, asks for a second's wait
+  delay=50ms..200ms@0.5       answers half of them late
+  slow=2s                     answers, but takes that long over the body
+  reset@0.01                  takes it, starts to answer, resets
+  hang@0.01                   takes it and never answers";
 
 /// What there is to run.
 #[derive(Debug, Subcommand)]
@@ -65,8 +66,8 @@ pub(crate) struct GatewayArgs {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8180")]
     pub(crate) url: String,
     /// API token
-    #[arg(long, default_value = "")]
-    pub(crate) token: String,
+    #[arg(long)]
+    pub(crate) token: Option<String>,
     /// Account the groups belong to
     #[arg(long, default_value = "demo")]
     pub(crate) account: String,

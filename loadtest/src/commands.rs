@@ -36,8 +36,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<bool> {
 }
 
 fn target(args: &GatewayArgs) -> anyhow::Result<Target> {
-    let token = Some(args.token.as_str()).filter(|token| !token.is_empty());
-    let mut target = Target::new(&args.url, token)?;
+    let mut target = Target::new(&args.url, args.token.as_deref())?;
     target.timeout = args.timeout;
     target.give_up = args.give_up;
     Ok(target)
@@ -184,7 +183,7 @@ async fn simulate(args: SimulateArgs) -> anyhow::Result<bool> {
         seed: args.seed,
         ..Fleet::default()
     };
-    let (url, token) = (&args.gateway.url, &args.gateway.token);
+    let (url, token) = (&args.gateway.url, args.gateway.token.as_deref().unwrap_or_default());
     fleet.declare(url, token).await?;
     let end = fleet.run(url, token, args.length, tell).await?;
     Ok(end.failed == 0)
@@ -192,7 +191,8 @@ async fn simulate(args: SimulateArgs) -> anyhow::Result<bool> {
 
 fn tell(now: &Snapshot) {
     for moment in &now.moments {
-        println!("{:>9?}  {}  {}  {}", moment.kind, moment.group_name, moment.text, moment.matched.join(" "));
+        let (kind, matched) = (format!("{:?}", moment.kind), moment.matched.join(" "));
+        println!("{kind:>10}  {}  {}  {matched}", moment.group_name, moment.text);
     }
     println!(
         "{:>4.0} s  {} events, {} of {} adverts caught, {} false alarms, {} joined, {} left, {} failed",

@@ -21,6 +21,13 @@ struct Run {
     cpu_us_per_event: Option<f64>,
     latency_ms: Quantiles,
     wrong: u64,
+    verification: Option<Verification>,
+}
+
+/// Where both sides counted differently.
+#[derive(Debug, Clone, Deserialize)]
+struct Verification {
+    differing: u64,
 }
 
 /// Says why no table could be made.
@@ -61,7 +68,7 @@ pub fn compare(results: &str, reference: &str) -> Result<Table, CompareError> {
     let title = format!(
         "{rounds} rounds; median (lowest to highest); ratio = CPU per event / CPU per request of `{reference}`"
     );
-    let header = ["run", "events/s", "CPU us/event", "ratio", "p50 ms", "p99 ms", "p99.9 ms", "wrong"];
+    let header = ["run", "events/s", "CPU us/event", "ratio", "p50 ms", "p99 ms", "p99.9 ms", "defects"];
     let mut table = Table::columns(title, &header);
     for label in labels {
         let mine: Vec<&Run> = runs.iter().filter(|run| run.label == label).collect();
@@ -73,7 +80,8 @@ pub fn compare(results: &str, reference: &str) -> Result<Table, CompareError> {
 fn row(label: &str, runs: &[&Run], base: &BTreeMap<u32, f64>) -> Vec<String> {
     let of = |figure: fn(&Run) -> Option<f64>| runs.iter().filter_map(|run| figure(run)).collect::<Vec<_>>();
     let ratios = runs.iter().filter_map(|run| Some(run.cpu_us_per_event? / base.get(&run.round)?)).collect();
-    let wrong: u64 = runs.iter().map(|run| run.wrong).sum();
+    let differing = |run: &Run| run.verification.as_ref().map_or(0, |verification| verification.differing);
+    let defects: u64 = runs.iter().map(|run| run.wrong + differing(run)).sum();
     vec![
         label.to_owned(),
         spread(of(|run| Some(run.events_per_s)), 0),
@@ -82,7 +90,7 @@ fn row(label: &str, runs: &[&Run], base: &BTreeMap<u32, f64>) -> Vec<String> {
         spread(of(|run| Some(run.latency_ms.p50)), 2),
         spread(of(|run| Some(run.latency_ms.p99)), 1),
         spread(of(|run| Some(run.latency_ms.p999)), 1),
-        wrong.to_string(),
+        defects.to_string(),
     ]
 }
 

@@ -102,7 +102,7 @@ pub async fn run(config: EventsConfig) -> Result<EventsReport, EventsError> {
 async fn drive(config: &EventsConfig, target: &Arc<Target>, plan: &Arc<Plan>) -> tally::Tally {
     let batch = if config.mode == Mode::Single { 1 } else { config.batch.max(1) };
     let connections = config.connections.clamp(1, plan.groups.max(1));
-    let pace = Arc::new(pace::Pace::start(config.rate, batch, config.until));
+    let pace = pace::Pace::start(config.rate, batch, config.until);
     let mut workers = JoinSet::new();
     for number in 0..connections {
         let worker = worker::Worker {

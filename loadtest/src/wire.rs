@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -121,18 +122,23 @@ pub struct Action<'a> {
     pub kind: Cow<'a, str>,
 }
 
-/// A line of a batch that was refused, as a problem document of its own.
+/// Codes of refusals that say "come again".
+const RETRY_CODES: [&str; 3] = ["overloaded", "not_ready", "too_many_requests"];
+
+/// A line of a batch that was refused: `{"line":3,"error":{"code":"…","pointer":"…","detail":"…"}}`.
 #[derive(Debug, Default, Deserialize)]
 struct RefusedLine {
     status: Option<u16>,
+    code: Option<String>,
     error: Option<Box<RefusedLine>>,
 }
 
-/// Tells whether a refused line says "come again" (429 or 503) rather than "this is wrong".
+/// Tells whether a refused line says "come again" (by code, or by a status of 429 or 503) rather than "this is wrong".
 pub fn line_asks_for_retry(line: &[u8]) -> bool {
     let refused: RefusedLine = serde_json::from_slice(line).unwrap_or_default();
-    let status = refused.status.or_else(|| refused.error.and_then(|inner| inner.status));
-    matches!(status, Some(429 | 503))
+    let refused = refused.error.map_or(RefusedLine { error: None, ..refused }, |inner| *inner);
+    let by_code = refused.code.is_some_and(|code| RETRY_CODES.contains(&code.as_str()));
+    by_code || matches!(refused.status, Some(429 | 503))
 }
 
 /// Counts of one group, or of everything.
@@ -172,6 +178,12 @@ impl Counts {
     /// Whether the counts that this crate can predict are the same. Hits depend on wordlists it does not know.
     pub fn same_traffic(self, other: Self) -> bool {
         (self.messages, self.joins, self.leaves) == (other.messages, other.joins, other.leaves)
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages, {} joins, {} leaves", self.messages, self.joins, self.leaves)
     }
 }
 
@@ -230,9 +242,9 @@ impl BroadcastView {
         self.counts.get(name).copied().unwrap_or(0)
     }
 
-    /// Targets that nothing more will happen to by itself.
+    /// Targets that nothing more will happen to. An uncertain one may still be resolved.
     pub fn settled(&self) -> u64 {
-        ["sent", "failed", "uncertain", "skipped", "cancelled"].iter().map(|name| self.count(name)).sum()
+        ["sent", "failed", "expired", "skipped", "cancelled"].iter().map(|name| self.count(name)).sum()
     }
 
     /// Whether the gateway says that it is done, in any way.
@@ -261,7 +273,8 @@ mod tests {
         for (line, again) in [
             (r#"{"status":503,"code":"overloaded"}"#, true),
             (r#"{"line":3,"error":{"status":429}}"#, true),
-            (r#"{"line":3,"status":400,"errors":[]}"#, false),
+            (r#"{"line":3,"error":{"code":"overloaded","pointer":"","detail":"again"}}"#, true),
+            (r#"{"line":3,"error":{"code":"bad_json","pointer":"/at","detail":"no"}}"#, false),
             ("not json", false),
         ] {
             assert_eq!(line_asks_for_retry(line.as_bytes()), again, "{line}");

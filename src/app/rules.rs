@@ -92,7 +92,8 @@ async fn compile(storage: &SharedStorage, config: &Config, number: u64) -> anyho
             Ruleset::compile(format!("r-{number}"), &sources, policies, &config.interception)
                 .context("compile wordlists")?;
         for problem in problems {
-            tracing::warn!(%problem, "a line of a wordlist cannot match as written");
+            let (wordlist, line, remedy) = (problem.wordlist, problem.line, problem.kind.remedy());
+            tracing::warn!(wordlist, line, remedy, "a line of a wordlist does not work as written");
         }
         metrics::ruleset_compiled(watch.elapsed(), words.terms());
         let limits = Limits {

@@ -11,9 +11,12 @@ use arc_swap::ArcSwap;
 
 use super::sandbox::{Sandbox, SandboxLog};
 use super::webhook::Webhook;
-use super::{AccountSpec, Config, Connector, SpecError};
+use super::{AccountSpec, Capabilities, Config, Connector, SpecError};
 use crate::clock::Clock;
 use crate::event::AccountId;
+use crate::outbox::delivery::Deliver;
+use crate::outbox::limit::AccountLimits;
+use crate::outbox::{Deliverers, Route};
 
 /// The platforms there are, for messages.
 pub const PLATFORMS: [&str; 2] = [Sandbox::PLATFORM, Webhook::PLATFORM];
@@ -29,6 +32,7 @@ pub struct Connectors {
 #[derive(Clone)]
 struct Entry {
     spec: AccountSpec,
+    limits: AccountLimits,
     connector: Arc<dyn Connector>,
 }
 
@@ -54,6 +58,12 @@ impl Connectors {
         }
     }
 
+    fn entry(&self, spec: AccountSpec) -> Result<Entry, SpecError> {
+        let connector = self.build(&spec)?;
+        let limits = spec.limits(connector.limits_default())?;
+        Ok(Entry { spec, limits, connector })
+    }
+
     /// Makes `specs` the accounts there are. One that cannot be connected keeps its old connector, if it had one, and is
     /// reported; the others are not held up by it.
     pub fn replace(&self, specs: Vec<AccountSpec>) -> Vec<(AccountId, SpecError)> {
@@ -67,8 +77,8 @@ impl Connectors {
                 entries.insert(id, kept.clone());
                 continue;
             }
-            match self.build(&spec) {
-                Ok(connector) => _ = entries.insert(id, Entry { spec, connector }),
+            match self.entry(spec) {
+                Ok(entry) => _ = entries.insert(id, entry),
                 Err(error) => {
                     if let Some(kept) = kept {
                         entries.insert(id.clone(), kept.clone());
@@ -86,12 +96,9 @@ impl Connectors {
         self.with(account, |entry| Arc::clone(&entry.connector))
     }
 
-    /// Returns the limits that hold for an account: its own, else its platform's.
-    pub fn limits(&self, account: &str) -> Option<Vec<String>> {
-        self.with(account, |entry| match entry.spec.limits.as_slice() {
-            [] => entry.connector.limits_default().iter().map(|limit| (*limit).to_owned()).collect(),
-            own => own.to_vec(),
-        })
+    /// Returns what an account's platform can do.
+    pub fn capabilities(&self, account: &str) -> Option<Capabilities> {
+        self.with(account, |entry| entry.connector.capabilities())
     }
 
     /// Lists the accounts, in order.
@@ -107,8 +114,16 @@ impl Connectors {
     }
 
     fn with<T>(&self, account: &str, read: impl FnOnce(&Entry) -> T) -> Option<T> {
-        let account = AccountId::parse(account).ok()?;
-        self.entries.load().get(&account).map(read)
+        self.entries.load().get(account).map(read)
+    }
+}
+
+impl Deliverers for Connectors {
+    fn route(&self, account: &AccountId) -> Option<Route> {
+        self.with(account.as_str(), |entry| {
+            let deliver: Arc<dyn Deliver> = Arc::<dyn Connector>::clone(&entry.connector);
+            Route { deliver, platform: entry.connector.platform(), limits: entry.limits.clone() }
+        })
     }
 }
 
@@ -136,6 +151,7 @@ mod tests {
             settings: json!({}),
             secrets: Vec::new(),
             limits: Vec::new(),
+            group_limits: Vec::new(),
         }
     }
 
@@ -188,8 +204,12 @@ mod tests {
         let registry = registry();
         let own = AccountSpec { limits: vec!["20/m".to_owned()], ..webhook("own", "https://example.com/") };
         registry.replace(vec![own, webhook("w", "https://example.com/")]);
-        assert_eq!(registry.limits("own").unwrap(), ["20/m"]);
-        assert_eq!(registry.limits("w").unwrap(), ["concurrency:32"]);
-        assert_eq!(registry.limits("none"), None);
+        let limits = |account: &str| {
+            let route = registry.route(&AccountId::parse(account).unwrap())?;
+            Some(route.limits.limits.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(limits("own").unwrap(), ["window:20/m"]);
+        assert_eq!(limits("w").unwrap(), ["concurrency:32"]);
+        assert_eq!(limits("none"), None);
     }
 }

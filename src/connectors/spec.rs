@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::event::AccountId;
+use crate::outbox::limit::{AccountLimits, LimitError};
 
 /// An account, ready to be connected. Two equal ones make equal connectors.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub struct AccountSpec {
     pub secrets: Vec<Secret>,
     /// Its limits; empty means those of the platform.
     pub limits: Vec<String>,
+    /// Limits of each of its groups.
+    pub group_limits: Vec<String>,
 }
 
 /// One secret of an account. `Debug` hides its value.
@@ -66,6 +69,24 @@ impl SpecError {
 }
 
 impl AccountSpec {
+    /// Reads the limits: the account's own, or `defaults` where it names none.
+    ///
+    /// # Errors
+    /// Names the limit that cannot be read.
+    pub fn limits(&self, defaults: &[&str]) -> Result<AccountLimits, SpecError> {
+        let own = |name: &str, texts: &[String]| {
+            let read = |(nth, text): (usize, &String)| {
+                text.parse().map_err(|error: LimitError| SpecError::at(format!("{name}[{nth}]"), error.to_string()))
+            };
+            texts.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()
+        };
+        if self.limits.is_empty() && self.group_limits.is_empty() {
+            return AccountLimits::parse(defaults).map_err(|error| SpecError::at("limits", error.to_string()));
+        }
+        let limits = own("limits", &self.limits)?;
+        Ok(AccountLimits { limits, group_limits: own("group_limits", &self.group_limits)? })
+    }
+
     /// Reads the settings as a platform's own type.
     ///
     /// # Errors

@@ -106,8 +106,8 @@ async fn answer(ingest: &Ingest, router: Router, request: Request<Incoming>) -> 
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
-    let counted = if is_events { &ingest.events_metrics } else { &ingest.hooks_metrics };
-    counted.finished(response.status().as_u16(), watch.elapsed());
+    let route = if is_events { "/v1/events" } else { "/hooks/{account}/{*rest}" };
+    metrics::request_finished(route, &parts.method, response.status().as_u16(), watch.elapsed());
     response.map(|bytes| Either::Left(Full::new(bytes)))
 }
 

@@ -3,13 +3,13 @@
 //! Refusals that are about one delivery say that the platform works; they are not failures here. Not for: limits and the
 //! platform's own wishes (`Retry-After`), which the pacer keeps. Layer: pure core.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use super::limiter::{Micros, micros};
 
 /// When to stop calling.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerConfig {
     /// Share of failed calls that opens the circuit, in percent.
@@ -62,10 +62,11 @@ pub enum Gate {
 }
 
 /// The breaker's state, for people and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Circuit {
     /// Calls go through.
+    #[default]
     Closed,
     /// One canary is let through.
     HalfOpen,

@@ -7,16 +7,19 @@
 //! Not for: pausing one broadcast (that is its own state). Setting a hold fails open for nobody: it is in force in memory
 //! before it is written, and stays so if writing fails (the caller is told that it would not survive a restart).
 
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use tokio::sync::watch;
 
 use super::delivery::Delivery;
 use crate::clock::Clock;
-use crate::event::{AccountId, BrandId, GroupId, RegionId, ShopId};
+use crate::event::{AccountId, BrandId, GroupId, GroupName, IdError, Places, RegionId, ShopId};
 use crate::storage::{AuditEntry, Change, DocumentKind, SharedStorage, StorageError, Write};
 use crate::telemetry::metrics;
 
@@ -28,7 +31,8 @@ pub struct Hold {
     /// Which acts; empty for all.
     #[serde(default)]
     pub kinds: Vec<HoldKind>,
-    /// Where.
+    /// Where: `all`, `region:NAME`, ….
+    #[schema(value_type = String)]
     pub scope: HoldScope,
     /// Why, for people.
     #[serde(default)]
@@ -72,58 +76,87 @@ impl HoldKind {
             _action => HoldKind::Action,
         }
     }
+
+    /// Returns the metric label.
+    pub fn counted_as(self) -> &'static str {
+        match self {
+            HoldKind::Broadcast => "broadcast",
+            HoldKind::Reply => "reply",
+            HoldKind::Welcome => "welcome",
+            HoldKind::Journey => "journey",
+            HoldKind::Warning => "warning",
+            HoldKind::Action => "action",
+        }
+    }
 }
 
-/// Where a hold is in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+/// Where a hold is in force. Written `all`, `account:NAME`, `brand:NAME`, `region:NAME`, `shop:NAME` or
+/// `group:ACCOUNT/GROUP`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldScope {
     /// Everywhere.
     All,
     /// Through one account.
-    Account {
-        /// Which.
-        account: AccountId,
-    },
+    Account(AccountId),
     /// In the groups of one brand.
-    Brand {
-        /// Which.
-        brand: BrandId,
-    },
+    Brand(BrandId),
     /// In the groups of one region.
-    Region {
-        /// Which.
-        region: RegionId,
-    },
+    Region(RegionId),
     /// In the groups of one shop.
-    Shop {
-        /// Which.
-        shop: ShopId,
-    },
+    Shop(ShopId),
     /// In one group.
-    Group {
-        /// Its account.
-        account: AccountId,
-        /// Which.
-        group: GroupId,
-    },
+    Group(GroupName),
 }
 
-/// To whom a group belongs; parts may be unknown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Brand.
-    pub brand: Option<BrandId>,
-    /// Region.
-    pub region: Option<RegionId>,
-    /// Shop.
-    pub shop: Option<ShopId>,
+/// A text is no scope of a hold.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("write a scope as all, account:NAME, brand:NAME, region:NAME, shop:NAME or group:ACCOUNT/GROUP")]
+pub struct HoldScopeError;
+
+impl FromStr for HoldScope {
+    type Err = HoldScopeError;
+
+    fn from_str(text: &str) -> Result<Self, HoldScopeError> {
+        if text == "all" {
+            return Ok(HoldScope::All);
+        }
+        let (kind, name) = text.split_once(':').ok_or(HoldScopeError)?;
+        let bad = |_: IdError| HoldScopeError;
+        match kind {
+            "account" => AccountId::parse(name).map(HoldScope::Account).map_err(bad),
+            "brand" => BrandId::parse(name).map(HoldScope::Brand).map_err(bad),
+            "region" => RegionId::parse(name).map(HoldScope::Region).map_err(bad),
+            "shop" => ShopId::parse(name).map(HoldScope::Shop).map_err(bad),
+            "group" => GroupName::parse(name).map(HoldScope::Group).ok_or(HoldScopeError),
+            _unknown => Err(HoldScopeError),
+        }
+    }
 }
 
-/// Knows to whom a group belongs; the directory does.
-pub trait Places: Send + Sync {
-    /// Returns a group's place; `None` for a group that was never declared.
-    fn place_of(&self, account: &AccountId, group: &str) -> Option<Place>;
+impl fmt::Display for HoldScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HoldScope::All => f.write_str("all"),
+            HoldScope::Account(id) => write!(f, "account:{id}"),
+            HoldScope::Brand(id) => write!(f, "brand:{id}"),
+            HoldScope::Region(id) => write!(f, "region:{id}"),
+            HoldScope::Shop(id) => write!(f, "shop:{id}"),
+            HoldScope::Group(name) => write!(f, "group:{name}"),
+        }
+    }
+}
+
+impl Serialize for HoldScope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HoldScope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 impl Hold {
@@ -140,15 +173,20 @@ impl Hold {
     }
 
     fn covers(&self, delivery: &Delivery, places: &dyn Places) -> bool {
-        let place = || places.place_of(&delivery.account, &delivery.group).unwrap_or_default();
+        let name = || {
+            GroupId::parse(&delivery.group)
+                .ok()
+                .map(|group| GroupName { account: delivery.account.clone(), group })
+        };
+        let place = || name().map(|name| places.group_place(&name)).unwrap_or_default();
         match &self.scope {
             HoldScope::All => true,
-            HoldScope::Account { account } => *account == delivery.account,
-            HoldScope::Brand { brand } => place().brand.as_ref() == Some(brand),
-            HoldScope::Region { region } => place().region.as_ref() == Some(region),
-            HoldScope::Shop { shop } => place().shop.as_ref() == Some(shop),
-            HoldScope::Group { account, group } => {
-                *account == delivery.account && group.as_str() == delivery.group
+            HoldScope::Account(account) => *account == delivery.account,
+            HoldScope::Brand(brand) => place().brand.as_ref() == Some(brand),
+            HoldScope::Region(region) => place().region.as_ref() == Some(region),
+            HoldScope::Shop(shop) => place().shop.as_ref() == Some(shop),
+            HoldScope::Group(group) => {
+                group.account == delivery.account && group.group.as_str() == delivery.group
             }
         }
     }
@@ -171,10 +209,13 @@ pub enum HoldError {
     Unreadable(#[source] StorageError),
 }
 
+/// Knows to whom groups belong; the directory.
+pub type SharedPlaces = Arc<dyn Places + Send + Sync>;
+
 /// All holds. Owned by the outbox, which the whole house asks.
 pub struct Holds {
     storage: SharedStorage,
-    places: Arc<dyn Places>,
+    places: SharedPlaces,
     clock: Clock,
     active: ArcSwap<Vec<Hold>>,
     /// Counts changes, so that runners look again.
@@ -186,11 +227,7 @@ impl Holds {
     ///
     /// # Errors
     /// When they cannot be read: then nothing may be sent.
-    pub async fn open(
-        storage: SharedStorage,
-        places: Arc<dyn Places>,
-        clock: Clock,
-    ) -> Result<Self, HoldError> {
+    pub async fn open(storage: SharedStorage, places: SharedPlaces, clock: Clock) -> Result<Self, HoldError> {
         let mut holds = Vec::new();
         let mut after = None;
         loop {
@@ -216,12 +253,28 @@ impl Holds {
     /// # Errors
     /// [`HoldError::NotDurable`] when writing failed; the hold is in force all the same.
     pub async fn set(&self, hold: Hold, audit: AuditEntry) -> Result<(), HoldError> {
+        let placed = self.place(hold);
+        self.write(placed, audit).await
+    }
+
+    /// Puts a hold in force; it lasts until a restart if [`Self::write`] does not follow.
+    pub fn place(&self, hold: Hold) -> Placed {
         let body = serde_json::to_string(&hold).expect("a hold holds nothing that JSON cannot say");
-        let write = Write::Put { kind: DocumentKind::Hold, id: hold.id.clone(), body, expect: None };
+        let placed = Placed { id: hold.id.clone(), body };
         self.swap(|holds| {
             holds.retain(|other| other.id != hold.id);
             holds.push(hold.clone());
         });
+        placed
+    }
+
+    /// Makes a hold that is in force durable, with its audit entry.
+    ///
+    /// # Errors
+    /// [`HoldError::NotDurable`] when writing failed; the hold stays in force.
+    pub async fn write(&self, placed: Placed, audit: AuditEntry) -> Result<(), HoldError> {
+        let Placed { id, body } = placed;
+        let write = Write::Put { kind: DocumentKind::Hold, id, body, expect: None };
         self.commit(write, audit).await.map_err(HoldError::NotDurable)
     }
 
@@ -255,6 +308,28 @@ impl Holds {
         holds.iter().find(|hold| hold.stops(delivery, &*self.places, now_ms)).map(|hold| hold.id.clone())
     }
 
+    /// Says whether a hold stops everything of a kind through an account, wherever it goes.
+    pub fn stops_all(&self, kind: HoldKind, account: &AccountId) -> bool {
+        let now_ms = self.clock.now_ms();
+        self.active.load().iter().any(|hold| {
+            hold.is_active(now_ms)
+                && (hold.kinds.is_empty() || hold.kinds.contains(&kind))
+                && match &hold.scope {
+                    HoldScope::All => true,
+                    HoldScope::Account(held) => held == account,
+                    HoldScope::Brand(_) | HoldScope::Region(_) | HoldScope::Shop(_) | HoldScope::Group(_) => {
+                        false
+                    }
+                }
+        })
+    }
+
+    /// Returns how many are in force now.
+    pub fn active(&self) -> usize {
+        let now_ms = self.clock.now_ms();
+        self.active.load().iter().filter(|hold| hold.is_active(now_ms)).count()
+    }
+
     /// Hears of changes.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -262,7 +337,7 @@ impl Holds {
 
     /// Writes the number of active holds to the metrics.
     pub fn count(&self) {
-        metrics::holds_active(self.list().len());
+        metrics::holds_active(self.active());
     }
 
     fn swap(&self, change: impl Fn(&mut Vec<Hold>)) {
@@ -282,10 +357,18 @@ impl Holds {
     }
 }
 
-impl std::fmt::Debug for Holds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Holds").field("active", &self.active.load()).finish_non_exhaustive()
     }
+}
+
+/// A hold that is in force and not yet durable.
+#[derive(Debug)]
+#[must_use = "write it, or it is gone after a restart"]
+pub struct Placed {
+    id: String,
+    body: String,
 }
 
 const PAGE: usize = 500;

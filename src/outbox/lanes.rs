@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::delivery::{Delivery, Priority};
 use super::limiter::Micros;
@@ -33,7 +33,7 @@ use queue::{Queue, Standing};
 use turns::Turns;
 
 /// How sends are shared between priorities.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LanesConfig {
     /// Deliveries held in memory per account; what is beyond waits in the journal or the ledger.
@@ -173,6 +173,11 @@ impl Lanes {
             Priority::Bulk => self.config.ready_max - self.config.ready_max / 4,
         };
         max.saturating_sub(self.ids.len())
+    }
+
+    /// Says whether half of the room is free.
+    pub fn is_half_empty(&self) -> bool {
+        self.ids.len() <= self.config.ready_max / 2
     }
 
     /// Says whether a delivery is in here, or lent out.
@@ -397,7 +402,11 @@ impl Lanes {
     }
 
     fn key_of(&mut self, delivery: &Delivery) -> QueueKey {
-        let group = self.group_no(&delivery.group);
+        let group = if delivery.group.is_empty() {
+            direct_no(delivery.member.as_deref().unwrap_or(""))
+        } else {
+            self.group_no(&delivery.group)
+        };
         let class = match delivery.priority {
             Priority::Urgent => Class::Urgent,
             Priority::Normal => Class::Normal,
@@ -440,6 +449,13 @@ impl Lanes {
             queue.standing = Standing::Idle;
         }
     }
+}
+
+/// Spreads people over a few queues: none waits long for another, and none is remembered.
+fn direct_no(member: &str) -> GroupNo {
+    const QUEUES: u32 = 64;
+    let sum = member.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    GroupNo::direct(sum % QUEUES)
 }
 
 #[cfg(test)]

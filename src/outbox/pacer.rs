@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 
 use super::limit::AccountLimits;
 pub use super::limiter::Micros;
-use super::limiter::{Limiter, Room, micros};
+use super::limiter::{Limiter, Room};
 
 /// Where a limit holds. A metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +40,19 @@ impl Scope {
 /// A group's number within its account, given out by the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupNo(pub u32);
+
+impl GroupNo {
+    const DIRECT: u32 = 1 << 31;
+
+    /// Numbers what goes to a person and not to a group: limits of groups do not hold for it.
+    pub fn direct(number: u32) -> Self {
+        Self(number | Self::DIRECT)
+    }
+
+    fn is_direct(self) -> bool {
+        self.0 & Self::DIRECT != 0
+    }
+}
 
 /// The answer to a wish to call.
 #[derive(Debug)]
@@ -119,6 +132,13 @@ impl Pacer {
         &self.limits
     }
 
+    /// Returns a copy that remembers the account's limits only: enough for [`Self::finish_of`], and small.
+    #[must_use]
+    pub fn without_groups(&self) -> Self {
+        let limits = AccountLimits { limits: self.limits.limits.clone(), group_limits: Vec::new() };
+        Self { limits, account: self.account.clone(), groups: HashMap::new(), latest: self.latest }
+    }
+
     /// Puts calls of the past in, so that a restart gives no limit a fresh burst.
     pub fn restore(&mut self, mut calls: Vec<PastCall>) {
         calls.sort_by_key(|call| call.ended);
@@ -134,7 +154,9 @@ impl Pacer {
         let mut room = (self.account.look(now, cost), Scope::Account);
         if let Some(level) = self.groups.get_mut(&group) {
             room = room.max((level.look(now, cost), Scope::Group));
-        } else if self.limits.group_limits.iter().any(|limit| limit.cost_max() < cost.get()) {
+        } else if !group.is_direct()
+            && self.limits.group_limits.iter().any(|limit| limit.cost_max() < cost.get())
+        {
             room = room.max((Room::Never, Scope::Group));
         }
         match room {
@@ -237,7 +259,8 @@ impl Pacer {
     }
 
     fn group(&mut self, group: GroupNo) -> &mut Level {
-        self.groups.entry(group).or_insert_with(|| Level::new(&self.limits.group_limits))
+        let limits: &[_] = if group.is_direct() { &[] } else { &self.limits.group_limits };
+        self.groups.entry(group).or_insert_with(|| Level::new(limits))
     }
 }
 
@@ -322,11 +345,6 @@ impl Level {
         }
         self.limiters.iter_mut().map(|limiter| limiter.saturation(now)).fold(0.0, f64::max)
     }
-}
-
-/// Returns how far back attempts matter for these limits.
-pub fn memory(limits: &AccountLimits) -> Micros {
-    micros(limits.memory())
 }
 
 #[cfg(test)]

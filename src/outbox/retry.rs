@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::breaker::Health;
 use super::delivery::{Decision, Outcome, Refusal, RefusalScope};
 use crate::storage::DeliveryState;
 
 /// How often and how fast a refused call is tried again.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
     /// Calls made for one delivery before it becomes a dead letter.

@@ -1,7 +1,5 @@
 //! The stages together, on events as they come.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, Verdict};
 use crate::interception::{Origin, Term, WordlistSource};
@@ -58,9 +56,8 @@ impl House {
         let Recognised::As(status) = recognised else { panic!("{recognised:?}") };
         let shop = self.shop;
         let variable = |name: &str| if name == "shop.name" { shop } else { None };
-        let tags = BTreeSet::new();
         let policy = self.rules.policy(None, event.role);
-        let setting = Setting { policy, tags: &tags, variable: &variable, can_recall: true };
+        let setting = Setting { policy, tags: &[], variable: &variable, can_recall: true };
         let mut scratch = Scratch::default();
         let decision = decide(&self.state, &self.rules, &setting, event, status, &arrival, &mut scratch);
         if let Some(effects) = &decision.effects {

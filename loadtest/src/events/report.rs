@@ -139,17 +139,11 @@ impl EventsReport {
         );
         if let Some(verification) = &self.verification {
             let says = if verification.agrees() { "agree" } else { "DIFFER" };
-            let Counts { messages, joins, leaves, .. } = verification.expected;
-            table.fact(
-                "both sides' counts",
-                format!(
-                    "{says}: {messages} messages, {joins} joins, {leaves} leaves in {} groups",
-                    verification.groups
-                ),
-            );
+            let (expected, groups) = (verification.expected, thousands(verification.groups as u64));
+            table.fact("both sides' counts", format!("{says}: {expected} in {groups} groups"));
             verification.examples.iter().for_each(|example| table.fact("  differs", example));
             if !verification.agrees() {
-                table.fact("  gateway's totals", format!("{:?}", verification.by_totals));
+                table.fact("  gateway's totals", verification.by_totals);
             }
         }
         table.fact("wrong answers", self.wrong);

@@ -106,7 +106,7 @@ pub(super) async fn verify(
                 continue;
             }
             if examples.len() < EXAMPLES {
-                examples.push(format!("{}: counted {wanted:?}, gateway says {grown:?}", plan.group(group)));
+                examples.push(format!("{}: counted {wanted}; gateway says {grown}", plan.group(group)));
             }
             differing.push((group, grown));
         }

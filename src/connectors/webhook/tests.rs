@@ -43,6 +43,7 @@ fn spec(settings: Value, secrets: &[(&str, &str)]) -> AccountSpec {
         settings,
         secrets: secrets.iter().map(|(name, value)| Secret::new(*name, *value)).collect(),
         limits: Vec::new(),
+        group_limits: Vec::new(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, STATUS,
-    SUCCESS, VERDICT,
+    CIRCUIT, DENIAL, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME,
+    STATUS, SUCCESS, VERDICT,
 };
 
 /// What a metric measures with.
@@ -90,6 +90,8 @@ metrics! {
         "Events in those callbacks.";
     ReplayIdsEvicted: Counter, "menshen_callback_replay_ids_evicted_total", [],
         "Callback ids forgotten before their time because an account's memory of them was full.";
+    AccessDenied: Counter, "menshen_access_denied_total", [DENIAL],
+        "API requests refused for who made them or how often they came.";
     IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
         "Requests answered from the stored answer to the same Idempotency-Key.";
     SaysSkipped: Counter, "menshen_says_skipped_total", [],
@@ -124,8 +126,6 @@ metrics! {
         "Commits of the journal that failed.";
     JournalPendingBytes: Gauge, "menshen_journal_pending_bytes", [],
         "Encoded effects waiting for a commit of the journal.";
-    JournalRows: Gauge, "menshen_journal_rows", [],
-        "Rows in the journal.";
     LedgerCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_ledger_commit_seconds", [],
         "How long commits of the ledger took, flush included.";
     LedgerCommitFailures: Counter, "menshen_ledger_commit_failures_total", [],

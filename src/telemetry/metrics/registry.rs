@@ -25,21 +25,6 @@ pub(super) struct Registry {
     recorder: PrometheusRecorder,
     exporter: PrometheusHandle,
     handles: Vec<Handles>,
-    hot_routes: Vec<HotRoute>,
-}
-
-/// Routes whose requests are counted without looking handles up.
-const HOT_ROUTES: [(&str, &str); 2] = [("/v1/events", "POST"), ("/hooks/{account}/{*rest}", "POST")];
-
-/// Statuses a hot route is expected to answer with; others are looked up when they happen.
-const HOT_STATUSES: [u16; 9] = [200, 400, 401, 403, 404, 413, 415, 429, 503];
-
-/// Handles of one hot route.
-struct HotRoute {
-    route: &'static str,
-    method: &'static str,
-    by_status: Vec<(u16, Counter)>,
-    duration: Histogram,
 }
 
 /// Makes the registry; later calls find the first one (tests start several gateways in one process).
@@ -56,32 +41,9 @@ impl Registry {
     pub(super) fn new() -> Self {
         let recorder = builder().build_recorder();
         let handles = DEFINITIONS.iter().map(|definition| register(&recorder, definition)).collect();
-        let mut registry = Self { exporter: recorder.handle(), recorder, handles, hot_routes: Vec::new() };
+        let registry = Self { exporter: recorder.handle(), recorder, handles };
         registry.describe_runtime_metrics();
-        registry.hot_routes =
-            HOT_ROUTES.iter().map(|(route, method)| registry.hot_route(route, method)).collect();
         registry
-    }
-
-    fn hot_route(&self, route: &'static str, method: &'static str) -> HotRoute {
-        let counter = |status| (status, self.requests(route, method, status));
-        let by_status = HOT_STATUSES.into_iter().map(counter).collect();
-        HotRoute { route, method, by_status, duration: self.request_duration(route, method) }
-    }
-
-    /// Counts a request: some nanoseconds on a hot route, some hundred on others.
-    pub(super) fn request_finished(&self, route: &str, method: &'static str, status: u16, seconds: f64) {
-        let hot = self.hot_routes.iter().find(|hot| hot.route == route && hot.method == method);
-        let Some(hot) = hot else {
-            self.requests(route, method, status).increment(1);
-            self.request_duration(route, method).record(seconds);
-            return;
-        };
-        hot.duration.record(seconds);
-        match hot.by_status.iter().find(|(known, _)| *known == status) {
-            Some((_, counter)) => counter.increment(1),
-            None => self.requests(route, method, status).increment(1),
-        }
     }
 
     /// Metrics whose labels come from the router, and the one that never changes.
@@ -117,7 +79,7 @@ impl Registry {
     }
 
     /// The counter of requests of a route; a lookup, some hundred nanoseconds.
-    fn requests(&self, route: &str, method: &'static str, status: u16) -> Counter {
+    pub(super) fn requests(&self, route: &str, method: &'static str, status: u16) -> Counter {
         let labels = vec![
             ::metrics::Label::new("route", route.to_owned()),
             ::metrics::Label::from_static_parts("method", method),
@@ -127,7 +89,7 @@ impl Registry {
     }
 
     /// The duration of requests of a route; a lookup.
-    fn request_duration(&self, route: &str, method: &'static str) -> Histogram {
+    pub(super) fn request_duration(&self, route: &str, method: &'static str) -> Histogram {
         let labels = vec![
             ::metrics::Label::new("route", route.to_owned()),
             ::metrics::Label::from_static_parts("method", method),

@@ -46,16 +46,18 @@ fn a_request_in_flight_is_counted_until_it_is_dropped() {
 
 #[test]
 fn requests_are_counted_on_hot_and_other_routes() {
+    install();
     let (post, get) = (http::Method::POST, http::Method::GET);
     let sample = |route: &str, method: &str, status: u16| {
         format!("menshen_http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}}")
     };
     let took = Duration::from_micros(80);
-    check(&sample("/v1/events", "POST", 200), 1.0, || request_finished("/v1/events", &post, 200, took));
-    request_finished("/v1/events", &post, 418, took);
-    check(&sample("/v1/events", "POST", 418), 1.0, || request_finished("/v1/events", &post, 418, took));
-    request_finished("/v1/groups", &get, 200, took);
-    check(&sample("/v1/groups", "GET", 200), 1.0, || request_finished("/v1/groups", &get, 200, took));
+    let hot = RouteMetrics::register("/test/hot", &post);
+    check(&sample("/test/hot", "POST", 200), 1.0, || hot.finished(200, took));
+    hot.finished(418, took);
+    check(&sample("/test/hot", "POST", 418), 1.0, || hot.finished(418, took));
+    request_finished("/test/cold", &get, 200, took);
+    check(&sample("/test/cold", "GET", 200), 1.0, || request_finished("/test/cold", &get, 200, took));
     assert_eq!(method_label(&http::Method::from_bytes(b"BREW").unwrap()), "other");
 }
 
