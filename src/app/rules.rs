@@ -70,7 +70,10 @@ impl Rulebook {
             }
             Err(error) => {
                 metrics::reloaded(metrics::Success::Failed);
-                tracing::error!(error = format!("{error:#}"), "new rules cannot be used; the old ones stay in force");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "new rules cannot be used; the old ones stay in force"
+                );
                 Err(error)
             }
         }
@@ -86,7 +89,11 @@ async fn compile(storage: &SharedStorage, config: &Config, number: u64) -> anyho
     let compiled = tokio::task::spawn_blocking(move || {
         let watch = Stopwatch::start();
         let mut sources = from_files(&config.interception.wordlists_dir)?;
-        sources.extend(words.into_iter().map(|(name, list)| WordlistSource { name, origin: Origin::Api, ..list }));
+        sources.extend(words.into_iter().map(|(name, list)| WordlistSource {
+            name,
+            origin: Origin::Api,
+            ..list
+        }));
         let policies = policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect();
         let (words, problems) =
             Ruleset::compile(format!("r-{number}"), &sources, policies, &config.interception)
@@ -130,7 +137,8 @@ fn from_files(dir: &Path) -> anyhow::Result<Vec<WordlistSource>> {
     let read = |path: &std::path::PathBuf| {
         let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        WordlistSource::parse(name, Origin::File, &text).with_context(|| format!("wordlist {}", path.display()))
+        WordlistSource::parse(name, Origin::File, &text)
+            .with_context(|| format!("wordlist {}", path.display()))
     };
     paths.iter().map(read).collect()
 }
