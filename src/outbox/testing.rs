@@ -45,6 +45,7 @@ pub(crate) struct TestLedger {
     pub(crate) fails_to_settle: AtomicBool,
     pub(crate) fails_to_apply: AtomicBool,
     pub(crate) intend_commits: AtomicUsize,
+    pub(crate) conflicts: AtomicUsize,
     pub(crate) latency: Duration,
     pub(crate) read_latency: Duration,
 }
@@ -54,6 +55,11 @@ fn broken() -> StorageError {
 }
 
 impl TestLedger {
+    pub(crate) fn slow_to_read() -> Arc<Self> {
+        let (latency, read_latency) = (Duration::from_millis(1), Duration::from_millis(50));
+        Arc::new(Self { latency, read_latency, ..Self::default() })
+    }
+
     pub(crate) fn new() -> Arc<Self> {
         let (latency, read_latency) = (Duration::from_millis(2), Duration::from_millis(1));
         Arc::new(Self { latency, read_latency, ..Self::default() })
@@ -226,6 +232,7 @@ impl Storage for TestLedger {
                 .entry(key(&row))
                 .or_insert_with(|| DeliveryRow { state: DeliveryState::Pending, ..row.clone() });
             if !matches!(stored.state, DeliveryState::Pending | DeliveryState::Uncertain) {
+                self.conflicts.fetch_add(1, Ordering::SeqCst);
                 return Err(StorageError::Conflict { what: row.id });
             }
             stored.state = DeliveryState::Sending;
