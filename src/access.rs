@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::clock::Clock;
@@ -44,7 +44,7 @@ pub const FIRST_OPERATOR: &str = "admin";
 const LOAD_PAGE: usize = 500;
 
 /// Limits of this module.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// How many requests each token may make.
@@ -56,7 +56,7 @@ pub struct Config {
     /// Most names in one scope.
     pub scope_names_max: usize,
     /// How often "last used" of a token is written, at most.
-    #[serde(with = "crate::units::duration")]
+    #[serde(deserialize_with = "crate::units::de_duration")]
     pub last_used_every: Duration,
 }
 
@@ -67,7 +67,7 @@ impl Default for Config {
             operators_max: 1_000,
             tokens_max: 10_000,
             scope_names_max: 1_000,
-            last_used_every: Duration::from_secs(60),
+            last_used_every: Duration::from_mins(1),
         }
     }
 }
@@ -206,7 +206,7 @@ impl Access {
         }
         for document in all(&storage, DocumentKind::Token).await? {
             let stored: Stored<Token> = records::read(&document)?;
-            table.insert(records::token_id(&document)?, stored)?;
+            table.insert(&records::token_id(&document)?, stored)?;
         }
         let requests = Requests::new(config.requests);
         let changing = tokio::sync::Mutex::new(());
@@ -251,7 +251,7 @@ impl Access {
 
     /// Writes "last used" every now and then until told to stop, and once more at the end.
     pub async fn run(self: Arc<Self>, tasks: Tasks) {
-        let mut every = tokio::time::interval(self.config.last_used_every);
+        let mut every = tokio::time::interval(self.config.last_used_every.max(Duration::from_secs(1)));
         loop {
             let stop = tokio::select! {
                 _ = every.tick() => false,
@@ -270,7 +270,7 @@ impl Access {
 
 impl Table {
     /// Puts a token in, cut to what its operator may. A token without operator gives nothing.
-    fn insert(&mut self, id: TokenId, stored: Stored<Token>) -> Result<(), AccessError> {
+    fn insert(&mut self, id: &TokenId, stored: Stored<Token>) -> Result<(), AccessError> {
         let token = &stored.record;
         let hash = SecretHash::of_hex(&token.sha256).ok_or_else(|| StorageError::Unreadable {
             what: format!("token {id}"),

@@ -49,6 +49,34 @@ sections! {
     drain: Drain,
     /// What is logged.
     log: crate::telemetry::log::Config,
+    /// Operators and tokens.
+    access: crate::access::Config,
+    /// Accounts, shops, groups.
+    directory: crate::directory::Config,
+    /// Repeats.
+    dedupe: crate::dedupe::Config,
+    /// Wordlists and matching.
+    interception: crate::interception::Config,
+    /// Floods.
+    conduct: crate::conduct::Config,
+    /// Keyword answers.
+    replies: crate::replies::Config,
+    /// Greetings.
+    welcomes: crate::welcomes::Config,
+    /// What spans groups.
+    fleet: crate::fleet::Config,
+    /// Journal, ledger, projection, retention.
+    storage: crate::storage::Config,
+    /// Calls to platforms and from them.
+    connectors: crate::connectors::Config,
+    /// Lanes, retries, circuit breakers.
+    outbox: crate::outbox::Config,
+    /// Texts to many groups.
+    broadcasts: crate::broadcasts::Config,
+    /// The API for people's tools.
+    api: crate::api::Config,
+    /// The way in.
+    ingest: crate::ingest::Config,
 }
 
 /// Addresses and the data directory.

@@ -39,7 +39,7 @@ pub use account::{
 };
 pub use group::{GroupContext, GroupFilter, GroupFound, GroupRecord};
 pub use keys::{KeyError, Keyring, Sealed};
-pub use limits::{Config, plain_id};
+pub use limits::{Config, KeyText, plain_id};
 pub use shop::{BrandRecord, Day, OpeningHours, RegionRecord, Shop, ShopRecord, ShopState, Stored};
 pub use write::Written;
 

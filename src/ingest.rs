@@ -97,7 +97,7 @@ pub struct Ingest {
     access: Arc<Access>,
     directory: Arc<Directory>,
     connectors: Arc<Connectors>,
-    outbox: Outbox,
+    outbox: Arc<Outbox>,
     clock: Clock,
     tasks: Tasks,
 }
@@ -115,7 +115,7 @@ pub struct Parts {
     /// Platforms.
     pub connectors: Arc<Connectors>,
     /// Where sends go after the commit.
-    pub outbox: Outbox,
+    pub outbox: Arc<Outbox>,
     /// Time.
     pub clock: Clock,
     /// Background work.
@@ -125,10 +125,9 @@ pub struct Parts {
 impl Ingest {
     /// Connects the way in.
     pub fn new(config: Config, parts: Parts) -> Self {
-        let parse_limits = ParseLimits { text_bytes_max: config.text_bytes_max, ..ParseLimits::default() };
         let policy = parts.access.request_policy();
         Self {
-            parse_limits,
+            parse_limits: parse_limits(&config),
             policy_header: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("\"requests\"")),
             permits: Semaphore::new(config.in_flight_max),
             memory: Semaphore::new(config.in_flight_bytes_max.min(Semaphore::MAX_PERMITS)),
@@ -143,4 +142,9 @@ impl Ingest {
             config,
         }
     }
+}
+
+/// The limits both doors hold events to: ours, and the connectors' for callbacks.
+pub fn parse_limits(config: &Config) -> ParseLimits {
+    ParseLimits { text_bytes_max: config.text_bytes_max, ..ParseLimits::default() }
 }

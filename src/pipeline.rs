@@ -63,7 +63,7 @@ pub struct Setting<'a> {
     /// The group's tags.
     pub tags: &'a [String],
     /// The value of a variable such as `shop.name`.
-    pub variable: &'a dyn Fn(&str) -> Option<&'a str>,
+    pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The platform can withdraw a message.
     pub can_recall: bool,
 }
@@ -183,3 +183,6 @@ fn is_revision(at_ms: i64, now_ms: i64) -> bool {
 fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,9 +13,14 @@
 
 mod audit;
 pub mod codec;
+mod config;
+#[cfg(test)]
+mod conformance;
 mod ledger;
 pub mod memory;
+mod pass;
 mod projection;
+mod queue;
 pub mod sqlite;
 
 use std::path::Path;
@@ -26,14 +31,17 @@ use thiserror::Error;
 
 use crate::event::{Effects, EventKey, Partition};
 
+pub use config::Config;
 pub use ledger::{
     AttemptRow, AuditEntry, AuditFilter, Change, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, IdempotencyRecord, Intent, Settlement, Write,
 };
 pub use projection::{
-    CaseRow, CountRow, Counters, CountsQuery, GroupRow, HitRow, MemberRow, PendingSend, Projected, StateRow,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, Projected, StateRow,
     Totals,
 };
+
+pub use crate::statistics::definitions::Counters;
 
 /// Why storage did not do as asked.
 #[derive(Debug, Error)]
@@ -50,6 +58,12 @@ pub enum StorageError {
     /// The queue in front of the disk is full.
     #[error("the storage queue is full")]
     Full,
+    /// The partition's last commit failed and it was not [reset](Storage::reset) since.
+    #[error("partition {0:?} lost its last commit and must be loaded again first")]
+    Poisoned(Partition),
+    /// Storage was closed, or stopped after a fault it cannot mend while running.
+    #[error("storage has stopped; restart menshen")]
+    Closed,
     /// Data that this version cannot read.
     #[error("read {what}: {detail}")]
     Unreadable {
@@ -70,6 +84,21 @@ pub enum StorageError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl StorageError {
+    /// Wraps what the engine said.
+    pub(crate) fn failed(
+        operation: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Failed { operation, source: source.into() }
+    }
+
+    /// Says what cannot be read and what to do.
+    pub(crate) fn unreadable(what: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Unreadable { what: what.into(), detail: detail.into() }
+    }
 }
 
 /// Encoded effects of one partition, to be committed together.
@@ -105,7 +134,10 @@ pub enum CommitError {
 
 /// A promise of a commit; clones wait for the same one.
 #[derive(Clone, Debug)]
-pub struct Receipt(pub(crate) tokio::sync::watch::Receiver<Option<Result<(), CommitError>>>);
+pub struct Receipt {
+    partition: Partition,
+    outcome: tokio::sync::watch::Receiver<Option<Arc<queue::Outcome>>>,
+}
 
 impl Receipt {
     /// Waits until the commit is done. Cancel safe.
@@ -113,9 +145,19 @@ impl Receipt {
     /// # Errors
     /// When nothing of it was stored.
     pub async fn wait(mut self) -> Result<(), CommitError> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(done) => done.clone().unwrap_or(Err(CommitError::Failed)),
+        match self.outcome.wait_for(Option::is_some).await {
+            Ok(done) => done.as_ref().map_or(Err(CommitError::Failed), |outcome| outcome.of(self.partition)),
+            // The writing thread ended without a word: nothing was acknowledged.
             Err(_) => Err(CommitError::Failed),
+        }
+    }
+
+    /// Returns what became of the commit, if it is done.
+    pub fn done(&self) -> Option<Result<(), CommitError>> {
+        let done = self.outcome.borrow();
+        match done.as_ref() {
+            Some(outcome) => Some(outcome.of(self.partition)),
+            None => self.outcome.has_changed().is_err().then_some(Err(CommitError::Failed)),
         }
     }
 }
@@ -131,7 +173,7 @@ pub struct JournalRow {
     pub seq: u64,
     /// The epoch it was written under.
     pub epoch: u64,
-    /// Encoded effects.
+    /// A row as [`codec`] describes it; [`visit_effects`] reads it.
     pub payload: Vec<u8>,
 }
 
@@ -176,8 +218,7 @@ pub trait Storage: Send + Sync + 'static {
     ) -> Result<u64, StorageError>;
 
     /// Calls `visit` in writing order for every row of every partition with `bucket_max >= bucket_min` (older rows may
-    /// come too). Since a row's `bucket_max` is never below its arrival hour, the start is found by a binary search
-    /// over positions, without an index. Stops at the first error of `visit`. Blocking.
+    /// come too). Stretches that cannot hold such a row are not read. Stops at the first error of `visit`. Blocking.
     fn replay(
         &self,
         bucket_min: u32,
@@ -244,6 +285,9 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Returns the latest hits of a group, newest first.
     fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError>;
+
+    /// Returns the latest events of a group that were too late to count, newest first.
+    fn lates(&self, account: &str, group: &str, limit: usize) -> Result<Vec<LateRow>, StorageError>;
 
     /// Returns cases of the fleet stage, newest first.
     fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError>;

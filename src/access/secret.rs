@@ -2,7 +2,7 @@
 //!
 //! SHA-256 without salt or stretching is enough: the secret has 256 random bits, so there is nothing to guess.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -77,7 +77,10 @@ impl SecretHash {
     }
 
     pub(super) fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
+            hex
+        })
     }
 
     pub(super) fn of_hex(hex: &str) -> Option<Self> {

@@ -99,7 +99,7 @@ impl Access {
         places: &dyn Places,
     ) -> Result<Arc<Stored<Operator>>, AccessError> {
         let _one_at_a_time = self.changing.lock().await;
-        self.check_name(&spec.name)?;
+        check_name(&spec.name)?;
         self.check_grant(caller, spec.rights, &spec.scope, places)?;
         let before = self.table.load().operators.get(id).cloned();
         match &before {
@@ -108,12 +108,11 @@ impl Access {
                 return Err(AccessError::NotFound("operator"));
             }
             Some(_) if !is_administrator(&spec) => self.refuse_last_administrator(id)?,
-            Some(_) => {}
             None if self.table.load().operators.len() >= self.config.operators_max => {
                 let max = self.config.operators_max;
                 return Err(AccessError::TooMany { what: "operators", max, key: "access.operators_max" });
             }
-            None => {}
+            _ => {}
         }
         let verb = if before.is_some() { "update" } else { "create" };
         let now_ms = self.clock.now_ms();
@@ -194,7 +193,7 @@ impl Access {
         record: impl FnOnce(&NewToken) -> Option<IdempotencyRecord> + Send,
     ) -> Result<NewToken, AccessError> {
         let _one_at_a_time = self.changing.lock().await;
-        self.check_name(&spec.name)?;
+        check_name(&spec.name)?;
         let operator_id = spec.operator.unwrap_or_else(|| caller.actor().operator.clone());
         let operator = self.operator(caller, operator_id.as_str(), places).map_err(|_| {
             AccessError::Invalid(vec![FieldError::new("/operator", "not_found", "no such operator")])
@@ -247,7 +246,7 @@ impl Access {
             Write::Put { kind: DocumentKind::Token, id: id.clone(), body: json(token), expect: Some(0) };
         new.token.version = self.commit(vec![write], audit, record).await?;
         let token_id = TokenId::parse(&id).expect("twelve characters of our own alphabet");
-        self.replace(|table| table.insert(token_id, new.token.clone()))?;
+        self.replace(|table| table.insert(&token_id, new.token.clone()))?;
         Ok(new)
     }
 
@@ -304,7 +303,7 @@ impl Access {
         self.replace(|table| {
             for ((id, stored), version) in changed.iter().zip(&versions) {
                 let id = TokenId::parse(id).expect("it is in the table");
-                table.insert(id, Stored { version: *version, record: stored.record.clone() })?;
+                table.insert(&id, Stored { version: *version, record: stored.record.clone() })?;
             }
             Ok(())
         })
@@ -325,15 +324,6 @@ impl Access {
         let mut table = Table::clone(&self.table.load());
         edit(&mut table)?;
         self.table.store(Arc::new(table));
-        Ok(())
-    }
-
-    fn check_name(&self, name: &str) -> Result<(), AccessError> {
-        let chars = name.chars().count();
-        if chars == 0 || chars > NAME_CHARS_MAX {
-            let detail = format!("has {chars} characters; 1 to {NAME_CHARS_MAX} are possible");
-            return Err(AccessError::Invalid(vec![FieldError::new("/name", "length", detail)]));
-        }
         Ok(())
     }
 
@@ -375,7 +365,7 @@ impl Table {
         let own = self.grants.iter().filter(|(_, grant)| grant.stored.record.operator == *operator);
         let tokens: Vec<_> = own.map(|(id, grant)| (id.clone(), grant.stored.clone())).collect();
         for (id, stored) in tokens {
-            self.insert(TokenId::parse(&id).expect("it is in the table"), stored)?;
+            self.insert(&TokenId::parse(&id).expect("it is in the table"), stored)?;
         }
         Ok(())
     }
@@ -394,6 +384,15 @@ impl super::Grant {
         let outer = table.operators.get(&self.stored.record.operator);
         outer.is_none_or(|operator| operator.record.scope.is_within(caller.scope(), places))
     }
+}
+
+fn check_name(name: &str) -> Result<(), AccessError> {
+    let chars = name.chars().count();
+    if chars == 0 || chars > NAME_CHARS_MAX {
+        let detail = format!("has {chars} characters; 1 to {NAME_CHARS_MAX} are possible");
+        return Err(AccessError::Invalid(vec![FieldError::new("/name", "length", detail)]));
+    }
+    Ok(())
 }
 
 fn is_administrator(operator: &Operator) -> bool {

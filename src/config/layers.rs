@@ -78,10 +78,13 @@ pub(super) fn accept(leaf: &Leaf) -> Result<(), Box<Problem>> {
     let mut alone = schema().defaults().clone();
     schema::put(&mut alone, &leaf.path, leaf.value.clone());
     let Err((_, detail)) = parse(&alone) else { return Ok(()) };
+    let secret = schema().is_secret(&leaf.path);
     let remedy = match schema().example(&leaf.path) {
-        Some(example) if !schema().is_secret(&leaf.path) => format!("write it like the default: {example}"),
+        Some(example) if !secret => format!("write it like the default: {example}"),
         Some(_) | None => "see its comment in `menshen config default`".to_owned(),
     };
+    // What serde says may quote the value.
+    let detail = if secret { "the value is not of the right form".to_owned() } else { detail };
     Err(Box::new(Problem {
         key: leaf.path.clone(),
         value: shown(&leaf.path, &leaf.value),

@@ -169,6 +169,41 @@ fn a_problem_names_key_value_place_and_remedy() {
 }
 
 #[test]
+fn values_that_contradict_each_other_are_refused() {
+    check("[connectors]\nconnect_timeout = \"20s\"\n", "connectors.connect_timeout", "\"15s\" at most");
+    check("[connectors]\nsignature_tolerance = \"6m\"\n", "connectors.replay_window", "at least: \"12m\"");
+    check("[storage]\ndeliveries_keep = \"10m\"\n", "storage.deliveries_keep", "more than \"10m\"");
+    check("[fleet]\ncase_groups_min = 2000\n", "fleet.case_groups_max", "raise it to 2000");
+    // The cause is in another key than the one that is named; the place is what the operator wrote.
+    check("[connectors]\nsignature_tolerance = \"6m\"\n", "connectors.replay_window", ":2)");
+}
+
+#[test]
+fn a_secret_comes_from_its_file_and_is_never_shown() {
+    let secret = file("s3cret-key\n");
+    let path = secret.path().display().to_string();
+    let layers =
+        Layers { environment: environment(&[("MENSHEN_DIRECTORY__KEY_FILE", &path)]), ..Layers::default() };
+    let loaded = load(&layers).unwrap();
+    assert_eq!(loaded.config.directory.key.unwrap().expose(), "s3cret-key");
+    let shown = show(&loaded.settings);
+    assert!(shown.contains("key = \"[hidden]\"") && shown.contains(&path), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+
+    check("[directory]\nkey_file = \"/no/such/key\"\n", "directory.key_file", "read the secret");
+    let both = format!("[directory]\nkey = \"s3cret\"\nkey_file = \"{path}\"\n");
+    check(&both, "directory.key_file", "keep one of the two");
+    for wrong in [
+        "[directory]\nkey = [\"s3cret\"]\n",
+        "[directory]\nkey = { s3cret = 1 }\n",
+        "[directory]\nkez = \"s3cret\"\n",
+    ] {
+        let text = Problems(problems(wrong, &[])).to_string();
+        assert!(text.contains("directory.ke") && !text.contains("s3cret"), "{text}");
+    }
+}
+
+#[test]
 fn all_problems_are_named_at_once() {
     let text = "[server]\nlisten = 1\nlisen = 2\n\n[drain]\ndelay = 3\ntimeout = \"0s\"\n";
     let environment = [("MENSHEN_LOG__LEVEL", "loud"), ("MENSHEN_LOG_FORMAT", "text"), ("MENSHEN_A__B", "1")];

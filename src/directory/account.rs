@@ -41,6 +41,9 @@ pub struct AccountRecord {
     pub name: String,
     /// The brand it belongs to.
     pub brand: Option<BrandId>,
+    /// The policy of its groups that name none.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// Takes and sends nothing.
     pub disabled: bool,
     /// What its connector needs, in the connector's words.
@@ -58,7 +61,7 @@ pub struct AccountRecord {
 pub struct SealedSecret {
     /// By which it is kept when the account is written again.
     pub id: String,
-    /// What for, in the connector's words: `signing`, `token`, ….
+    /// What for, in the connector's words; empty for whatever it fits.
     pub name: String,
     /// Its last characters, to tell it from others.
     pub hint: String,
@@ -83,6 +86,9 @@ pub struct AccountSpecIn {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub brand: Option<BrandId>,
+    /// The policy its groups' messages are judged by, unless a group names its own.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// Takes and sends nothing.
     #[serde(default)]
     pub disabled: bool,
@@ -108,7 +114,7 @@ pub struct SecretIn {
     /// Keeps a secret that is there already.
     #[serde(default)]
     pub id: Option<String>,
-    /// What for, in the connector's words; `signing` when left out.
+    /// What for, in the connector's words; whatever it fits when left out.
     #[serde(default)]
     pub name: Option<String>,
     /// The secret; never shown again.
@@ -127,8 +133,8 @@ impl fmt::Debug for SecretIn {
     }
 }
 
-/// What a secret is for when nothing is said: signing and verifying webhooks.
-pub(super) const SECRET_NAME_DEFAULT: &str = "signing";
+/// What a secret is for when nothing is said: whatever it fits.
+pub(super) const SECRET_NAME_DEFAULT: &str = "";
 
 /// A secret in the clear, for a connector. `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
@@ -198,8 +204,10 @@ impl AccountSpecIn {
     /// Notes every field that breaks a limit.
     pub(super) fn check(&self, checker: &mut Checker<'_>) {
         checker.name("/platform", &self.platform);
-        if let Some(name) = &self.name {
-            checker.name("/name", name);
+        for (pointer, text) in [("/name", &self.name), ("/policy", &self.policy)] {
+            if let Some(text) = text {
+                checker.name(pointer, text);
+            }
         }
         let limits = [("/limits", &self.limits), ("/group_limits", &self.group_limits)];
         for (pointer, limits) in limits {

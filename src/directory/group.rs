@@ -1,7 +1,7 @@
 //! Groups: what was declared of one, and what the hot path needs to know of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Account;
 use super::limits::Checker;
 use super::shop::{Shop, Stored};
-use crate::event::{Place, ShopId};
+use crate::event::{Place, Scope, ShopId};
 
 /// What people declare of a group; all of it is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -19,8 +19,10 @@ pub struct GroupRecord {
     pub name: Option<String>,
     /// The staff member who owns it on the platform.
     pub owner: Option<String>,
-    /// Words to choose audiences by.
-    pub tags: BTreeSet<String>,
+    /// Words to choose audiences and rules by; kept sorted, each once.
+    pub tags: Vec<String>,
+    /// The policy its messages are judged by; the account's when left out.
+    pub policy: Option<String>,
     /// The shop it belongs to; decides who may see it.
     #[schema(value_type = Option<String>)]
     pub shop: Option<ShopId>,
@@ -31,8 +33,14 @@ pub struct GroupRecord {
 }
 
 impl GroupRecord {
+    /// Sorts the tags, so that two ways of writing the same are the same.
+    pub(super) fn normalise(&mut self) {
+        self.tags.sort_unstable();
+        self.tags.dedup();
+    }
+
     pub(super) fn check(&self, checker: &mut Checker<'_>) {
-        for (pointer, text) in [("/name", &self.name), ("/owner", &self.owner)] {
+        for (pointer, text) in [("/name", &self.name), ("/owner", &self.owner), ("/policy", &self.policy)] {
             if let Some(text) = text {
                 checker.name(pointer, text);
             }
@@ -61,7 +69,6 @@ pub struct GroupContext {
 }
 
 static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
-static NO_TAGS: LazyLock<BTreeSet<String>> = LazyLock::new(BTreeSet::new);
 
 impl GroupContext {
     /// Returns the declared name, or the platform's.
@@ -76,8 +83,8 @@ impl GroupContext {
     }
 
     /// Returns its tags.
-    pub fn tags(&self) -> &BTreeSet<String> {
-        self.declared.as_ref().map_or(&NO_TAGS, |d| &d.record.tags)
+    pub fn tags(&self) -> &[String] {
+        self.declared.as_ref().map_or(&[], |d| &d.record.tags)
     }
 
     /// Returns its own variables; the shop's are in `shop`.
@@ -85,10 +92,27 @@ impl GroupContext {
         self.declared.as_ref().map_or(&NO_VARIABLES, |d| &d.record.variables)
     }
 
-    /// Returns a variable of the group, or else of its shop.
+    /// Returns the policy its messages are judged by, where one was chosen for it or its account.
+    pub fn policy(&self) -> Option<&str> {
+        let declared = self.declared.as_ref().and_then(|d| d.record.policy.as_deref());
+        declared.or(self.account.record.policy.as_deref())
+    }
+
+    /// Says whether a scope covers this group; `group` is its own id, which a shared context does not hold.
+    pub fn covered_by(&self, scope: &Scope, group: &str) -> bool {
+        scope.covers_group(self.account.id.as_str(), group, &self.place)
+    }
+
+    /// Returns the value of a variable of a text (`shop.name`, `group.vars.wifi`); the names are `template`'s.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        let of_shop = || self.shop.as_ref().and_then(|shop| shop.record.variables.get(name));
-        self.variables().get(name).or_else(of_shop).map(String::as_str)
+        let (of, field) = name.split_once('.')?;
+        match (of, field, &self.shop) {
+            ("group", "name", _) => self.name(),
+            ("group", "owner", _) => self.owner(),
+            ("group", field, _) => self.variables().get(field.strip_prefix("vars.")?).map(String::as_str),
+            (_, _, Some(shop)) => shop.variable(name),
+            (_, _, None) => None,
+        }
     }
 }
 

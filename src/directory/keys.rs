@@ -99,7 +99,8 @@ impl Keyring {
             let bytes = STANDARD.decode(line).ok().filter(|bytes| bytes.len() == KEY_BYTES);
             let bytes = bytes.ok_or(KeyError::Form { line: index + 1 })?;
             // An id of the key that tells nothing of it: eight hex digits of its hash.
-            let id = Sha256::digest(&bytes).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let hash: [u8; 32] = Sha256::digest(&bytes).into();
+            let id = format!("{:08x}", u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]));
             let cipher = XChaCha20Poly1305::new_from_slice(&bytes).expect("the length was checked");
             keys.push(Key { id, cipher });
         }

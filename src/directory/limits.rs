@@ -1,18 +1,37 @@
 //! Limits of the directory, and the collector of what breaks them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::event::{FieldError, pointer_part};
 
+/// The text of a key file. `Debug` hides it.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct KeyText(String);
+
+impl KeyText {
+    /// Returns the text, for [`super::Keyring::parse`].
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(…)")
+    }
+}
+
 /// Limits of this module.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// File with the keys that seal account secrets; without it `key` in the data directory, made at the first start.
-    pub key_file: Option<PathBuf>,
+    /// Keys that seal account secrets, one a line (usually by `key_file`); without it the file `key` in the data
+    /// directory is used, made at the first start.
+    pub key: Option<KeyText>,
     /// IANA time zone of shops and groups that name none.
     pub time_zone: String,
     /// Most accounts.
@@ -42,7 +61,7 @@ pub struct Config {
     /// Longest secret, in bytes.
     pub secret_bytes_max: usize,
     /// Largest settings of an account, in bytes of JSON.
-    #[serde(with = "crate::units::size")]
+    #[serde(deserialize_with = "crate::units::de_size")]
     pub settings_bytes_max: usize,
     /// Most limits of an account, and most of its groups.
     pub account_limits_max: usize,
@@ -51,7 +70,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            key_file: None,
+            key: None,
             time_zone: "Asia/Shanghai".to_owned(),
             accounts_max: 1_000,
             brands_max: 1_000,
@@ -143,7 +162,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(super) fn tags(&mut self, tags: &BTreeSet<String>) {
+    pub(super) fn tags(&mut self, tags: &[String]) {
         self.count("/tags", tags.len(), self.config.tags_max, "tags_max");
         for (index, tag) in tags.iter().enumerate() {
             let pointer = format!("/tags/{index}");
@@ -188,7 +207,7 @@ mod tests {
         let mut checker = Checker::new(&config);
         checker.id("a/b");
         checker.name("/name", " ");
-        checker.tags(&["甲".to_owned(), "乙".to_owned()].into());
+        checker.tags(&["甲".to_owned(), "乙".to_owned()]);
         checker.variables(&[("a/b".to_owned(), "一二三".to_owned())].into());
         checker.time_zone(Some("Asia/Nowhere"));
         let errors = checker.finish().unwrap_err();

@@ -82,7 +82,7 @@ impl Directory {
         for document in documents {
             let id = AccountId::parse(&document.id).map_err(|error| unreadable(&document, &error))?;
             let stored: Stored<AccountRecord> = read(&document)?;
-            self.install_account(id, stored);
+            self.install_account(&id, stored);
         }
         self.seal_anew().await
     }
@@ -94,6 +94,7 @@ impl Directory {
             platform: SANDBOX_PLATFORM.to_owned(),
             name: Some("Demo (records what it is asked to do)".to_owned()),
             brand: None,
+            policy: None,
             disabled: false,
             settings: serde_json::Map::new(),
             secrets: None,
@@ -150,11 +151,17 @@ impl Directory {
     // === working out what hangs together; each only changes memory ===
 
     pub(super) fn shop_of(&self, id: ShopId, stored: Stored<ShopRecord>) -> Shop {
-        let region = stored.record.region.as_ref();
+        let region = stored.record.region.clone();
+        let region = region.as_ref();
         let place = Place { shop: Some(id.clone()), ..self.place_in(region) };
-        let time_zone =
-            self.zone(stored.record.time_zone.as_deref()).unwrap_or_else(|| self.time_zone.clone());
-        Shop { id, place, time_zone, version: stored.version, record: stored.record }
+        let time_zone = zone(stored.record.time_zone.as_deref()).unwrap_or_else(|| self.time_zone.clone());
+        let record = stored.record;
+        let named = region.and_then(|region| self.regions.read().get(region).cloned());
+        let region_name = named.as_ref().map(|region| Arc::from(region.record.name.as_str()));
+        let brand = place.brand.as_ref().and_then(|brand| self.brands.read().get(brand).cloned());
+        let brand_name = brand.map(|brand| Arc::from(brand.record.name.as_str()));
+        let hours_text = record.hours_text();
+        Shop { id, place, time_zone, region_name, brand_name, hours_text, version: stored.version, record }
     }
 
     /// The place of something in a region; a region that is not there still names itself.
@@ -163,12 +170,8 @@ impl Directory {
         Place { region: Some(region.clone()), ..self.region_place(region) }
     }
 
-    fn zone(&self, name: Option<&str>) -> Option<TimeZone> {
-        name.and_then(|name| TimeZone::get(name).ok())
-    }
-
     /// Puts an account in, with the groups it had.
-    pub(super) fn install_account(&self, id: AccountId, stored: Stored<AccountRecord>) -> Arc<Account> {
+    pub(super) fn install_account(&self, id: &AccountId, stored: Stored<AccountRecord>) -> Arc<Account> {
         let place = Place { brand: stored.record.brand.clone(), ..Place::default() };
         let account =
             Arc::new(Account { id: id.clone(), place, version: stored.version, record: stored.record });
@@ -181,7 +184,7 @@ impl Directory {
         let mut rooms = HashMap::clone(&self.rooms.load());
         rooms.insert(Box::from(id.as_str()), Arc::new(room));
         self.rooms.store(Arc::new(rooms));
-        self.refresh(|context| context.account.id == id);
+        self.refresh(|context| context.account.id == *id);
         account
     }
 
@@ -227,11 +230,15 @@ impl Directory {
         let shop = record.and_then(|record| record.shop.as_ref());
         let shop = shop.and_then(|shop| self.shops.read().get(shop).cloned());
         let place = shop.as_ref().map_or_else(Place::default, |shop| shop.place.clone());
-        let own_zone = self.zone(record.and_then(|record| record.time_zone.as_deref()));
+        let own_zone = zone(record.and_then(|record| record.time_zone.as_deref()));
         let shop_zone = || shop.as_ref().map(|shop| shop.time_zone.clone());
         let time_zone = own_zone.or_else(shop_zone).unwrap_or_else(|| self.time_zone.clone());
         GroupContext { account: Arc::clone(account), shop, place, time_zone, declared, seen_name }
     }
+}
+
+fn zone(name: Option<&str>) -> Option<TimeZone> {
+    name.and_then(|name| TimeZone::get(name).ok())
 }
 
 fn read<T: DeserializeOwned>(document: &Document) -> Result<Stored<T>, StorageError> {

@@ -1,6 +1,7 @@
 //! Brands, regions and shops: where a group belongs, who runs it, when it is open.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
@@ -155,6 +156,11 @@ pub struct Shop {
     pub place: Place,
     /// Its own time zone, or the default.
     pub time_zone: TimeZone,
+    /// Names of its region and brand, for texts.
+    pub(super) region_name: Option<Arc<str>>,
+    pub(super) brand_name: Option<Arc<str>>,
+    /// Its hours in words, for texts.
+    pub(super) hours_text: Option<String>,
     /// The ledger's version.
     pub version: u64,
     /// What was written.
@@ -174,7 +180,36 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// Returns the value of a variable such as `shop.name`; the names are `template`'s.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let record = &self.record;
+        match name.split_once('.')? {
+            ("shop", "name") => Some(&record.name),
+            ("shop", "manager") => record.manager.as_deref(),
+            ("shop", "deputy") => record.deputy.as_deref(),
+            ("shop", "hours") => self.hours_text.as_deref(),
+            // Address and telephone are ordinary variables with a short name.
+            ("shop", field) => {
+                record.variables.get(field.strip_prefix("vars.").unwrap_or(field)).map(String::as_str)
+            }
+            ("region", "name") => self.region_name.as_deref(),
+            ("brand", "name") => self.brand_name.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl ShopRecord {
+    /// Says the hours in words, when they are the same on all days they name: `09:00-21:30`.
+    pub(super) fn hours_text(&self) -> Option<String> {
+        let written = self.variables.get("hours").cloned();
+        let first = self.hours.first()?;
+        let same_days = self.hours.iter().all(|hours| hours.days == first.days);
+        let spans: Vec<_> = self.hours.iter().map(|h| format!("{}-{}", h.open, h.close)).collect();
+        written.or_else(|| same_days.then(|| spans.join(" ")))
+    }
+
     pub(super) fn check(&self, checker: &mut Checker<'_>) {
         checker.name("/name", &self.name);
         for (pointer, person) in [("/manager", &self.manager), ("/deputy", &self.deputy)] {
@@ -210,6 +245,9 @@ mod tests {
             id: ShopId::parse("s-1").unwrap(),
             place: Place::default(),
             time_zone: TimeZone::get("Asia/Shanghai").unwrap(),
+            region_name: None,
+            brand_name: None,
+            hours_text: None,
             version: 1,
             record: ShopRecord { state, ..record },
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::limits::{Checker, plain_id};
-use super::shop::{BrandRecord, RegionRecord, ShopRecord, Stored};
+use super::shop::{BrandRecord, RegionRecord, Shop, ShopRecord, Stored};
 use super::{Directory, DirectoryError, brand_place, region_place};
 use crate::event::{Actor, BrandId, FieldError, Place, Places as _, RegionId, ShopId};
 use crate::storage::{AuditEntry, Change, DocumentKind, StorageError, Write};
@@ -50,11 +50,12 @@ impl Directory {
         checker.name("/name", &record.name);
         checker.finish().map_err(DirectoryError::Invalid)?;
         let created = !self.brands.read().contains_key(id);
-        self.check_room(created, self.brands.read().len(), self.config.brands_max, "brands", "brands_max")?;
+        check_room(created, self.brands.read().len(), self.config.brands_max, "brands", "brands_max")?;
         let kind = DocumentKind::Brand;
         let accepted = Accepted { kind, id: id.to_string(), record: &record, place, created };
         let version = self.commit_one(actor, &accepted, expect).await?;
         self.brands.write().insert(id.clone(), Arc::new(Stored { version, record }));
+        self.refresh_shops(|shop| shop.place.brand.as_ref() == Some(id)); // its name stands in texts
         Ok(Written { version, created })
     }
 
@@ -90,12 +91,12 @@ impl Directory {
         refuse_outside(actor, &place, "/brand")?;
         let created = before.is_none();
         let (count, max) = (self.regions.read().len(), self.config.regions_max);
-        self.check_room(created, count, max, "regions", "regions_max")?;
+        check_room(created, count, max, "regions", "regions_max")?;
         let kind = DocumentKind::Region;
         let accepted = Accepted { kind, id: id.to_string(), record: &record, place, created };
         let version = self.commit_one(actor, &accepted, expect).await?;
         self.regions.write().insert(id.clone(), Arc::new(Stored { version, record }));
-        self.refresh_region(id);
+        self.refresh_shops(|shop| shop.record.region.as_ref() == Some(id));
         Ok(Written { version, created })
     }
 
@@ -178,7 +179,7 @@ impl Directory {
         refuse_outside(actor, &place, "/region")?;
         let created = before.is_none();
         let count = self.shops.read().len() + new;
-        self.check_room(created, count, self.config.shops_max, "shops", "shops_max")?;
+        check_room(created, count, self.config.shops_max, "shops", "shops_max")?;
         Ok(Accepted { kind: DocumentKind::Shop, id: id.to_string(), record, place, created })
     }
 
@@ -233,17 +234,17 @@ impl Directory {
         Ok(())
     }
 
-    /// Works out anew the shops of a region, and their groups.
-    fn refresh_region(&self, region: &RegionId) {
+    /// Works out anew the shops that `touched` names, and their groups.
+    fn refresh_shops(&self, touched: impl Fn(&Shop) -> bool) {
+        let mut changed = std::collections::HashSet::new();
         let mut shops = self.shops.write();
-        for shop in shops.values_mut().filter(|shop| shop.record.region.as_ref() == Some(region)) {
+        for shop in shops.values_mut().filter(|shop| touched(shop)) {
+            changed.insert(shop.id.clone());
             let stored = Stored { version: shop.version, record: shop.record.clone() };
             *shop = Arc::new(self.shop_of(shop.id.clone(), stored));
         }
         drop(shops); // working out a group reads them
-        self.refresh(|context| {
-            context.shop.as_ref().is_some_and(|s| s.record.region.as_ref() == Some(region))
-        });
+        self.refresh(|context| context.shop.as_ref().is_some_and(|shop| changed.contains(&shop.id)));
     }
 
     // === the commit ===
@@ -291,17 +292,17 @@ impl Directory {
         let writes = vec![Write::Delete { kind, id: id.to_owned() }];
         self.storage.apply(Change { at_ms, writes, audit, ..Change::default() }).await.map(|_| ())
     }
+}
 
-    pub(super) fn check_room(
-        &self,
-        created: bool,
-        count: usize,
-        max: usize,
-        what: &'static str,
-        key: &'static str,
-    ) -> Result<(), DirectoryError> {
-        if created && count >= max { Err(DirectoryError::TooMany { what, max, key }) } else { Ok(()) }
-    }
+/// Refuses one more of something when there are as many as may be.
+pub(super) fn check_room(
+    created: bool,
+    count: usize,
+    max: usize,
+    what: &'static str,
+    key: &'static str,
+) -> Result<(), DirectoryError> {
+    if created && count >= max { Err(DirectoryError::TooMany { what, max, key }) } else { Ok(()) }
 }
 
 /// Refuses to put something where the actor could not see it again.

@@ -10,7 +10,7 @@ use super::account::{
 };
 use super::limits::Checker;
 use super::shop::Stored;
-use super::write::{Written, check_id, refuse_outside};
+use super::write::{Written, check_id, check_room, refuse_outside};
 use super::{Directory, DirectoryError, brand_place};
 use crate::event::{AccountId, Actor, FieldError, Place};
 use crate::storage::{AuditEntry, Change, DocumentKind, StorageError, Write};
@@ -37,12 +37,12 @@ impl Directory {
         self.check_account(actor, before.as_deref(), &spec)?;
         let created = before.is_none();
         let (count, max) = (self.rooms.load().len(), self.config.accounts_max);
-        self.check_room(created, count, max, "accounts", "accounts_max")?;
+        check_room(created, count, max, "accounts", "accounts_max")?;
         let record = self.record_of(id, before.as_deref(), spec)?;
         check(&self.spec_of(id, &record)?).map_err(DirectoryError::Invalid)?;
         let verb = if created { "create" } else { "update" };
         let version = self.commit_account(actor, id, &record, verb, expect).await?;
-        self.install_account(id.clone(), Stored { version, record });
+        self.install_account(id, Stored { version, record });
         Ok(Written { version, created })
     }
 
@@ -85,6 +85,7 @@ impl Directory {
             platform: spec.platform,
             name: spec.name.unwrap_or_else(|| id.to_string()),
             brand: spec.brand,
+            policy: spec.policy,
             disabled: spec.disabled,
             settings: Value::Object(spec.settings),
             secrets,
@@ -146,7 +147,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Returns what a connector is told of an account, secrets in the clear.
+    /// Returns what a connector is told of an account, secrets in the clear; those past their date stay behind.
     ///
     /// # Errors
     /// `NotFound`, or when a secret does not open.
@@ -160,11 +161,13 @@ impl Directory {
             let value = self.keys.open(&purpose(id, &secret.id), &secret.sealed)?;
             Ok(Secret::new(secret.name.clone(), value).until(secret.expires_ms))
         };
+        let now_ms = self.clock.now_ms();
+        let valid = record.secrets.iter().filter(|secret| secret.expires_ms.is_none_or(|end| now_ms < end));
         Ok(AccountSpec {
             id: id.clone(),
             platform: record.platform.clone(),
             settings: record.settings.clone(),
-            secrets: record.secrets.iter().map(open).collect::<Result<_, DirectoryError>>()?,
+            secrets: valid.map(open).collect::<Result<_, DirectoryError>>()?,
             limits: record.limits.clone(),
             group_limits: record.group_limits.clone(),
         })
@@ -193,7 +196,7 @@ impl Directory {
             if changed {
                 let expect = Some(account.version);
                 let version = self.commit_account(&actor, &account.id, &record, "reseal", expect).await?;
-                self.install_account(account.id.clone(), Stored { version, record });
+                self.install_account(&account.id, Stored { version, record });
             }
         }
         Ok(())
@@ -212,7 +215,7 @@ impl Directory {
         // The settings stay out of the log: their meaning is the connector's, and so may a secret in them be.
         let secrets: Vec<_> = record.secrets.iter().map(|secret| &secret.id).collect();
         let detail = serde_json::json!({
-            "platform": record.platform, "name": record.name, "disabled": record.disabled, "secrets": secrets,
+            "platform": record.platform, "name": record.name, "policy": record.policy, "disabled": record.disabled, "secrets": secrets,
             "limits": record.limits, "group_limits": record.group_limits,
         });
         let audit = AuditEntry::by(actor, at_ms, verb, "account", id.as_str()).at(&place).with(&detail);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::limits::Checker;
 use super::shop::Stored;
-use super::write::{Accepted, Written};
+use super::write::{Accepted, Written, check_room};
 use super::{Directory, DirectoryError, GroupRecord};
 use crate::event::{Actor, GroupName, Place, Places as _};
 use crate::storage::DocumentKind;
@@ -32,10 +32,13 @@ impl Directory {
     pub async fn put_groups(
         &self,
         actor: &Actor,
-        groups: Vec<(GroupName, GroupRecord)>,
+        mut groups: Vec<(GroupName, GroupRecord)>,
         expect: Option<u64>,
     ) -> Result<Vec<Result<Written, DirectoryError>>, DirectoryError> {
         let _one_at_a_time = self.changing.lock().await;
+        for (_, record) in &mut groups {
+            record.normalise();
+        }
         let mut new = 0;
         let mut checked = Vec::with_capacity(groups.len());
         for (name, record) in &groups {
@@ -88,7 +91,7 @@ impl Directory {
         checker.finish().map_err(DirectoryError::Invalid)?;
         let created = declared.is_none();
         let count = self.groups.load(std::sync::atomic::Ordering::Relaxed) + new;
-        self.check_room(before.is_none(), count, self.config.groups_max, "groups", "groups_max")?;
+        check_room(before.is_none(), count, self.config.groups_max, "groups", "groups_max")?;
         Ok(Accepted { kind: DocumentKind::Group, id: name.to_string(), record, place, created })
     }
 

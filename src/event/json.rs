@@ -50,11 +50,13 @@ pub struct ParseError {
     pub path: String,
     /// What is wrong with it: lowercase, no full stop.
     pub reason: String,
+    /// It is a free text above its cap, and nothing else is wrong with it.
+    pub too_long: bool,
 }
 
 impl ParseError {
     fn at(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { path: path.into(), reason: reason.into() }
+        Self { path: path.into(), reason: reason.into(), too_long: false }
     }
 }
 
@@ -373,7 +375,8 @@ fn capped<'a>(
 ) -> Result<Option<Cow<'a, str>>, ParseError> {
     match given {
         Some(Text(text)) if text.len() > bytes_max => {
-            Err(ParseError::at(path, format!("is {} bytes long, {bytes_max} at most", text.len())))
+            let reason = format!("is {} bytes long, {bytes_max} at most", text.len());
+            Err(ParseError { too_long: true, ..ParseError::at(path, reason) })
         }
         given => Ok(given.map(|Text(text)| text)),
     }

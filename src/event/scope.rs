@@ -208,7 +208,7 @@ impl Scope {
 }
 
 /// Whoever knows where regions, shops and groups belong; what it does not know is nowhere.
-pub trait Places {
+pub trait Places: Send + Sync {
     /// The brand of a region, and the region itself.
     fn region_place(&self, region: &RegionId) -> Place;
     /// The region and brand of a shop, and the shop itself.

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::events::Source;
 use super::reply::Refusal;
 use super::{Ingest, body};
-use crate::connectors::{Callback, CallbackError};
+use crate::connectors::Callback;
 use crate::telemetry::metrics;
 
 impl Ingest {
@@ -39,7 +39,7 @@ impl Ingest {
                 body: &held.bytes,
                 now_ms: self.clock.now_ms(),
             })
-            .map_err(refused)?;
+            .map_err(|error| Refusal::new(error.status, error.code, error.detail))?;
         let events = opened.events.len();
         let results = self.take(Source::Platform, opened.events.into_iter().map(Ok)).await?;
         for refusal in results.iter().filter_map(|result| result.as_ref().err()) {
@@ -51,8 +51,4 @@ impl Ingest {
         metrics::callback(connector.platform(), events);
         Ok(opened.reply)
     }
-}
-
-fn refused(error: CallbackError) -> Refusal {
-    Refusal::new(error.status, error.code, error.detail)
 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
-use crate::event::{GroupEvent, Partition, Verdict, json};
+use crate::event::{GroupChange, GroupEvent, Partition, What, json, pointer_part};
 use crate::outbox::delivery::Delivery;
 use crate::pipeline::{Rules, Setting};
 use crate::storage::Receipt;
@@ -70,7 +70,8 @@ impl Ingest {
 
     fn parse<'a>(&self, raw: &'a [u8]) -> Result<GroupEvent<'a>, Refusal> {
         json::parse(raw, &self.parse_limits).map_err(|error| {
-            Refusal::new(StatusCode::BAD_REQUEST, "decode", error.reason).at(error.path)
+            let code = if error.too_long { "text_too_long" } else { "decode" };
+            Refusal::new(StatusCode::BAD_REQUEST, code, error.reason).at(pointer(&error.path))
         })
     }
 
@@ -149,22 +150,22 @@ impl Ingest {
 
     async fn take_one(&self, source: Source<'_>, rules: &Arc<Rules>, event: &GroupEvent<'_>) -> Waiting {
         let refused = |refusal| Waiting { result: Err(refusal), commit: None, deliveries: Vec::new() };
-        let Some(account) = self.directory.account(&event.account) else {
+        let Some(group) = self.directory.context(&event.account, &event.group) else {
             return refused(unknown_account(&event.account));
         };
-        let group = self.directory.context(&event.account, &event.group);
         if let Source::Token(caller) = source
-            && !group.covered_by(caller.scope())
+            && !group.covered_by(caller.scope(), &event.group)
         {
             let detail = "the group is outside the token's scope; assign it to a shop, or use another token";
             return refused(Refusal::new(StatusCode::FORBIDDEN, "outside_scope", detail).at("/group"));
         }
         let policy = rules.policy(group.policy(), event.role);
         let variable = |name: &str| group.variable(name);
-        let can_recall = self.connectors.capabilities(&account).can_recall;
+        let can_recall = self.connectors.capabilities(&event.account).is_some_and(|can| can.can_recall);
         let setting = Setting { policy, tags: group.tags(), variable: &variable, can_recall };
         match self.partitions.take(rules, &setting, event).await {
             Ok(taken) => {
+                self.seen(event);
                 for skipped in &taken.decision.skipped {
                     metrics::say_skipped();
                     tracing::warn!(rule.id = skipped.rule, variable = skipped.variable, group.id = %event.group,
@@ -179,6 +180,17 @@ impl Ingest {
                 }
             }
             Err(error) => refused(take_refusal(&error)),
+        }
+    }
+
+    /// Lets the directory know of a group at its first sight, and of the name its platform gives it.
+    fn seen(&self, event: &GroupEvent<'_>) {
+        match &event.what {
+            What::GroupCreated(GroupChange { name: Some(name), .. })
+            | What::GroupUpdated(GroupChange { name: Some(name), .. }) => {
+                self.directory.see_name(&event.account, &event.group, name);
+            }
+            _ => drop(self.directory.see(&event.account, &event.group)),
         }
     }
 
@@ -218,12 +230,15 @@ fn count(result: &EventResult) {
     match result {
         Ok(answer) => {
             metrics::event_answered(answer.status, answer.verdict);
-            if answer.verdict != Verdict::Pass {
-                metrics::hits(answer.hits.len());
-            }
+            metrics::hits(answer.hits.len());
         }
         Err(refusal) => metrics::ingest_rejected(refusal.code, 1),
     }
+}
+
+/// Turns a decoder's path (`attachments[2].url`) into a JSON Pointer (`/attachments/2/url`).
+fn pointer(path: &str) -> String {
+    path.split(['.', '[', ']']).filter(|part| !part.is_empty()).map(pointer_part).collect()
 }
 
 fn rate_limit(headers: &mut HeaderMap, policy: &HeaderValue, admission: Admission) {

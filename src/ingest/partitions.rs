@@ -17,7 +17,8 @@ use crate::event::{EventKey, GroupEvent, HOUR_MS, PARTITIONS, Partition, Status,
 use crate::pipeline::{self, Arrival, Decision, Limits, PartitionState, Recognised, Rules, Scratch, Setting};
 use crate::storage::{Append, CommitError, Receipt, SharedStorage, StorageError, codec};
 use crate::tasks::Tasks;
-use crate::telemetry::{health::Health, metrics};
+use crate::telemetry::health::Check;
+use crate::telemetry::metrics;
 
 /// All partitions of this node. Cheap to clone; lives as long as the gateway.
 #[derive(Clone)]
@@ -289,7 +290,7 @@ pub struct Repair(mpsc::Receiver<Partition>);
 
 impl Repair {
     /// Runs until the gateway stops. The gateway is not ready while a partition is broken.
-    pub async fn run(mut self, partitions: Partitions, config: dedupe::Config, health: Health, tasks: Tasks) {
+    pub async fn run(mut self, partitions: Partitions, config: dedupe::Config, ready: Check, tasks: Tasks) {
         loop {
             let partition = tokio::select! {
                 next = self.0.recv() => match next { Some(partition) => partition, None => return },
@@ -299,7 +300,7 @@ impl Repair {
             while let Ok(partition) = self.0.try_recv() {
                 broken.push(partition);
             }
-            health.not_ready("storage");
+            ready.fail("a commit failed; partitions are read again".to_owned());
             tracing::error!(partitions = broken.len(), "a commit failed; reading the partitions again");
             while let Err(error) = partitions.repair(&broken, &config).await {
                 tracing::error!(%error, "read partitions again; tried again in a second");
@@ -308,7 +309,8 @@ impl Repair {
                     () = tasks.stopping() => return,
                 }
             }
-            health.ready("storage");
+            ready.pass();
+            broken.iter().for_each(|_| metrics::partition_reloaded());
             tracing::info!(partitions = broken.len(), "partitions are back in service");
         }
     }

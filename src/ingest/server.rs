@@ -49,7 +49,7 @@ pub async fn serve(listener: TcpListener, ingest: Arc<Ingest>, router: Router, t
             }
         };
         let Ok(permit) = connections.clone().try_acquire_owned() else {
-            metrics::ingest_rejected("connections", 1);
+            metrics::ingest_rejected("overloaded", 1);
             continue; // dropped: closed
         };
         _ = stream.set_nodelay(true); // a socket that cannot is merely slower
@@ -90,16 +90,15 @@ impl Connection {
 
 async fn answer(ingest: &Ingest, router: Router, request: Request<Incoming>) -> Reply {
     let path = request.uri().path();
-    let route = match path {
-        "/v1/events" if request.method() == Method::POST => "/v1/events",
-        _ if path.starts_with("/hooks/") => "/hooks/{account}/{*rest}",
-        _ => return routed(router, request).await,
-    };
+    let is_events = path == "/v1/events" && request.method() == Method::POST;
+    if !is_events && !path.starts_with("/hooks/") {
+        return routed(router, request).await;
+    }
     let watch = Stopwatch::start();
     let _in_flight = metrics::InFlight::start();
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
-    let mut response = if route == "/v1/events" {
+    let mut response = if is_events {
         ingest.events(&parts.headers, body, &request_id).await
     } else {
         ingest.callback(&parts, body, &request_id).await
@@ -107,6 +106,7 @@ async fn answer(ingest: &Ingest, router: Router, request: Request<Incoming>) -> 
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    let route = if is_events { "/v1/events" } else { "/hooks/{account}/{*rest}" };
     metrics::request_finished(route, &parts.method, response.status().as_u16(), watch.elapsed());
     response.map(|bytes| Either::Left(Full::new(bytes)))
 }

@@ -21,7 +21,7 @@ use super::delivery::Delivery;
 use crate::clock::Clock;
 use crate::event::{AccountId, BrandId, GroupId, GroupName, IdError, Places, RegionId, ShopId};
 use crate::storage::{AuditEntry, Change, DocumentKind, SharedStorage, StorageError, Write};
-use crate::telemetry::metrics::{self, SendKind};
+use crate::telemetry::metrics;
 
 /// One stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -78,14 +78,14 @@ impl HoldKind {
     }
 
     /// Returns the metric label.
-    pub fn counted_as(self) -> SendKind {
+    pub fn counted_as(self) -> &'static str {
         match self {
-            HoldKind::Broadcast => SendKind::Broadcast,
-            HoldKind::Reply => SendKind::Reply,
-            HoldKind::Welcome => SendKind::Welcome,
-            HoldKind::Journey => SendKind::Journey,
-            HoldKind::Warning => SendKind::Warning,
-            HoldKind::Action => SendKind::Action,
+            HoldKind::Broadcast => "broadcast",
+            HoldKind::Reply => "reply",
+            HoldKind::Welcome => "welcome",
+            HoldKind::Journey => "journey",
+            HoldKind::Warning => "warning",
+            HoldKind::Action => "action",
         }
     }
 }

@@ -400,6 +400,10 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
+    fn lates(&self, _: &str, _: &str, _: usize) -> Result<Vec<LateRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
     fn cases(&self, _: usize) -> Result<Vec<CaseRow>, StorageError> {
         unreachable!("sending reads no projection")
     }

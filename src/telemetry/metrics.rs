@@ -11,14 +11,11 @@ mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use labels::{
-    ActionOutcome, CallbackOutcome, CircuitState, DataFile, DedupeHit, Denial, Label, LimitLevel,
-    QueuePriority, QueueState, Rejection, SendKind, SendOutcome, Success, WebhookOutcome,
-};
+pub use labels::{CircuitState, Denial, Label, LimitLevel, QueuePriority, QueueState, SendOutcome, Success};
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};
 
-use crate::event::{ActionKind, Level, Status, Verdict};
-use labels::{Platform, Value};
+use crate::event::{Status, Verdict};
+use labels::{Named, Value};
 use registry::registry;
 
 /// Starts counting; every metric stands at 0. Later calls change nothing.
@@ -42,48 +39,51 @@ pub fn upkeep() {
 
 // === intake ===
 
-/// Events were taken.
-pub fn event_ingested(status: Status, count: u64) {
-    add(Metric::Events, status.place(), count);
-}
-
-/// A message was judged.
-pub fn verdict(verdict: Verdict) {
-    add(Metric::Verdicts, verdict.place(), 1);
-}
-
-/// Listed terms were found in a message.
-pub fn hits(level: Level, count: u64) {
-    add(Metric::Hits, level.place(), count);
-}
-
-/// A repeat was recognised.
-pub fn dedupe_hit(found_in: DedupeHit) {
-    add(Metric::DedupeHits, found_in.place(), 1);
-}
-
-/// A request, a line or a callback was refused.
-pub fn ingest_rejected(reason: Rejection) {
-    add(Metric::IngestRejected, reason.place(), 1);
-}
-
-/// There are this many permits for requests with events.
-pub fn ingest_permits(count: usize) {
-    set(Metric::IngestPermits, 0, as_f64(count));
-}
-
-/// A request with events took a permit; it gives it back when the value is dropped.
-pub fn ingest_started() -> InFlight {
-    if let Some(gauge) = registry().and_then(|registry| registry.gauge(Metric::IngestInFlight, 0)) {
-        gauge.increment(1.0);
+/// An event was answered.
+pub fn event_answered(status: Status, verdict: Verdict) {
+    add(Metric::Events, status.place(), 1);
+    // A repeat is judged again, by today's rules, for its caller; it is no second decision about a message.
+    if status == Status::Duplicate {
+        add(Metric::DedupeHits, 0, 1);
+    } else {
+        add(Metric::Verdicts, verdict.place(), 1);
     }
-    InFlight(())
 }
 
-/// One request in flight, until dropped.
+/// Listed terms were found and decided a verdict.
+pub fn hits(count: usize) {
+    add(Metric::Hits, 0, u64::try_from(count).unwrap_or(u64::MAX));
+}
+
+/// This many event ids are held in memory.
+pub fn dedupe_exact_ids(count: usize) {
+    set(Metric::DedupeExactIds, 0, as_f64(count));
+}
+
+/// An event id had to be looked up on disk.
+pub fn dedupe_disk_lookup() {
+    add(Metric::DedupeDiskLookups, 0, 1);
+}
+
+/// Requests, events or callbacks were refused, with this code.
+pub fn ingest_rejected(code: &str, count: u64) {
+    add(Metric::IngestRejected, Named::of(labels::REJECTION, code).place(), count);
+}
+
+/// One request with events in flight, until dropped.
 #[derive(Debug)]
 #[must_use = "dropping it says that the request is done"]
 pub struct InFlight(());
+
+impl InFlight {
+    /// A request with events is being worked on.
+    pub fn start() -> Self {
+        if let Some(gauge) = registry().and_then(|registry| registry.gauge(Metric::IngestInFlight, 0)) {
+            gauge.increment(1.0);
+        }
+        Self(())
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -93,14 +93,27 @@ impl Drop for InFlight {
     }
 }
 
-/// A platform called back.
-pub fn callback(platform: &str, outcome: CallbackOutcome) {
-    add(Metric::Callbacks, pair(Platform::of(platform), outcome, labels::CALLBACK_OUTCOME), 1);
+/// A platform's callback was believed and its events were taken.
+pub fn callback(platform: &str, events: usize) {
+    let place = Named::of(labels::PLATFORM, platform).place();
+    add(Metric::Callbacks, place, 1);
+    add(Metric::CallbackEvents, place, u64::try_from(events).unwrap_or(u64::MAX));
+}
+
+/// A rule had something to say, but the group has no value for a variable in its text.
+pub fn say_skipped() {
+    add(Metric::SaysSkipped, 0, 1);
+}
+
+/// Callback ids were forgotten before their time: the memory of an account was full.
+pub fn replay_ids_evicted(count: u64) {
+    add(Metric::ReplayIdsEvicted, 0, count);
 }
 
 // === API ===
 
-/// A request was answered. `route` is a template of the router, never a path; `unmatched` where there is none.
+/// A request was answered; a lookup, some hundred nanoseconds. `route` is a template of the router, never a path;
+/// `unmatched` where there is none. For a hot route, see [`RouteMetrics`].
 pub fn request_finished(route: &str, method: &http::Method, status: u16, elapsed: Duration) {
     if let Some(registry) = registry() {
         let method = method_label(method);
@@ -162,11 +175,11 @@ impl std::fmt::Debug for RouteMetrics {
 
 /// Methods are a closed set too: a client may send any word.
 fn method_label(method: &http::Method) -> &'static str {
-    const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    const KNOWN: [&str; 7] = ["POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-/// Somebody was refused for who they are.
+/// Somebody was refused for who they are or how often they came.
 pub fn access_denied(reason: Denial) {
     add(Metric::AccessDenied, reason.place(), 1);
 }
@@ -178,14 +191,9 @@ pub fn idempotency_replayed() {
 
 // === sending ===
 
-/// A rule asked for an act.
-pub fn action(kind: ActionKind, outcome: ActionOutcome) {
-    add(Metric::Actions, pair(kind, outcome, labels::ACTION_OUTCOME), 1);
-}
-
-/// Deliveries were put into lanes.
-pub fn sends_queued(kind: SendKind, count: u64) {
-    add(Metric::SendsQueued, kind.place(), count);
+/// Deliveries were put into lanes; `kind` as in `Delivery::kind`.
+pub fn sends_queued(kind: &str, count: u64) {
+    add(Metric::SendsQueued, Named::of(labels::SEND_KIND, kind).place(), count);
 }
 
 /// This many deliveries are in the lanes now, over all accounts.
@@ -200,7 +208,7 @@ pub fn oldest_due_age(priority: QueuePriority, age: Duration) {
 
 /// A call to a platform ended.
 pub fn send_attempt(platform: &str, outcome: SendOutcome, elapsed: Duration) {
-    let platform = Platform::of(platform);
+    let platform = Named::of(labels::PLATFORM, platform);
     add(Metric::SendAttempts, pair(platform, outcome, labels::SEND_OUTCOME), 1);
     record(Metric::SendSeconds, platform.place(), elapsed.as_secs_f64());
 }
@@ -217,7 +225,11 @@ pub fn limiter_saturation(level: LimitLevel, ratio: f64) {
 
 /// This many accounts of a platform have their circuit breaker in a state.
 pub fn circuits(platform: &str, state: CircuitState, accounts: usize) {
-    set(Metric::Circuits, pair(Platform::of(platform), state, labels::CIRCUIT), as_f64(accounts));
+    set(
+        Metric::Circuits,
+        pair(Named::of(labels::PLATFORM, platform), state, labels::CIRCUIT),
+        as_f64(accounts),
+    );
 }
 
 /// Deliveries were given up.
@@ -240,32 +252,28 @@ pub fn broadcasts_active(count: usize) {
     set(Metric::Broadcasts, 0, as_f64(count));
 }
 
-/// A status webhook of ours was sent.
-pub fn webhook_delivery(outcome: WebhookOutcome) {
-    add(Metric::WebhookDeliveries, outcome.place(), 1);
-}
-
 // === storage ===
 
-/// The journal committed.
-pub fn journal_committed(elapsed: Duration, events: u64) {
-    record(Metric::JournalCommitSeconds, 0, elapsed.as_secs_f64());
-    record(Metric::JournalCommitEvents, 0, f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
+/// A commit took this long; `file` is `journal` or `ledger`.
+pub fn storage_commit(file: &'static str, took: Duration) {
+    let metric = if file == "journal" { Metric::JournalCommitSeconds } else { Metric::LedgerCommitSeconds };
+    record(metric, 0, took.as_secs_f64());
 }
 
-/// A commit of the journal failed.
-pub fn journal_commit_failed() {
-    add(Metric::JournalCommitFailures, 0, 1);
+/// A commit failed; `file` is `journal` or `ledger`.
+pub fn storage_commit_failure(file: &'static str) {
+    let metric = if file == "journal" { Metric::JournalCommitFailures } else { Metric::LedgerCommitFailures };
+    add(metric, 0, 1);
 }
 
-/// The ledger committed.
-pub fn ledger_committed(elapsed: Duration) {
-    record(Metric::LedgerCommitSeconds, 0, elapsed.as_secs_f64());
+/// This many bytes wait for the journal's writer.
+pub fn storage_pending_bytes(bytes: usize) {
+    set(Metric::JournalPendingBytes, 0, as_f64(bytes));
 }
 
-/// A commit of the ledger failed.
-pub fn ledger_commit_failed() {
-    add(Metric::LedgerCommitFailures, 0, 1);
+/// The projection is this many journal rows behind.
+pub fn storage_projection_lag(rows: u64) {
+    set(Metric::ProjectionLag, 0, wide(rows));
 }
 
 /// A partition's memory was thrown away and loaded again.
@@ -273,19 +281,9 @@ pub fn partition_reloaded() {
     add(Metric::PartitionReloads, 0, 1);
 }
 
-/// The projection is this many committed events behind.
-pub fn projection_lag(events: u64) {
-    set(Metric::ProjectionLag, 0, wide(events));
-}
-
-/// The fleet stage is this many committed events behind.
-pub fn fleet_lag(events: u64) {
-    set(Metric::FleetLag, 0, wide(events));
-}
-
-/// A file of the data directory has this size.
-pub fn data_file_bytes(file: DataFile, bytes: u64) {
-    set(Metric::DataFileBytes, file.place(), wide(bytes));
+/// The fleet stage is this many journal rows behind.
+pub fn fleet_lag(rows: u64) {
+    set(Metric::FleetLag, 0, wide(rows));
 }
 
 // === state of things ===
@@ -295,24 +293,18 @@ pub fn groups_known(count: usize) {
     set(Metric::Groups, 0, as_f64(count));
 }
 
-/// The fleet stage opened a case.
-pub fn case_opened() {
+/// The fleet stage found one text in many groups.
+pub fn fleet_case() {
     add(Metric::Cases, 0, 1);
 }
 
-/// A ruleset was compiled and is in force.
-pub fn ruleset_compiled(elapsed: Duration, terms: usize) {
-    add(Metric::RulesetCompiles, Success::Ok.place(), 1);
-    record(Metric::RulesetCompileSeconds, 0, elapsed.as_secs_f64());
+/// Rules were compiled and are in force.
+pub fn ruleset_compiled(took: Duration, terms: usize) {
+    record(Metric::RulesetCompileSeconds, 0, took.as_secs_f64());
     set(Metric::RulesetTerms, 0, as_f64(terms));
 }
 
-/// A ruleset could not be compiled; the old one stays.
-pub fn ruleset_failed() {
-    add(Metric::RulesetCompiles, Success::Failed.place(), 1);
-}
-
-/// The configuration was reloaded, or not.
+/// Rules, wordlists and limits were reloaded, or not.
 pub fn reloaded(outcome: Success) {
     add(Metric::Reloads, outcome.place(), 1);
 }

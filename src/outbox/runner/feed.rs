@@ -210,7 +210,7 @@ impl Runner {
             feed.cursor = Some((row.broadcast, row.target, row.id));
         }
         if is_broadcast {
-            metrics::sends_queued(metrics::SendKind::Broadcast, taken);
+            metrics::sends_queued("broadcast", taken);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The closed sets that labels are from. Nothing here may grow with groups, members or rules.
 
-use crate::event::{ActionKind, Level, Status, Verdict};
+use crate::event::{Status, Verdict};
 
 /// One label of a metric with all its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,118 +32,6 @@ macro_rules! closed_set {
 
         pub(super) const $label: Label = Label { name: $key, values: &[$($text),*] };
     };
-}
-
-closed_set! {
-    /// Why input was refused before it became an event.
-    Rejection, REJECTION = "reason" {
-        /// The body is larger than the cap, as sent or after decompression.
-        BodyTooLarge = "body_too_large",
-        /// One NDJSON line is larger than the cap.
-        LineTooLong = "line_too_long",
-        /// A message's text is longer than the cap.
-        TextTooLong = "text_too_long",
-        /// More events in one request than the cap.
-        BatchTooLarge = "batch_too_large",
-        /// Not the JSON of an event.
-        Decode = "decode",
-        /// An encoding or content type that is not spoken here.
-        Unsupported = "unsupported",
-        /// No credential, or a wrong one.
-        Unauthorized = "unauthorized",
-        /// A credential that does not reach this far.
-        Forbidden = "forbidden",
-        /// No such account.
-        UnknownAccount = "unknown_account",
-        /// A callback whose signature or age is wrong.
-        BadSignature = "bad_signature",
-        /// Dated too far ahead.
-        Future = "future",
-        /// No permit free.
-        Overloaded = "overloaded",
-        /// The token's own limit.
-        RateLimited = "rate_limited",
-        /// The client was too slow.
-        Timeout = "timeout",
-        /// Storage cannot take it.
-        Storage = "storage",
-        /// The gateway is stopping.
-        Draining = "draining",
-    }
-}
-
-closed_set! {
-    /// Where a repeat was recognised.
-    DedupeHit, FOUND_IN = "found_in" {
-        /// Among the recent hours.
-        Memory = "memory",
-        /// In a sealed hour on disk.
-        Sealed = "sealed",
-        /// Its first copy is still being committed.
-        Committing = "committing",
-    }
-}
-
-closed_set! {
-    /// What became of a platform's callback.
-    CallbackOutcome, CALLBACK_OUTCOME = "outcome" {
-        /// Believed and taken.
-        Accepted = "accepted",
-        /// Not believed: signature, age, form.
-        Refused = "refused",
-        /// Believed but not taken: overload, storage, drain.
-        Failed = "failed",
-    }
-}
-
-closed_set! {
-    /// Why somebody may not.
-    Denial, DENIAL = "reason" {
-        /// No credential.
-        Missing = "missing",
-        /// Not the form of a token.
-        Malformed = "malformed",
-        /// No such token, or a wrong secret.
-        Unknown = "unknown",
-        /// Past its date, or revoked.
-        Expired = "expired",
-        /// The right is missing.
-        Right = "right",
-        /// Outside the data scope.
-        Scope = "scope",
-        /// The request limit of the token.
-        RateLimited = "rate_limited",
-    }
-}
-
-closed_set! {
-    /// What became of an action that a rule asked for.
-    ActionOutcome, ACTION_OUTCOME = "outcome" {
-        /// On its way.
-        Queued = "queued",
-        /// The platform cannot.
-        Unsupported = "unsupported",
-        /// The budget of irreversible acts is spent: a review instead.
-        OverBudget = "over_budget",
-    }
-}
-
-closed_set! {
-    /// What is sent.
-    SendKind, SEND_KIND = "kind" {
-        /// A target of a broadcast.
-        Broadcast = "broadcast",
-        /// An answer to a keyword.
-        Reply = "reply",
-        /// A greeting.
-        Welcome = "welcome",
-        /// A later step of a journey.
-        Journey = "journey",
-        /// A warning to a member.
-        Warning = "warning",
-        /// A moderation action.
-        Action = "action",
-    }
 }
 
 closed_set! {
@@ -211,30 +99,6 @@ closed_set! {
 }
 
 closed_set! {
-    /// What became of a status webhook of ours.
-    WebhookOutcome, WEBHOOK_OUTCOME = "outcome" {
-        /// Answered with 2xx.
-        Delivered = "delivered",
-        /// Will be tried again.
-        Retry = "retry",
-        /// Given up.
-        Dead = "dead",
-    }
-}
-
-closed_set! {
-    /// A file of the data directory.
-    DataFile, DATA_FILE = "file" {
-        /// `journal.db`.
-        Journal = "journal",
-        /// `ledger.db`.
-        Ledger = "ledger",
-        /// `state.db`.
-        State = "state",
-    }
-}
-
-closed_set! {
     /// How something that either works or not went.
     Success, SUCCESS = "outcome" {
         /// It worked.
@@ -244,22 +108,109 @@ closed_set! {
     }
 }
 
-/// The platforms there are, and `other` for one that was not entered here.
-pub(super) const PLATFORM: Label =
-    Label { name: "platform", values: &["sandbox", "webhook", "wecom", "matrix", "other"] };
-
-/// A platform by its name, as `Connector::platform` gives it.
-#[derive(Clone, Copy)]
-pub(super) struct Platform(usize);
-
-impl Platform {
-    pub(super) fn of(name: &str) -> Self {
-        let other = PLATFORM.values.len() - 1;
-        Self(PLATFORM.values.iter().position(|known| *known == name).unwrap_or(other))
+closed_set! {
+    /// Why somebody may not.
+    Denial, DENIAL = "reason" {
+        /// No credential.
+        Missing = "missing",
+        /// No such token, a wrong secret, or revoked.
+        Unknown = "unknown",
+        /// Past its date.
+        Expired = "expired",
+        /// Its operator may not sign in now.
+        Disabled = "disabled",
+        /// The right is missing.
+        Forbidden = "forbidden",
+        /// Outside the data scope.
+        OutsideScope = "outside_scope",
+        /// More requests than the token may make.
+        QuotaExceeded = "quota_exceeded",
     }
 }
 
-impl Value for Platform {
+/// The platforms there are, as `Connector::platform` spells them.
+pub(super) const PLATFORM: Label =
+    Label { name: "platform", values: &["sandbox", "webhook", "wecom", "matrix", OTHER] };
+
+/// What is sent, as `Delivery::kind` spells it.
+pub(super) const SEND_KIND: Label = Label {
+    name: "kind",
+    values: &[
+        "broadcast",
+        "reply",
+        "welcome",
+        "journey",
+        "warning",
+        "recall",
+        "warn",
+        "mute",
+        "remove",
+        OTHER,
+    ],
+};
+
+/// Why input was refused before it became an event: the codes of `ingest`'s refusals and of connectors.
+pub(super) const REJECTION: Label = Label {
+    name: "reason",
+    values: &[
+        // the request
+        "connections",
+        "overloaded",
+        "not_ready",
+        "quota_exceeded",
+        "unauthorized",
+        "forbidden",
+        "content_type",
+        "encoding",
+        "gzip",
+        "empty",
+        "body_too_large",
+        "decoded_too_large",
+        "body_too_slow",
+        "body_aborted",
+        "batch_too_large",
+        // one event
+        "line_too_long",
+        "text_too_long",
+        "decode",
+        "future",
+        "outside_scope",
+        "unknown_account",
+        // a callback
+        "bad_signature",
+        "bad_timestamp",
+        "too_old",
+        "too_new",
+        "missing_header",
+        "bad_id",
+        "id_reused",
+        "bad_json",
+        "bad_event",
+        "too_many_events",
+        "encoded_body",
+        "no_callbacks",
+        "no_inbound_secret",
+        "no_such_path",
+        "not_post",
+        OTHER,
+    ],
+};
+
+/// What a name that was not entered above is counted as: seen, but without a series of its own.
+const OTHER: &str = "other";
+
+/// A value given by its name. For paths that are not hot: a search through the set.
+#[derive(Clone, Copy)]
+pub(super) struct Named(usize);
+
+impl Named {
+    pub(super) fn of(label: Label, name: &str) -> Self {
+        let other = label.values.len() - 1;
+        Self(label.values.iter().position(|known| *known == name).unwrap_or(other))
+    }
+}
+
+impl Value for Named {
     fn place(self) -> usize {
         self.0
     }
@@ -286,31 +237,6 @@ impl Value for Verdict {
             Verdict::Mask => 1,
             Verdict::Review => 2,
             Verdict::Block => 3,
-        }
-    }
-}
-
-pub(super) const HIT_LEVEL: Label = Label { name: "level", values: &["low", "medium", "high"] };
-
-impl Value for Level {
-    fn place(self) -> usize {
-        match self {
-            Level::Low => 0,
-            Level::Medium => 1,
-            Level::High => 2,
-        }
-    }
-}
-
-pub(super) const ACTION: Label = Label { name: "kind", values: &["recall", "warn", "mute", "remove"] };
-
-impl Value for ActionKind {
-    fn place(self) -> usize {
-        match self {
-            ActionKind::Recall => 0,
-            ActionKind::Warn => 1,
-            ActionKind::Mute => 2,
-            ActionKind::Remove => 3,
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    ACTION, ACTION_OUTCOME, CALLBACK_OUTCOME, CIRCUIT, DATA_FILE, DENIAL, FOUND_IN, HIT_LEVEL, LEVEL, Label,
-    PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, STATUS, SUCCESS, VERDICT,
-    WEBHOOK_OUTCOME,
+    CIRCUIT, DENIAL, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME,
+    STATUS, SUCCESS, VERDICT,
 };
 
 /// What a metric measures with.
@@ -47,9 +46,6 @@ const WAIT_SECONDS: &[f64] =
 /// Compiling: 60,000 terms should take half a second.
 const COMPILE_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// Events written by one commit.
-const BATCH_EVENTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 5_000.0, 10_000.0];
-
 macro_rules! metrics {
     ($($metric:ident: $kind:expr, $name:literal, [$($label:ident),*], $help:literal;)*) => {
         /// Every metric there is, but for those of the process and of requests, whose labels are found at run time.
@@ -74,26 +70,32 @@ use Kind::{Counter, Gauge, Histogram};
 metrics! {
     Events: Counter, "menshen_events_total", [STATUS],
         "Events by what became of them.";
+    DedupeHits: Counter, "menshen_dedupe_hits_total", [],
+        "Repeats recognised.";
+    DedupeExactIds: Gauge, "menshen_dedupe_exact_ids", [],
+        "Event ids of recent hours held in memory.";
+    DedupeDiskLookups: Counter, "menshen_dedupe_disk_lookups_total", [],
+        "Event ids looked up in sealed hours on disk.";
     Verdicts: Counter, "menshen_verdicts_total", [VERDICT],
-        "Messages judged, by verdict.";
-    Hits: Counter, "menshen_hits_total", [HIT_LEVEL],
-        "Listed terms found, by level of their category.";
-    DedupeHits: Counter, "menshen_dedupe_hits_total", [FOUND_IN],
-        "Repeats recognised, by where their first copy was found.";
+        "Verdicts on events, repeats left out.";
+    Hits: Counter, "menshen_hits_total", [],
+        "Listed terms found that led to a verdict other than pass.";
     IngestRejected: Counter, "menshen_ingest_rejected_total", [REJECTION],
-        "Requests, lines and callbacks refused before they became events.";
+        "Requests, events and callbacks refused before they counted.";
     IngestInFlight: Gauge, "menshen_ingest_in_flight", [],
-        "Requests with events that hold a permit now.";
-    IngestPermits: Gauge, "menshen_ingest_permits", [],
-        "Permits there are for requests with events.";
-    Callbacks: Counter, "menshen_callbacks_total", [PLATFORM, CALLBACK_OUTCOME],
-        "Callbacks of platforms.";
+        "Requests with events that are being worked on.";
+    Callbacks: Counter, "menshen_callbacks_total", [PLATFORM],
+        "Callbacks of platforms that were believed and taken.";
+    CallbackEvents: Counter, "menshen_callback_events_total", [PLATFORM],
+        "Events in those callbacks.";
+    ReplayIdsEvicted: Counter, "menshen_callback_replay_ids_evicted_total", [],
+        "Callback ids forgotten before their time because an account's memory of them was full.";
     AccessDenied: Counter, "menshen_access_denied_total", [DENIAL],
-        "Requests refused for who made them.";
+        "API requests refused for who made them or how often they came.";
     IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
-        "Requests answered from a stored answer to the same Idempotency-Key.";
-    Actions: Counter, "menshen_actions_total", [ACTION, ACTION_OUTCOME],
-        "Acts that rules asked of platforms.";
+        "Requests answered from the stored answer to the same Idempotency-Key.";
+    SaysSkipped: Counter, "menshen_says_skipped_total", [],
+        "Replies and welcomes not said because the group has no value for a variable of theirs.";
     SendsQueued: Counter, "menshen_sends_queued_total", [SEND_KIND],
         "Deliveries put into lanes.";
     QueueDepth: Gauge, "menshen_queue_depth", [PRIORITY, QUEUE_STATE],
@@ -118,38 +120,32 @@ metrics! {
         "Stops of outbound acts in force.";
     Broadcasts: Gauge, "menshen_broadcasts_active", [],
         "Broadcasts that are running or paused.";
-    WebhookDeliveries: Counter, "menshen_webhook_deliveries_total", [WEBHOOK_OUTCOME],
-        "Status webhooks sent to endpoints.";
     JournalCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_journal_commit_seconds", [],
         "How long commits of the journal took, flush included.";
-    JournalCommitEvents: Histogram(BATCH_EVENTS), "menshen_journal_commit_events", [],
-        "Events written by one commit of the journal.";
     JournalCommitFailures: Counter, "menshen_journal_commit_failures_total", [],
         "Commits of the journal that failed.";
+    JournalPendingBytes: Gauge, "menshen_journal_pending_bytes", [],
+        "Encoded effects waiting for a commit of the journal.";
     LedgerCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_ledger_commit_seconds", [],
         "How long commits of the ledger took, flush included.";
     LedgerCommitFailures: Counter, "menshen_ledger_commit_failures_total", [],
         "Commits of the ledger that failed.";
     PartitionReloads: Counter, "menshen_partition_reloads_total", [],
         "Partitions thrown out of memory after a failed commit and loaded again.";
-    ProjectionLag: Gauge, "menshen_projection_lag_events", [],
-        "Committed events that the projection has not folded yet.";
-    FleetLag: Gauge, "menshen_fleet_lag_events", [],
-        "Committed events that the fleet stage has not seen yet.";
-    DataFileBytes: Gauge, "menshen_data_file_bytes", [DATA_FILE],
-        "Size of the files in the data directory.";
+    ProjectionLag: Gauge, "menshen_projection_lag_rows", [],
+        "Journal rows that the projection has not folded yet.";
+    FleetLag: Gauge, "menshen_fleet_lag_rows", [],
+        "Journal rows that the fleet stage has not seen yet.";
     Groups: Gauge, "menshen_groups", [],
         "Groups known.";
-    Cases: Counter, "menshen_cases_opened_total", [],
-        "Cases opened by the fleet stage: one text in many groups.";
-    RulesetCompiles: Counter, "menshen_ruleset_compiles_total", [SUCCESS],
-        "Rulesets compiled.";
+    Cases: Counter, "menshen_cases_total", [],
+        "Cases found by the fleet stage: one text in many groups.";
     RulesetCompileSeconds: Histogram(COMPILE_SECONDS), "menshen_ruleset_compile_seconds", [],
-        "How long compiling a ruleset took.";
+        "How long compiling the rules in force took.";
     RulesetTerms: Gauge, "menshen_ruleset_terms", [],
         "Terms in the ruleset in force.";
     Reloads: Counter, "menshen_reloads_total", [SUCCESS],
-        "Reloads of the configuration.";
+        "Reloads of rules, wordlists and limits.";
     TasksPanicked: Counter, "menshen_tasks_panicked_total", [],
         "Background tasks that panicked; each takes the process to drain.";
     Ready: Gauge, "menshen_ready", [],

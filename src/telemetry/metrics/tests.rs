@@ -18,45 +18,47 @@ fn check(sample: &str, expect: f64, fact: impl FnOnce()) {
 
 #[test]
 fn facts_are_counted_under_their_labels() {
-    check("menshen_events_total{status=\"late\"}", 3.0, || event_ingested(Status::Late, 3));
-    check("menshen_verdicts_total{verdict=\"block\"}", 1.0, || verdict(Verdict::Block));
-    check("menshen_ingest_rejected_total{reason=\"draining\"}", 1.0, || ingest_rejected(Rejection::Draining));
-    check("menshen_callbacks_total{platform=\"webhook\",outcome=\"refused\"}", 1.0, || {
-        callback("webhook", CallbackOutcome::Refused);
+    check("menshen_events_total{status=\"late\"}", 1.0, || event_answered(Status::Late, Verdict::Pass));
+    check("menshen_verdicts_total{verdict=\"block\"}", 1.0, || {
+        event_answered(Status::Counted, Verdict::Block);
+        event_answered(Status::Duplicate, Verdict::Block);
     });
-    check("menshen_actions_total{kind=\"mute\",outcome=\"over_budget\"}", 1.0, || {
-        action(ActionKind::Mute, ActionOutcome::OverBudget);
-    });
+    check("menshen_ingest_rejected_total{reason=\"too_old\"}", 2.0, || ingest_rejected("too_old", 2));
+    check("menshen_ingest_rejected_total{reason=\"other\"}", 1.0, || ingest_rejected("bad_karma", 1));
+    check("menshen_callback_events_total{platform=\"webhook\"}", 3.0, || callback("webhook", 3));
+    check("menshen_sends_queued_total{kind=\"mute\"}", 1.0, || sends_queued("mute", 1));
     check("menshen_send_attempts_total{platform=\"other\",outcome=\"dead\"}", 1.0, || {
         send_attempt("carrier pigeon", SendOutcome::Dead, Duration::from_millis(1));
     });
     check("menshen_journal_commit_seconds_bucket{le=\"0.002\"}", 1.0, || {
-        journal_committed(Duration::from_micros(1500), 7);
+        storage_commit("journal", Duration::from_micros(1500));
     });
+    check("menshen_ledger_commit_failures_total", 1.0, || storage_commit_failure("ledger"));
 }
 
 #[test]
 fn a_request_in_flight_is_counted_until_it_is_dropped() {
-    install();
-    let guard = ingest_started();
-    let during = value(&render(), "menshen_ingest_in_flight").unwrap();
-    drop(guard);
-    let after = value(&render(), "menshen_ingest_in_flight").unwrap();
-    assert!((during - after - 1.0).abs() < 1e-9);
+    check("menshen_ingest_in_flight", 1.0, || {
+        _ = std::mem::ManuallyDrop::new(InFlight::start());
+    });
+    check("menshen_ingest_in_flight", -1.0, || drop(InFlight(())));
 }
 
 #[test]
-fn hot_routes_count_expected_and_unexpected_statuses() {
+fn requests_are_counted_on_hot_and_other_routes() {
     install();
-    let route = RouteMetrics::register("/test/hot", &http::Method::POST);
-    let expected = "menshen_http_requests_total{route=\"/test/hot\",method=\"POST\",status=\"200\"}";
-    check(expected, 1.0, || route.finished(200, Duration::from_micros(80)));
-    route.finished(418, Duration::from_micros(80));
-    request_finished("/test/hot", &http::Method::POST, 418, Duration::ZERO);
-    let strange = "menshen_http_requests_total{route=\"/test/hot\",method=\"POST\",status=\"418\"}";
-    assert_eq!(value(&render(), strange), Some(2.0));
-    let brew = http::Method::from_bytes(b"BREW").unwrap();
-    assert_eq!(method_label(&brew), "other");
+    let (post, get) = (http::Method::POST, http::Method::GET);
+    let sample = |route: &str, method: &str, status: u16| {
+        format!("menshen_http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}}")
+    };
+    let took = Duration::from_micros(80);
+    let hot = RouteMetrics::register("/test/hot", &post);
+    check(&sample("/test/hot", "POST", 200), 1.0, || hot.finished(200, took));
+    hot.finished(418, took);
+    check(&sample("/test/hot", "POST", 418), 1.0, || hot.finished(418, took));
+    request_finished("/test/cold", &get, 200, took);
+    check(&sample("/test/cold", "GET", 200), 1.0, || request_finished("/test/cold", &get, 200, took));
+    assert_eq!(method_label(&http::Method::from_bytes(b"BREW").unwrap()), "other");
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! What folds to what.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn folded(text: &str) -> String {
+    let mut out = String::from("what was there before");
+    fold_into(text, &mut out);
+    out
+}
+
+#[test]
+fn spellings_of_one_word_fold_to_one_form() {
+    for (text, expect) in [
+        ("加微信", "加微信"),
+        ("加 微\u{3000}信", "加微信"),
+        ("加·微·信", "加微信"),
+        ("加\u{200B}微\u{FE0F}信", "加微信"),
+        ("加҉微҉信", "加微信"),
+        ("加丶微丶信", "加微信"),
+        ("ＷｅＣｈａｔ", "wechat"),
+        ("ⓌⓍ号", "wx号"),
+        ("𝐕𝐗", "vx"),
+        ("🅥🅧", "vx"),
+        ("🇻🇽", "vx"),
+        ("ᴠ信", "v信"),
+        ("①②③❹➄⓺", "123456"),
+        ("⑩", "10"),
+        ("㎏", "kg"),
+        ("½", "12"),
+        ("代開發票", "代开发票"),
+        ("臺灣", "台湾"),
+        ("㊙", "秘"),
+        ("⼀", "一"),
+        ("café", "cafe"),
+        ("cafe\u{301}", "cafe"),
+        ("ｶﾞ", "カ"),
+        ("한국", "한국"),
+        ("好用™", "好用"),
+        ("1️⃣", "1"),
+        ("。！？…😀❤", ""),
+        ("", ""),
+        ("\u{0}", ""),
+    ] {
+        assert_eq!(folded(text), expect, "{text:?}");
+    }
+}
+
+#[test]
+fn folding_is_idempotent_for_every_scalar() {
+    let mut again = String::new();
+    for c in '\0'..=char::MAX {
+        let once = folded(&c.to_string());
+        fold_into(&once, &mut again);
+        assert_eq!(again, once, "U+{:04X}", u32::from(c));
+    }
+}
+
+#[test]
+fn foldings_are_named() {
+    for (c, expect) in [
+        ('加', vec![]),
+        ('w', vec![]),
+        ('W', vec![Via::Case]),
+        ('ｗ', vec![Via::Width]),
+        ('Ｗ', vec![Via::Case, Via::Width]),
+        ('ⓦ', vec![Via::Style]),
+        ('❶', vec![Via::Style]),
+        ('開', vec![Via::Traditional]),
+    ] {
+        assert_eq!(foldings(c).collect::<Vec<_>>(), expect, "{c}");
+    }
+}
+
+#[test]
+fn every_spelling_of_a_letter_has_its_class() {
+    let alphabet = Alphabet::new(&['w', '开', '𫝈']);
+    for (text, expect) in [
+        ("w", vec![1]),
+        ("Ｗ ⓦ", vec![1, 1]),
+        ("開开", vec![2, 2]),
+        ("好", vec![CLASS_NONE]),
+        ("，", vec![]),
+        ("㎏", vec![CLASS_NONE, CLASS_NONE]),
+        ("𫝈", vec![3]),
+    ] {
+        let mut out = vec![9];
+        alphabet.encode(text, &mut out);
+        assert_eq!(out, expect, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn units_and_fold_agree(text in "\\PC{0,40}|[加微信ＶＸ㎏⑩開 ·\u{200B}]{0,20}") {
+        let mut units = Vec::new();
+        units_into(&text, &mut units);
+        prop_assert_eq!(units.iter().map(|u| u.folded).collect::<String>(), folded(&text));
+        for unit in units {
+            let original = text.get(unit.start..unit.end).map(str::to_owned);
+            prop_assert_eq!(original, Some(unit.original.to_string()));
+        }
+    }
+
+    #[test]
+    fn classes_stand_where_units_stand(text in "\\PC{0,40}|[加微信ＶＸ㎏⑩開 ·\u{200B}]{0,20}") {
+        let alphabet = Alphabet::new(&['加', 'v', '1', '0', '开']);
+        let (mut units, mut classes) = (Vec::new(), Vec::new());
+        units_into(&text, &mut units);
+        alphabet.encode(&text, &mut classes);
+        prop_assert_eq!(units.iter().map(|u| alphabet.class(u.folded)).collect::<Vec<_>>(), classes);
+    }
+}

@@ -1,0 +1,81 @@
+//! Explaining a judgement: every hit, also cancelled ones, and why.
+//!
+//! Not for the hot path: it runs every stage on every text and allocates freely. It uses the same stages as
+//! [`Ruleset::judge`], so the two cannot disagree.
+
+use serde::{Deserialize, Serialize};
+
+use super::encode::fold_into;
+use super::policy::Policy;
+use super::resolve::{Outcome, Verdicted};
+use super::ruleset::Ruleset;
+use super::{Scratch, mask};
+use crate::event::{Hit, Verdict};
+
+/// Everything that was found in a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Explanation {
+    /// The decision.
+    pub verdict: Verdict,
+    /// The ruleset that decided.
+    pub ruleset: String,
+    /// The policy that decided.
+    pub policy: String,
+    /// The text as it is compared.
+    pub folded: String,
+    /// Every occurrence of every term of a list that applies, by position.
+    pub hits: Vec<ExplainedHit>,
+    /// The text with masked hits replaced, when the verdict is `mask`.
+    pub masked: Option<String>,
+}
+
+/// One occurrence of a term.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ExplainedHit {
+    /// What was found.
+    #[serde(flatten)]
+    pub hit: Hit,
+    /// Stable id of the term.
+    pub term_id: u64,
+    /// What follows if it counts.
+    pub verdict: Verdict,
+    /// Whether it counts.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+impl Ruleset {
+    /// Shows how a text is judged.
+    pub fn explain(&self, text: &str, policy: &Policy) -> Explanation {
+        let mut scratch = Scratch::default();
+        let mut explanation = Explanation {
+            verdict: Verdict::Pass,
+            ruleset: self.version().to_owned(),
+            policy: policy.name.clone(),
+            folded: String::new(),
+            hits: Vec::new(),
+            masked: None,
+        };
+        fold_into(text, &mut explanation.folded);
+        if !self.examine(text, policy, &mut scratch) {
+            return explanation;
+        }
+        for resolved in &scratch.resolved {
+            if resolved.outcome == Verdicted::Counted {
+                explanation.verdict = explanation.verdict.max(resolved.decision.verdict);
+            }
+            explanation.hits.push(ExplainedHit {
+                hit: self.hit(text, resolved, &scratch.units, &mut scratch.term_units),
+                term_id: self.term_id(resolved.term),
+                verdict: resolved.decision.verdict,
+                outcome: self.outcome(resolved.outcome),
+            });
+        }
+        if explanation.verdict == Verdict::Mask {
+            let masked = |h: &&ExplainedHit| h.outcome == Outcome::Counted && h.verdict == Verdict::Mask;
+            let mut spans: Vec<_> = explanation.hits.iter().filter(masked).map(|h| h.hit.span).collect();
+            explanation.masked = Some(mask::mask(text, &mut spans));
+        }
+        explanation
+    }
+}

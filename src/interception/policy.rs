@@ -1,0 +1,242 @@
+//! Policies: which wordlists apply, and what follows from a hit of each category.
+//!
+//! A policy is plain, serialisable and edited by operators; it knows lists and categories by name, so it outlives
+//! any ruleset. The verdict about a text is the most severe verdict of its surviving hits.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::wordlist::is_name;
+use crate::event::{Level, Verdict};
+
+/// The name of the policy that applies where none is chosen.
+pub const POLICY_DEFAULT: &str = "standard";
+
+/// Which wordlists apply and what follows from a hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Unique among policies.
+    pub name: String,
+    /// The wordlists that apply; empty means all of them.
+    #[serde(default)]
+    pub wordlists: Vec<String>,
+    /// What follows from a hit, by its level.
+    #[serde(default)]
+    pub levels: LevelVerdicts,
+    /// Exceptions by category.
+    #[serde(default)]
+    pub categories: BTreeMap<String, CategoryRule>,
+    /// Every category is strict (see [`CategoryRule::strict`]).
+    #[serde(default)]
+    pub strict: bool,
+    /// How messages of staff are treated.
+    #[serde(default)]
+    pub staff: StaffRule,
+}
+
+/// What follows from a hit, by its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LevelVerdicts {
+    /// For [`Level::Low`].
+    pub low: Verdict,
+    /// For [`Level::Medium`].
+    pub medium: Verdict,
+    /// For [`Level::High`].
+    pub high: Verdict,
+}
+
+impl Default for LevelVerdicts {
+    fn default() -> Self {
+        Self { low: Verdict::Pass, medium: Verdict::Review, high: Verdict::Block }
+    }
+}
+
+/// What a policy says about one category; what it leaves out follows from the list and the level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CategoryRule {
+    /// Another level than the list gives.
+    #[serde(default)]
+    pub level: Option<Level>,
+    /// Another verdict than the level gives.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// Separators are looked through without limit: also in short terms and across sentences.
+    #[serde(default)]
+    pub strict: bool,
+}
+
+/// How messages of staff are treated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StaffRule {
+    /// Like everyone's.
+    #[default]
+    Same,
+    /// Not judged.
+    Exempt,
+    /// By another policy.
+    Policy(String),
+}
+
+/// What follows from one hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    /// The level, after the policy.
+    pub(super) level: Level,
+    /// What follows.
+    pub(super) verdict: Verdict,
+    /// Separators are looked through without limit.
+    pub(super) strict: bool,
+}
+
+/// Why a policy cannot be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum PolicyError {
+    /// The name of the policy, a list or a category.
+    #[error("policy `{policy}`: `{name}` is no name: 1 to 64 bytes without white space")]
+    Name {
+        /// The policy.
+        policy: String,
+        /// The text that is no name.
+        name: String,
+    },
+    /// Two policies of one name.
+    #[error("policy `{0}` is defined twice")]
+    Twice(String),
+    /// Staff are sent to a policy that is not there.
+    #[error("policy `{policy}`: staff are judged by `{other}`, which does not exist")]
+    StaffPolicy {
+        /// The policy.
+        policy: String,
+        /// The one it names.
+        other: String,
+    },
+}
+
+impl Policy {
+    /// For groups where little should be held up: high hits are masked, the rest is only counted.
+    pub fn relaxed() -> Self {
+        let levels = LevelVerdicts { low: Verdict::Pass, medium: Verdict::Pass, high: Verdict::Mask };
+        Self::preset("relaxed", levels, false)
+    }
+
+    /// High hits are blocked, medium ones reviewed, low ones counted.
+    pub fn standard() -> Self {
+        Self::preset(POLICY_DEFAULT, LevelVerdicts::default(), false)
+    }
+
+    /// For our own broadcasts and for groups under attack: low hits are reviewed, the rest is blocked, and
+    /// separators are looked through without limit.
+    pub fn strict() -> Self {
+        let levels = LevelVerdicts { low: Verdict::Review, medium: Verdict::Block, high: Verdict::Block };
+        Self::preset("strict", levels, true)
+    }
+
+    /// Returns the built-in policies.
+    pub fn presets() -> [Self; 3] {
+        [Self::relaxed(), Self::standard(), Self::strict()]
+    }
+
+    fn preset(name: &str, levels: LevelVerdicts, strict: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            wordlists: Vec::new(),
+            levels,
+            categories: BTreeMap::new(),
+            strict,
+            staff: StaffRule::Same,
+        }
+    }
+
+    /// Says whether the wordlist applies.
+    pub fn applies(&self, wordlist: &str) -> bool {
+        self.wordlists.is_empty() || self.wordlists.iter().any(|name| name == wordlist)
+    }
+
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// At the first name that is none.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let mut names = std::iter::once(&self.name).chain(&self.wordlists).chain(self.categories.keys());
+        match names.find(|name| !is_name(name)) {
+            Some(name) => Err(PolicyError::Name { policy: self.name.clone(), name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Decides about a hit; `None` when its wordlist does not apply.
+    pub(super) fn decide(&self, wordlist: &str, category: &str, level: Level) -> Option<Decision> {
+        if !self.applies(wordlist) {
+            return None;
+        }
+        let rule = self.categories.get(category).copied().unwrap_or_default();
+        let level = rule.level.unwrap_or(level);
+        let by_level = match level {
+            Level::Low => self.levels.low,
+            Level::Medium => self.levels.medium,
+            Level::High => self.levels.high,
+        };
+        Some(Decision {
+            level,
+            verdict: rule.verdict.unwrap_or(by_level),
+            strict: self.strict || rule.strict,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_category_rule_overrides_the_level_and_the_verdict() {
+        let text = r#"
+            name = "shops"
+            wordlists = ["diversion"]
+            staff = "exempt"
+            [levels]
+            medium = "mask"
+            [categories.contact]
+            level = "medium"
+            [categories.lure]
+            verdict = "review"
+            strict = true
+        "#;
+        let policy: Policy = toml::from_str(text).unwrap();
+        assert_eq!(policy.staff, StaffRule::Exempt);
+        let decide = |list, category| policy.decide(list, category, Level::High);
+        assert_eq!(decide("fraud", "contact"), None);
+        let contact = Decision { level: Level::Medium, verdict: Verdict::Mask, strict: false };
+        assert_eq!(decide("diversion", "contact"), Some(contact));
+        let lure = Decision { level: Level::High, verdict: Verdict::Review, strict: true };
+        assert_eq!(decide("diversion", "lure"), Some(lure));
+        let other = Decision { level: Level::High, verdict: Verdict::Block, strict: false };
+        assert_eq!(decide("diversion", "other"), Some(other));
+    }
+
+    #[test]
+    fn presets_survive_json_and_are_ordered_by_severity() {
+        for preset in Policy::presets() {
+            preset.check().unwrap();
+            let json = serde_json::to_string(&preset).unwrap();
+            assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), preset);
+        }
+        for level in [Level::Low, Level::Medium, Level::High] {
+            let verdicts = Policy::presets().map(|p| p.decide("l", "c", level).unwrap().verdict);
+            assert!(verdicts.is_sorted(), "{level:?}: {verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_and_bad_names_are_refused() {
+        assert!(serde_json::from_str::<Policy>(r#"{"name":"a","levls":{}}"#).is_err());
+        let policy = Policy { name: "two words".into(), ..Policy::standard() };
+        assert!(matches!(policy.check(), Err(PolicyError::Name { .. })));
+    }
+}

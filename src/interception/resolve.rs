@@ -1,0 +1,286 @@
+//! From occurrences in folded text to hits in the original, and which of them count.
+//!
+//! Separators are a property of the hit, not of the text: 加·微·信 is one writer hiding a word, 加。微信 is two
+//! sentences. Rules, in this order: the wordlist applies; gaps are small; Latin and digits end where words end;
+//! no allow phrase covers the hit; no longer hit of the same list and category covers it.
+//! A long mild hit never hides a short severe one: covering is only within one category.
+
+use std::cmp::Reverse;
+
+use serde::{Deserialize, Serialize};
+
+use super::Scratch;
+use super::encode::{Unit, foldings, is_invisible, is_sentence_end, units_into};
+use super::exact::Found;
+use super::mask::widen;
+use super::policy::{Decision, Policy};
+use super::ruleset::Ruleset;
+use crate::event::{Hit, Via};
+
+/// Terms up to this many folded characters are found without gaps only: two neighbours meet by chance.
+const SHORT_TERM: usize = 2;
+
+/// All gaps of a hit together are at most this many times as long as the term.
+const GAP_TOTAL_FACTOR: usize = 2;
+
+/// Whether a hit counted, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It counts.
+    Counted,
+    /// Cancelled: there is too much between its characters.
+    Gap,
+    /// Cancelled: a sentence ends inside it.
+    Sentence,
+    /// Cancelled: it is part of a longer Latin word or number.
+    Boundary,
+    /// Cancelled by an allow phrase.
+    Allowed {
+        /// The list the phrase is from.
+        wordlist: String,
+        /// The phrase.
+        phrase: String,
+    },
+    /// Left out: a longer hit of the same list and category covers it.
+    Covered,
+}
+
+/// [`Outcome`] without the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdicted {
+    Counted,
+    Gap,
+    Sentence,
+    Boundary,
+    /// With the index of the allow phrase.
+    Allowed(usize),
+    Covered,
+}
+
+/// One occurrence of one term, judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resolved {
+    /// Index of the term.
+    pub(super) term: usize,
+    /// Positions in the folded text, half-open.
+    pub(super) units: [usize; 2],
+    /// Bytes of the original text, half-open, whole grapheme clusters.
+    pub(super) span: [usize; 2],
+    /// What the policy says of it.
+    pub(super) decision: Decision,
+    /// Whether it counts.
+    pub(super) outcome: Verdicted,
+}
+
+impl Resolved {
+    /// Orders hits for the reader: by position, the longer first.
+    pub(super) fn place(&self) -> (usize, Reverse<usize>, usize) {
+        (self.units[0], Reverse(self.units[1]), self.term)
+    }
+}
+
+/// Where an allow phrase stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowed {
+    start: usize,
+    /// Of all phrases that start here or before: the farthest end, and whose it is.
+    end: usize,
+    phrase: usize,
+}
+
+/// Judges every occurrence in `scratch.found`; `scratch.resolved` then holds all hits of lists that apply.
+pub(super) fn resolve(ruleset: &Ruleset, text: &str, policy: &Policy, scratch: &mut Scratch) {
+    let Scratch { found, units, allowed, resolved, .. } = scratch;
+    find_allowed(ruleset, text, policy, found, units, allowed);
+    resolved.clear();
+    for found in found.iter() {
+        let Some(matched) = units.get(found.start..found.end) else { continue };
+        for term in ruleset.terms_of(found.pattern) {
+            let Some(decision) = ruleset.decide(policy, term) else { continue };
+            let outcome = check_gaps(ruleset, text, matched, decision.strict)
+                .or_else(|| check_boundaries(text, units, found))
+                .or_else(|| check_allowed(allowed, found))
+                .unwrap_or(Verdicted::Counted);
+            let span = match (matched.first(), matched.last()) {
+                (Some(first), Some(last)) => widen(text, [first.start, last.end]),
+                _ => continue,
+            };
+            resolved.push(Resolved { term, units: [found.start, found.end], span, decision, outcome });
+        }
+    }
+    drop_covered(ruleset, resolved);
+    resolved.sort_unstable_by_key(Resolved::place);
+}
+
+fn find_allowed(
+    ruleset: &Ruleset,
+    text: &str,
+    policy: &Policy,
+    found: &[Found],
+    units: &[Unit],
+    allowed: &mut Vec<Allowed>,
+) {
+    allowed.clear();
+    for found in found {
+        let Some(matched) = units.get(found.start..found.end) else { continue };
+        for phrase in ruleset.phrases_of(found.pattern) {
+            if policy.applies(ruleset.phrase(phrase).0) && check_gaps(ruleset, text, matched, false).is_none()
+            {
+                allowed.push(Allowed { start: found.start, end: found.end, phrase });
+            }
+        }
+    }
+    allowed.sort_unstable_by_key(|a| a.start);
+    let mut farthest: Option<Allowed> = None;
+    for entry in allowed.iter_mut() {
+        if let Some(far) = farthest
+            && far.end >= entry.end
+        {
+            (entry.end, entry.phrase) = (far.end, far.phrase);
+        }
+        farthest = Some(*entry);
+    }
+}
+
+/// A phrase that covers the hit cancels it; one that equals the term removes the term.
+fn check_allowed(allowed: &[Allowed], found: &Found) -> Option<Verdicted> {
+    let at_or_before = allowed.partition_point(|a| a.start <= found.start);
+    let farthest = allowed.get(at_or_before.checked_sub(1)?)?;
+    (farthest.end >= found.end).then_some(Verdicted::Allowed(farthest.phrase))
+}
+
+fn check_gaps(ruleset: &Ruleset, text: &str, matched: &[Unit], strict: bool) -> Option<Verdicted> {
+    let gap_max = if matched.len() <= SHORT_TERM && !strict { 0 } else { ruleset.config().gap_chars_max };
+    let mut total = 0;
+    for (gap, ..) in gaps(text, matched) {
+        let mut skipped = 0;
+        for c in gap.chars() {
+            if is_sentence_end(c) && !strict {
+                return Some(Verdicted::Sentence);
+            }
+            // What nobody can see was put there to hide the word: it is no distance.
+            skipped += usize::from(!is_invisible(c));
+        }
+        total += skipped;
+        if skipped > gap_max {
+            return Some(Verdicted::Gap);
+        }
+    }
+    (total > GAP_TOTAL_FACTOR * matched.len()).then_some(Verdicted::Gap)
+}
+
+/// Yields what stands between neighbours, with the right neighbour's index; empty gaps too.
+fn gaps<'t>(text: &'t str, matched: &[Unit]) -> impl Iterator<Item = (&'t str, usize)> {
+    let pairs = matched.iter().zip(matched.iter().skip(1));
+    // Units of one original character (㎏) have no gap: their range is backward, and `get` gives none.
+    (1..)
+        .zip(pairs)
+        .map(|(index, (left, right))| (text.get(left.end..right.start).unwrap_or_default(), index))
+}
+
+/// Letters go on with letters and digits with digits: "ass" is not in "class", nor 69 in 695. Only then: 加v信
+/// begins right after any Chinese character, and a弹药b holds 弹药.
+fn check_boundaries(text: &str, units: &[Unit], found: &Found) -> Option<Verdicted> {
+    let touches = |left: usize, right: usize| {
+        let (Some(left), Some(right)) = (units.get(left), units.get(right)) else { return false };
+        let kind = script(left.folded);
+        kind.is_some()
+            && kind == script(right.folded)
+            && text.get(left.end..right.start).unwrap_or_default().chars().all(is_invisible)
+    };
+    let before = found.start.checked_sub(1).is_some_and(|left| touches(left, found.start));
+    let after = found.end.checked_sub(1).is_some_and(|last| touches(last, found.end));
+    (before || after).then_some(Verdicted::Boundary)
+}
+
+#[derive(PartialEq, Eq)]
+enum Script {
+    Letters,
+    Digits,
+}
+
+fn script(folded: char) -> Option<Script> {
+    // Radicals, kana and ideographs begin at U+2E80; the scripts below put spaces between words.
+    if folded.is_ascii_digit() {
+        Some(Script::Digits)
+    } else if folded < '\u{2E80}' && folded.is_alphabetic() {
+        Some(Script::Letters)
+    } else {
+        None
+    }
+}
+
+fn drop_covered(ruleset: &Ruleset, resolved: &mut [Resolved]) {
+    resolved.sort_unstable_by_key(|r| (ruleset.kind_of(r.term), r.units[0], Reverse(r.units[1])));
+    let mut reach: Option<(u16, usize)> = None;
+    for hit in resolved.iter_mut().filter(|r| r.outcome == Verdicted::Counted) {
+        let kind = ruleset.kind_of(hit.term);
+        match reach {
+            Some((same, end)) if same == kind && hit.units[1] <= end => hit.outcome = Verdicted::Covered,
+            Some(_) | None => reach = Some((kind, hit.units[1])),
+        }
+    }
+}
+
+impl Ruleset {
+    /// Tells a hit to the caller.
+    pub(super) fn hit(
+        &self,
+        text: &str,
+        resolved: &Resolved,
+        units: &[Unit],
+        term_units: &mut Vec<Unit>,
+    ) -> Hit {
+        let listed = self.listed(resolved.term);
+        units_into(listed.text, term_units);
+        let matched = units.get(resolved.units[0]..resolved.units[1]).unwrap_or_default();
+        Hit {
+            wordlist: listed.wordlist.to_owned(),
+            category: listed.category.to_owned(),
+            level: resolved.decision.level,
+            term: listed.text.to_owned(),
+            matched: text.get(resolved.span[0]..resolved.span[1]).unwrap_or_default().to_owned(),
+            span: resolved.span,
+            via: via(text, matched, listed.text, term_units),
+        }
+    }
+
+    pub(super) fn outcome(&self, outcome: Verdicted) -> Outcome {
+        match outcome {
+            Verdicted::Counted => Outcome::Counted,
+            Verdicted::Gap => Outcome::Gap,
+            Verdicted::Sentence => Outcome::Sentence,
+            Verdicted::Boundary => Outcome::Boundary,
+            Verdicted::Covered => Outcome::Covered,
+            Verdicted::Allowed(phrase) => {
+                let (wordlist, phrase) = self.phrase(phrase);
+                Outcome::Allowed { wordlist: wordlist.to_owned(), phrase: phrase.to_owned() }
+            }
+        }
+    }
+}
+
+/// Compares the written characters with the listed ones: the foldings that one of them needed and the other did not.
+fn via(text: &str, matched: &[Unit], term: &str, listed: &[Unit]) -> Vec<Via> {
+    let mut all = Vec::new();
+    for (written, listed) in matched.iter().zip(listed) {
+        if written.original == listed.original {
+            continue;
+        }
+        let of_written: Vec<_> = foldings(written.original).collect();
+        let of_listed: Vec<_> = foldings(listed.original).collect();
+        if of_written == of_listed {
+            all.extend(of_written);
+        } else {
+            all.extend(of_written.iter().filter(|v| !of_listed.contains(v)));
+            all.extend(of_listed.iter().filter(|v| !of_written.contains(v)));
+        }
+    }
+    if gaps(text, matched).map(|(gap, _)| gap).ne(gaps(term, listed).map(|(gap, _)| gap)) {
+        all.push(Via::Gap);
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}

@@ -1,0 +1,291 @@
+//! Compiling: reads lists into patterns, numbers their characters, builds filter and automaton.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset};
+use crate::interception::Config;
+use crate::interception::encode::{Alphabet, CLASS_MAX, fold_into};
+use crate::interception::exact::AhoStage;
+use crate::interception::filter::{Filter, Rarity};
+use crate::interception::lint::{Problem, ProblemKind};
+use crate::interception::policy::Policy;
+use crate::interception::wordlist::WordlistSource;
+
+/// Collects lists into patterns; a pattern is a folded text that terms and phrases of several lists may share.
+pub(super) struct Reader<'c> {
+    config: &'c Config,
+    patterns: HashMap<Box<str>, Pattern>,
+    lists: Vec<ListSummary>,
+    kinds: Vec<Kind>,
+    kind_of: HashMap<(u16, Box<str>), u16>,
+    terms: Vec<ListedTerm>,
+    phrases: Vec<Phrase>,
+    texts: String,
+    problems: Vec<Problem>,
+    folded: String,
+}
+
+/// What is known of a folded text.
+#[derive(Clone, Copy)]
+struct Pattern {
+    index: u32,
+    /// The last list that lists it as a term, and in which place of `terms`.
+    term: Option<(u16, usize)>,
+    /// The last list that allows it.
+    allowed_by: Option<u16>,
+}
+
+impl<'c> Reader<'c> {
+    pub(super) fn new(config: &'c Config) -> Self {
+        Self {
+            config,
+            patterns: HashMap::new(),
+            lists: Vec::new(),
+            kinds: Vec::new(),
+            kind_of: HashMap::new(),
+            terms: Vec::new(),
+            phrases: Vec::new(),
+            texts: String::new(),
+            problems: Vec::new(),
+            folded: String::new(),
+        }
+    }
+
+    pub(super) fn read(&mut self, list: u16, source: &WordlistSource) -> Result<(), CompileError> {
+        let (terms_before, phrases_before) = (self.terms.len(), self.phrases.len());
+        for term in &source.terms {
+            match self.read_term(list, source, &term.text, term.category.as_deref(), term.line)? {
+                None => {}
+                Some(kind) => self.problem(&source.name, term.line, &term.text, kind),
+            }
+        }
+        for phrase in &source.allow {
+            if let Some(kind) = self.read_phrase(list, &phrase.text) {
+                self.problem(&source.name, phrase.line, &phrase.text, kind);
+            }
+        }
+        self.lists.push(ListSummary {
+            name: source.name.clone(),
+            origin: source.origin,
+            terms: self.terms.len() - terms_before,
+            allow: self.phrases.len() - phrases_before,
+        });
+        Ok(())
+    }
+
+    fn read_term(
+        &mut self,
+        list: u16,
+        source: &WordlistSource,
+        text: &str,
+        category: Option<&str>,
+        line: u32,
+    ) -> Result<Option<ProblemKind>, CompileError> {
+        if let Some(kind) = self.fold(text) {
+            return Ok(Some(kind));
+        }
+        let mut letters = self.folded.chars();
+        let one = letters.next().filter(|_| letters.next().is_none());
+        if let Some(letter) = one
+            && (letter < '\u{2E80}' || text.chars().nth(1).is_some())
+        {
+            return Ok(Some(ProblemKind::OneClass));
+        }
+        let kind = self.kind(list, source, category.unwrap_or(&source.category))?;
+        let next = self.terms.len();
+        let pattern = self.pattern();
+        if let Some((same, earlier)) = pattern.term
+            && same == list
+        {
+            return Ok(Some(self.duplicate_of(earlier)));
+        }
+        pattern.term = Some((list, next));
+        let pattern = pattern.index;
+        let (text_from, text_bytes) = self.keep_text(text);
+        let id = term_id(&source.name, &self.folded);
+        self.terms.push(ListedTerm { id, pattern, text_from, line, text_bytes, kind });
+        Ok(one.is_some().then_some(ProblemKind::OneCharacter))
+    }
+
+    fn read_phrase(&mut self, list: u16, text: &str) -> Option<ProblemKind> {
+        if let Some(kind) = self.fold(text) {
+            return Some(kind);
+        }
+        let pattern = self.pattern();
+        if pattern.allowed_by == Some(list) {
+            return Some(ProblemKind::Duplicate { line: 0, of: text.to_owned() });
+        }
+        pattern.allowed_by = Some(list);
+        let pattern = pattern.index;
+        let (text_from, text_bytes) = self.keep_text(text);
+        self.phrases.push(Phrase { pattern, text_from, text_bytes, list });
+        None
+    }
+
+    /// Folds into `self.folded`; says what keeps the text from being matched.
+    fn fold(&mut self, text: &str) -> Option<ProblemKind> {
+        let bytes_max = self.config.term_bytes_max.min(usize::from(u16::MAX));
+        if text.len() > bytes_max {
+            return Some(ProblemKind::TooLong { bytes_max });
+        }
+        fold_into(text, &mut self.folded);
+        self.folded.is_empty().then_some(ProblemKind::Vanished)
+    }
+
+    fn pattern(&mut self) -> &mut Pattern {
+        let index = u32::try_from(self.patterns.len()).unwrap_or(u32::MAX);
+        self.patterns.entry(Box::from(self.folded.as_str())).or_insert(Pattern {
+            index,
+            term: None,
+            allowed_by: None,
+        })
+    }
+
+    fn kind(&mut self, list: u16, source: &WordlistSource, category: &str) -> Result<u16, CompileError> {
+        if let Some(kind) = self.kind_of.get(&(list, Box::from(category))) {
+            return Ok(*kind);
+        }
+        let kind = u16::try_from(self.kinds.len()).map_err(|_| CompileError::Categories)?;
+        self.kinds.push(Kind { list, category: Box::from(category), level: source.level_of(category) });
+        self.kind_of.insert((list, Box::from(category)), kind);
+        Ok(kind)
+    }
+
+    fn keep_text(&mut self, text: &str) -> (u32, u16) {
+        // `check_limits` and `fold` bound both: 4 million entries, and a length that is limited to 65,535.
+        let from = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+        self.texts.push_str(text);
+        (from, u16::try_from(text.len()).unwrap_or(u16::MAX))
+    }
+
+    fn duplicate_of(&self, earlier: usize) -> ProblemKind {
+        let term = &self.terms[earlier];
+        let from = term.text_from as usize;
+        let of = self.texts.get(from..from + usize::from(term.text_bytes)).unwrap_or_default();
+        ProblemKind::Duplicate { line: term.line, of: of.to_owned() }
+    }
+
+    fn problem(&mut self, wordlist: &str, line: u32, text: &str, kind: ProblemKind) {
+        self.problems.push(Problem { wordlist: wordlist.to_owned(), line, text: text.to_owned(), kind });
+    }
+
+    /// Finds terms that an allow phrase equals, and phrases that hold no term.
+    pub(super) fn report_phrases(&mut self, sources: &[WordlistSource]) {
+        let has_terms = self.lists.iter().map(|list| list.terms > 0).collect::<Vec<_>>();
+        let longest = self.patterns.iter().filter(|(_, p)| p.term.is_some()).map(|(f, _)| f.len()).max();
+        for source in sources {
+            for term in source.terms.iter().filter(|t| t.text.len() <= self.config.term_bytes_max) {
+                fold_into(&term.text, &mut self.folded);
+                let by = self.patterns.get(self.folded.as_str()).and_then(|p| p.allowed_by);
+                if let Some(by) = by {
+                    let by = self.lists[usize::from(by)].name.clone();
+                    self.problem(&source.name, term.line, &term.text, ProblemKind::Allowed { by });
+                }
+            }
+        }
+        for (source, has_terms) in sources.iter().zip(has_terms) {
+            for phrase in source.allow.iter().filter(|_| has_terms) {
+                if phrase.text.len() > self.config.term_bytes_max {
+                    continue;
+                }
+                fold_into(&phrase.text, &mut self.folded);
+                if !self.holds_term(longest.unwrap_or(0)) {
+                    self.problem(&source.name, phrase.line, &phrase.text, ProblemKind::Idle);
+                }
+            }
+        }
+    }
+
+    fn holds_term(&self, longest: usize) -> bool {
+        let ends = || self.folded.char_indices().map(|(at, c)| at + c.len_utf8());
+        self.folded.char_indices().any(|(from, _)| {
+            ends().filter(|to| *to > from && *to - from <= longest).any(|to| {
+                let part = self.folded.get(from..to).unwrap_or_default();
+                self.patterns.get(part).is_some_and(|p| p.term.is_some())
+            })
+        })
+    }
+
+    pub(super) fn finish(
+        mut self,
+        version: String,
+        policies: BTreeMap<String, Policy>,
+    ) -> Result<(Ruleset, Vec<Problem>), CompileError> {
+        let mut folded: Vec<(Box<str>, Pattern)> = self.patterns.drain().collect();
+        folded.sort_unstable_by_key(|(_, pattern)| pattern.index);
+        let (letters, singles) = number_letters(&folded);
+        if letters.len() > usize::from(CLASS_MAX) {
+            return Err(CompileError::Alphabet(letters.len()));
+        }
+        let alphabet = Alphabet::new(&letters);
+        let encode = |text: &str| text.chars().map(|c| alphabet.class(c)).collect::<Vec<_>>();
+        let patterns: Vec<Vec<u16>> = folded.iter().map(|(text, _)| encode(text)).collect();
+
+        let special_from = u16::try_from(letters.len() - singles + 1).unwrap_or(CLASS_MAX);
+        let mut filter = Filter::new(special_from);
+        let rarity = Rarity::new(&letters);
+        for (pattern, (_, known)) in patterns.iter().zip(&folded) {
+            // A phrase alone is no reason to look closer.
+            if known.term.is_some() {
+                filter.add(pattern, &rarity);
+            }
+        }
+
+        self.terms.sort_by_key(|t| t.pattern);
+        self.phrases.sort_by_key(|p| p.pattern);
+        let terms_from = (0..=u32::try_from(patterns.len()).unwrap_or(u32::MAX))
+            .map(|p| u32::try_from(self.terms.partition_point(|t| t.pattern < p)).unwrap_or(u32::MAX))
+            .collect();
+        let mut by_id: Vec<u32> = (0..).take(self.terms.len()).collect();
+        by_id.sort_unstable_by_key(|index| self.terms[*index as usize].id);
+        self.texts.shrink_to_fit();
+        self.terms.shrink_to_fit();
+        let ruleset = Ruleset {
+            version,
+            config: self.config.clone(),
+            lists: self.lists,
+            kinds: self.kinds,
+            terms: self.terms,
+            terms_from,
+            phrases: self.phrases,
+            by_id,
+            texts: self.texts,
+            filter,
+            exact: Box::new(AhoStage::new(&patterns)?),
+            alphabet,
+            policies,
+        };
+        Ok((ruleset, self.problems))
+    }
+}
+
+/// Orders the folded characters by how often terms hold them, those that are a term by themselves last; also
+/// returns how many of these there are.
+fn number_letters(folded: &[(Box<str>, Pattern)]) -> (Vec<char>, usize) {
+    let mut counts: HashMap<char, (bool, usize)> = HashMap::new();
+    for (text, pattern) in folded {
+        let mut chars = text.chars();
+        let single = chars.next().is_some() && chars.next().is_none() && pattern.term.is_some();
+        for c in text.chars() {
+            let (is_term, count) = counts.entry(c).or_default();
+            *is_term |= single;
+            *count += 1;
+        }
+    }
+    let mut letters: Vec<_> = counts.into_iter().collect();
+    letters.sort_unstable_by_key(|(c, (is_term, count))| (*is_term, std::cmp::Reverse(*count), *c));
+    let singles = letters.iter().filter(|(_, (is_term, _))| *is_term).count();
+    (letters.into_iter().map(|(c, _)| c).collect(), singles)
+}
+
+/// The id outlives rulesets and processes, so its key is fixed.
+fn term_id(wordlist: &str, folded: &str) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(0x6D65_6E73_6865_6E21, 0x7465_726D_2D69_6431);
+    hasher.write(wordlist.as_bytes());
+    hasher.write(&[0xFF]);
+    hasher.write(folded.as_bytes());
+    hasher.finish()
+}
