@@ -4,22 +4,27 @@ use std::path::{Path, PathBuf};
 
 /// One text file.
 #[derive(Clone, Debug)]
-pub struct File {
+pub(crate) struct File {
     /// From the root of the repository, with `/`.
-    pub path: String,
+    pub(crate) path: String,
     /// Everything in it.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl File {
     /// Says whether it is Rust.
-    pub fn is_rust(&self) -> bool {
-        self.path.ends_with(".rs")
+    pub(crate) fn is_rust(&self) -> bool {
+        self.is("rs")
+    }
+
+    /// Says whether its name has this ending.
+    pub(crate) fn is(&self, extension: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|found| found == extension)
     }
 
     /// Returns the part before the unit tests at its end; nothing of a file that holds only tests.
-    pub fn without_tests(&self) -> &str {
-        if self.path.ends_with("/tests.rs") {
+    pub(crate) fn without_tests(&self) -> &str {
+        if self.path.ends_with("/tests.rs") || self.path.contains("/tests/") {
             return "";
         }
         let mut offset = 0;
@@ -42,12 +47,12 @@ const SKIPPED: [&str; 4] = ["target", ".git", "data", "node_modules"];
 const TEXT: [&str; 8] = [".rs", ".md", ".toml", ".txt", ".json", ".sh", ".yml", "justfile"];
 
 /// Returns the root of the repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Reads every text file, sorted by path.
-pub fn read() -> Vec<File> {
+pub(crate) fn read() -> Vec<File> {
     let mut files = Vec::new();
     walk(&root(), "", &mut files);
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -70,7 +75,7 @@ fn walk(dir: &Path, prefix: &str, files: &mut Vec<File>) {
 }
 
 /// Blanks out comments and the contents of strings; lines stay where they are.
-pub fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
