@@ -34,11 +34,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            window: Duration::from_hours(72),
-            future_max: Duration::from_mins(5),
-            exact_ids_max: 100_000,
-        }
+        Self { window: Duration::from_hours(72), future_max: Duration::from_mins(5), exact_ids_max: 100_000 }
     }
 }
 
@@ -179,8 +175,11 @@ mod tests {
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let event = (any::<u8>(), 0u32..6, any::<bool>())
-            .prop_map(|(id, bucket, timeless)| Step::Event { id, bucket, timeless });
+        let event = (any::<u8>(), 0u32..6, any::<bool>()).prop_map(|(id, bucket, timeless)| Step::Event {
+            id,
+            bucket,
+            timeless,
+        });
         let seal = (0u32..6).prop_map(|recent| Step::Seal { recent });
         let interrupted = (0u32..6, any::<u8>(), 0u32..6)
             .prop_map(|(recent, id, bucket)| Step::SealInterrupted { recent, id, bucket });

@@ -17,6 +17,7 @@ pub mod welcomes;
 
 // 2 state
 pub mod access;
+pub mod broadcasts;
 pub mod directory;
 pub mod fleet;
 pub mod outbox;
@@ -31,6 +32,7 @@ pub mod webhooks;
 pub mod ingest;
 
 // 5 surfaces
+pub mod api;
 pub mod config;
 
 // 6 entry

@@ -28,8 +28,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => runtime()?.block_on(serve::run(args)),
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
-        Command::Scan(args) => scan::run(args),
-        Command::Wordlist(args) => wordlist::run(args),
+        Command::Scan(args) => scan::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Wordlist(args) => wordlist::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => config_command::run(args),
         Command::Token(args) => runtime()?.block_on(token::run(args)),
         Command::StopOutbound(args) => runtime()?.block_on(stop_outbound::run(args)),

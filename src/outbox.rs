@@ -271,4 +271,6 @@ fn storage_error(operation: &'static str) -> impl FnOnce(StorageError) -> Outbox
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

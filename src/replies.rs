@@ -170,7 +170,12 @@ impl Rules {
                 }
             }
             let cooldown_ms = i64::try_from(rule.cooldown_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
-            this.compiled.push(Compiled { id: id.as_str().into(), text, cooldown_ms, tags: rule.tags.clone() });
+            this.compiled.push(Compiled {
+                id: id.as_str().into(),
+                text,
+                cooldown_ms,
+                tags: rule.tags.clone(),
+            });
         }
         if !patterns.is_empty() {
             let built = AhoCorasick::new(&patterns);

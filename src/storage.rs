@@ -14,6 +14,8 @@
 mod audit;
 pub mod codec;
 mod config;
+#[cfg(test)]
+mod conformance;
 mod ledger;
 pub mod memory;
 mod pass;

@@ -180,7 +180,11 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Conflict { .. } => Self::new(Code::Conflict, error.to_string()),
-            StorageError::Full | StorageError::Failed { .. } | StorageError::Fenced(_) => {
+            StorageError::Full
+            | StorageError::Failed { .. }
+            | StorageError::Fenced(_)
+            | StorageError::Poisoned(_)
+            | StorageError::Closed => {
                 let detail = "storage does not take this now; nothing was done, send it again";
                 let cause = std::error::Error::source(&error).map_or_else(String::new, |s| format!(": {s}"));
                 Self { cause: Some(format!("{error}{cause}")), ..Self::new(Code::NotReady, detail) }

@@ -9,8 +9,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::error::{ApiError, Code};
 use super::state::App;
-use crate::access::{AccessError, Admission, Caller, POLICY, Right};
-use crate::telemetry::metrics::{self, Denial};
+use crate::access::{Admission, Caller, POLICY, Right};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -34,7 +33,6 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     let mut response = match admission {
         Some(admission) if !admission.admitted => refused(admission).into_response(),
         _ if !caller.may(door.right) => {
-            metrics::access_denied(Denial::Forbidden);
             let detail = format!("the token lacks the right `{}`", door.right);
             ApiError::new(Code::Forbidden, detail).into_response()
         }
@@ -51,14 +49,10 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
 
 fn authenticate(app: &App, request: &Request) -> Result<Caller, ApiError> {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    app.access().authenticate(given.unwrap_or_default()).map_err(|error| {
-        metrics::access_denied(denial(&error));
-        error.into()
-    })
+    app.access().authenticate(given.unwrap_or_default()).map_err(ApiError::from)
 }
 
 fn refused(admission: Admission) -> ApiError {
-    metrics::access_denied(Denial::QuotaExceeded);
     let detail = "wait, or ask for a higher limit (`access.requests`); events are cheaper in batches";
     ApiError::new(Code::QuotaExceeded, detail).after(std::time::Duration::from_secs(admission.more_in_s))
 }

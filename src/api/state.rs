@@ -17,8 +17,10 @@ use super::error::{ApiError, ApiResult};
 use super::ports::House;
 use crate::access::{Access, Caller};
 use crate::clock::Clock;
+use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::{Actor, Scope};
+use crate::outbox::holds::Holds;
 use crate::storage::{SharedStorage, Storage, StorageError};
 
 /// What the composition root connects.
@@ -31,6 +33,10 @@ pub struct Parts {
     pub directory: Arc<Directory>,
     /// Everything durable.
     pub storage: SharedStorage,
+    /// Platforms.
+    pub connectors: Arc<Connectors>,
+    /// Stops of outbound acts.
+    pub holds: Arc<Holds>,
     /// Rules, sending and the rest of the running gateway.
     pub house: Arc<dyn House>,
     /// Time.
@@ -129,6 +135,16 @@ impl Cx {
     /// Returns the directory; handlers use its look-ups within a scope.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.app.0.parts.directory
+    }
+
+    /// Returns the platforms.
+    pub fn connectors(&self) -> &Connectors {
+        &self.app.0.parts.connectors
+    }
+
+    /// Returns the stops of outbound acts.
+    pub fn holds(&self) -> &Holds {
+        &self.app.0.parts.holds
     }
 
     /// Returns rules, sending and the rest.

@@ -67,7 +67,7 @@ pub enum Command {
     /// Watch a gateway with simulated shop groups at work 演示:模拟门店群
     Demo(demo::Args),
     /// Judge messages from a file or standard input, one a line 离线检测消息
-    Scan(scan::Args),
+    Scan(scan::ScanArgs),
     /// Work on wordlists 词表工具
     Wordlist(wordlist::Args),
     /// Check, show or print the configuration 检查、查看配置

@@ -159,15 +159,13 @@ impl Gateway {
     pub fn ready(&self) -> String {
         self.storage_check.pass();
         self.health.started();
-        let mut line = serde_json::json!({
-            "event": "ready",
-            "api": format!("http://{}", self.api),
-            "metrics": format!("http://{}", self.metrics),
-        });
-        if let Some(token) = &self.admin_token {
-            line["admin_token"] = token.as_str().into();
-        }
-        line.to_string()
+        let line = Ready {
+            event: "ready",
+            api: format!("http://{}", self.api),
+            metrics: format!("http://{}", self.metrics),
+            admin_token: self.admin_token.as_deref(),
+        };
+        serde_json::to_string(&line).unwrap_or_default() // texts: cannot fail
     }
 
     /// Reads rules and wordlists again.
@@ -204,6 +202,16 @@ impl Gateway {
         }
         served && parked && matches!(closed, Ok(Ok(())))
     }
+}
+
+/// The line on standard output that says that work is taken.
+#[derive(serde::Serialize)]
+struct Ready<'a> {
+    event: &'static str,
+    api: String,
+    metrics: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_token: Option<&'a str>,
 }
 
 /// Storage gets this long to close, whatever was left of the time.

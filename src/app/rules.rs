@@ -2,7 +2,6 @@
 //!
 //! Compiled off the hot path and swapped whole; what cannot be compiled leaves the old rules in force and says so.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Stopwatch;
 use crate::config::Config;
-use crate::interception::{self, Origin, Policy, Ruleset, WordlistSource};
+use crate::interception::{Origin, Policy, Ruleset, WordlistSource};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
 use crate::storage::{DocumentKind, SharedStorage};
@@ -85,7 +84,7 @@ async fn compile(storage: &SharedStorage, config: &Config, number: u64) -> anyho
     let config = config.clone();
     let compiled = tokio::task::spawn_blocking(move || {
         let watch = Stopwatch::start();
-        let mut sources = from_files(&config.interception.wordlists_dir)?;
+        let mut sources = super::wordlists::configured(&config.interception)?;
         sources.extend(words.into_iter().map(|(name, list)| WordlistSource { name, origin: Origin::Api, ..list }));
         let policies = policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect();
         let (words, problems) =
@@ -111,28 +110,6 @@ async fn compile(storage: &SharedStorage, config: &Config, number: u64) -> anyho
         Ok(Rules { words, replies, welcomes, limits })
     });
     compiled.await.context("the compilation was interrupted")?
-}
-
-/// Returns the wordlists of a directory, or the shipped ones where none is configured.
-fn from_files(dir: &Path) -> anyhow::Result<Vec<WordlistSource>> {
-    if dir.as_os_str().is_empty() {
-        return Ok(interception::shipped());
-    }
-    let mut paths = Vec::new();
-    let entries = std::fs::read_dir(dir).with_context(|| format!("read wordlists in {}", dir.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    let read = |path: &std::path::PathBuf| {
-        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        WordlistSource::parse(name, Origin::File, &text).with_context(|| format!("wordlist {}", path.display()))
-    };
-    paths.iter().map(read).collect()
 }
 
 async fn documents<T: DeserializeOwned>(

@@ -1,7 +1,6 @@
-//! `menshen wordlist lint`: what is wrong with a wordlist before it is used.
+//! `menshen wordlist`: work on wordlists before they are used.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use super::lint::{self, LintArgs};
 
 /// What `wordlist` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -14,20 +13,15 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Subcommand)]
 enum What {
     /// Duplicates after folding, vanished terms, terms that would hit ordinary talk 检查词表
-    Lint {
-        /// The wordlist
-        file: PathBuf,
-        /// Ordinary messages, one a line, that should not be hit
-        #[arg(long)]
-        sample: Option<PathBuf>,
-    },
+    Lint(LintArgs),
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// Always, until it is wired.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let What::Lint { file, sample } = args.what;
-    anyhow::bail!("wordlist lint is not wired yet ({} {})", file.display(), sample.is_some())
+/// When the list has problems, or cannot be read.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    match &args.what {
+        What::Lint(args) => lint::run(args),
+    }
 }

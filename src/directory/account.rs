@@ -61,7 +61,7 @@ pub struct AccountRecord {
 pub struct SealedSecret {
     /// By which it is kept when the account is written again.
     pub id: String,
-    /// What for, in the connector's words: `signing`, `token`, ….
+    /// What for, in the connector's words; empty for whatever it fits.
     pub name: String,
     /// Its last characters, to tell it from others.
     pub hint: String,
@@ -114,7 +114,7 @@ pub struct SecretIn {
     /// Keeps a secret that is there already.
     #[serde(default)]
     pub id: Option<String>,
-    /// What for, in the connector's words; `signing` when left out.
+    /// What for, in the connector's words; whatever it fits when left out.
     #[serde(default)]
     pub name: Option<String>,
     /// The secret; never shown again.
@@ -133,8 +133,8 @@ impl fmt::Debug for SecretIn {
     }
 }
 
-/// What a secret is for when nothing is said: signing and verifying webhooks.
-pub(super) const SECRET_NAME_DEFAULT: &str = "signing";
+/// What a secret is for when nothing is said: whatever it fits.
+pub(super) const SECRET_NAME_DEFAULT: &str = "";
 
 /// A secret in the clear, for a connector. `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]

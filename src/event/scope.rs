@@ -172,6 +172,25 @@ impl Scope {
             || place.brand.as_ref().is_some_and(|brand| self.brands.contains(brand))
     }
 
+    /// Returns this scope and every one that limits it, each without a limit: to be kept where a scope outlives its
+    /// request. Something is covered when each of them covers it.
+    pub fn layers(&self) -> Vec<Scope> {
+        let mut layers = self.limit.as_ref().map_or_else(Vec::new, |limit| limit.layers());
+        layers.push(Scope { limit: None, ..self.clone() });
+        layers
+    }
+
+    /// Returns the place of the one brand, region or shop that the scope consists of, if it does.
+    pub fn only_place(&self, places: &dyn Places) -> Option<Place> {
+        if self.all || self.names() != 1 {
+            return self.limit.as_ref().filter(|_| self.all).and_then(|limit| limit.only_place(places));
+        }
+        let brand = self.brands.first().map(|id| Place { brand: Some(id.clone()), ..Place::default() });
+        let region = || self.regions.first().map(|id| places.region_place(id));
+        let shop = || self.shops.first().map(|id| places.shop_place(id));
+        brand.or_else(region).or_else(shop)
+    }
+
     /// Says whether everything this names is covered by `outer`, as far as `places` knows.
     pub fn is_within(&self, outer: &Scope, places: &dyn Places) -> bool {
         if outer.is_everything() {
@@ -189,7 +208,7 @@ impl Scope {
 }
 
 /// Whoever knows where regions, shops and groups belong; what it does not know is nowhere.
-pub trait Places {
+pub trait Places: Send + Sync {
     /// The brand of a region, and the region itself.
     fn region_place(&self, region: &RegionId) -> Place;
     /// The region and brand of a shop, and the shop itself.

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
-use crate::event::{GroupChange, GroupEvent, Partition, What, json};
+use crate::event::{GroupChange, GroupEvent, Partition, What, json, pointer_part};
 use crate::outbox::delivery::Delivery;
 use crate::pipeline::{Rules, Setting};
 use crate::storage::Receipt;
@@ -71,7 +71,7 @@ impl Ingest {
     fn parse<'a>(&self, raw: &'a [u8]) -> Result<GroupEvent<'a>, Refusal> {
         json::parse(raw, &self.parse_limits).map_err(|error| {
             let code = if error.too_long { "text_too_long" } else { "decode" };
-            Refusal::new(StatusCode::BAD_REQUEST, code, error.reason).at(error.path)
+            Refusal::new(StatusCode::BAD_REQUEST, code, error.reason).at(pointer(&error.path))
         })
     }
 
@@ -234,6 +234,11 @@ fn count(result: &EventResult) {
         }
         Err(refusal) => metrics::ingest_rejected(refusal.code, 1),
     }
+}
+
+/// Turns a decoder's path (`attachments[2].url`) into a JSON Pointer (`/attachments/2/url`).
+fn pointer(path: &str) -> String {
+    path.split(['.', '[', ']']).filter(|part| !part.is_empty()).map(pointer_part).collect()
 }
 
 fn rate_limit(headers: &mut HeaderMap, policy: &HeaderValue, admission: Admission) {

@@ -252,14 +252,14 @@ impl Holds {
     ///
     /// # Errors
     /// [`HoldError::NotDurable`] when writing failed; the hold is in force all the same.
-    pub async fn set(&self, hold: Hold, audit: AuditEntry) -> Result<(), HoldError> {
+    pub async fn set(&self, hold: &Hold, audit: AuditEntry) -> Result<(), HoldError> {
         let placed = self.place(hold);
         self.write(placed, audit).await
     }
 
     /// Puts a hold in force; it lasts until a restart if [`Self::write`] does not follow.
-    pub fn place(&self, hold: Hold) -> Placed {
-        let body = serde_json::to_string(&hold).expect("a hold holds nothing that JSON cannot say");
+    pub fn place(&self, hold: &Hold) -> Placed {
+        let body = serde_json::to_string(hold).expect("a hold holds nothing that JSON cannot say");
         let placed = Placed { id: hold.id.clone(), body };
         self.swap(|holds| {
             holds.retain(|other| other.id != hold.id);

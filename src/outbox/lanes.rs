@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! urgent ─ queues of groups, in turn ─┐
-//! normal ─ queues of groups, in turn ─┼─ next() → the owner asks the pacer → take() or wait_…()
+//! normal ─ queues of groups, in turn ─┼─ offer() → the owner asks the pacer → take() or wait_…()
 //! bulk ─┬─ broadcast 1 ─ queues of … ─┘
 //!       └─ broadcast 2 ─ …              deficit round robin
 //! ```
@@ -272,14 +272,14 @@ impl Lanes {
 
     /// Offers the delivery whose turn it is. The caller answers with [`Self::take`], [`Self::wait_until`] or
     /// [`Self::wait_for_group`], or leaves it: then the next call offers by the same rules again.
-    pub fn next(&mut self) -> Option<(QueueKey, &Queued)> {
+    pub fn offer(&mut self) -> Option<(QueueKey, &Queued)> {
         let Self { turns, queues, .. } = self;
         let head = |key: QueueKey| queues.get(&key).and_then(|queue| queue.items.front());
         let key = turns.pick(|key| head(key).map_or(0, |queued| queued.delivery.cost))?;
         Some((key, head(key)?))
     }
 
-    /// Lends out the head of a queue that [`Self::next`] offered. Its queue waits for [`Self::call_ended`].
+    /// Lends out the head of a queue that [`Self::offer`] offered. Its queue waits for [`Self::call_ended`].
     pub fn take(&mut self, key: QueueKey) -> Option<Queued> {
         self.leave_ready(key);
         let queue = self.queues.get_mut(&key)?;

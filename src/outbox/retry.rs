@@ -156,7 +156,7 @@ impl Chance {
     }
 
     /// Returns a number in 0..1 (`SplitMix64`).
-    pub fn next(&mut self) -> f64 {
+    pub fn draw(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -241,7 +241,7 @@ mod tests {
     fn chance_is_reproducible_and_spread() {
         let draw = |seed| {
             let mut chance = Chance::new(seed);
-            (0..1000).map(|_| chance.next()).collect::<Vec<_>>()
+            (0..1000).map(|_| chance.draw()).collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         let mean = draw(7).iter().sum::<f64>() / 1000.0;

@@ -57,7 +57,7 @@ fn body_of(delivery: &Delivery, broadcast_text: Option<&str>) -> String {
 ///
 /// # Errors
 /// When the row is not one of ours, or of a newer version.
-pub fn queued_of(
+pub(super) fn queued_of(
     row: &DeliveryRow,
     broadcast_text: Option<&str>,
     attempts_max: u32,

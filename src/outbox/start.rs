@@ -76,7 +76,7 @@ impl Outbox {
                 match self.read_uncertain(&row, &mut texts).await {
                     Ok(queued) => found.push(queued),
                     Err(error) => {
-                        tracing::error!(delivery.id = row.id, %error, "an uncertain delivery cannot be read")
+                        tracing::error!(delivery.id = row.id, %error, "an uncertain delivery cannot be read");
                     }
                 }
             }

@@ -101,10 +101,9 @@ impl<'e> Decision<'e> {
                 union_id: None,
                 inferred: *inferred,
             }),
-            What::ContactAdded { staff, channel, .. } => Fact::Contact(ContactFact {
-                staff: borrow(staff),
-                channel: channel.as_ref().map(borrow),
-            }),
+            What::ContactAdded { staff, channel, .. } => {
+                Fact::Contact(ContactFact { staff: borrow(staff), channel: channel.as_ref().map(borrow) })
+            }
             What::GroupCreated(change) | What::GroupUpdated(change) | What::OwnerChanged(change) => {
                 group_fact(change)
             }
@@ -158,7 +157,8 @@ impl<'e> Decision<'e> {
             state.small.get(StateKind::Cooldown, &cooldown_key(event, &rule.id), now_ms).is_none()
         };
         // The best rule that was asked speaks or stays silent; a worse one must not answer in its stead.
-        let Some(rule) = rules.replies.asked(folded, setting.tags).into_iter().next().filter(may_speak) else {
+        let Some(rule) = rules.replies.asked(folded, setting.tags).into_iter().next().filter(may_speak)
+        else {
             return;
         };
         let expires_ms = now_ms + millis(rules.limits.replies.expiry);

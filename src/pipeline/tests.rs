@@ -106,7 +106,9 @@ fn a_blocked_message_is_recalled_and_says_why() {
     assert_eq!(sends(decision.effects.as_ref()), [""; 0], "a blocked message is not answered");
     let facts = decision.effects.unwrap().facts;
     assert!(matches!(&facts[0], Fact::Hit(hit) if hit.wordlist == "diversion" && hit.span == (0, 11)));
-    assert!(facts.iter().any(|fact| matches!(fact, Fact::Action(action) if action.of.as_deref() == Some("1"))));
+    assert!(
+        facts.iter().any(|fact| matches!(fact, Fact::Action(action) if action.of.as_deref() == Some("1")))
+    );
 }
 
 #[test]
@@ -123,8 +125,7 @@ fn a_repeat_is_judged_again_and_has_no_effect() {
 #[test]
 fn a_rule_answers_once_until_its_cooldown_is_over() {
     let mut house = House::new();
-    let asked: Vec<GroupEvent<'_>> =
-        ["1", "2", "3"].iter().map(|id| says(id, "请问营业时间？")).collect();
+    let asked: Vec<GroupEvent<'_>> = ["1", "2", "3"].iter().map(|id| says(id, "请问营业时间？")).collect();
     assert_eq!(sends(house.take(&asked[0]).effects.as_ref()), ["南京东路店：十点"]);
     assert_eq!(sends(house.take(&asked[1]).effects.as_ref()), [""; 0]);
     house.now_ms += 60_000;

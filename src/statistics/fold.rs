@@ -350,7 +350,11 @@ impl Delta {
     fn sight(&mut self, group: u32, effects: &Effects<'_>) {
         let head = &effects.head;
         let Some(member) = head.member.as_deref().filter(|_| shows_member(head.what)) else { return };
-        let index = self.member_index(group, member, head);
+        let changes = matches!(head.what, EventType::MemberJoined | EventType::MemberLeft);
+        let fact =
+            effects.facts.iter().find_map(|fact| if let Fact::Member(m) = fact { Some(m) } else { None });
+        let fact = fact.filter(|_| changes);
+        let index = self.member_index(group, member, head, fact.and_then(|fact| fact.union_id.as_deref()));
         let delta = &mut self.members[index as usize];
         if head.at_ms >= delta.seen.1 {
             delta.role = head.role;
@@ -358,10 +362,9 @@ impl Delta {
         delta.seen = (delta.seen.0.min(head.at_ms), delta.seen.1.max(head.at_ms));
         latest(&mut delta.name, head.at_ms, head.name.as_deref());
         delta.messages += u64::from(head.what == EventType::Message);
-        if !matches!(head.what, EventType::MemberJoined | EventType::MemberLeft) {
+        if !changes {
             return;
         }
-        let fact = effects.facts.iter().find_map(|fact| if let Fact::Member(m) = fact { Some(m) } else { None });
         let joined = head.what == EventType::MemberJoined;
         if delta.change.is_none_or(|(at, _)| at <= head.at_ms) {
             delta.change = Some((head.at_ms, joined));
@@ -369,18 +372,19 @@ impl Delta {
         if joined && delta.join.as_ref().is_none_or(|join| join.at_ms <= head.at_ms) {
             delta.join = Some(join_of(head.at_ms, fact));
         }
-        if let Some(union_id) = fact.and_then(|fact| fact.union_id.as_deref()) {
-            self.sightings.push(Sighting { member: index, union_id: Some(union_id.to_owned()) });
-        }
     }
 
-    fn member_index(&mut self, group: u32, member: &str, head: &Head<'_>) -> u32 {
+    fn member_index(&mut self, group: u32, member: &str, head: &Head<'_>, union_id: Option<&str>) -> u32 {
+        let union_id = union_id.map(str::to_owned);
         if let Some(index) = self.member_index.get(&MemberRef(group, member)) {
+            if union_id.is_some() {
+                self.sightings.push(Sighting { member: *index, union_id });
+            }
             return *index;
         }
         let index = u32::try_from(self.members.len()).expect("a stretch is bounded far below this");
         self.member_index.insert(MemberName(group, member.to_owned()), index);
-        self.sightings.push(Sighting { member: index, union_id: None });
+        self.sightings.push(Sighting { member: index, union_id });
         self.members.push(MemberDelta {
             group,
             member: member.to_owned(),
@@ -447,10 +451,9 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
 /// Whether an event of this kind is a sighting of its member in the group.
 fn shows_member(what: EventType) -> bool {
     match what {
-        EventType::Message
-        | EventType::MessageEdited
-        | EventType::MemberJoined
-        | EventType::MemberLeft => true,
+        EventType::Message | EventType::MessageEdited | EventType::MemberJoined | EventType::MemberLeft => {
+            true
+        }
         EventType::MessageRecalled
         | EventType::ContactAdded
         | EventType::GroupCreated

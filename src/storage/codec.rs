@@ -35,7 +35,9 @@ pub enum CodecError {
     #[error("these bytes do not begin like a journal row")]
     Foreign,
     /// A later version's row.
-    #[error("written by a newer menshen (row format {0}, this one reads up to {FORMAT}); start the newer version again")]
+    #[error(
+        "written by a newer menshen (row format {0}, this one reads up to {FORMAT}); start the newer version again"
+    )]
     FormatNewer(u8),
     /// A later version's record that must not be skipped.
     #[error("written by a newer menshen (record kind {0}); start the newer version again")]

@@ -1,1 +1,1 @@
-
+//! Storage in memory, whose disk fails when told to.

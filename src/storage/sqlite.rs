@@ -195,9 +195,8 @@ impl Storage for Sqlite {
         before: u32,
         hours: Vec<(u32, Vec<EventKey>)>,
     ) -> BoxFuture<Result<(), StorageError>> {
-        self.journal.run_for(partition, move |sink| {
-            sealed::seal(sink.conn(), partition, epoch, before, &hours)
-        })
+        self.journal
+            .run_for(partition, move |sink| sealed::seal(sink.conn(), partition, epoch, before, &hours))
     }
 
     fn sealed(&self, partition: Partition) -> Result<Vec<SealedHour>, StorageError> {

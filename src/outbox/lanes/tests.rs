@@ -36,7 +36,7 @@ fn lanes() -> Lanes {
 
 /// Takes the next delivery and ends its call at once.
 fn send(lanes: &mut Lanes) -> Option<String> {
-    let (key, _) = lanes.next()?;
+    let (key, _) = lanes.offer()?;
     let queued = lanes.take(key)?;
     lanes.forget(&queued.delivery.id);
     lanes.call_ended(key);
@@ -98,14 +98,14 @@ fn a_group_that_must_wait_holds_nobody_else_up() {
         lanes.push(0, queued(&format!("slow{n}"), Priority::Normal, None, "slow"));
     }
     lanes.push(0, queued("quick", Priority::Normal, None, "quick"));
-    let (key, head) = lanes.next().unwrap();
+    let (key, head) = lanes.offer().unwrap();
     assert_eq!(head.delivery.id.as_str(), "slow0");
     lanes.wait_until(key, 50);
     assert_eq!(send(&mut lanes).as_deref(), Some("quick"));
     assert_eq!(send(&mut lanes), None);
     assert_eq!(lanes.next_wake(), Some(50), "one timer for the group, not one per delivery");
     lanes.wake(49);
-    assert!(lanes.next().is_none());
+    assert!(lanes.offer().is_none());
     lanes.wake(50);
     assert_eq!(send(&mut lanes).as_deref(), Some("slow0"));
 }
@@ -115,13 +115,13 @@ fn a_reply_that_is_retried_keeps_its_place() {
     let mut lanes = lanes();
     lanes.push(0, queued("first", Priority::Normal, None, "g"));
     lanes.push(0, queued("second", Priority::Normal, None, "g"));
-    let (key, _) = lanes.next().unwrap();
+    let (key, _) = lanes.offer().unwrap();
     let mut first = lanes.take(key).unwrap();
-    assert!(lanes.next().is_none(), "one call per queue at a time");
+    assert!(lanes.offer().is_none(), "one call per queue at a time");
     first.due = 100;
     lanes.put_back(10, first);
     lanes.call_ended(key);
-    assert!(lanes.next().is_none(), "the second waits for the first");
+    assert!(lanes.offer().is_none(), "the second waits for the first");
     lanes.wake(100);
     assert_eq!(send(&mut lanes).as_deref(), Some("first"));
     assert_eq!(send(&mut lanes).as_deref(), Some("second"));
@@ -132,7 +132,7 @@ fn an_action_does_not_wait_for_another_ones_retry() {
     let mut lanes = lanes();
     lanes.push(0, queued("first", Priority::Urgent, None, "g"));
     lanes.push(0, queued("second", Priority::Urgent, None, "g"));
-    let (key, _) = lanes.next().unwrap();
+    let (key, _) = lanes.offer().unwrap();
     let mut first = lanes.take(key).unwrap();
     first.due = 100;
     lanes.put_back(10, first);
@@ -147,11 +147,11 @@ fn a_queue_that_waits_for_its_group_wakes_with_any_of_its_calls() {
     let mut lanes = lanes();
     lanes.push(0, queued("action", Priority::Urgent, None, "g"));
     lanes.push(0, queued("reply", Priority::Normal, None, "g"));
-    let (action, _) = lanes.next().unwrap();
+    let (action, _) = lanes.offer().unwrap();
     lanes.take(action).unwrap();
-    let (reply, _) = lanes.next().unwrap();
+    let (reply, _) = lanes.offer().unwrap();
     lanes.wait_for_group(reply);
-    assert!(lanes.next().is_none());
+    assert!(lanes.offer().is_none());
     lanes.call_ended(action);
     assert_eq!(send(&mut lanes).as_deref(), Some("reply"));
 }
@@ -162,7 +162,7 @@ fn nothing_is_queued_twice_until_it_is_forgotten() {
     lanes.push(0, queued("x", Priority::Normal, None, "g"));
     lanes.push(0, queued("x", Priority::Normal, None, "g"));
     assert_eq!(lanes.len(), 1);
-    let (key, _) = lanes.next().unwrap();
+    let (key, _) = lanes.offer().unwrap();
     let lent = lanes.take(key).unwrap();
     lanes.push(0, queued("x", Priority::Normal, None, "g"));
     assert_eq!(lanes.len(), 0, "it is lent out, not gone");
@@ -177,7 +177,7 @@ fn a_broadcast_is_dropped_as_a_whole() {
     let mut lanes = lanes();
     fill(&mut lanes, "a", Priority::Bulk, Some("bc_1"), 100);
     fill(&mut lanes, "b", Priority::Bulk, Some("bc_2"), 10);
-    let (key, _) = lanes.next().unwrap();
+    let (key, _) = lanes.offer().unwrap();
     let under_way = lanes.take(key).unwrap();
     let mut retried = queued("a-later", Priority::Bulk, Some("bc_1"), "g-later");
     retried.due = 1000;
@@ -241,10 +241,10 @@ proptest! {
                     lanes.push(now, queued(&format!("{pushed:06}"), priority, broadcast, &format!("g{group}")));
                     pushed += 1;
                 }
-                Step::Take => if let Some((key, _)) = lanes.next() {
+                Step::Take => if let Some((key, _)) = lanes.offer() {
                     lent.push((key, lanes.take(key).unwrap()));
                 },
-                Step::SleepGroup(by) => if let Some((key, _)) = lanes.next() {
+                Step::SleepGroup(by) => if let Some((key, _)) = lanes.offer() {
                     lanes.wait_until(key, now + by);
                 },
                 Step::End { retry_in } => if let Some((key, mut queued)) = lent.pop() {
@@ -268,7 +268,7 @@ proptest! {
         }
         while let Some(at) = lanes.next_wake().or((!lanes.is_empty()).then_some(now)) {
             lanes.wake(at);
-            while let Some((key, _)) = lanes.next() {
+            while let Some((key, _)) = lanes.offer() {
                 let queued = lanes.take(key).unwrap();
                 finish(&mut lanes, (key, queued), &mut finished);
             }

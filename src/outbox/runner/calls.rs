@@ -47,7 +47,7 @@ impl Runner {
         queued.in_ledger = true;
         let made = queued.attempts.saturating_sub(queued.attempts_before);
         let tries = Tries { made, refreshed: queued.refreshed };
-        let mut judged = judge(outcome, tries, &self.shared.config.retry, self.chance.next());
+        let mut judged = judge(outcome, tries, &self.shared.config.retry, self.chance.draw());
         let platform = self.route.as_ref().map_or("", |route| route.platform);
         metrics::send_attempt(platform, counted_as(judged.state), elapsed);
         self.breaker.record(now, judged.health);
@@ -141,7 +141,7 @@ impl Runner {
             place: "//".to_owned(),
         };
         tracing::error!(account.id = %self.account, hold.id = hold.id, code, "a platform's answer stopped the lane");
-        let placed = holds.place(hold);
+        let placed = holds.place(&hold);
         self.work.spawn(async move {
             if let Err(error) = holds.write(placed, audit).await {
                 tracing::error!(%error, "write hold");

@@ -37,7 +37,7 @@ impl Runner {
                     return;
                 }
             };
-            let Some((key, head)) = self.lanes.next() else { return };
+            let Some((key, head)) = self.lanes.offer() else { return };
             let delivery = Arc::clone(&head.delivery);
             if delivery.expires_ms != 0 && delivery.expires_ms <= self.shared.clock.now_ms() {
                 self.finish_head(key, DeliveryState::Expired, "expired", "its time had passed");

@@ -25,6 +25,7 @@ pub(super) enum Standing {
 
 /// A scan through the pending rows of one broadcast, or of none.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one scan")]
 pub(super) struct Feed {
     standing: Standing,
     /// The broadcast's text, if it is the same for all targets or as it was written.
@@ -164,30 +165,25 @@ impl Runner {
         rows: Result<(bool, Vec<DeliveryRow>), StorageError>,
     ) {
         let key = broadcast.cloned();
-        match rows {
-            Err(error) => {
-                if let Some(feed) = self.feeds.get_mut(&key) {
-                    feed.is_loading = false;
+        // It is taken out while its rows go into the lanes.
+        if let Some(mut feed) = self.feeds.remove(&key) {
+            feed.is_loading = false;
+            match rows {
+                Ok((was_last, rows)) if feed.scan == scan && feed.standing == Standing::Running => {
+                    feed.at_end = was_last && !feed.more;
+                    self.take_in(&mut feed, rows, key.is_some());
                 }
-                self.ledger_failed("read deliveries", &error);
+                Ok(_stale) => {}
+                Err(error) => self.ledger_failed("read deliveries", &error),
             }
-            Ok((was_last, rows)) => {
-                if let Some(feed) = self.feeds.get_mut(&key) {
-                    feed.is_loading = false;
-                    if feed.scan == scan && feed.standing == Standing::Running {
-                        feed.at_end = was_last && !feed.more;
-                        self.take_in(&key, rows);
-                    }
-                }
-            }
+            self.feeds.insert(key, feed);
         }
         self.read_ended();
     }
 
-    fn take_in(&mut self, key: &Option<BroadcastId>, rows: Vec<DeliveryRow>) {
+    fn take_in(&mut self, feed: &mut Feed, rows: Vec<DeliveryRow>, is_broadcast: bool) {
         let (now, now_ms) = (self.now(), self.now_ms());
         let attempts_max = self.shared.config.retry.attempts_max;
-        let Some(feed) = self.feeds.get_mut(key) else { return };
         let mut taken = 0;
         for row in rows {
             let queued = match queued_of(&row, feed.text.as_deref(), attempts_max, now, now_ms) {
@@ -204,7 +200,7 @@ impl Runner {
                     feed.at_end = false;
                     break;
                 }
-                if key.is_some() && self.shared.holds.stopping(&queued.delivery).is_some() {
+                if is_broadcast && self.shared.holds.stopping(&queued.delivery).is_some() {
                     feed.skipped = true;
                 } else {
                     self.lanes.push(now, queued);
@@ -213,7 +209,7 @@ impl Runner {
             }
             feed.cursor = Some((row.broadcast, row.target, row.id));
         }
-        if key.is_some() {
+        if is_broadcast {
             metrics::sends_queued("broadcast", taken);
         }
     }

@@ -151,11 +151,11 @@ impl Runner {
                     }
                 } else {
                     self.ledger.one_by_one = true;
-                    calls.into_iter().for_each(|number| self.give_back(number));
+                    self.give_back_all(calls);
                 }
             }
             Err(error) => {
-                calls.into_iter().for_each(|number| self.give_back(number));
+                self.give_back_all(calls);
                 self.ledger_failed("intend", &error);
             }
         }
@@ -183,7 +183,13 @@ impl Runner {
 
     /// Undoes every permit whose intent is not written yet: the runner parks.
     pub(super) fn give_back_waiting(&mut self) {
-        for number in std::mem::take(&mut self.ledger.waiting) {
+        let waiting = std::mem::take(&mut self.ledger.waiting);
+        self.give_back_all(waiting);
+    }
+
+    fn give_back_all(&mut self, numbers: Vec<u64>) {
+        // Backwards, since each goes to the front of its queue.
+        for number in numbers.into_iter().rev() {
             self.give_back(number);
         }
     }

@@ -110,8 +110,8 @@ fn present_after(events: &[(EventType, i64)]) -> bool {
 #[test]
 fn presence_follows_the_latest_join_or_leave_by_its_own_time() {
     use EventType::{MemberJoined as Join, MemberLeft as Leave, Message};
-    for (events, expect) in [
-        (&[(Join, 1)] as &[_], true),
+    let table: [(&[(EventType, i64)], bool); 8] = [
+        (&[(Join, 1)], true),
         (&[(Message, 1)], true),
         (&[(Leave, 1)], false),
         (&[(Join, 1), (Leave, 2)], false),
@@ -119,7 +119,8 @@ fn presence_follows_the_latest_join_or_leave_by_its_own_time() {
         (&[(Leave, 1), (Join, 1)], true),
         (&[(Message, 9), (Leave, 5)], false),
         (&[(Leave, 5), (Message, 9)], false),
-    ] {
+    ];
+    for (events, expect) in table {
         assert_eq!(present_after(events), expect, "{events:?}");
     }
 }

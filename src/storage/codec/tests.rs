@@ -80,8 +80,11 @@ fn facts_of_people() -> impl Strategy<Value = Fact<'static>> {
                     inferred
                 }
             )),
-        (optional(), optional(), any::<bool>())
-            .prop_map(|(name, owner, dismissed)| Fact::Group(GroupFact { name, owner, dismissed })),
+        (optional(), optional(), any::<bool>()).prop_map(|(name, owner, dismissed)| Fact::Group(GroupFact {
+            name,
+            owner,
+            dismissed
+        })),
         (text(), optional()).prop_map(|(staff, channel)| Fact::Contact(ContactFact { staff, channel })),
         any::<bool>().prop_map(|granted| Fact::Consent(ConsentFact { granted })),
         (text(), -1e9..1e9, optional()).prop_map(|(kind, value, broadcast)| Fact::Outcome(OutcomeFact {
@@ -101,16 +104,15 @@ fn facts_of_people() -> impl Strategy<Value = Fact<'static>> {
 fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
     let via = vec(one_of(&[Via::Case, Via::Gap, Via::Homophone, Via::Emoji]), 0..3);
     prop_oneof![
-        (text(), any::<u64>(), text(), one_of(&[Level::Low, Level::High]), any::<(u32, u32)>(), via).prop_map(
-            |(wordlist, term, category, level, span, via)| Fact::Hit(HitFact {
+        (text(), any::<u64>(), text(), one_of(&[Level::Low, Level::High]), any::<(u32, u32)>(), via)
+            .prop_map(|(wordlist, term, category, level, span, via)| Fact::Hit(HitFact {
                 wordlist,
                 term,
                 category,
                 level,
                 span,
                 via
-            })
-        ),
+            })),
         (any::<u16>(), one_of(&[ActionKind::Recall, ActionKind::Remove]), optional(), text(), time())
             .prop_map(|(index, kind, of, rule, expires_ms)| Fact::Action(ActionFact {
                 index,
@@ -129,7 +131,12 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
                 expires_ms
             })
         ),
-        (one_of(&[StateKind::Cooldown, StateKind::Flood]), "[kl]", option::of(vec(any::<u8>(), 0..40)), time())
+        (
+            one_of(&[StateKind::Cooldown, StateKind::Flood]),
+            "[kl]",
+            option::of(vec(any::<u8>(), 0..40)),
+            time()
+        )
             .prop_map(|(kind, key, value, expires_ms)| Fact::State(StateFact {
                 kind,
                 key: Cow::Owned(key),
@@ -301,4 +308,6 @@ fn golden() -> Effects<'static> {
     }
 }
 
-const GOLDEN: &str = "";
+const GOLDEN: &str = "4d534a015c000000b54a1ba20134ef9bafcdf8acd19181deb7de9af1d9a2a30280b083c59868f4b383c598680464656d6f\
+                      03672d370103752d330000000001000107062400057265706c7905686f7572730ce58d81e782b9e5bc80e997a8010277\
+                      3180cfccc59868";

@@ -12,7 +12,8 @@ use crate::storage::{
 const COLUMNS: &str = "id, broadcast, target, account, grp, kind, state, attempts, due_ms, expires_ms, body, code, \
                        detail, updated_ms";
 
-const INSERT: &str = "INSERT INTO delivery (id, part, broadcast, target, account, grp, kind, state, attempts, due_ms,
+const INSERT: &str =
+    "INSERT INTO delivery (id, part, broadcast, target, account, grp, kind, state, attempts, due_ms,
     expires_ms, body, code, detail, updated_ms)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 
@@ -213,10 +214,7 @@ pub(super) fn change_state(
 }
 
 /// Returns how many deliveries of a broadcast are in each state.
-pub(super) fn counts(
-    conn: &Connection,
-    broadcast: &str,
-) -> Result<Vec<(DeliveryState, u64)>, StorageError> {
+pub(super) fn counts(conn: &Connection, broadcast: &str) -> Result<Vec<(DeliveryState, u64)>, StorageError> {
     conn.prepare_cached(
         "SELECT state, COUNT(*) FROM delivery WHERE broadcast = ?1 AND broadcast <> '' GROUP BY state",
     )

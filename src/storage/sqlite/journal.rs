@@ -75,11 +75,6 @@ impl JournalSink {
         Ok(Self { conn, marks })
     }
 
-    /// Returns the last position and epoch written.
-    pub(super) fn position(&self) -> u64 {
-        self.marks.last
-    }
-
     /// The connection, for what else lives in the file.
     pub(super) fn conn(&mut self) -> &mut Connection {
         &mut self.conn

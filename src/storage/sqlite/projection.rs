@@ -14,8 +14,7 @@ use crate::storage::config::ms;
 use crate::storage::pass::{Kept, Pass};
 use crate::storage::{Config, Projected, StorageError};
 
-const MEMBER_COLUMNS: &str =
-    "name, name_ms, role, present, changed_ms, first_ms, last_ms, messages, joined_ms, inviter, scene, channel";
+const MEMBER_COLUMNS: &str = "name, name_ms, role, present, changed_ms, first_ms, last_ms, messages, joined_ms, inviter, scene, channel";
 
 /// The writing side of the projection.
 #[derive(Debug)]
@@ -33,8 +32,7 @@ impl Projector {
     /// Takes over the file.
     pub(super) fn open(conn: Connection, config: &Config) -> Result<Self, StorageError> {
         let kib = config.projection_cache / 1024;
-        conn.execute_batch(&format!("PRAGMA cache_size = -{kib}"))
-            .map_err(fault("open the projection"))?;
+        conn.execute_batch(&format!("PRAGMA cache_size = -{kib}")).map_err(fault("open the projection"))?;
         let (position, arrived_ms) = conn
             .query_row("SELECT position, arrived_ms FROM progress", [], |row| {
                 Ok((row.get(0).map(unsigned)?, row.get(1)?))
@@ -442,7 +440,8 @@ fn listings(
             words::via(&h.via)
         ])?;
     }
-    let mut late = tx.prepare_cached("INSERT OR REPLACE INTO late VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut late =
+        tx.prepare_cached("INSERT OR REPLACE INTO late VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for l in &delta.lates {
         late.execute(params![
             groups[l.group as usize].0,
@@ -484,12 +483,7 @@ fn kept(tx: &Transaction<'_>, sql: &str, rows: &[Kept]) -> Result<(), rusqlite::
 }
 
 /// Removes what has expired, once an hour (and lists once a day) of the events' own arrival times: no clock is read.
-fn sweep(
-    tx: &Transaction<'_>,
-    config: &Config,
-    before_ms: i64,
-    now_ms: i64,
-) -> Result<(), rusqlite::Error> {
+fn sweep(tx: &Transaction<'_>, config: &Config, before_ms: i64, now_ms: i64) -> Result<(), rusqlite::Error> {
     if now_ms / HOUR_MS == before_ms / HOUR_MS {
         return Ok(());
     }

@@ -7,8 +7,8 @@ use crate::event::{EventKey, HOUR_MS, Partition};
 use crate::statistics::definitions::Counters;
 use crate::statistics::fold::hour_of;
 use crate::storage::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, StateRow, StorageError,
-    Totals, pass,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, StateRow,
+    StorageError, Totals, pass,
 };
 
 const COUNTERS: &str = "messages, staff_messages, joins, leaves, hits, masked, reviewed, blocked, replies, welcomes, \
@@ -44,7 +44,9 @@ pub(super) fn states(conn: &Connection, now_ms: i64) -> Result<Vec<StateRow>, St
 /// Returns unexpired sends from rows after `floor`, oldest first.
 pub(super) fn pending(conn: &Connection, floor: u64, now_ms: i64) -> Result<Vec<PendingSend>, StorageError> {
     let mut query = conn
-        .prepare_cached("SELECT pos, payload FROM pending WHERE expires_ms > ?1 AND pos > ?2 ORDER BY pos, nth")
+        .prepare_cached(
+            "SELECT pos, payload FROM pending WHERE expires_ms > ?1 AND pos > ?2 ORDER BY pos, nth",
+        )
         .map_err(fault("read pending sends"))?;
     let mut rows = query.query(params![now_ms, signed(floor)]).map_err(fault("read pending sends"))?;
     let mut sends = Vec::new();
@@ -82,18 +84,12 @@ pub(super) fn groups(
     conn.prepare_cached(&format!(
         "SELECT {GROUP} FROM grp WHERE (account, grp) > (?1, ?2) ORDER BY account, grp LIMIT ?3"
     ))
-    .and_then(|mut query| {
-        query.query_map(params![account, group, super::limit(limit)], group_row)?.collect()
-    })
+    .and_then(|mut query| query.query_map(params![account, group, super::limit(limit)], group_row)?.collect())
     .map_err(fault("read groups"))
 }
 
 /// Returns one group.
-pub(super) fn group(
-    conn: &Connection,
-    account: &str,
-    group: &str,
-) -> Result<Option<GroupRow>, StorageError> {
+pub(super) fn group(conn: &Connection, account: &str, group: &str) -> Result<Option<GroupRow>, StorageError> {
     conn.prepare_cached(&format!("SELECT {GROUP} FROM grp WHERE account = ?1 AND grp = ?2"))
         .and_then(|mut query| query.query_row(params![account, group], group_row).optional())
         .map_err(fault("read a group"))

@@ -158,9 +158,8 @@ pub(super) fn open(dir: &Path, schema: &Schema, config: &Config) -> Result<Conne
 
 /// Opens a file for reading only; the writer made it.
 pub(super) fn open_reading(path: &PathBuf) -> Result<Connection, StorageError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let conn = Connection::open_with_flags(path, flags).map_err(fault("open a file for reading"))?;
     conn.set_prepared_statement_cache_capacity(32);
     conn.busy_timeout(std::time::Duration::from_secs(5)).map_err(fault("open a file for reading"))?;

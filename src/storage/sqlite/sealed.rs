@@ -119,13 +119,14 @@ pub(super) fn contains(
 
 /// Removes hours before `bucket`.
 pub(super) fn prune(conn: &Connection, bucket: u32) -> Result<(), StorageError> {
-    conn.execute("DELETE FROM sealed_ids WHERE bucket < ?1", [bucket]).map_err(fault("prune sealed hours"))?;
+    conn.execute("DELETE FROM sealed_ids WHERE bucket < ?1", [bucket])
+        .map_err(fault("prune sealed hours"))?;
     Ok(())
 }
 
 /// SQLite reports a missing row of a blob as a plain error with only words to tell it by.
 fn no_such_row(error: &rusqlite::Error) -> bool {
-    error
-        .sqlite_error()
-        .is_some_and(|e| e.code == rusqlite::ErrorCode::Unknown && e.extended_code == rusqlite::ffi::SQLITE_ERROR)
+    error.sqlite_error().is_some_and(|e| {
+        e.code == rusqlite::ErrorCode::Unknown && e.extended_code == rusqlite::ffi::SQLITE_ERROR
+    })
 }

@@ -1,0 +1,65 @@
+//! Reading wordlist files: the only place where a list meets the file system.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+
+use crate::interception::{Config, Origin, WordlistSource, shipped};
+
+/// Returns the lists that the configuration names: the files of its directory, or the shipped packs.
+///
+/// # Errors
+/// When the directory or one of its `*.txt` files cannot be read, or it holds none.
+pub fn configured(config: &Config) -> anyhow::Result<Vec<WordlistSource>> {
+    let directory = &config.wordlists_dir;
+    if directory.as_os_str().is_empty() {
+        return Ok(shipped());
+    }
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(directory)
+        .with_context(|| format!("read wordlists_dir `{}`", directory.display()))?;
+    for entry in entries {
+        let path = entry.with_context(|| format!("read wordlists_dir `{}`", directory.display()))?.path();
+        if path.extension().is_some_and(|e| e == "txt") {
+            files.push(path);
+        }
+    }
+    ensure!(!files.is_empty(), "wordlists_dir `{}` holds no `*.txt` file", directory.display());
+    // Directories are in no order; rulesets are compiled in one.
+    files.sort();
+    files.iter().map(|path| from_file(path)).collect()
+}
+
+/// Reads one file; the list is named after it.
+///
+/// # Errors
+/// When the file cannot be read, is not UTF-8, or has a line that can be read in no way.
+pub fn from_file(path: &Path) -> anyhow::Result<WordlistSource> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("read wordlist `{}`", path.display()))?;
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = stem.split_whitespace().collect::<Vec<_>>().join("-");
+    WordlistSource::parse(name, Origin::File, &text)
+        .with_context(|| format!("read wordlist `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_replaces_the_shipped_packs() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        assert_eq!(configured(&config).unwrap().len(), 4);
+        config.wordlists_dir = directory.path().to_owned();
+        assert!(configured(&config).unwrap_err().to_string().contains("holds no `*.txt` file"));
+        std::fs::write(directory.path().join("b list.txt"), "加微信\n").unwrap();
+        std::fs::write(directory.path().join("a.txt"), "加微信\tx\n").unwrap();
+        std::fs::write(directory.path().join("notes.md"), "no\tlist\tat all").unwrap();
+        let names: Vec<_> = configured(&config).unwrap().into_iter().map(|l| l.name).collect();
+        assert_eq!(names, ["a", "b-list"]);
+        std::fs::write(directory.path().join("c.txt"), "\tx\n").unwrap();
+        assert!(format!("{:#}", configured(&config).unwrap_err()).contains("line 1: no term"));
+    }
+}
