@@ -31,7 +31,7 @@ impl File {
         let mut lines = self.text.split_inclusive('\n').peekable();
         while let Some(line) = lines.next() {
             let next = lines.peek().copied().unwrap_or_default();
-            if line.trim() == "#[cfg(test)]" && next.trim_end().ends_with("{") && next.contains("mod ") {
+            if line.trim() == "#[cfg(test)]" && next.trim_end().ends_with('{') && next.contains("mod ") {
                 return self.text.get(..offset).unwrap_or_default();
             }
             offset += line.len();
@@ -60,16 +60,18 @@ pub(crate) fn read() -> Vec<File> {
 }
 
 fn walk(dir: &Path, prefix: &str, files: &mut Vec<File>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap();
+    let unreadable = |error: std::io::Error| -> ! { panic!("read {}: {error}", dir.display()) };
+    for entry in std::fs::read_dir(dir).unwrap_or_else(|error| unreadable(error)) {
+        let entry = entry.unwrap_or_else(|error| unreadable(error));
+        let name = entry.file_name().to_string_lossy().into_owned();
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-        if entry.file_type().unwrap().is_dir() {
+        if entry.path().is_dir() {
             if !SKIPPED.contains(&name.as_str()) {
                 walk(&entry.path(), &path, files);
             }
         } else if TEXT.iter().any(|ending| name.ends_with(ending)) || path == ".ci/run" {
-            files.push(File { text: std::fs::read_to_string(entry.path()).unwrap(), path });
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_else(|error| unreadable(error));
+            files.push(File { path, text });
         }
     }
 }
