@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use accounts::connector_spec;
 pub use error::{ApiError, Code, Problem};
 pub use openapi::document;
 pub use ports::{House, Reloaded};

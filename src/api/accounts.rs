@@ -13,6 +13,7 @@ use super::state::Cx;
 use crate::connectors::{AccountSpec as ConnectorSpec, Capabilities, Secret as ConnectorSecret};
 use crate::directory::{Account, AccountSpec, AccountSpecIn};
 use crate::event::{AccountId, FieldError};
+use crate::outbox::Deliverers as _;
 
 /// An account, without its secrets.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -38,10 +39,19 @@ pub struct AccountView {
     limits: Vec<String>,
     /// Limits of each of its groups.
     group_limits: Vec<String>,
-    /// The limits that hold: its own, or its platform's.
-    limits_in_force: Vec<String>,
+    /// The limits that hold: its own, or its platform's; null when it is not connected.
+    limits_in_force: Option<LimitsView>,
     /// What the platform can do; null when the account is not connected.
     capabilities: Option<Capabilities>,
+}
+
+/// The limits that hold for an account.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct LimitsView {
+    /// On everything through it.
+    limits: Vec<String>,
+    /// On each of its groups.
+    group_limits: Vec<String>,
 }
 
 /// What is known of a secret.
@@ -85,8 +95,11 @@ fn view(cx: &Cx, account: &Account) -> AccountView {
             .collect(),
         limits: record.limits.clone(),
         group_limits: record.group_limits.clone(),
-        limits_in_force: connectors.limits(id).unwrap_or_default(),
-        capabilities: connectors.get(id).map(|connector| connector.capabilities()),
+        limits_in_force: connectors.route(&account.id).map(|route| LimitsView {
+            limits: route.limits.limits.iter().map(ToString::to_string).collect(),
+            group_limits: route.limits.group_limits.iter().map(ToString::to_string).collect(),
+        }),
+        capabilities: connectors.capabilities(id),
     }
 }
 
@@ -140,7 +153,7 @@ pub async fn put(
     let account = AccountId::parse(&id).map_err(|_| ApiError::not_found("account"))?;
     let connectors = cx.connectors();
     let check = |spec: &AccountSpec| {
-        let built = connectors.build(&for_connector(spec, cx.now_ms()));
+        let built = connectors.build(&connector_spec(spec));
         built.map(|_| ()).map_err(|error| {
             let pointer = format!("/{}", error.path.replace(['.', '['], "/").replace(']', ""));
             vec![FieldError::new(pointer, "refused", error.reason)]
@@ -165,14 +178,14 @@ pub async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Puts an account in the words of connectors; secrets past their date stay behind.
-pub fn for_connector(spec: &AccountSpec, now_ms: i64) -> ConnectorSpec {
-    let valid = spec.secrets.iter().filter(|secret| secret.expires_ms.is_none_or(|end| now_ms < end));
+/// Says an account in the words of connectors: neither they nor the directory may know the other.
+pub fn connector_spec(spec: &AccountSpec) -> ConnectorSpec {
     ConnectorSpec {
         id: spec.id.clone(),
         platform: spec.platform.clone(),
         settings: spec.settings.clone(),
-        secrets: valid.map(|secret| ConnectorSecret::new(secret.name.clone(), secret.expose())).collect(),
+        secrets: spec.secrets.iter().map(|s| ConnectorSecret::new(s.name.clone(), s.expose())).collect(),
         limits: spec.limits.clone(),
+        group_limits: spec.group_limits.clone(),
     }
 }

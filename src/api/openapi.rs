@@ -119,17 +119,29 @@ pub(super) fn complete(operation: &mut Operation, path: &str, right: Option<Righ
     if operation.request_body.is_some() {
         errors.extend([Code::TooLarge, Code::ContentType, Code::InvalidFields]);
     }
+    let own = operation.responses.responses.iter_mut();
+    for (_, response) in own.filter(|(status, _)| status.starts_with(['4', '5'])) {
+        add_problem(response);
+    }
     for code in errors {
         let status = code.status().as_u16().to_string();
-        operation.responses.responses.entry(status).or_insert_with(|| problem(code).into());
+        operation.responses.responses.entry(status).or_insert_with(|| problem(code));
     }
 }
 
-fn problem(code: Code) -> Response {
-    let schema = Ref::from_schema_name("Problem");
-    let content = ContentBuilder::new().schema(Some(schema)).build();
+/// Gives a response that is an error the body of every error.
+fn add_problem(response: &mut RefOr<Response>) {
+    if let RefOr::T(response) = response {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        response.content.insert("application/problem+json".to_owned(), content.into());
+    }
+}
+
+fn problem(code: Code) -> RefOr<Response> {
     let description = format!("`{}`: {}", code.as_str(), code.means());
-    ResponseBuilder::new().description(description).content("application/problem+json", content).build()
+    let mut response = RefOr::T(ResponseBuilder::new().description(description).build());
+    add_problem(&mut response);
+    response
 }
 
 /// `/openapi.json` and `/docs`: public, no data in them.

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::FromRequestParts;
 use http::request::Parts as RequestParts;
 use parking_lot::Mutex;
@@ -20,7 +21,8 @@ use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::{Actor, Scope};
-use crate::outbox::holds::Holds;
+use crate::outbox::Outbox;
+use crate::pipeline::Rules;
 use crate::storage::{SharedStorage, Storage, StorageError};
 
 /// What the composition root connects.
@@ -35,8 +37,10 @@ pub struct Parts {
     pub storage: SharedStorage,
     /// Platforms.
     pub connectors: Arc<Connectors>,
-    /// Stops of outbound acts.
-    pub holds: Arc<Holds>,
+    /// Everything that is sent.
+    pub outbox: Arc<Outbox>,
+    /// Words, replies, welcomes: what decides.
+    pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
     pub house: Arc<dyn House>,
     /// Time.
@@ -142,9 +146,14 @@ impl Cx {
         &self.app.0.parts.connectors
     }
 
-    /// Returns the stops of outbound acts.
-    pub fn holds(&self) -> &Holds {
-        &self.app.0.parts.holds
+    /// Returns everything that is sent.
+    pub fn outbox(&self) -> &Outbox {
+        &self.app.0.parts.outbox
+    }
+
+    /// Returns what decides at this moment.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.app.0.parts.rules.load_full()
     }
 
     /// Returns rules, sending and the rest.

@@ -9,6 +9,7 @@ mod walk;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -26,7 +27,10 @@ use crate::directory::{self, Directory, Keyring};
 use crate::event::{
     Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of,
 };
-use crate::outbox::holds::Holds;
+use crate::interception::{self, Ruleset};
+use crate::outbox::{self, Outbox};
+use crate::pipeline::{Limits, Rules};
+use crate::tasks::{TasksOwner, detached};
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
 
 /// 2026-11-22T10:00:00+08:00, a Sunday.
@@ -42,7 +46,16 @@ struct Gateway {
     clock: Clock,
     admin: String,
     epoch: u64,
+    _tasks: Arc<TasksOwner>,
     _data: tempfile::TempDir,
+}
+
+/// The shipped wordlists, no replies, no welcomes.
+fn rules() -> Rules {
+    let config = interception::Config::default();
+    let (words, _) = Ruleset::compile("r-1", &interception::shipped(), Vec::new(), &config).unwrap();
+    let limits = Limits { policy: config.policy, ..Limits::default() };
+    Rules { words, replies: Default::default(), welcomes: Default::default(), limits }
 }
 
 /// Checks nothing and has nothing to reload.
@@ -122,20 +135,36 @@ impl Gateway {
         let directory = Directory::open(Arc::clone(&storage), clock.clone(), limits, keys).await.unwrap();
         let (access, directory) = (Arc::new(access), Arc::new(directory));
         let places = Arc::clone(&directory);
-        let holds = Holds::open(Arc::clone(&storage), places, clock.clone()).await.unwrap();
-        let connectors = Connectors::new(connectors::Config::default(), clock.clone());
+        let connectors = Arc::new(Connectors::new(connectors::Config::default(), clock.clone()));
+        let specs = directory.accounts().into_iter().map(|account| {
+            super::connector_spec(&directory.account_spec(account.id.as_str()).unwrap())
+        });
+        assert!(connectors.replace(specs.collect()).is_empty());
+        let (tasks, tasks_owner) = detached();
+        let deliverers = Arc::clone(&connectors);
+        let outbox = Outbox::start(outbox::Parts {
+            storage: Arc::clone(&storage),
+            deliverers,
+            places,
+            tasks,
+            clock: clock.clone(),
+            config: outbox::Config::default(),
+            epoch,
+            seed: 7,
+        });
         let app = App::new(Parts {
             config,
             access: Arc::clone(&access),
             directory: Arc::clone(&directory),
             storage: Arc::clone(&storage),
-            connectors: Arc::new(connectors),
-            holds: Arc::new(holds),
+            connectors,
+            outbox: outbox.await.unwrap(),
+            rules: Arc::new(ArcSwap::from_pointee(rules())),
             house: Arc::new(Quiet),
             clock: clock.clone(),
         });
         let router = super::router(app.clone());
-        Self { router, app, storage, directory, access, clock, admin, epoch, _data: data }
+        Self { router, app, storage, directory, access, clock, admin, epoch, _tasks: tasks_owner, _data: data }
     }
 
     async fn request(&self, request: Request<Body>) -> Got {
@@ -188,12 +217,12 @@ impl Gateway {
     /// Makes a brand with two regions, a shop and a declared group in each: `east` and `west`.
     async fn furnish(&self) {
         self.call("PUT", "/v1/brands/acme", json!({"name": "佳味"})).await.expect(201);
-        for side in ["east", "west"] {
-            let region = json!({"name": format!("{side}机密"), "brand": "acme"});
+        for (side, word) in [("east", "机密"), ("west", "自家")] {
+            let region = json!({"name": format!("{side}{word}"), "brand": "acme"});
             self.call("PUT", &format!("/v1/regions/{side}"), region).await.expect(201);
-            let shop = json!({"name": format!("{side}机密店"), "region": side});
+            let shop = json!({"name": format!("{side}{word}店"), "region": side});
             self.call("PUT", &format!("/v1/shops/s-{side}"), shop).await.expect(201);
-            let group = json!({"name": format!("{side}机密群"), "shop": format!("s-{side}"), "tags": ["vip"]});
+            let group = json!({"name": format!("{side}{word}群"), "shop": format!("s-{side}"), "tags": ["vip"]});
             self.call("PUT", &format!("/v1/groups/demo/g-{side}"), group).await.expect(201);
         }
     }

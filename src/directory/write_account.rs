@@ -147,7 +147,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Returns what a connector is told of an account, secrets in the clear.
+    /// Returns what a connector is told of an account, secrets in the clear; those past their date stay behind.
     ///
     /// # Errors
     /// `NotFound`, or when a secret does not open.
@@ -161,11 +161,13 @@ impl Directory {
             let value = self.keys.open(&purpose(id, &secret.id), &secret.sealed)?;
             Ok(Secret::new(secret.name.clone(), value).until(secret.expires_ms))
         };
+        let now_ms = self.clock.now_ms();
+        let valid = record.secrets.iter().filter(|secret| secret.expires_ms.is_none_or(|end| now_ms < end));
         Ok(AccountSpec {
             id: id.clone(),
             platform: record.platform.clone(),
             settings: record.settings.clone(),
-            secrets: record.secrets.iter().map(open).collect::<Result<_, DirectoryError>>()?,
+            secrets: valid.map(open).collect::<Result<_, DirectoryError>>()?,
             limits: record.limits.clone(),
             group_limits: record.group_limits.clone(),
         })
