@@ -62,7 +62,8 @@ pub async fn backup(cx: Cx, Strict(asked): Strict<BackupIn>) -> ApiResult<Answer
     record(&cx, "backup", "storage", &asked.dir).await?;
     cx.storage().backup(dir).await.map_err(|error| {
         // Whoever asks has the machine's disk before them: they may hear what it said.
-        let cause = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+        let cause =
+            std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
         ApiError::new(Code::Conflict, format!("{error}{cause}"))
     })?;
     Ok(Answer::ok(BackedUp { dir: asked.dir }))

@@ -139,6 +139,6 @@ fn hook() {}
 #[derive(utoipa::OpenApi)]
 #[openapi(
     paths(events, hook),
-    components(schemas(EventDocument, AttachmentDocument, RefusedEvent, Answer, FieldError)),
+    components(schemas(EventDocument, AttachmentDocument, RefusedEvent, Answer, FieldError))
 )]
 pub(super) struct Intake;

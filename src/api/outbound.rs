@@ -127,7 +127,8 @@ pub async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldView>> {
         at_ms: cx.now_ms(),
         until_ms,
     };
-    let audit = AuditEntry::by(cx.actor(), cx.now_ms(), "stop", "hold", &id).at(&cx.place_of_hold(&hold.scope));
+    let audit =
+        AuditEntry::by(cx.actor(), cx.now_ms(), "stop", "hold", &id).at(&cx.place_of_hold(&hold.scope));
     let audit = audit.with(&hold);
     cx.outbox().holds().set(&hold, audit).await.map_err(hold_refused)?;
     Ok(Answer::created(format!("/v1/holds/{id}"), hold_view(hold)))
@@ -177,7 +178,8 @@ pub async fn lift(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     let held = cx.holds().into_iter().find(|hold| hold.id == id);
     // A stop of everything is shown to everybody and lifted only by those who could set it.
     let held = held.filter(|hold| cx.covers_hold(&hold.scope)).ok_or_else(|| ApiError::not_found("hold"))?;
-    let audit = AuditEntry::by(cx.actor(), cx.now_ms(), "lift", "hold", &id).at(&cx.place_of_hold(&held.scope));
+    let audit =
+        AuditEntry::by(cx.actor(), cx.now_ms(), "lift", "hold", &id).at(&cx.place_of_hold(&held.scope));
     cx.outbox().holds().lift(&id, audit).await.map_err(hold_refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -244,7 +246,10 @@ pub struct DeadLetterQuery {
     get, path = "/v1/dead-letters", tag = "outbound", operation_id = "listDeadLetters", params(DeadLetterQuery),
     responses((status = 200, description = "Dead letters of the scope", body = Page<DeadLetter>)),
 )]
-pub async fn dead_letters(cx: Cx, Query(query): Query<DeadLetterQuery>) -> ApiResult<Answer<Page<DeadLetter>>> {
+pub async fn dead_letters(
+    cx: Cx,
+    Query(query): Query<DeadLetterQuery>,
+) -> ApiResult<Answer<Page<DeadLetter>>> {
     let limit = cx.page_rows(query.limit)?;
     let after = page::decode(query.cursor.as_deref())?;
     let filter = DeadLetterFilter { id: None, account: query.account, broadcast: query.broadcast };

@@ -15,8 +15,8 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audit, broadcasts, cases, groups, moderate, openapi, operators, outbound, places, rules,
-    statistics, tokens,
+    accounts, administration, audit, broadcasts, cases, groups, moderate, openapi, operators, outbound,
+    places, rules, statistics, tokens,
 };
 use crate::access::{Caller, Right};
 
