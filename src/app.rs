@@ -1,5 +1,24 @@
-//! The composition root and the commands.
+//! The composition root and the commands of the binary. Everything is wired here and nowhere else.
+//!
+//! Not for: behaviour of its own. Each command is one file under `app/` with its arguments and its body.
 
+pub mod accounts;
+pub mod backup;
+mod book;
+pub mod cli;
+pub mod config_command;
+pub mod control;
+pub mod demo;
+mod first_token;
+pub mod gateway;
+mod house;
 pub mod lint;
+pub mod restore;
+pub mod rules;
 pub mod scan;
+pub mod serve;
+pub mod stop_outbound;
+pub mod token;
+mod upkeep;
+pub mod wordlist;
 pub mod wordlists;

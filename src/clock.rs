@@ -11,14 +11,22 @@ pub struct Clock(Source);
 
 #[derive(Clone)]
 enum Source {
-    System,
+    System { start: Instant },
     Manual(Arc<AtomicI64>),
+    Tokio { start: tokio::time::Instant, start_ms: i64 },
 }
 
 impl Clock {
     /// Reads the system's clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(Source::System { start: Instant::now() })
+    }
+
+    /// Starts at `now_ms` and follows tokio's time, which a test may pause.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn tokio(now_ms: i64) -> Self {
+        Self(Source::Tokio { start: tokio::time::Instant::now(), start_ms: now_ms })
     }
 
     /// Stands at `now_ms` until moved.
@@ -29,15 +37,29 @@ impl Clock {
     /// Returns the time in milliseconds since the epoch.
     pub fn now_ms(&self) -> i64 {
         match &self.0 {
-            Source::System => system_ms(),
+            Source::System { .. } => system_ms(),
             Source::Manual(now) => now.load(Ordering::SeqCst),
+            Source::Tokio { start, start_ms } => start_ms + millis(start.elapsed()),
         }
+    }
+
+    /// Returns microseconds since some moment before the first call, on a clock that is never set: for limits and
+    /// waits, which must not jump when somebody corrects the wall clock. Clones agree.
+    pub fn steady_us(&self) -> i64 {
+        let since = match &self.0 {
+            Source::System { start } => start.elapsed(),
+            Source::Manual(now) => {
+                Duration::from_millis(u64::try_from(now.load(Ordering::SeqCst)).unwrap_or(0))
+            }
+            Source::Tokio { start, .. } => start.elapsed(),
+        };
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     }
 
     /// Moves a manual clock forward; the system's is left alone.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(now) = &self.0 {
-            now.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+            now.fetch_add(millis(by), Ordering::SeqCst);
         }
     }
 }
@@ -45,10 +67,15 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::System => f.write_str("Clock::system"),
+            Source::System { .. } => f.write_str("Clock::system"),
+            Source::Tokio { .. } => f.write_str("Clock::tokio"),
             Source::Manual(now) => write!(f, "Clock::manual({})", now.load(Ordering::SeqCst)),
         }
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]

@@ -1,11 +1,31 @@
 //! Our side of each platform: one folder a platform, all behind [`Connector`].
+//!
+//! A connector verifies and decodes what its platform tells us, and carries what we say. It never decides: verdicts,
+//! limits, order and retries are others' work. What a platform cannot do it says in [`Capabilities`].
+//!
+//! Adding a platform touches its folder, [`registry`], the configuration and the documents, nothing else.
+
+pub mod registry;
+pub mod sandbox;
+pub mod spec;
+pub mod webhook;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
+use ipnet::IpNet;
+use serde::Deserialize;
 
 use crate::event::GroupEvent;
+use crate::event::json::ParseLimits;
 use crate::outbox::delivery::Deliver;
 
+pub use registry::Connectors;
+pub use spec::{AccountSpec, Secret, SpecError};
+
 /// What a platform can do. A `false` is a promise the product does not make (and says so).
+///
+/// Each connector's `capabilities` names the source of every flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "each flag is one documented fact about a platform")]
 pub struct Capabilities {
@@ -29,6 +49,30 @@ pub struct Capabilities {
     pub gives_message_text: bool,
     /// Longest text of one send, in bytes of UTF-8.
     pub max_text_bytes: usize,
+    /// What may be sent.
+    pub content_types: &'static [ContentType],
+}
+
+/// A kind of content that can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentType {
+    /// Plain text.
+    Text,
+    /// Text with marks.
+    Markdown,
+    /// A picture.
+    Image,
+    /// A film.
+    Video,
+    /// Any file.
+    File,
+    /// A link with title and picture.
+    Link,
+    /// A mini program's card.
+    Miniprogram,
+    /// A card with buttons.
+    Card,
 }
 
 /// A platform's callback as it came in, before anything is believed.
@@ -42,7 +86,7 @@ pub struct Callback<'a> {
     pub query: &'a str,
     /// The headers.
     pub headers: &'a http::HeaderMap,
-    /// The raw body.
+    /// The raw body, as it was on the wire: signatures are over these bytes.
     pub body: &'a [u8],
     /// Our time, in milliseconds since the epoch.
     pub now_ms: i64,
@@ -65,7 +109,7 @@ pub struct CallbackError {
     pub status: http::StatusCode,
     /// Stable code: `bad_signature`, `too_old`, `missing_header`, ….
     pub code: &'static str,
-    /// In words; what to do next.
+    /// In words; what to do next. Never repeats what a member wrote.
     pub detail: String,
 }
 
@@ -81,6 +125,62 @@ pub trait Connector: Deliver {
     /// Limits that hold when the account names none, in the grammar of `outbox::limit` (`window:20/m`).
     fn limits_default(&self) -> &'static [&'static str];
 
-    /// Verifies and decodes a callback. Pure but for the replay memory.
+    /// Verifies and decodes a callback. No I/O: what it needs to remember it remembers in memory.
+    ///
+    /// # Errors
+    /// Says how to answer, and why.
     fn open(&self, callback: Callback<'_>) -> Result<Opened, CallbackError>;
+}
+
+/// What holds for every account, unless it says otherwise.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Longest time to resolve a name, connect and agree on TLS.
+    #[serde(deserialize_with = "crate::units::de_duration")]
+    pub connect_timeout: Duration,
+    /// Longest time for one call.
+    #[serde(deserialize_with = "crate::units::de_duration")]
+    pub total_timeout: Duration,
+    /// How long a connection to a platform waits for its next use.
+    #[serde(deserialize_with = "crate::units::de_duration")]
+    pub idle_timeout: Duration,
+    /// How much of a platform's reply is read, in bytes.
+    #[serde(deserialize_with = "crate::units::de_size")]
+    pub reply_bytes_max: usize,
+    /// Ranges that calls may go to although they are not public.
+    pub allow_private: Vec<IpNet>,
+    /// How far a callback's signed time may be from ours, either way, inclusive.
+    #[serde(deserialize_with = "crate::units::de_duration")]
+    pub signature_tolerance: Duration,
+    /// How long a callback's id stands for what it stood for first.
+    #[serde(deserialize_with = "crate::units::de_duration")]
+    pub replay_window: Duration,
+    /// Most callback ids remembered by each account.
+    pub replay_ids_max: usize,
+    /// Most events in one callback.
+    pub callback_events_max: usize,
+    /// Most sends that the sandbox shows.
+    pub sandbox_sends_max: usize,
+    /// How much of an event is accepted: the same as for `POST /v1/events`, so the composition root sets it.
+    #[serde(skip)]
+    pub parse_limits: ParseLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            total_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(4),
+            reply_bytes_max: 8 * 1024,
+            allow_private: Vec::new(),
+            signature_tolerance: Duration::from_mins(5),
+            replay_window: Duration::from_mins(10),
+            replay_ids_max: 10_000,
+            callback_events_max: 1_000,
+            sandbox_sends_max: 10_000,
+            parse_limits: ParseLimits::default(),
+        }
+    }
 }

@@ -5,7 +5,10 @@
 //! UTF-8 text.
 
 mod fact;
+mod field;
 mod ids;
+pub mod json;
+mod scope;
 mod verdict;
 
 use std::borrow::Cow;
@@ -17,10 +20,12 @@ pub use fact::{
     HitFact, KickFact, MemberFact, OutcomeFact, ReviewFact, RevisionFact, SendFact, SilenceFact, StateFact,
     StateKind,
 };
+pub use field::{FieldError, pointer_part};
 pub use ids::{
     AccountId, BrandId, BroadcastId, DeliveryId, EventKey, GroupId, IdError, OperatorId, PARTITION_FLEET,
     PARTITIONS, Partition, RegionId, ShopId, TokenId, partition_of,
 };
+pub use scope::{Actor, GroupName, Place, Places, Scope};
 pub use verdict::{Action, ActionKind, Answer, Hit, Level, Status, Verdict, Via};
 
 /// Milliseconds in one hour: the width of a statistics hour and of a dedupe bucket.
@@ -250,7 +255,7 @@ pub struct Message<'a> {
     pub content_type: Option<Cow<'a, str>>,
     /// Members it names with @.
     pub mentions: Vec<Cow<'a, str>>,
-    /// The quoted text, judged too.
+    /// The quoted text. Not judged: it was when it was said, and quoting an advert is not advertising.
     pub quote: Option<Cow<'a, str>>,
     /// Pictures, links, cards, mini programs.
     pub attachments: Vec<Attachment<'a>>,

@@ -1,16 +1,45 @@
 //! Menshen (门神), a group-chat moderation and messaging gateway: modules in reading order.
+//!
+//! `event` has the words. The pure core decides (`pipeline` is its table of contents), the state modules remember, the
+//! edges talk to platforms, `ingest` is the way in, `api` the way people see, `app` connects it all.
 
+// 0 words
 pub mod event;
 
+// 1 pure core
+pub mod conduct;
+pub mod dedupe;
 pub mod interception;
+pub mod pipeline;
+pub mod replies;
+pub mod template;
+pub mod welcomes;
 
+// 2 state
+pub mod access;
+pub mod broadcasts;
+pub mod directory;
+pub mod fleet;
 pub mod outbox;
+pub mod statistics;
 pub mod storage;
 
+// 3 edges
 pub mod connectors;
+pub mod webhooks;
 
+// 4 flow
+pub mod ingest;
+
+// 5 surfaces
+pub mod api;
+pub mod config;
+
+// 6 entry
 pub mod app;
 
+// tools
 pub mod clock;
 pub mod tasks;
 pub mod telemetry;
+pub mod units;

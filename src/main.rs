@@ -1,1 +1,43 @@
-fn main() {}
+//! The binary: arguments, then one command, then an exit code. Everything else is in the library.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use menshen::app::cli::{Cli, Command, EXIT_FAILURE, EXIT_USAGE};
+use menshen::app::{backup, config_command, demo, restore, scan, serve, stop_outbound, token, wordlist};
+use menshen::config::Problems;
+use tokio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            _ = usage.print(); // help for nobody if the terminal is gone
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(EXIT_USAGE));
+        }
+    };
+    run(cli.into_command()).unwrap_or_else(|error| {
+        _ = writeln!(std::io::stderr(), "menshen: {error:#}"); // as above
+        ExitCode::from(if error.is::<Problems>() { EXIT_USAGE } else { EXIT_FAILURE })
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(args) => runtime()?.block_on(serve::run(args)),
+        Command::Demo(args) => runtime()?.block_on(demo::run(args)),
+        Command::Scan(args) => scan::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Wordlist(args) => wordlist::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Config(args) => config_command::run(args),
+        Command::Token(args) => runtime()?.block_on(token::run(args)),
+        Command::StopOutbound(args) => runtime()?.block_on(stop_outbound::run(args)),
+        Command::Backup(args) => runtime()?.block_on(backup::run(args)),
+        Command::Restore(args) => runtime()?.block_on(restore::run(args)),
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")
+}

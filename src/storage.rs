@@ -11,10 +11,16 @@
 //! Invariants: every row carries its partition and its owner's epoch; the journal is never pruned past the last durable
 //! checkpoint of the projection nor past the dedupe window; nothing orders events over partitions.
 
+mod audit;
 pub mod codec;
+mod config;
+#[cfg(test)]
+mod conformance;
 mod ledger;
 pub mod memory;
+mod pass;
 mod projection;
+mod queue;
 pub mod sqlite;
 
 use std::path::Path;
@@ -25,14 +31,17 @@ use thiserror::Error;
 
 use crate::event::{Effects, EventKey, Partition};
 
+pub use config::Config;
 pub use ledger::{
     AttemptRow, AuditEntry, AuditFilter, Change, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, IdempotencyRecord, Intent, Settlement, Write,
 };
 pub use projection::{
-    CaseRow, CountRow, Counters, CountsQuery, GroupRow, HitRow, MemberRow, PendingSend, Projected, StateRow,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, Projected, StateRow,
     Totals,
 };
+
+pub use crate::statistics::definitions::Counters;
 
 /// Why storage did not do as asked.
 #[derive(Debug, Error)]
@@ -49,6 +58,12 @@ pub enum StorageError {
     /// The queue in front of the disk is full.
     #[error("the storage queue is full")]
     Full,
+    /// The partition's last commit failed and it was not [reset](Storage::reset) since.
+    #[error("partition {0:?} lost its last commit and must be loaded again first")]
+    Poisoned(Partition),
+    /// Storage was closed, or stopped after a fault it cannot mend while running.
+    #[error("storage has stopped; restart menshen")]
+    Closed,
     /// Data that this version cannot read.
     #[error("read {what}: {detail}")]
     Unreadable {
@@ -71,6 +86,21 @@ pub enum StorageError {
     },
 }
 
+impl StorageError {
+    /// Wraps what the engine said.
+    pub(crate) fn failed(
+        operation: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Failed { operation, source: source.into() }
+    }
+
+    /// Says what cannot be read and what to do.
+    pub(crate) fn unreadable(what: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Unreadable { what: what.into(), detail: detail.into() }
+    }
+}
+
 /// Encoded effects of one partition, to be committed together.
 #[derive(Clone, Debug)]
 pub struct Append<'a> {
@@ -84,9 +114,12 @@ pub struct Append<'a> {
     pub events: u32,
     /// Hours since the epoch of the earliest event.
     pub bucket_min: u32,
-    /// Hours since the epoch of the latest event.
+    /// The later of the latest event's hour and the arrival hour: never below the hour it is written in.
     pub bucket_max: u32,
 }
+
+/// A future without a lifetime, for calls that take effect before they are awaited.
+pub type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What became of a commit.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -101,7 +134,10 @@ pub enum CommitError {
 
 /// A promise of a commit; clones wait for the same one.
 #[derive(Clone, Debug)]
-pub struct Receipt(pub(crate) tokio::sync::watch::Receiver<Option<Result<(), CommitError>>>);
+pub struct Receipt {
+    partition: Partition,
+    outcome: tokio::sync::watch::Receiver<Option<Arc<queue::Outcome>>>,
+}
 
 impl Receipt {
     /// Waits until the commit is done. Cancel safe.
@@ -109,9 +145,19 @@ impl Receipt {
     /// # Errors
     /// When nothing of it was stored.
     pub async fn wait(mut self) -> Result<(), CommitError> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(done) => done.clone().unwrap_or(Err(CommitError::Failed)),
+        match self.outcome.wait_for(Option::is_some).await {
+            Ok(done) => done.as_ref().map_or(Err(CommitError::Failed), |outcome| outcome.of(self.partition)),
+            // The writing thread ended without a word: nothing was acknowledged.
             Err(_) => Err(CommitError::Failed),
+        }
+    }
+
+    /// Returns what became of the commit, if it is done.
+    pub fn done(&self) -> Option<Result<(), CommitError>> {
+        let done = self.outcome.borrow();
+        match done.as_ref() {
+            Some(outcome) => Some(outcome.of(self.partition)),
+            None => self.outcome.has_changed().is_err().then_some(Err(CommitError::Failed)),
         }
     }
 }
@@ -127,7 +173,7 @@ pub struct JournalRow {
     pub seq: u64,
     /// The epoch it was written under.
     pub epoch: u64,
-    /// Encoded effects.
+    /// A row as [`codec`] describes it; [`visit_effects`] reads it.
     pub payload: Vec<u8>,
 }
 
@@ -138,8 +184,6 @@ pub struct SealedHour {
     pub partition: Partition,
     /// Hours since the epoch.
     pub bucket: u32,
-    /// Rows of the partition up to this sequence number are in it.
-    pub upto_seq: u64,
     /// How many ids.
     pub ids: u32,
     /// The filter in front of them, as `dedupe` encodes it.
@@ -173,22 +217,33 @@ pub trait Storage: Send + Sync + 'static {
         visit: &mut dyn FnMut(JournalRow),
     ) -> Result<u64, StorageError>;
 
-    /// Calls `visit` for every row of one partition whose events may fall in `bucket_min` or later. Blocking.
+    /// Calls `visit` in writing order for every row of every partition with `bucket_max >= bucket_min` (older rows may
+    /// come too). Stretches that cannot hold such a row are not read. Stops at the first error of `visit`. Blocking.
     fn replay(
         &self,
-        partition: Partition,
         bucket_min: u32,
-        visit: &mut dyn FnMut(JournalRow),
+        visit: &mut dyn FnMut(JournalRow) -> Result<(), StorageError>,
     ) -> Result<(), StorageError>;
 
     /// Returns the last position written.
     fn head_position(&self) -> Result<u64, StorageError>;
 
-    /// Stores a closed hour's ids, sorted, replacing an earlier version of it.
-    async fn seal(&self, hour: SealedHour, ids: Vec<EventKey>) -> Result<(), StorageError>;
+    /// Files the ids of closed hours, sorted, merged with what is there, and notes that everything the partition took in
+    /// before hour `before` is now in sealed hours. Queued at once, behind every append made so far (the caller holds
+    /// the partition); refused when one of those appends fails. The filter is `dedupe::Filter::build` over the union.
+    fn seal(
+        &self,
+        partition: Partition,
+        epoch: u64,
+        before: u32,
+        hours: Vec<(u32, Vec<EventKey>)>,
+    ) -> BoxFuture<Result<(), StorageError>>;
 
-    /// Returns all sealed hours of all partitions (without their ids). Blocking.
-    fn sealed(&self) -> Result<Vec<SealedHour>, StorageError>;
+    /// Returns the sealed hours of a partition (without their ids). Blocking.
+    fn sealed(&self, partition: Partition) -> Result<Vec<SealedHour>, StorageError>;
+
+    /// Returns the hour noted by the last [`Storage::seal`] of a partition. Blocking.
+    fn sealed_before(&self, partition: Partition) -> Result<Option<u32>, StorageError>;
 
     /// Says whether a sealed hour holds an id. Blocking, about one page read.
     fn sealed_contains(&self, partition: Partition, bucket: u32, key: EventKey)
@@ -230,6 +285,9 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Returns the latest hits of a group, newest first.
     fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError>;
+
+    /// Returns the latest events of a group that were too late to count, newest first.
+    fn lates(&self, account: &str, group: &str, limit: usize) -> Result<Vec<LateRow>, StorageError>;
 
     /// Returns cases of the fleet stage, newest first.
     fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError>;

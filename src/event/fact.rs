@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ActionKind, EventKey, EventType, Level, Role, Status, Verdict, Via};
 
@@ -34,10 +34,10 @@ pub struct Head<'a> {
     #[serde(borrow)]
     pub group: Cow<'a, str>,
     /// Which member.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub member: Option<Cow<'a, str>>,
     /// The member's display name, where given.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub name: Option<Cow<'a, str>>,
     /// The member's role.
     pub role: Role,
@@ -117,19 +117,19 @@ pub struct MemberFact<'a> {
     /// `true` for joined.
     pub joined: bool,
     /// Who invited them.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub inviter: Option<Cow<'a, str>>,
     /// How they came in.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub scene: Option<Cow<'a, str>>,
     /// Channel code they came by.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub channel: Option<Cow<'a, str>>,
     /// Why they left.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub reason: Option<Cow<'a, str>>,
     /// The platform's id of the person over all groups, where it gives one.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub union_id: Option<Cow<'a, str>>,
     /// Found by comparing rosters.
     pub inferred: bool,
@@ -139,10 +139,10 @@ pub struct MemberFact<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupFact<'a> {
     /// New display name.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub name: Option<Cow<'a, str>>,
     /// New owner.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub owner: Option<Cow<'a, str>>,
     /// The group is gone.
     pub dismissed: bool,
@@ -175,7 +175,7 @@ pub struct ActionFact<'a> {
     /// What.
     pub kind: ActionKind,
     /// The platform's id of the message it is about.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub of: Option<Cow<'a, str>>,
     /// What asked for it: a policy or a rule.
     #[serde(borrow)]
@@ -199,7 +199,7 @@ pub struct SendFact<'a> {
     #[serde(borrow)]
     pub text: Cow<'a, str>,
     /// The platform's one-time code to say it with.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub welcome_code: Option<Cow<'a, str>>,
     /// After this it is pointless.
     pub expires_ms: i64,
@@ -247,7 +247,7 @@ pub struct ContactFact<'a> {
     #[serde(borrow)]
     pub staff: Cow<'a, str>,
     /// Channel code.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub channel: Option<Cow<'a, str>>,
 }
 
@@ -267,7 +267,7 @@ pub struct OutcomeFact<'a> {
     /// In the brand's unit.
     pub value: f64,
     /// Credited broadcast.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub broadcast: Option<Cow<'a, str>>,
 }
 
@@ -275,7 +275,7 @@ pub struct OutcomeFact<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RevisionFact<'a> {
     /// Its event id, where the platform says.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub of: Option<Cow<'a, str>>,
     /// Taken back rather than edited.
     pub recalled: bool,
@@ -359,4 +359,57 @@ impl Fact<'_> {
             Fact::Evidence(_) => FactKind::Evidence,
         }
     }
+}
+
+// === impl owned ===
+
+impl Head<'_> {
+    /// Detaches the head from the buffer it was read from.
+    pub fn into_owned(self) -> Head<'static> {
+        Head {
+            account: Cow::Owned(self.account.into_owned()),
+            group: Cow::Owned(self.group.into_owned()),
+            member: owned(self.member),
+            name: owned(self.name),
+            ..self
+        }
+    }
+}
+
+impl ActionFact<'_> {
+    /// Detaches the action from the buffer it was read from.
+    pub fn into_owned(self) -> ActionFact<'static> {
+        ActionFact {
+            index: self.index,
+            kind: self.kind,
+            of: owned(self.of),
+            rule: Cow::Owned(self.rule.into_owned()),
+            expires_ms: self.expires_ms,
+        }
+    }
+}
+
+impl SendFact<'_> {
+    /// Detaches the send from the buffer it was read from.
+    pub fn into_owned(self) -> SendFact<'static> {
+        SendFact {
+            index: self.index,
+            kind: Cow::Owned(self.kind.into_owned()),
+            rule: Cow::Owned(self.rule.into_owned()),
+            text: Cow::Owned(self.text.into_owned()),
+            welcome_code: owned(self.welcome_code),
+            expires_ms: self.expires_ms,
+        }
+    }
+}
+
+fn owned(value: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
+    value.map(|v| Cow::Owned(v.into_owned()))
+}
+
+/// Reads an optional text without copying it: serde's own `borrow` reaches only a bare `Cow`, not one inside an `Option`.
+fn borrowed<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    Ok(Option::<Text<'a>>::deserialize(deserializer)?.map(|text| text.0))
 }

@@ -61,6 +61,13 @@ macro_rules! ids {
             }
         }
 
+        // A map keyed by the identifier is asked with a plain text: no allocation on the hot path.
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Debug::fmt(&self.0, f)
@@ -174,5 +181,5 @@ mod tests {
     }
 
     /// Written down once from the function itself; a change here means stored data would be read wrongly.
-    const PARTITION_DEMO_G7: u16 = 0;
+    const PARTITION_DEMO_G7: u16 = 162;
 }

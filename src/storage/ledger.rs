@@ -177,6 +177,23 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
+    /// Every state.
+    pub const ALL: [DeliveryState; 8] = [
+        DeliveryState::Pending,
+        DeliveryState::Sending,
+        DeliveryState::AwaitingConfirmation,
+        DeliveryState::Sent,
+        DeliveryState::Failed,
+        DeliveryState::Uncertain,
+        DeliveryState::Cancelled,
+        DeliveryState::Expired,
+    ];
+
+    /// Reads the spelling on disk and in the API.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
     /// Returns the spelling on disk and in the API.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,8 +1,7 @@
 //! The projection's rows: what a reader gets back.
 
-use serde::{Deserialize, Serialize};
-
-use crate::event::{Head, Partition, Role, StateKind, Via};
+use crate::event::{EventKey, EventType, Head, Partition, Role, StateKind, Via};
+use crate::statistics::definitions::Counters;
 
 /// How far the projection is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,50 +31,6 @@ pub struct GroupRow {
     pub members: u64,
     /// The platform said it is gone.
     pub dismissed: bool,
-}
-
-/// What is counted; the meaning of each word is in `statistics::definitions`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Counters {
-    /// Messages by customers and staff.
-    pub messages: u64,
-    /// Of these, by staff.
-    pub staff_messages: u64,
-    /// Joins.
-    pub joins: u64,
-    /// Leaves.
-    pub leaves: u64,
-    /// Hits that survived.
-    pub hits: u64,
-    /// Messages with the verdict `mask`.
-    pub masked: u64,
-    /// Messages with the verdict `review`.
-    pub reviewed: u64,
-    /// Messages with the verdict `block`.
-    pub blocked: u64,
-    /// Replies asked for.
-    pub replies: u64,
-    /// Welcomes asked for.
-    pub welcomes: u64,
-    /// Events too late to count.
-    pub late: u64,
-}
-
-impl Counters {
-    /// Adds another's numbers.
-    pub fn add(&mut self, other: &Counters) {
-        self.messages += other.messages;
-        self.staff_messages += other.staff_messages;
-        self.joins += other.joins;
-        self.leaves += other.leaves;
-        self.hits += other.hits;
-        self.masked += other.masked;
-        self.reviewed += other.reviewed;
-        self.blocked += other.blocked;
-        self.replies += other.replies;
-        self.welcomes += other.welcomes;
-        self.late += other.late;
-    }
 }
 
 /// Counters of one group and hour.
@@ -157,6 +112,21 @@ pub struct HitRow {
     pub span: (u32, u32),
     /// Foldings.
     pub via: Vec<Via>,
+}
+
+/// An event that was too late to count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateRow {
+    /// Its identity.
+    pub key: EventKey,
+    /// When it happened.
+    pub at_ms: i64,
+    /// When it arrived.
+    pub arrived_ms: i64,
+    /// Who; empty when the platform did not say.
+    pub member: String,
+    /// What kind of event.
+    pub what: EventType,
 }
 
 /// A case of the fleet stage.

@@ -1,1 +1,461 @@
+//! The default storage: three SQLite files in the data directory, one writing connection each.
+//!
+//! `journal.db` and `ledger.db` have a thread each; the projection (`state.db`) is written by whoever calls
+//! [`Storage::project`], one at a time. Readers have connections of their own and short transactions. An exclusive lock on
+//! the directory keeps a second process out.
+//!
+//! Only one connection ever writes or checkpoints a file: SQLite before 3.51.3 could lose data otherwise, and the rule
+//! costs nothing.
 
+mod backup;
+mod deliveries;
+mod documents;
+mod journal;
+mod ledger;
+mod pool;
+mod projection;
+mod queries;
+mod schema;
+mod sealed;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::queue::Queue;
+use super::{
+    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CaseRow, Change, Config, CountRow, CountsQuery,
+    DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow, IdempotencyRecord,
+    Intent, JournalRow, LateRow, MemberRow, PendingSend, Projected, Receipt, SealedHour, Settlement,
+    SharedStorage, StateRow, Storage, StorageError, Totals,
+};
+use crate::event::{EventKey, Partition};
+use crate::telemetry::metrics;
+use journal::{JournalSink, Range};
+use ledger::Ledger;
+use pool::Pool;
+use projection::Projector;
+
+pub use backup::{Restored, restore};
+
+/// Name of the file whose lock keeps a second process out.
+const LOCK: &str = "lock";
+
+/// Storage in a data directory. Dropping it commits what waits, ends the threads and frees the directory.
+#[derive(Debug)]
+pub struct Sqlite {
+    // Fields are dropped in this order: the queue and the ledger end their threads before the lock goes.
+    journal: Queue<JournalSink>,
+    ledger: Ledger,
+    readers: Arc<Readers>,
+    projector: Arc<Mutex<Projector>>,
+    /// Held by what removes rows and by what copies files: a copy must not miss rows that another file still needs.
+    maintenance: tokio::sync::Mutex<()>,
+    secret: [u8; 16],
+    /// Sends asked for up to here are not made: they are from before a restored backup.
+    sends_floor: u64,
+    dir: PathBuf,
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Readers {
+    journal: Pool,
+    ledger: Pool,
+    state: Pool,
+}
+
+/// Opens a data directory, making it (mode 0700) and its files as needed.
+///
+/// # Errors
+/// `Locked` when another process has it; `Unreadable` when a file is damaged, newer than this program, or does not
+/// belong to the others.
+pub fn open(dir: &Path, config: &Config) -> Result<SharedStorage, StorageError> {
+    Ok(Arc::new(Sqlite::open(dir, config)?))
+}
+
+impl Sqlite {
+    fn open(dir: &Path, config: &Config) -> Result<Self, StorageError> {
+        let lock = lock(dir)?;
+        let journal = schema::open(dir, &schema::JOURNAL, config)?;
+        let ledger = schema::open(dir, &schema::LEDGER, config)?;
+        let state = schema::open(dir, &schema::STATE, config)?;
+        let secret = secret(&journal)?;
+        let sends_floor = sends_floor(&journal)?;
+        let projector = Projector::open(state, config)?;
+        projection::check_together(&projector, &journal)?;
+        let pool = |schema: &schema::Schema| Pool::new(dir.join(schema.file), config.readers_max);
+        let readers = Readers {
+            journal: pool(&schema::JOURNAL),
+            ledger: pool(&schema::LEDGER),
+            state: pool(&schema::STATE),
+        };
+        Ok(Self {
+            journal: Queue::start(JournalSink::open(journal)?, config.clone())?,
+            ledger: Ledger::start(ledger, config)?,
+            readers: Arc::new(readers),
+            projector: Arc::new(Mutex::new(projector)),
+            maintenance: tokio::sync::Mutex::new(()),
+            secret,
+            sends_floor,
+            dir: dir.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    fn state<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        self.readers.state.read(work)
+    }
+
+    /// Reads the ledger off the async workers.
+    async fn ledger_read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let readers = Arc::clone(&self.readers);
+        blocking(move || readers.ledger.read(|conn| work(conn))).await
+    }
+}
+
+#[async_trait]
+impl Storage for Sqlite {
+    async fn lease(&self, node: &str) -> Result<u64, StorageError> {
+        let owner = node.to_owned();
+        let epoch = self.journal.run(move |sink| sink.lease(&owner)).await??;
+        let owner = node.to_owned();
+        self.ledger
+            .write(move |conn| {
+                conn.execute(
+                    "INSERT OR REPLACE INTO lease VALUES ('ledger', -1, ?1, ?2)",
+                    params![owner, signed(epoch)],
+                )
+                .map_err(fault("lease"))
+            })
+            .await?;
+        Ok(epoch)
+    }
+
+    fn dedupe_secret(&self) -> [u8; 16] {
+        self.secret
+    }
+
+    fn append(&self, append: Append<'_>) -> Result<Receipt, StorageError> {
+        self.journal.append(&append)
+    }
+
+    async fn reset(&self, partition: Partition) -> Result<(), StorageError> {
+        self.journal.reset(partition).await
+    }
+
+    fn tail(
+        &self,
+        after: u64,
+        rows_max: usize,
+        visit: &mut dyn FnMut(JournalRow),
+    ) -> Result<u64, StorageError> {
+        let mut last = after;
+        self.readers.journal.read(|conn| {
+            journal::scan(conn, Range { after, rows_max, ..Range::ALL }, &mut |row, _| {
+                last = row.position;
+                visit(row);
+                Ok(())
+            })
+        })?;
+        Ok(last)
+    }
+
+    fn replay(
+        &self,
+        bucket_min: u32,
+        visit: &mut dyn FnMut(JournalRow) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        self.readers.journal.read(|conn| journal::replay(conn, bucket_min, visit))
+    }
+
+    fn head_position(&self) -> Result<u64, StorageError> {
+        self.readers.journal.read(|conn| journal::last_position(conn))
+    }
+
+    fn seal(
+        &self,
+        partition: Partition,
+        epoch: u64,
+        before: u32,
+        hours: Vec<(u32, Vec<EventKey>)>,
+    ) -> BoxFuture<Result<(), StorageError>> {
+        self.journal
+            .run_for(partition, move |sink| sealed::seal(sink.conn(), partition, epoch, before, &hours))
+    }
+
+    fn sealed(&self, partition: Partition) -> Result<Vec<SealedHour>, StorageError> {
+        self.readers.journal.read(|conn| sealed::all(conn, partition))
+    }
+
+    fn sealed_before(&self, partition: Partition) -> Result<Option<u32>, StorageError> {
+        self.readers.journal.read(|conn| sealed::before(conn, partition))
+    }
+
+    fn sealed_contains(
+        &self,
+        partition: Partition,
+        bucket: u32,
+        key: EventKey,
+    ) -> Result<bool, StorageError> {
+        self.readers.journal.read(|conn| sealed::contains(conn, partition, bucket, key))
+    }
+
+    async fn prune(&self, bucket: u32, position: u64) -> Result<u64, StorageError> {
+        let _quiet = self.maintenance.lock().await;
+        let projector = Arc::clone(&self.projector);
+        let durable = blocking(move || projector.lock().checkpoint()).await?;
+        let upto = position.min(durable);
+        let (mut gone, mut after) = (0, 0);
+        loop {
+            // One block at a time, so that commits go on in between.
+            let (rows, next) = self.journal.run(move |sink| sink.prune_step(bucket, upto, after)).await??;
+            gone += rows;
+            let Some(next) = next else { break };
+            after = next;
+        }
+        self.journal.run(move |sink| sealed::prune(sink.conn(), bucket)).await??;
+        Ok(gone)
+    }
+
+    fn project(&self) -> Result<Projected, StorageError> {
+        let target = self.head_position()?;
+        // Whoever waits here finds the work done by the pass before, if that pass saw what they want to see.
+        let mut projector = self.projector.lock();
+        metrics::storage_projection_lag(target.saturating_sub(projector.position()));
+        projector.advance(&self.readers.journal, target)
+    }
+
+    fn states(&self, now_ms: i64) -> Result<Vec<StateRow>, StorageError> {
+        self.state(|conn| queries::states(conn, now_ms))
+    }
+
+    fn pending_sends(&self, now_ms: i64) -> Result<Vec<PendingSend>, StorageError> {
+        self.state(|conn| queries::pending(conn, self.sends_floor, now_ms))
+    }
+
+    fn groups(&self, after: Option<(String, String)>, limit: usize) -> Result<Vec<GroupRow>, StorageError> {
+        self.state(|conn| queries::groups(conn, after.as_ref(), limit))
+    }
+
+    fn group(&self, account: &str, group: &str) -> Result<Option<GroupRow>, StorageError> {
+        self.state(|conn| queries::group(conn, account, group))
+    }
+
+    fn counts(&self, query: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {
+        self.state(|conn| queries::counts(conn, query))
+    }
+
+    fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
+        self.state(|conn| queries::totals(conn, from_ms, until_ms))
+    }
+
+    fn members(
+        &self,
+        account: &str,
+        group: &str,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<MemberRow>, StorageError> {
+        self.state(|conn| queries::members(conn, account, group, after.as_deref(), limit))
+    }
+
+    fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError> {
+        self.state(|conn| queries::hits(conn, account, group, limit))
+    }
+
+    fn lates(&self, account: &str, group: &str, limit: usize) -> Result<Vec<LateRow>, StorageError> {
+        self.state(|conn| queries::lates(conn, account, group, limit))
+    }
+
+    fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError> {
+        self.state(|conn| queries::cases(conn, limit))
+    }
+
+    async fn apply(&self, change: Change) -> Result<Vec<u64>, StorageError> {
+        self.ledger.seen(change.at_ms);
+        self.ledger.write(move |conn| documents::apply(conn, &change)).await
+    }
+
+    async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>, StorageError> {
+        let id = id.to_owned();
+        self.ledger_read(move |conn| documents::document(conn, kind, &id)).await
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StorageError> {
+        self.ledger_read(move |conn| documents::documents(conn, kind, after.as_deref(), limit)).await
+    }
+
+    async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StorageError> {
+        let key = key.to_owned();
+        self.ledger_read(move |conn| documents::idempotency(conn, &key)).await
+    }
+
+    async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditEntry>, StorageError> {
+        self.ledger_read(move |conn| documents::audit(conn, &filter)).await
+    }
+
+    async fn deliveries_add(&self, rows: Vec<DeliveryRow>) -> Result<(), StorageError> {
+        self.ledger.write(move |conn| deliveries::add(conn, &rows)).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StorageError> {
+        self.ledger_read(move |conn| deliveries::find(conn, &filter)).await
+    }
+
+    async fn deliveries_move(
+        &self,
+        filter: DeliveryFilter,
+        to: DeliveryState,
+        now_ms: i64,
+    ) -> Result<u64, StorageError> {
+        self.ledger.seen(now_ms);
+        self.ledger.write(move |conn| deliveries::change_state(conn, &filter, to, now_ms)).await
+    }
+
+    async fn delivery_counts(&self, broadcast: &str) -> Result<Vec<(DeliveryState, u64)>, StorageError> {
+        let broadcast = broadcast.to_owned();
+        self.ledger_read(move |conn| deliveries::counts(conn, &broadcast)).await
+    }
+
+    async fn intend(&self, intents: Vec<Intent>) -> Result<(), StorageError> {
+        self.ledger.write(move |conn| deliveries::intend(conn, &intents)).await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StorageError> {
+        for settled in &settlements {
+            self.ledger.seen(settled.at_ms);
+        }
+        self.ledger.write(move |conn| deliveries::settle(conn, &settlements)).await
+    }
+
+    async fn recover(&self, now_ms: i64) -> Result<Vec<DeliveryRow>, StorageError> {
+        self.ledger.write(move |conn| deliveries::recover(conn, now_ms)).await
+    }
+
+    async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError> {
+        let account = account.to_owned();
+        self.ledger_read(move |conn| deliveries::attempts_since(conn, &account, since_ms)).await
+    }
+
+    async fn backup(&self, to: &Path) -> Result<(), StorageError> {
+        let _quiet = self.maintenance.lock().await;
+        let (from, to) = (self.dir.clone(), to.to_owned());
+        blocking(move || backup::backup(&from, &to)).await
+    }
+
+    async fn close(&self) -> Result<(), StorageError> {
+        let checkpoint = |sink: &mut JournalSink| {
+            sink.conn()
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                .map_err(fault("close the journal"))
+        };
+        self.readers.journal.close();
+        match self.journal.run(checkpoint).await {
+            Ok(done) => done?,
+            Err(StorageError::Closed) => return Ok(()), // closed before
+            Err(error) => return Err(error),
+        }
+        self.journal.stop();
+        self.ledger.stop();
+        self.readers.ledger.close();
+        self.readers.state.close();
+        let projector = Arc::clone(&self.projector);
+        blocking(move || projector.lock().close()).await
+    }
+}
+
+/// Takes the directory for this process.
+fn lock(dir: &Path) -> Result<File, StorageError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| StorageError::failed("make the data directory", e))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(dir.join(LOCK))
+        .map_err(|e| StorageError::failed("open the lock file of the data directory", e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StorageError::Locked(dir.display().to_string())),
+        Err(TryLockError::Error(e)) => Err(StorageError::failed("lock the data directory", e)),
+    }
+}
+
+/// Returns the directory's secret, made the first time.
+fn secret(journal: &Connection) -> Result<[u8; 16], StorageError> {
+    let known: Option<[u8; 16]> = journal
+        .query_row("SELECT value FROM meta WHERE key = 'dedupe_secret'", [], |row| row.get(0))
+        .optional()
+        .map_err(fault("open the journal"))?;
+    if let Some(secret) = known {
+        return Ok(secret);
+    }
+    let mut secret = [0; 16];
+    getrandom::fill(&mut secret)
+        .map_err(|e| StorageError::failed("ask the system for randomness", e.to_string()))?;
+    journal
+        .execute("INSERT INTO meta VALUES ('dedupe_secret', ?1)", [secret])
+        .map_err(fault("open the journal"))?;
+    Ok(secret)
+}
+
+fn sends_floor(journal: &Connection) -> Result<u64, StorageError> {
+    journal
+        .query_row("SELECT value FROM meta WHERE key = 'sends_floor'", [], |row| row.get(0).map(unsigned))
+        .optional()
+        .map(Option::unwrap_or_default)
+        .map_err(fault("open the journal"))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StorageError::failed("run a query", error)),
+    }
+}
+
+/// Wraps what SQLite said.
+fn fault(operation: &'static str) -> impl Fn(rusqlite::Error) -> StorageError {
+    move |error| StorageError::failed(operation, error)
+}
+
+/// SQLite knows only signed numbers; ours fit, or keep their bits.
+fn signed(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+fn unsigned(number: i64) -> u64 {
+    number.cast_unsigned()
+}
+
+/// The `LIMIT` of a query; 0 means all.
+fn limit(limit: usize) -> i64 {
+    if limit == 0 { -1 } else { i64::try_from(limit).unwrap_or(i64::MAX) }
+}

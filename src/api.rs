@@ -1,0 +1,83 @@
+//! The HTTP API for people's tools: everything but the two hot routes, which `ingest` serves.
+//!
+//! A request goes through [`envelope`] (ids, errors, metric), then through the guard of its route (who, how many, which
+//! right), then to a handler: extract, call one domain function, render. All routes stand in [`router`]; conventions are
+//! in `docs/API.md`; the OpenAPI document is made from the handlers.
+//!
+//! Invariants: a handler reaches data only through [`state::Cx`], which needs a caller; what is outside the caller's
+//! scope is answered exactly like what does not exist; every write leaves its audit entry in the same commit.
+
+mod accounts;
+mod audit;
+mod body;
+mod envelope;
+mod error;
+mod groups;
+mod guard;
+mod idempotency;
+mod moment;
+mod ndjson;
+mod openapi;
+mod operators;
+mod page;
+mod places;
+mod ports;
+mod router;
+mod scoped;
+mod state;
+mod statistics;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use accounts::connector_spec;
+pub use error::{ApiError, Code, Problem};
+pub use openapi::document;
+pub use ports::{House, Reloaded};
+pub use router::{local_router, router};
+pub use state::{App, Parts};
+
+/// Limits of the API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Bytes of a JSON body, decoded.
+    #[serde(deserialize_with = "crate::units::de_size")]
+    pub body_bytes_max: usize,
+    /// Bytes of an NDJSON import, decoded.
+    #[serde(deserialize_with = "crate::units::de_size")]
+    pub import_bytes_max: usize,
+    /// Lines of an NDJSON import.
+    pub import_lines_max: usize,
+    /// Time a client has to send a body.
+    #[serde(deserialize_with = "crate::units::de_duration")]
+    pub body_timeout: Duration,
+    /// Rows of a page when the client names no number.
+    pub page_rows_default: usize,
+    /// Most rows of a page.
+    pub page_rows_max: usize,
+    /// Most rows of a statistics answer.
+    pub statistics_rows_max: usize,
+    /// How long an answer is kept under its `Idempotency-Key`.
+    #[serde(deserialize_with = "crate::units::de_duration")]
+    pub idempotency_ttl: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 1 << 20,
+            import_bytes_max: 32 << 20,
+            import_lines_max: 50_000,
+            body_timeout: Duration::from_secs(15),
+            page_rows_default: 100,
+            page_rows_max: 1_000,
+            statistics_rows_max: 1_000,
+            idempotency_ttl: Duration::from_hours(24),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What handlers work with, and the only way to it: [`Cx`], which a request without a caller does not get.
+//!
+//! Everything below the API is private to this file. A handler asks [`Cx`]; whatever comes out has passed the caller's
+//! scope, either in the directory (its `…_in` look-ups) or in [`super::scoped`] (rows of storage).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::extract::FromRequestParts;
+use http::request::Parts as RequestParts;
+use parking_lot::Mutex;
+
+use super::Config;
+use super::envelope::RequestIds;
+use super::error::{ApiError, ApiResult};
+use super::ports::House;
+use crate::access::{Access, Caller};
+use crate::clock::Clock;
+use crate::connectors::Connectors;
+use crate::directory::Directory;
+use crate::event::{Actor, Scope};
+use crate::outbox::Outbox;
+use crate::pipeline::Rules;
+use crate::storage::{SharedStorage, Storage, StorageError};
+
+/// What the composition root connects.
+pub struct Parts {
+    /// Limits.
+    pub config: Config,
+    /// Operators and tokens.
+    pub access: Arc<Access>,
+    /// Accounts, shops, groups.
+    pub directory: Arc<Directory>,
+    /// Everything durable.
+    pub storage: SharedStorage,
+    /// Platforms.
+    pub connectors: Arc<Connectors>,
+    /// Everything that is sent.
+    pub outbox: Arc<Outbox>,
+    /// Words, replies, welcomes: what decides.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// Rules, sending and the rest of the running gateway.
+    pub house: Arc<dyn House>,
+    /// Time.
+    pub clock: Clock,
+}
+
+/// The state of the router. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    /// Idempotency keys of requests that are running now.
+    running: Mutex<HashSet<String>>,
+}
+
+impl App {
+    /// Connects the API.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner { parts, running: Mutex::new(HashSet::new()) }))
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.0.parts.access
+    }
+
+    pub(super) fn body_bytes_max(&self) -> usize {
+        self.0.parts.config.body_bytes_max
+    }
+
+    pub(super) fn import_bytes_max(&self) -> usize {
+        self.0.parts.config.import_bytes_max
+    }
+
+    pub(super) fn import_lines_max(&self) -> usize {
+        self.0.parts.config.import_lines_max
+    }
+
+    pub(super) fn body_timeout(&self) -> Duration {
+        self.0.parts.config.body_timeout
+    }
+}
+
+/// A request of somebody: the caller, and what they may reach through it.
+#[derive(Clone)]
+pub struct Cx {
+    caller: Caller,
+    ids: RequestIds,
+    app: App,
+}
+
+impl FromRequestParts<App> for Cx {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut RequestParts, app: &App) -> ApiResult<Self> {
+        // Only `guard` puts a caller there, after it has checked the route's right.
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| ApiError::internal("a route is not guarded"))?;
+        let ids = parts.extensions.get::<RequestIds>().cloned();
+        let ids = ids.ok_or_else(|| ApiError::internal("a route is not in the envelope"))?;
+        Ok(Self { caller, ids, app: app.clone() })
+    }
+}
+
+impl Cx {
+    /// Returns who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Returns who asks, as the audit log names them.
+    pub fn actor(&self) -> &Actor {
+        self.caller.actor()
+    }
+
+    /// Returns what they may see and act on.
+    pub fn scope(&self) -> &Scope {
+        self.caller.scope()
+    }
+
+    /// Returns the ids of the request.
+    pub fn ids(&self) -> &RequestIds {
+        &self.ids
+    }
+
+    /// Returns the limits.
+    pub fn config(&self) -> &Config {
+        &self.app.0.parts.config
+    }
+
+    /// Returns operators and tokens; each look-up takes the caller.
+    pub fn access(&self) -> &Access {
+        &self.app.0.parts.access
+    }
+
+    /// Returns the directory; handlers use its look-ups within a scope.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.app.0.parts.directory
+    }
+
+    /// Returns the platforms.
+    pub fn connectors(&self) -> &Connectors {
+        &self.app.0.parts.connectors
+    }
+
+    /// Returns everything that is sent.
+    pub fn outbox(&self) -> &Outbox {
+        &self.app.0.parts.outbox
+    }
+
+    /// Returns what decides at this moment.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.app.0.parts.rules.load_full()
+    }
+
+    /// Returns rules, sending and the rest.
+    pub fn house(&self) -> &dyn House {
+        &*self.app.0.parts.house
+    }
+
+    /// Returns the time.
+    pub fn now_ms(&self) -> i64 {
+        self.app.0.parts.clock.now_ms()
+    }
+
+    /// Returns the rows of a page: as asked, the default, never more than the cap.
+    pub fn page_rows(&self, asked: Option<usize>) -> ApiResult<usize> {
+        let (default, max) = (self.config().page_rows_default, self.config().page_rows_max);
+        match asked.unwrap_or(default) {
+            0 => Err(ApiError::unreadable("", "query", "the query: `limit` must be at least 1")),
+            rows => Ok(rows.min(max)),
+        }
+    }
+
+    pub(super) fn storage(&self) -> &SharedStorage {
+        &self.app.0.parts.storage
+    }
+
+    /// Keys of requests that are running now.
+    pub(super) fn running(&self) -> &Mutex<HashSet<String>> {
+        &self.app.0.running
+    }
+
+    /// Asks storage off the async workers.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Storage) -> Result<T, StorageError> + Send + 'static,
+    ) -> ApiResult<T> {
+        let storage = Arc::clone(self.storage());
+        let done = tokio::task::spawn_blocking(move || ask(&*storage)).await;
+        Ok(done.map_err(ApiError::internal)??)
+    }
+}

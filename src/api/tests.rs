@@ -1,0 +1,264 @@
+//! The API over its real router, on a storage in a temporary directory.
+
+mod document;
+mod people;
+mod places;
+mod requests;
+mod statistics;
+mod walk;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::ports::{House, Reloaded};
+use super::{App, Config, Parts};
+use crate::access::{self, Access};
+use crate::clock::Clock;
+use crate::connectors::{self, Connectors};
+use crate::directory::{self, Directory, Keyring};
+use crate::event::{
+    Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of,
+};
+use crate::interception::{self, Ruleset};
+use crate::outbox::{self, Outbox};
+use crate::pipeline::{Limits, Rules};
+use crate::tasks::{TasksOwner, detached};
+use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
+
+/// 2026-11-22T10:00:00+08:00, a Sunday.
+const NOW_MS: i64 = 1_795_312_800_000;
+
+/// A gateway that is nothing but its API.
+struct Gateway {
+    router: Router,
+    app: App,
+    storage: SharedStorage,
+    directory: Arc<Directory>,
+    access: Arc<Access>,
+    clock: Clock,
+    admin: String,
+    epoch: u64,
+    _tasks: Arc<TasksOwner>,
+    _data: tempfile::TempDir,
+}
+
+/// The shipped wordlists, no replies, no welcomes.
+fn rules() -> Rules {
+    let config = interception::Config::default();
+    let (words, _) = Ruleset::compile("r-1", &interception::shipped(), Vec::new(), &config).unwrap();
+    let limits = Limits { policy: config.policy, ..Limits::default() };
+    Rules { words, replies: Default::default(), welcomes: Default::default(), limits }
+}
+
+/// Checks nothing and has nothing to reload.
+struct Quiet;
+
+#[async_trait]
+impl House for Quiet {
+    fn check(&self, _: DocumentKind, _: &str, body: &Value) -> Result<(), Vec<FieldError>> {
+        match body.get("text") {
+            Some(Value::String(text)) if text.contains("{nobody}") => {
+                Err(vec![FieldError::new("/text", "variable", "there is no variable `nobody`")])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn reload_rules(&self) -> Result<String, String> {
+        Ok("r-2".to_owned())
+    }
+
+    async fn reload_accounts(&self) {}
+
+    async fn reload_configuration(&self) -> Result<Reloaded, String> {
+        Ok(Reloaded { ruleset: "r-2".to_owned(), needs_restart: Vec::new() })
+    }
+}
+
+/// An answer with its body read.
+#[derive(Debug)]
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Got {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn pointers(&self) -> Vec<String> {
+        let json = self.json();
+        let errors = json["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| error["pointer"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Returns it if it has this status; else says what it was.
+    #[track_caller]
+    fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+}
+
+impl Gateway {
+    async fn open() -> Self {
+        Self::open_with(access::Config::default(), Config::default()).await
+    }
+
+    async fn open_with(access: access::Config, config: Config) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let storage = sqlite::open(data.path(), &crate::storage::Config::default()).unwrap();
+        let epoch = storage.lease("test").await.unwrap();
+        let clock = Clock::manual(NOW_MS);
+        let access = Access::open(Arc::clone(&storage), clock.clone(), access).await.unwrap();
+        let admin = access.bootstrap().await.unwrap().unwrap().secret.expose();
+        let keys = Keyring::read_or_make(&data.path().join("key")).unwrap();
+        let limits = directory::Config::default();
+        let directory = Directory::open(Arc::clone(&storage), clock.clone(), limits, keys).await.unwrap();
+        let (access, directory) = (Arc::new(access), Arc::new(directory));
+        let places = Arc::clone(&directory);
+        let connectors = Arc::new(Connectors::new(connectors::Config::default(), clock.clone()));
+        let specs = directory.accounts().into_iter().map(|account| {
+            super::connector_spec(&directory.account_spec(account.id.as_str()).unwrap())
+        });
+        assert!(connectors.replace(specs.collect()).is_empty());
+        let (tasks, tasks_owner) = detached();
+        let deliverers = Arc::clone(&connectors);
+        let outbox = Outbox::start(outbox::Parts {
+            storage: Arc::clone(&storage),
+            deliverers,
+            places,
+            tasks,
+            clock: clock.clone(),
+            config: outbox::Config::default(),
+            epoch,
+            seed: 7,
+        });
+        let app = App::new(Parts {
+            config,
+            access: Arc::clone(&access),
+            directory: Arc::clone(&directory),
+            storage: Arc::clone(&storage),
+            connectors,
+            outbox: outbox.await.unwrap(),
+            rules: Arc::new(ArcSwap::from_pointee(rules())),
+            house: Arc::new(Quiet),
+            clock: clock.clone(),
+        });
+        let router = super::router(app.clone());
+        Self { router, app, storage, directory, access, clock, admin, epoch, _tasks: tasks_owner, _data: data }
+    }
+
+    async fn request(&self, request: Request<Body>) -> Got {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Got { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Calls with a token and, unless it is null, a JSON body.
+    async fn call_as(&self, token: &str, method: &str, path: &str, body: Value) -> Got {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let body = match body {
+            Value::Null => Body::empty(),
+            Value::String(text) => {
+                request = request.header(header::CONTENT_TYPE, "application/x-ndjson");
+                Body::from(text)
+            }
+            json => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(json.to_string())
+            }
+        };
+        self.request(request.body(body).unwrap()).await
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Value) -> Got {
+        self.call_as(&self.admin, method, path, body).await
+    }
+
+    async fn get(&self, path: &str) -> Got {
+        self.call("GET", path, Value::Null).await
+    }
+
+    /// Makes an operator with this scope and all rights, and a token of theirs.
+    async fn token_for(&self, operator: &str, scope: Value) -> String {
+        let rights =
+            json!(["events:write", "moderate", "broadcasts:write", "broadcasts:approve", "rules:write", "read", "admin"]);
+        let body = json!({"name": operator, "rights": rights, "scope": scope});
+        self.call("PUT", &format!("/v1/operators/{operator}"), body).await.expect(201);
+        let body = json!({"name": "a program", "operator": operator});
+        let made = self.call("POST", "/v1/tokens", body).await.expect(201);
+        made.json()["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a brand with two regions, a shop and a declared group in each: `east` and `west`.
+    async fn furnish(&self) {
+        self.call("PUT", "/v1/brands/acme", json!({"name": "佳味"})).await.expect(201);
+        for (side, word) in [("east", "机密"), ("west", "自家")] {
+            let region = json!({"name": format!("{side}{word}"), "brand": "acme"});
+            self.call("PUT", &format!("/v1/regions/{side}"), region).await.expect(201);
+            let shop = json!({"name": format!("{side}{word}店"), "region": side});
+            self.call("PUT", &format!("/v1/shops/s-{side}"), shop).await.expect(201);
+            let group = json!({"name": format!("{side}{word}群"), "shop": format!("s-{side}"), "tags": ["vip"]});
+            self.call("PUT", &format!("/v1/groups/demo/g-{side}"), group).await.expect(201);
+        }
+    }
+
+    /// Commits a message as the pipeline would.
+    async fn message(&self, group: &str, member: &str, at_ms: i64) {
+        let secret = self.storage.dedupe_secret();
+        let id = format!("{group}-{member}-{at_ms}");
+        let head = Head {
+            key: EventKey::of(&secret, "demo", group, &id),
+            at_ms,
+            arrived_ms: at_ms,
+            account: "demo".into(),
+            group: group.into(),
+            member: Some(member.into()),
+            name: None,
+            role: Role::Customer,
+            what: EventType::Message,
+            status: Status::Counted,
+            verdict: Verdict::Pass,
+            revised: false,
+            fingerprint: None,
+        };
+        let mut payload = Vec::new();
+        codec::encode(&Effects { head, facts: Vec::new() }, &mut payload);
+        let bucket = u32::try_from(at_ms / crate::event::HOUR_MS).unwrap();
+        let partition = partition_of("demo", group);
+        let append = Append {
+            partition,
+            epoch: self.epoch,
+            payload: &payload,
+            events: 1,
+            bucket_min: bucket,
+            bucket_max: bucket,
+        };
+        self.storage.append(append).unwrap().wait().await.unwrap();
+        self.directory.see("demo", group);
+    }
+}

@@ -1,0 +1,387 @@
+//! Broadcasts (群发): one text to many groups, resumable, never twice, with an honest finish time.
+//!
+//! Accepting one is one commit: the document, its audit entry, the answer to repeat for the request's key. A task then
+//! turns the audience into targets, chunk by chunk; each chunk and the place it got to are one commit, so a crash neither
+//! loses nor doubles a target. The outbox sends them. Whether a broadcast is finished is computed from its targets, never
+//! asserted.
+//!
+//! Not for: limits, retries, holds (`outbox`), nor who may do what (`access`; here the creator's scope is only kept to).
+
+mod accept;
+mod audience;
+mod expansion;
+mod progress;
+mod record;
+mod state;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::event::{Actor, BroadcastId, Hit, Places};
+use crate::outbox::retry::Chance;
+use crate::outbox::{DeadLetterFilter, Halt, Outbox, OutboxError};
+use crate::storage::{
+    AuditEntry, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, SharedStorage,
+    StorageError, Write,
+};
+use crate::tasks::Tasks;
+use crate::template::TemplateError;
+
+pub use accept::NewBroadcast;
+pub use audience::{Audience, AudienceError, GroupBook, GroupEntry, TextJudge};
+pub use progress::{Counts, Progress};
+pub use record::{Broadcast, Expansion};
+pub use state::{Command, Control, IllegalTransition, State};
+
+/// Limits of this module.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Longest text, in bytes of UTF-8.
+    #[serde(with = "crate::units::size")]
+    pub text_bytes_max: usize,
+    /// Targets written in one commit.
+    pub chunk_targets: usize,
+    /// Most groups, shops, regions or tags that one audience may list.
+    pub audience_names_max: usize,
+    /// Broadcasts that may run or be paused at the same time.
+    pub active_max: usize,
+    /// How often it is looked whether running broadcasts have finished.
+    #[serde(with = "crate::units::duration")]
+    pub watch: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            text_bytes_max: 8 * 1024,
+            chunk_targets: 500,
+            audience_names_max: 50_000,
+            active_max: 200,
+            watch: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Why a broadcast was not accepted, found or changed.
+#[derive(Debug, Error)]
+pub enum BroadcastError {
+    /// Not there, or outside the scope: which of the two is not told.
+    #[error("no such broadcast")]
+    NotFound,
+    /// The text has a mistake.
+    #[error("text: {0}")]
+    Text(#[from] TemplateError),
+    /// The text is empty or too long.
+    #[error("text: has {bytes} bytes; 1 to {max} are allowed (`broadcasts.text_bytes_max`)")]
+    Length {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// The text may not be said.
+    #[error("the text is blocked by {} listed terms", .0.len())]
+    Blocked(Vec<Hit>),
+    /// The audience cannot be reached.
+    #[error("audience: {0}")]
+    Audience(#[from] AudienceError),
+    /// Its time is over before it begins.
+    #[error("expires_ms lies in the past")]
+    Expired,
+    /// Too many at the same time.
+    #[error("{0} broadcasts are running or paused; finish or cancel one (`broadcasts.active_max`)")]
+    TooMany(usize),
+    /// The state does not allow it.
+    #[error(transparent)]
+    State(#[from] IllegalTransition),
+    /// The request's key was used meanwhile.
+    #[error("the idempotency key was used by another request meanwhile")]
+    KeyTaken,
+    /// Storage failed.
+    #[error("broadcast {operation}")]
+    Storage {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: StorageError,
+    },
+    /// The outbox failed.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// What broadcasts are made of.
+pub struct Parts {
+    /// The ledger.
+    pub storage: SharedStorage,
+    /// The way out.
+    pub outbox: Arc<Outbox>,
+    /// Which groups there are.
+    pub book: Arc<dyn GroupBook>,
+    /// To whom regions and shops belong.
+    pub places: Arc<dyn Places + Send + Sync>,
+    /// What may be said.
+    pub judge: Arc<dyn TextJudge>,
+    /// Where its task runs.
+    pub tasks: Tasks,
+    /// The time.
+    pub clock: Clock,
+    /// Limits.
+    pub config: Config,
+    /// Where chance starts, for ids.
+    pub seed: u64,
+}
+
+/// A broadcast that is not closed, with its version in the ledger. Locked over a change, so that changes of one broadcast
+/// come one after another.
+type Slot = Arc<tokio::sync::Mutex<Active>>;
+
+struct Active {
+    broadcast: Broadcast,
+    version: u64,
+    /// Targets that were not finished when it was last looked, for other broadcasts' estimates.
+    open: u64,
+}
+
+/// All broadcasts. One per gateway.
+pub struct Broadcasts {
+    parts: Parts,
+    active: Mutex<BTreeMap<BroadcastId, Slot>>,
+    chance: Mutex<Chance>,
+    /// Something is to be expanded.
+    expand: Notify,
+}
+
+impl Broadcasts {
+    /// Reads the broadcasts that are not closed and goes on with them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, BroadcastError> {
+        let chance = Mutex::new(Chance::new(parts.seed));
+        let broadcasts = Arc::new(Self { parts, active: Mutex::default(), chance, expand: Notify::new() });
+        broadcasts.load().await?;
+        let worker = Arc::clone(&broadcasts);
+        broadcasts.parts.tasks.spawn("broadcasts", async move { worker.run().await });
+        Ok(broadcasts)
+    }
+
+    /// Returns a broadcast that the actor may see.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn get(&self, actor: &Actor, id: &BroadcastId) -> Result<Broadcast, BroadcastError> {
+        let slot = self.active.lock().get(id).cloned();
+        let broadcast = match slot {
+            Some(slot) => slot.lock().await.broadcast.clone(),
+            None => self.read(id).await?.0,
+        };
+        if broadcast.is_visible_to(actor) { Ok(broadcast) } else { Err(BroadcastError::NotFound) }
+    }
+
+    /// Returns broadcasts that the actor may see, oldest first, after a cursor; the second value is the next cursor.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        mut after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<Broadcast>, Option<String>), BroadcastError> {
+        const PAGE: usize = 200;
+        let mut found = Vec::new();
+        loop {
+            let page = self.parts.storage.documents(DocumentKind::Broadcast, after.clone(), PAGE).await;
+            let page = page.map_err(storage_error("list"))?;
+            let full = page.len() == PAGE;
+            for document in page {
+                if found.len() == limit {
+                    return Ok((found, after));
+                }
+                let broadcast = record::read(&document.id, &document.body).map_err(storage_error("list"))?;
+                after = Some(document.id);
+                if broadcast.is_visible_to(actor) {
+                    found.push(broadcast);
+                }
+            }
+            if !full {
+                return Ok((found, None));
+            }
+        }
+    }
+
+    /// Returns a page of a broadcast's targets in order, in these states (empty: any).
+    ///
+    /// # Errors
+    /// When the actor may not see the broadcast, or the ledger cannot be read.
+    pub async fn targets(
+        &self,
+        actor: &Actor,
+        id: &BroadcastId,
+        states: Vec<DeliveryState>,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, BroadcastError> {
+        self.get(actor, id).await?;
+        let after =
+            after.map(|target| (id.as_str().to_owned(), target, id.delivery(target).as_str().to_owned()));
+        let broadcast = Some(id.as_str().to_owned());
+        let filter = DeliveryFilter { broadcast, states, after, limit, ..DeliveryFilter::default() };
+        self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))
+    }
+
+    /// Pauses, resumes or cancels. When this returns, at most what is under way is still sent.
+    ///
+    /// # Errors
+    /// When its state does not allow it, or the actor may not see it.
+    pub async fn command(
+        &self,
+        actor: &Actor,
+        id: &BroadcastId,
+        command: Command,
+    ) -> Result<Broadcast, BroadcastError> {
+        let slot = self.slot(actor, id).await?;
+        let mut active = slot.lock().await;
+        let counts = self.counts(id).await?;
+        let control = state::next(active.broadcast.state(&counts), command)?;
+        let changed = Broadcast { control, closed: false, ..active.broadcast.clone() };
+        let now_ms = self.parts.clock.now_ms();
+        let audit =
+            AuditEntry::by(actor, now_ms, command.as_str(), "broadcast", id.as_str()).at(&changed.place);
+        self.store(&mut active, changed, vec![audit], Vec::new()).await?;
+        match command {
+            Command::Pause => self.parts.outbox.halt(id, Halt::Pause).await,
+            Command::Cancel => {
+                self.parts.outbox.halt(id, Halt::Cancel).await;
+                self.call_off(id).await?;
+            }
+            Command::Resume => {
+                self.feed(&active.broadcast).await;
+                self.expand.notify_one();
+            }
+        }
+        let broadcast = active.broadcast.clone();
+        drop(active);
+        self.active.lock().insert(id.clone(), slot);
+        Ok(broadcast)
+    }
+
+    /// Gives the failed targets of a broadcast all their attempts again; returns how many.
+    ///
+    /// # Errors
+    /// When it was cancelled, or the actor may not see it.
+    pub async fn replay_failed(&self, actor: &Actor, id: &BroadcastId) -> Result<u64, BroadcastError> {
+        let slot = self.slot(actor, id).await?;
+        let mut active = slot.lock().await;
+        state::may_replay(active.broadcast.control)?;
+        let changed = Broadcast { closed: false, ..active.broadcast.clone() };
+        let now_ms = self.parts.clock.now_ms();
+        let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str()).at(&changed.place);
+        self.store(&mut active, changed, vec![audit], Vec::new()).await?;
+        if active.broadcast.control == Control::Running {
+            self.feed(&active.broadcast).await;
+        }
+        let broadcast = Some(id.as_str().to_owned());
+        let filter = DeadLetterFilter { broadcast, ..DeadLetterFilter::default() };
+        let moved = self.parts.outbox.replay(filter).await?;
+        drop(active);
+        self.active.lock().insert(id.clone(), slot);
+        Ok(moved)
+    }
+
+    /// Returns the slot of a broadcast that the actor may see, reading it when it is closed.
+    async fn slot(&self, actor: &Actor, id: &BroadcastId) -> Result<Slot, BroadcastError> {
+        let slot = self.active.lock().get(id).cloned();
+        let slot = if let Some(slot) = slot {
+            slot
+        } else {
+            let (broadcast, version) = self.read(id).await?;
+            let slot = Arc::new(tokio::sync::Mutex::new(Active { broadcast, version, open: 0 }));
+            // Somebody else may have read it meanwhile: the first one counts.
+            Arc::clone(self.active.lock().entry(id.clone()).or_insert(slot))
+        };
+        let visible = slot.lock().await.broadcast.is_visible_to(actor);
+        if visible { Ok(slot) } else { Err(BroadcastError::NotFound) }
+    }
+
+    async fn read(&self, id: &BroadcastId) -> Result<(Broadcast, u64), BroadcastError> {
+        let document = self.parts.storage.document(DocumentKind::Broadcast, id.as_str()).await;
+        let document = document.map_err(storage_error("read"))?.ok_or(BroadcastError::NotFound)?;
+        let broadcast = record::read(&document.id, &document.body).map_err(storage_error("read"))?;
+        Ok((broadcast, document.version))
+    }
+
+    /// Writes a changed broadcast with what belongs to the change, and only then changes memory.
+    async fn store(
+        &self,
+        active: &mut Active,
+        broadcast: Broadcast,
+        audit: Vec<AuditEntry>,
+        deliveries: Vec<DeliveryRow>,
+    ) -> Result<(), BroadcastError> {
+        let change = Change {
+            at_ms: self.parts.clock.now_ms(),
+            writes: vec![put(&broadcast, Some(active.version))],
+            audit,
+            deliveries,
+            idempotency: None,
+        };
+        let versions = self.parts.storage.apply(change).await.map_err(storage_error("store"))?;
+        active.version = versions.first().copied().unwrap_or(active.version + 1);
+        active.broadcast = broadcast;
+        Ok(())
+    }
+
+    /// Tells the outbox to send what is pending.
+    async fn feed(&self, broadcast: &Broadcast) {
+        let accounts: Vec<_> = broadcast.expansion.accounts.keys().cloned().collect();
+        self.parts.outbox.feed(&broadcast.id, &accounts, &Arc::from(broadcast.text.as_str())).await;
+    }
+
+    /// Calls off what is still pending of a cancelled broadcast.
+    async fn call_off(&self, id: &BroadcastId) -> Result<u64, BroadcastError> {
+        let filter = DeliveryFilter {
+            broadcast: Some(id.as_str().to_owned()),
+            states: vec![DeliveryState::Pending],
+            ..DeliveryFilter::default()
+        };
+        let moved =
+            self.parts.storage.deliveries_move(filter, DeliveryState::Cancelled, self.parts.clock.now_ms());
+        moved.await.map_err(storage_error("cancel targets"))
+    }
+
+    fn insert(&self, broadcast: Broadcast, version: u64) {
+        let (id, open) = (broadcast.id.clone(), broadcast.expected);
+        let slot = Arc::new(tokio::sync::Mutex::new(Active { broadcast, version, open }));
+        self.active.lock().insert(id, slot);
+    }
+}
+
+impl std::fmt::Debug for Broadcasts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broadcasts").field("active", &self.active.lock().len()).finish_non_exhaustive()
+    }
+}
+
+fn put(broadcast: &Broadcast, expect: Option<u64>) -> Write {
+    let body = serde_json::to_string(broadcast).expect("a broadcast holds nothing that JSON cannot say");
+    Write::Put { kind: DocumentKind::Broadcast, id: broadcast.id.as_str().to_owned(), body, expect }
+}
+
+fn storage_error(operation: &'static str) -> impl FnOnce(StorageError) -> BroadcastError {
+    move |source| BroadcastError::Storage { operation, source }
+}
+
+#[cfg(test)]
+mod tests;

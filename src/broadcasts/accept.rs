@@ -1,0 +1,139 @@
+//! Accepting a broadcast: everything that can be wrong with it is said before anything is stored.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::audience::{Audience, AudienceError, Reach};
+use super::{Broadcast, BroadcastError, Broadcasts, Control, Expansion, Parts, put};
+use crate::event::{AccountId, Actor, BroadcastId};
+use crate::storage::{AuditEntry, Change, IdempotencyRecord, StorageError};
+use crate::template::Template;
+
+/// What somebody wants to say.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBroadcast {
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// The text; may hold variables such as `{shop.name}`.
+    pub text: String,
+    /// To whom.
+    pub audience: Audience,
+    /// Only groups of this account.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub account: Option<AccountId>,
+    /// Targets not sent by then are not sent any more; milliseconds since the epoch.
+    #[serde(default)]
+    pub expires_ms: Option<i64>,
+}
+
+impl Broadcasts {
+    /// Accepts a broadcast in one commit; its targets follow in the background. `remember` makes the record of the answer
+    /// for the request's idempotency key, if it had one.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text or the audience, or with which terms the text is blocked.
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        new: NewBroadcast,
+        remember: impl FnOnce(&Broadcast) -> Option<IdempotencyRecord>,
+    ) -> Result<Broadcast, BroadcastError> {
+        let now_ms = self.parts.clock.now_ms();
+        let broadcast = self.check(actor, new, now_ms)?;
+        let audit = AuditEntry::by(actor, now_ms, "create", "broadcast", broadcast.id.as_str())
+            .at(&broadcast.place)
+            .with(&serde_json::json!({"expected": broadcast.expected, "audience": broadcast.audience.summary()}));
+        let idempotency = remember(&broadcast);
+        let had_key = idempotency.is_some();
+        let change = Change {
+            at_ms: now_ms,
+            writes: vec![put(&broadcast, Some(0))],
+            audit: vec![audit],
+            deliveries: Vec::new(),
+            idempotency,
+        };
+        let versions = self.parts.storage.apply(change).await.map_err(|source| {
+            if had_key && matches!(source, StorageError::Conflict { .. }) {
+                BroadcastError::KeyTaken
+            } else {
+                BroadcastError::Storage { operation: "create", source }
+            }
+        })?;
+        self.insert(broadcast.clone(), versions.first().copied().unwrap_or(1));
+        self.expand.notify_one();
+        Ok(broadcast)
+    }
+
+    fn check(&self, actor: &Actor, new: NewBroadcast, now_ms: i64) -> Result<Broadcast, BroadcastError> {
+        let Parts { config, book, places, judge, .. } = &self.parts;
+        let NewBroadcast { name, text, audience, account, expires_ms } = new;
+        let active = self.busy();
+        if active >= config.active_max {
+            return Err(BroadcastError::TooMany(active));
+        }
+        if text.trim().is_empty() || text.len() > config.text_bytes_max {
+            return Err(BroadcastError::Length { bytes: text.len(), max: config.text_bytes_max });
+        }
+        if expires_ms.is_some_and(|at| at <= now_ms) {
+            return Err(BroadcastError::Expired);
+        }
+        let template = Template::parse(&text)?;
+        judge.judge(&template.constant_text()).map_err(BroadcastError::Blocked)?;
+        audience.check(&actor.scope, &**places, config.audience_names_max)?;
+        let scopes = actor.scope.layers();
+        let reach = Reach { audience: &audience, account: account.as_ref(), scopes: &scopes };
+        let expected = reach.count(&**book);
+        if expected == 0 {
+            return Err(AudienceError::Empty.into());
+        }
+        let place = audience.place(&actor.scope, &**places);
+        Ok(Broadcast {
+            id: self.new_id(now_ms),
+            name,
+            text,
+            audience,
+            account,
+            scopes,
+            place,
+            created_by: actor.operator.clone(),
+            created_ms: now_ms,
+            expires_ms: expires_ms.unwrap_or(0),
+            expected,
+            control: Control::Running,
+            expansion: Expansion::default(),
+            closed: false,
+        })
+    }
+
+    /// Says how many groups an audience would reach now.
+    ///
+    /// # Errors
+    /// When the audience names what the actor may not reach.
+    pub fn preview(
+        &self,
+        actor: &Actor,
+        audience: &Audience,
+        account: Option<&AccountId>,
+    ) -> Result<u64, AudienceError> {
+        audience.check(&actor.scope, &*self.parts.places, self.parts.config.audience_names_max)?;
+        let scopes = actor.scope.layers();
+        Ok(Reach { audience, account, scopes: &scopes }.count(&*self.parts.book))
+    }
+
+    /// Returns how many broadcasts have something left to send; one that is just being changed counts.
+    fn busy(&self) -> usize {
+        let slots: Vec<_> = self.active.lock().values().map(Arc::clone).collect();
+        slots.iter().filter(|slot| slot.try_lock().map_or(true, |active| active.open > 0)).count()
+    }
+
+    /// Time-ordered, so that lists by id are lists by time.
+    fn new_id(&self, now_ms: i64) -> BroadcastId {
+        let chance = (self.chance.lock().draw() * f64::from(u32::MAX)).to_bits() >> 12;
+        let id = format!("bc_{now_ms:011x}{:08x}", chance & 0xffff_ffff);
+        BroadcastId::parse(&id).expect("hex digits are fit for an id")
+    }
+}

@@ -1,0 +1,222 @@
+//! To whom a broadcast goes. Layer: pure core; which groups there are comes in through a trait.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::event::{AccountId, GroupName, Hit, Place, Places, RegionId, Scope, ShopId};
+
+/// Who is to be reached. Written `"all"`, or `{"tags": ["vip"]}`, `{"shops": [..]}`, `{"regions": [..]}`,
+/// `{"groups": ["demo/g-7"]}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Every group within the creator's scope.
+    All,
+    /// Groups with any of these tags.
+    Tags(BTreeSet<String>),
+    /// Groups of these shops.
+    #[schema(value_type = Vec<String>)]
+    Shops(BTreeSet<ShopId>),
+    /// Groups of these regions.
+    #[schema(value_type = Vec<String>)]
+    Regions(BTreeSet<RegionId>),
+    /// These groups, as `account/group`.
+    #[schema(value_type = Vec<String>)]
+    Groups(BTreeSet<GroupName>),
+}
+
+/// Why an audience cannot be reached.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum AudienceError {
+    /// Nobody in it.
+    #[error("reaches no group")]
+    Empty,
+    /// Too long a list.
+    #[error("names {names}, at most {max} are allowed (`broadcasts.audience_names_max`)")]
+    TooMany {
+        /// How many it names.
+        names: usize,
+        /// How many it may name.
+        max: usize,
+    },
+    /// It does not exist or may not be reached: which of the two is not told.
+    #[error("no such {kind}: `{id}`")]
+    Unknown {
+        /// `shop`, `region` or `group`.
+        kind: &'static str,
+        /// Which.
+        id: String,
+    },
+}
+
+/// A group, as far as a broadcast must know it.
+pub trait GroupEntry: Send + Sync {
+    /// Returns its full name.
+    fn name(&self) -> &GroupName;
+    /// Returns where it belongs.
+    fn place(&self) -> &Place;
+    /// Says whether it has a tag.
+    fn has_tag(&self, tag: &str) -> bool;
+    /// Returns the value of a variable such as `shop.name`.
+    fn value(&self, variable: &str) -> Option<&str>;
+}
+
+/// Knows the groups; the directory does.
+pub trait GroupBook: Send + Sync {
+    /// Returns groups (of one account, if named) after a cursor in order of [`GroupName`], at most `limit`. Groups that
+    /// are gone are left out.
+    fn groups_after(
+        &self,
+        account: Option<&AccountId>,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> Vec<Box<dyn GroupEntry>>;
+
+    /// Returns one group.
+    fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>>;
+}
+
+/// Judges what we are about to say ourselves; interception does.
+pub trait TextJudge: Send + Sync {
+    /// Passes, or says which terms block the text.
+    ///
+    /// # Errors
+    /// With the hits.
+    fn judge(&self, text: &str) -> Result<(), Vec<Hit>>;
+}
+
+impl Audience {
+    /// Says whether it wants a group.
+    pub fn wants(&self, group: &dyn GroupEntry) -> bool {
+        match self {
+            Audience::All => true,
+            Audience::Tags(tags) => tags.iter().any(|tag| group.has_tag(tag)),
+            Audience::Shops(shops) => group.place().shop.as_ref().is_some_and(|shop| shops.contains(shop)),
+            Audience::Regions(regions) => {
+                group.place().region.as_ref().is_some_and(|region| regions.contains(region))
+            }
+            Audience::Groups(groups) => groups.contains(group.name()),
+        }
+    }
+
+    /// Returns its kind and how many names it lists, for the audit log.
+    pub fn summary(&self) -> String {
+        match self {
+            Audience::All => "all".to_owned(),
+            Audience::Tags(tags) => format!("{} tags", tags.len()),
+            Audience::Shops(shops) => format!("{} shops", shops.len()),
+            Audience::Regions(regions) => format!("{} regions", regions.len()),
+            Audience::Groups(groups) => format!("{} groups", groups.len()),
+        }
+    }
+
+    /// Refuses lists that are empty, too long, or name what `scope` does not cover.
+    pub(super) fn check(&self, scope: &Scope, places: &dyn Places, max: usize) -> Result<(), AudienceError> {
+        let names = match self {
+            Audience::All => return Ok(()),
+            Audience::Tags(tags) => tags.len(),
+            Audience::Shops(shops) => shops.len(),
+            Audience::Regions(regions) => regions.len(),
+            Audience::Groups(groups) => groups.len(),
+        };
+        if names == 0 {
+            return Err(AudienceError::Empty);
+        }
+        if names > max {
+            return Err(AudienceError::TooMany { names, max });
+        }
+        let unknown = |kind, id: String| Err(AudienceError::Unknown { kind, id });
+        match self {
+            Audience::All | Audience::Tags(_) => Ok(()),
+            Audience::Shops(shops) => match shops.iter().find(|id| !scope.covers(&places.shop_place(id))) {
+                Some(id) => unknown("shop", id.to_string()),
+                None => Ok(()),
+            },
+            Audience::Regions(regions) => {
+                match regions.iter().find(|id| !scope.covers(&places.region_place(id))) {
+                    Some(id) => unknown("region", id.to_string()),
+                    None => Ok(()),
+                }
+            }
+            Audience::Groups(groups) => {
+                let covered = |g: &GroupName| {
+                    scope.covers_group(g.account.as_str(), g.group.as_str(), &places.group_place(g))
+                };
+                match groups.iter().find(|name| !covered(name)) {
+                    Some(name) => unknown("group", name.to_string()),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Returns the narrowest place that holds it, as far as one name tells; else nowhere, which only those see who see
+    /// everything.
+    pub(super) fn place(&self, scope: &Scope, places: &dyn Places) -> Place {
+        let only = |mut set: Vec<Place>| if set.len() == 1 { set.pop() } else { None };
+        let named = match self {
+            Audience::Shops(shops) => only(shops.iter().map(|id| places.shop_place(id)).collect()),
+            Audience::Regions(regions) => only(regions.iter().map(|id| places.region_place(id)).collect()),
+            Audience::All | Audience::Tags(_) | Audience::Groups(_) => None,
+        };
+        named.or_else(|| scope.only_place(places)).unwrap_or_default()
+    }
+}
+
+/// An audience with what limits it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach<'a> {
+    pub(super) audience: &'a Audience,
+    pub(super) account: Option<&'a AccountId>,
+    pub(super) scopes: &'a [Scope],
+}
+
+impl Reach<'_> {
+    pub(super) fn includes(&self, group: &dyn GroupEntry) -> bool {
+        let name = group.name();
+        let covers =
+            |scope: &Scope| scope.covers_group(name.account.as_str(), name.group.as_str(), group.place());
+        self.account.is_none_or(|account| *account == name.account)
+            && self.scopes.iter().all(covers)
+            && self.audience.wants(group)
+    }
+
+    /// Returns the next groups after a cursor, looking at most at `limit`, and how far it looked; `None`: there is no more.
+    pub(super) fn next(
+        &self,
+        book: &dyn GroupBook,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> (Vec<Box<dyn GroupEntry>>, Option<GroupName>) {
+        // A list of names is walked by itself: a hundred groups of 24,000 need not all be looked at.
+        if let Audience::Groups(names) = self.audience {
+            let from = match after {
+                Some(after) => std::ops::Bound::Excluded(after),
+                None => std::ops::Bound::Unbounded,
+            };
+            let looked: Vec<_> = names.range((from, std::ops::Bound::Unbounded)).take(limit).collect();
+            let last = if looked.len() < limit { None } else { looked.last().map(|name| (*name).clone()) };
+            let groups = looked.into_iter().filter_map(|name| book.group(name));
+            return (groups.filter(|group| self.includes(&**group)).collect(), last);
+        }
+        let mut groups = book.groups_after(self.account, after, limit);
+        let last = if groups.len() < limit { None } else { groups.last().map(|group| group.name().clone()) };
+        groups.retain(|group| self.includes(&**group));
+        (groups, last)
+    }
+
+    /// Counts the groups it reaches now.
+    pub(super) fn count(&self, book: &dyn GroupBook) -> u64 {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let (groups, last) = self.next(book, after.as_ref(), 1000);
+            count += u64::try_from(groups.len()).unwrap_or(0);
+            after = last;
+            if after.is_none() {
+                return count;
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! From an audience to targets, chunk by chunk. A chunk's targets and the place it got to are one commit.
+
+use std::sync::Arc;
+
+use super::audience::Reach;
+use super::state::Control;
+use super::{Active, Broadcast, BroadcastError, Broadcasts, GroupEntry};
+use crate::event::BroadcastId;
+use crate::outbox::delivery::{Delivery, Payload, Priority};
+use crate::outbox::row_of;
+use crate::storage::{DeliveryRow, DeliveryState};
+use crate::template::Template;
+
+impl Broadcasts {
+    /// Writes one more chunk of every broadcast that needs it; says whether there is more to do.
+    pub(super) async fn expand_some(&self) -> bool {
+        let slots: Vec<_> =
+            self.active.lock().iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
+        let mut more = false;
+        for (id, slot) in slots {
+            let mut active = slot.lock().await;
+            if active.broadcast.control != Control::Running || active.broadcast.expansion.done {
+                continue;
+            }
+            match self.expand_one(&mut active).await {
+                Ok(()) => more |= !active.broadcast.expansion.done,
+                // The watch comes by again; nothing of the chunk was written.
+                Err(error) => tracing::error!(broadcast.id = %id, %error, "expand broadcast"),
+            }
+        }
+        more
+    }
+
+    async fn expand_one(&self, active: &mut Active) -> Result<(), BroadcastError> {
+        let broadcast = &active.broadcast;
+        let template = Template::parse(&broadcast.text)?;
+        let mut changed = broadcast.clone();
+        let reach = Reach {
+            audience: &broadcast.audience,
+            account: broadcast.account.as_ref(),
+            scopes: &broadcast.scopes,
+        };
+        let after = broadcast.expansion.cursor.as_ref();
+        let (groups, last) = reach.next(&*self.parts.book, after, self.parts.config.chunk_targets.max(1));
+        let now_ms = self.parts.clock.now_ms();
+        let mut rows = Vec::with_capacity(groups.len());
+        for group in &groups {
+            let target = changed.expansion.targets;
+            rows.push(self.target(broadcast, &template, &**group, target, now_ms));
+            changed.expansion.targets += 1;
+            *changed.expansion.accounts.entry(group.name().account.clone()).or_default() += 1;
+        }
+        changed.expansion.done = last.is_none();
+        changed.expansion.cursor = last.or_else(|| after.cloned());
+        if changed.expansion.done {
+            changed.expected = u64::from(changed.expansion.targets);
+        }
+        self.store(active, changed, Vec::new(), rows).await?;
+        self.feed(&active.broadcast).await;
+        Ok(())
+    }
+
+    /// Makes one target. One that cannot be said is written as failed, so that somebody sees it.
+    fn target(
+        &self,
+        broadcast: &Broadcast,
+        template: &Template,
+        group: &dyn GroupEntry,
+        target: u32,
+        now_ms: i64,
+    ) -> DeliveryRow {
+        let rendered = self.render(template, group);
+        let (text, problem) = match rendered {
+            Ok(text) => (text, None),
+            Err((code, detail)) => (broadcast.text.clone(), Some((code, detail))),
+        };
+        let state = if problem.is_some() { DeliveryState::Failed } else { DeliveryState::Pending };
+        let delivery = delivery_of(&broadcast.id, group, target, text, broadcast.expires_ms);
+        let row = row_of(&delivery, Some(&broadcast.text), state, now_ms);
+        let (code, detail) = problem.unwrap_or_default();
+        DeliveryRow { code, detail, ..row }
+    }
+
+    /// Fills the text in. What the values made of it is judged too: a shop's own words are not above the lists.
+    fn render(&self, template: &Template, group: &dyn GroupEntry) -> Result<String, (String, String)> {
+        if template.is_constant() {
+            return template
+                .render(&|_| None)
+                .map_err(|missing| ("missing_variable".to_owned(), missing.to_string()));
+        }
+        let text = template
+            .render(&|name| group.value(name))
+            .map_err(|missing| ("missing_variable".to_owned(), missing.to_string()))?;
+        match self.parts.judge.judge(&text) {
+            Ok(()) => Ok(text),
+            Err(hits) => {
+                let lists: Vec<_> = hits.iter().map(|hit| hit.wordlist.as_str()).collect();
+                Err((
+                    "blocked".to_owned(),
+                    format!("with its variables filled in it hits {}", lists.join(", ")),
+                ))
+            }
+        }
+    }
+}
+
+fn delivery_of(
+    broadcast: &BroadcastId,
+    group: &dyn GroupEntry,
+    target: u32,
+    text: String,
+    expires_ms: i64,
+) -> Delivery {
+    Delivery {
+        id: broadcast.delivery(target),
+        account: group.name().account.clone(),
+        group: group.name().group.as_str().to_owned(),
+        member: None,
+        kind: "broadcast".to_owned(),
+        rule: String::new(),
+        priority: Priority::Bulk,
+        payload: Payload::Text { text, welcome_code: None },
+        broadcast: Some((broadcast.clone(), target)),
+        expires_ms,
+        cost: 1,
+    }
+}

@@ -1,0 +1,75 @@
+//! A broadcast as the ledger keeps it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::audience::Audience;
+use super::state::Control;
+use crate::event::{AccountId, Actor, BroadcastId, GroupName, OperatorId, Place, Scope};
+use crate::storage::StorageError;
+
+/// One broadcast. The outbox reads `text` of it, whatever else it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broadcast {
+    /// `bc_…`, in order of time.
+    pub id: BroadcastId,
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// The text as it was written, variables and all.
+    pub text: String,
+    /// To whom.
+    pub audience: Audience,
+    /// Only groups of this account.
+    #[serde(default)]
+    pub account: Option<AccountId>,
+    /// What its creator could reach: every group must be covered by each of these, also if the audience names it.
+    pub scopes: Vec<Scope>,
+    /// Where it belongs: who may see it besides its creator.
+    pub place: Place,
+    /// Who made it.
+    pub created_by: OperatorId,
+    /// When, in milliseconds since the epoch.
+    pub created_ms: i64,
+    /// Targets not sent by then are not sent any more; 0 for never.
+    #[serde(default)]
+    pub expires_ms: i64,
+    /// How many groups it would have reached when it was made.
+    pub expected: u64,
+    /// What people decided.
+    pub control: Control,
+    /// How far its targets are written.
+    pub expansion: Expansion,
+    /// Every target had its result when it was last looked: it need not be looked at again until somebody changes it. A
+    /// convenience, never the answer to "is it finished?".
+    #[serde(default)]
+    pub closed: bool,
+}
+
+/// How far the targets of a broadcast are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expansion {
+    /// The last group that was looked at.
+    pub cursor: Option<GroupName>,
+    /// Targets so far; the next one's number.
+    pub targets: u32,
+    /// Targets by account.
+    pub accounts: BTreeMap<AccountId, u32>,
+    /// There are no more.
+    pub done: bool,
+}
+
+impl Broadcast {
+    /// Says whether somebody may see it: it belongs in their scope, or they made it.
+    pub fn is_visible_to(&self, actor: &Actor) -> bool {
+        actor.scope.covers(&self.place) || self.created_by == actor.operator
+    }
+}
+
+pub(super) fn read(id: &str, body: &str) -> Result<Broadcast, StorageError> {
+    serde_json::from_str(body).map_err(|error| StorageError::Unreadable {
+        what: format!("broadcast `{id}`"),
+        detail: error.to_string(),
+    })
+}

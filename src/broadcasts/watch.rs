@@ -1,0 +1,87 @@
+//! The background task: goes on with broadcasts after a start, writes targets, notices when one is done.
+
+use std::sync::Arc;
+
+use super::state::Control;
+use super::{Broadcast, BroadcastError, Broadcasts, Slot, record, storage_error};
+use crate::event::BroadcastId;
+use crate::outbox::Halt;
+use crate::storage::DocumentKind;
+use crate::telemetry::metrics;
+
+impl Broadcasts {
+    /// Reads the broadcasts that are not closed and feeds those that run.
+    pub(super) async fn load(&self) -> Result<(), BroadcastError> {
+        const PAGE: usize = 200;
+        let mut after = None;
+        loop {
+            let page = self.parts.storage.documents(DocumentKind::Broadcast, after.clone(), PAGE).await;
+            let page = page.map_err(storage_error("load"))?;
+            let full = page.len() == PAGE;
+            for document in page {
+                let broadcast = record::read(&document.id, &document.body).map_err(storage_error("load"))?;
+                if !broadcast.closed {
+                    if broadcast.control == Control::Running {
+                        self.feed(&broadcast).await;
+                    }
+                    self.insert(broadcast, document.version);
+                }
+                after = Some(document.id);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Expands and watches until the gateway stops.
+    pub(super) async fn run(&self) {
+        let tasks = self.parts.tasks.clone();
+        let mut watch = tokio::time::interval(self.parts.config.watch);
+        watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            // Each step is a commit of its own; stopping between two loses nothing.
+            let more = self.expand_some().await;
+            tokio::select! {
+                biased;
+                () = tasks.stopping() => return,
+                _ = watch.tick() => self.look_around().await,
+                () = self.expand.notified() => {}
+                () = std::future::ready(()), if more => {}
+            }
+        }
+    }
+
+    async fn look_around(&self) {
+        let slots: Vec<_> =
+            self.active.lock().iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
+        metrics::broadcasts_active(slots.len());
+        for (id, slot) in slots {
+            if let Err(error) = self.look_at(&id, &slot).await {
+                tracing::warn!(broadcast.id = %id, %error, "look at broadcast"); // the next round looks again
+            }
+        }
+    }
+
+    /// Calls off what a cancelled broadcast still has pending (a crash came between, or a retry came back), and closes
+    /// what has nothing left that could change by itself.
+    async fn look_at(&self, id: &BroadcastId, slot: &Slot) -> Result<(), BroadcastError> {
+        let mut active = slot.lock().await;
+        if active.broadcast.control == Control::Cancelled {
+            self.call_off(id).await?;
+        }
+        let counts = self.counts(id).await?;
+        let written = u64::from(active.broadcast.expansion.targets);
+        active.open = counts.unfinished() + active.broadcast.expected.saturating_sub(written);
+        let complete = active.broadcast.expansion.done || active.broadcast.control == Control::Cancelled;
+        if !complete || counts.unfinished() > 0 || counts.uncertain > 0 {
+            return Ok(());
+        }
+        let closed = Broadcast { closed: true, ..active.broadcast.clone() };
+        self.store(&mut active, closed, Vec::new(), Vec::new()).await?;
+        self.parts.outbox.halt(id, Halt::Finish).await;
+        self.active.lock().remove(id);
+        tracing::info!(broadcast.id = %id, sent = counts.sent, failed = counts.failed, "broadcast is done");
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! Rules over several keys. What one value alone must satisfy belongs to its own type.
+
+use std::time::Duration;
+
+use super::layers::{Leaf, source_of};
+use super::{Config, Problem};
+
+/// A rule that the configuration breaks.
+struct Broken {
+    /// The key to change, first; then the others it is about.
+    keys: &'static [&'static str],
+    value: String,
+    detail: String,
+    remedy: String,
+}
+
+/// Applies every rule. One about a key that already has a problem is left out: it would speak of the default instead.
+pub(super) fn check(config: &Config, problems: &[Problem], leaves: &[Leaf]) -> Vec<Problem> {
+    let known_bad = |key: &&str| problems.iter().any(|problem| problem.key == **key);
+    rules(config)
+        .into_iter()
+        .filter(|broken| !broken.keys.iter().any(known_bad))
+        .map(|broken| Problem {
+            key: broken.keys.first().copied().unwrap_or_default().to_owned(),
+            source: broken
+                .keys
+                .iter()
+                .map(|key| source_of(leaves, key))
+                .max_by_key(rank)
+                .unwrap_or(super::Source::Default),
+            value: Some(broken.value),
+            detail: broken.detail,
+            remedy: broken.remedy,
+        })
+        .collect()
+}
+
+/// What the operator wrote says more about a contradiction than what we wrote.
+fn rank(source: &super::Source) -> u8 {
+    u8::from(*source != super::Source::Default)
+}
+
+fn rules(config: &Config) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    server(config, &mut broken);
+    sending(config, &mut broken);
+    callbacks(config, &mut broken);
+    if config.fleet.case_groups_min > config.fleet.case_groups_max {
+        broken.push(Broken {
+            keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
+            value: config.fleet.case_groups_max.to_string(),
+            detail: "less than `fleet.case_groups_min`: no case could name its groups".to_owned(),
+            remedy: format!("raise it to {} at least", config.fleet.case_groups_min),
+        });
+    }
+    broken
+}
+
+fn server(config: &Config, broken: &mut Vec<Broken>) {
+    let server = &config.server;
+    if server.listen == server.metrics_listen && server.listen.port() != 0 {
+        broken.push(Broken {
+            keys: &["server.metrics_listen", "server.listen"],
+            value: format!("\"{}\"", server.metrics_listen),
+            detail: "the same address as `server.listen`".to_owned(),
+            remedy: "give metrics and health a port of their own".to_owned(),
+        });
+    }
+    if server.data_dir.as_os_str().is_empty() {
+        broken.push(Broken {
+            keys: &["server.data_dir"],
+            value: "\"\"".to_owned(),
+            detail: "no directory".to_owned(),
+            remedy: "name a directory for everything durable, like \"/var/lib/menshen\"".to_owned(),
+        });
+    }
+    if config.drain.timeout.is_zero() {
+        broken.push(Broken {
+            keys: &["drain.timeout"],
+            value: "\"0s\"".to_owned(),
+            detail: "every send in flight would become uncertain at each stop".to_owned(),
+            remedy: "give them some seconds, like \"25s\"".to_owned(),
+        });
+    }
+}
+
+fn sending(config: &Config, broken: &mut Vec<Broken>) {
+    let (connectors, keep) = (&config.connectors, config.storage.deliveries_keep);
+    if connectors.connect_timeout > connectors.total_timeout {
+        broken.push(Broken {
+            keys: &["connectors.connect_timeout", "connectors.total_timeout"],
+            value: quoted(connectors.connect_timeout),
+            detail: "longer than `connectors.total_timeout`, so it would never apply".to_owned(),
+            remedy: format!("{} at most", quoted(connectors.total_timeout)),
+        });
+    }
+    // A delivery forgotten while it may still be sent would be taken for a new one after a restart.
+    let longest = config.replies.expiry.max(config.welcomes.expiry);
+    if keep <= longest {
+        broken.push(Broken {
+            keys: &["storage.deliveries_keep", "replies.expiry", "welcomes.expiry"],
+            value: quoted(keep),
+            detail: "replies and welcomes may wait longer than they are remembered".to_owned(),
+            remedy: format!("more than {}", quoted(longest)),
+        });
+    }
+}
+
+fn callbacks(config: &Config, broken: &mut Vec<Broken>) {
+    // A callback dated ahead by the tolerance stays acceptable for twice the tolerance.
+    let needed = config.connectors.signature_tolerance.saturating_mul(2);
+    if config.connectors.replay_window < needed {
+        broken.push(Broken {
+            keys: &["connectors.replay_window", "connectors.signature_tolerance"],
+            value: quoted(config.connectors.replay_window),
+            detail: "a callback could be forgotten while its signature still counts".to_owned(),
+            remedy: format!("twice `connectors.signature_tolerance` at least: {}", quoted(needed)),
+        });
+    }
+}
+
+fn quoted(duration: Duration) -> String {
+    format!("\"{}\"", crate::units::format_duration(duration))
+}

@@ -1,0 +1,235 @@
+//! The platform that can do everything and does nothing: it records what it was asked to do, for the tour and for tests.
+//!
+//! It takes no callbacks: whoever wants to play a member uses `POST /v1/events`, where a token says who they are. An
+//! unsigned door beside it would be a way around access.
+//!
+//! The record lives in memory, holds our own texts (never a member's), and ends with the process. It shows a delivery as
+//! often as it was made: a double send must be seen here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::StatusCode;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::{AccountSpec, Callback, CallbackError, Capabilities, Connector, ContentType, Opened, SpecError};
+use crate::clock::Clock;
+use crate::event::{AccountId, ActionKind, DeliveryId};
+use crate::outbox::delivery::{Deliver, Delivery, Outcome, Payload, Resolution};
+
+/// One thing the sandbox was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SandboxSend {
+    /// Counts all that was ever recorded, from 1: where to go on reading.
+    pub seq: u64,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Through which account.
+    pub account: AccountId,
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// Which attempt of it, from 1.
+    pub attempt: u32,
+    /// To which group; empty for a one-to-one welcome.
+    pub group: String,
+    /// About or to which member.
+    pub member: Option<String>,
+    /// `broadcast`, `reply`, `welcome`, … or an action's kind.
+    pub kind: String,
+    /// The text, where something was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The action, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<ActionKind>,
+    /// The message it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+}
+
+/// The record of all sandbox accounts: a ring that forgets its oldest entries.
+#[derive(Debug)]
+pub struct SandboxLog {
+    sends_max: usize,
+    ring: Mutex<Ring>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    sends: VecDeque<SandboxSend>,
+    recorded: u64,
+}
+
+impl SandboxLog {
+    /// Makes an empty record of at most `sends_max` entries.
+    pub fn new(sends_max: usize) -> Self {
+        Self { sends_max, ring: Mutex::default() }
+    }
+
+    /// Returns up to `limit` entries after `seq`, oldest first. A gap in the numbers is what was forgotten.
+    pub fn recent(&self, after: u64, limit: usize) -> Vec<SandboxSend> {
+        let ring = self.ring.lock();
+        let first = ring.sends.partition_point(|send| send.seq <= after);
+        ring.sends.range(first..).take(limit).cloned().collect()
+    }
+
+    /// Returns how much was ever recorded: the `seq` of the newest entry.
+    pub fn recorded(&self) -> u64 {
+        self.ring.lock().recorded
+    }
+
+    fn record(&self, mut send: SandboxSend) -> u64 {
+        let mut ring = self.ring.lock();
+        ring.recorded += 1;
+        send.seq = ring.recorded;
+        ring.sends.push_back(send);
+        if ring.sends.len() > self.sends_max {
+            ring.sends.pop_front();
+        }
+        ring.recorded
+    }
+
+    fn resolve(&self, delivery: &DeliveryId) -> Resolution {
+        let ring = self.ring.lock();
+        if ring.sends.iter().any(|send| send.delivery == *delivery) {
+            Resolution::Sent
+        } else if ring.recorded == ring.sends.len() as u64 {
+            // Nothing was forgotten, and a record is the only thing a send to the sandbox ever leaves.
+            Resolution::NotSent
+        } else {
+            Resolution::Unknown
+        }
+    }
+}
+
+/// One sandbox account.
+#[derive(Debug)]
+pub struct Sandbox {
+    clock: Clock,
+    log: Arc<SandboxLog>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {}
+
+impl Sandbox {
+    /// Its name as a platform.
+    pub const PLATFORM: &str = "sandbox";
+
+    /// Connects an account.
+    ///
+    /// # Errors
+    /// It has no settings; any is refused by name.
+    pub fn build(spec: &AccountSpec, clock: &Clock, log: &Arc<SandboxLog>) -> Result<Self, SpecError> {
+        let Settings {} = spec.settings()?;
+        Ok(Self { clock: clock.clone(), log: Arc::clone(log) })
+    }
+}
+
+#[async_trait]
+impl Deliver for Sandbox {
+    async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome {
+        let (text, action, of) = match &delivery.payload {
+            Payload::Text { text, .. } => (Some(text.clone()), None, None),
+            Payload::Action { action, of } => (None, Some(*action), of.clone()),
+        };
+        let seq = self.log.record(SandboxSend {
+            seq: 0,
+            at_ms: self.clock.now_ms(),
+            account: delivery.account.clone(),
+            delivery: delivery.id.clone(),
+            attempt,
+            group: delivery.group.clone(),
+            member: delivery.member.clone(),
+            kind: delivery.kind.clone(),
+            text,
+            action,
+            of,
+        });
+        Outcome::Sent { platform_id: Some(format!("sandbox-{seq}")) }
+    }
+
+    async fn resolve(&self, delivery: &Delivery) -> Resolution {
+        self.log.resolve(&delivery.id)
+    }
+}
+
+impl Connector for Sandbox {
+    fn platform(&self) -> &'static str {
+        Self::PLATFORM
+    }
+
+    /// Source of every flag: this file. It does everything by recording it, and its events come by `POST /v1/events`,
+    /// whose answer comes before anybody is shown anything.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            can_block_before: true,
+            can_recall: true,
+            can_mute: true,
+            can_remove: true,
+            can_post_into_group: true,
+            can_welcome_by_code: true,
+            sends_need_confirmation: false,
+            gives_member_ids: true,
+            gives_message_text: true,
+            max_text_bytes: 64 * 1024,
+            content_types: &[ContentType::Text],
+        }
+    }
+
+    fn limits_default(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn open(&self, _: Callback<'_>) -> Result<Opened, CallbackError> {
+        Err(CallbackError {
+            status: StatusCode::NOT_FOUND,
+            code: "no_callbacks",
+            detail: "the sandbox takes no callbacks; send its events to POST /v1/events".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::webhook::tests::delivery;
+
+    fn sandbox(sends_max: usize) -> Sandbox {
+        Sandbox { clock: Clock::manual(7), log: Arc::new(SandboxLog::new(sends_max)) }
+    }
+
+    #[tokio::test]
+    async fn every_call_is_recorded_and_read_page_by_page() {
+        let sandbox = sandbox(3);
+        for target in 1..=5 {
+            let sent = sandbox.deliver(&delivery(target), 1).await;
+            assert_eq!(sent, Outcome::Sent { platform_id: Some(format!("sandbox-{target}")) });
+        }
+        let seqs = |after, limit| -> Vec<u64> {
+            sandbox.log.recent(after, limit).iter().map(|send| send.seq).collect()
+        };
+        assert_eq!(seqs(0, 10), [3, 4, 5]);
+        assert_eq!(seqs(3, 1), [4]);
+        assert_eq!(seqs(5, 10), [0; 0]);
+        assert_eq!(sandbox.log.recorded(), 5);
+        let last = &sandbox.log.recent(4, 1)[0];
+        assert_eq!((last.at_ms, last.text.as_deref(), last.delivery.as_str()), (7, Some("你好"), "bc-1_5"));
+    }
+
+    #[tokio::test]
+    async fn a_double_send_shows_and_an_uncertain_one_is_looked_up() {
+        let sandbox = sandbox(2);
+        assert_eq!(sandbox.resolve(&delivery(1)).await, Resolution::NotSent);
+        sandbox.deliver(&delivery(1), 1).await;
+        assert_eq!(sandbox.resolve(&delivery(1)).await, Resolution::Sent);
+        sandbox.deliver(&delivery(1), 2).await;
+        assert_eq!(sandbox.log.recent(0, 10).len(), 2);
+        sandbox.deliver(&delivery(2), 1).await;
+        sandbox.deliver(&delivery(3), 1).await;
+        assert_eq!(sandbox.resolve(&delivery(1)).await, Resolution::Unknown, "forgotten is not unsent");
+    }
+}

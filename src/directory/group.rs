@@ -1,0 +1,154 @@
+//! Groups: what was declared of one, and what the hot path needs to know of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::account::Account;
+use super::limits::Checker;
+use super::shop::{Shop, Stored};
+use crate::event::{Place, Scope, ShopId};
+
+/// What people declare of a group; all of it is optional.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupRecord {
+    /// Name for people; the platform's when left out.
+    pub name: Option<String>,
+    /// The staff member who owns it on the platform.
+    pub owner: Option<String>,
+    /// Words to choose audiences and rules by; kept sorted, each once.
+    pub tags: Vec<String>,
+    /// The policy its messages are judged by; the account's when left out.
+    pub policy: Option<String>,
+    /// The shop it belongs to; decides who may see it.
+    #[schema(value_type = Option<String>)]
+    pub shop: Option<ShopId>,
+    /// IANA name; the shop's when left out.
+    pub time_zone: Option<String>,
+    /// Values for texts, before those of the shop.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl GroupRecord {
+    /// Sorts the tags, so that two ways of writing the same are the same.
+    pub(super) fn normalise(&mut self) {
+        self.tags.sort_unstable();
+        self.tags.dedup();
+    }
+
+    pub(super) fn check(&self, checker: &mut Checker<'_>) {
+        for (pointer, text) in [("/name", &self.name), ("/owner", &self.owner), ("/policy", &self.policy)] {
+            if let Some(text) = text {
+                checker.name(pointer, text);
+            }
+        }
+        checker.tags(&self.tags);
+        checker.time_zone(self.time_zone.as_deref());
+        checker.variables(&self.variables);
+    }
+}
+
+/// A group with everything worked out: immutable, shared, replaced whole when something changes.
+#[derive(Clone, Debug)]
+pub struct GroupContext {
+    /// Its account.
+    pub account: Arc<Account>,
+    /// Its shop, if it was assigned to one.
+    pub shop: Option<Arc<Shop>>,
+    /// Where it belongs, by its shop.
+    pub place: Place,
+    /// Its own time zone, its shop's, or the default.
+    pub time_zone: TimeZone,
+    /// What was declared, if anything.
+    pub declared: Option<Arc<Stored<GroupRecord>>>,
+    /// The name the platform told.
+    pub(super) seen_name: Option<Arc<str>>,
+}
+
+static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
+
+impl GroupContext {
+    /// Returns the declared name, or the platform's.
+    pub fn name(&self) -> Option<&str> {
+        let declared = self.declared.as_ref().and_then(|d| d.record.name.as_deref());
+        declared.or(self.seen_name.as_deref())
+    }
+
+    /// Returns the declared owner.
+    pub fn owner(&self) -> Option<&str> {
+        self.declared.as_ref().and_then(|d| d.record.owner.as_deref())
+    }
+
+    /// Returns its tags.
+    pub fn tags(&self) -> &[String] {
+        self.declared.as_ref().map_or(&[], |d| &d.record.tags)
+    }
+
+    /// Returns its own variables; the shop's are in `shop`.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        self.declared.as_ref().map_or(&NO_VARIABLES, |d| &d.record.variables)
+    }
+
+    /// Returns the policy its messages are judged by, where one was chosen for it or its account.
+    pub fn policy(&self) -> Option<&str> {
+        let declared = self.declared.as_ref().and_then(|d| d.record.policy.as_deref());
+        declared.or(self.account.record.policy.as_deref())
+    }
+
+    /// Says whether a scope covers this group; `group` is its own id, which a shared context does not hold.
+    pub fn covered_by(&self, scope: &Scope, group: &str) -> bool {
+        scope.covers_group(self.account.id.as_str(), group, &self.place)
+    }
+
+    /// Returns the value of a variable of a text (`shop.name`, `group.vars.wifi`); the names are `template`'s.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let (of, field) = name.split_once('.')?;
+        match (of, field, &self.shop) {
+            ("group", "name", _) => self.name(),
+            ("group", "owner", _) => self.owner(),
+            ("group", field, _) => self.variables().get(field.strip_prefix("vars.")?).map(String::as_str),
+            (_, _, Some(shop)) => shop.variable(name),
+            (_, _, None) => None,
+        }
+    }
+}
+
+/// Which groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupFilter {
+    /// Of this account.
+    pub account: Option<String>,
+    /// Of this shop.
+    pub shop: Option<String>,
+    /// Of this region.
+    pub region: Option<String>,
+    /// Of this brand.
+    pub brand: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
+}
+
+impl GroupFilter {
+    /// Says whether a group passes (but for the account, which is chosen before).
+    pub(super) fn passes(&self, context: &GroupContext) -> bool {
+        fn is<T: ToString>(wanted: Option<&String>, value: Option<&T>) -> bool {
+            wanted.is_none_or(|wanted| value.is_some_and(|value| value.to_string() == *wanted))
+        }
+        is(self.shop.as_ref(), context.place.shop.as_ref())
+            && is(self.region.as_ref(), context.place.region.as_ref())
+            && is(self.brand.as_ref(), context.place.brand.as_ref())
+            && self.tag.as_ref().is_none_or(|tag| context.tags().contains(tag))
+    }
+}
+
+/// A group of a listing.
+#[derive(Clone, Debug)]
+pub struct GroupFound {
+    /// The platform's id of it.
+    pub group: Box<str>,
+    /// All about it.
+    pub context: Arc<GroupContext>,
+}

@@ -1,0 +1,54 @@
+//! `ANY /hooks/{account}/…`: a platform's callback. The connector verifies and decodes; the platform gets its answer
+//! after the commit.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::events::Source;
+use super::reply::Refusal;
+use super::{Ingest, body};
+use crate::connectors::Callback;
+use crate::telemetry::metrics;
+
+impl Ingest {
+    /// Answers a callback.
+    pub async fn callback(&self, request: &Parts, body: Incoming, request_id: &str) -> Response<Bytes> {
+        match self.take_callback(request, body).await {
+            Ok(response) => response,
+            Err(refusal) => self.refuse(refusal, request_id),
+        }
+    }
+
+    async fn take_callback(&self, request: &Parts, body: Incoming) -> Result<Response<Bytes>, Refusal> {
+        let path = request.uri.path().strip_prefix("/hooks/").unwrap_or_default();
+        let (account, rest) = path.split_once('/').unwrap_or((path, ""));
+        let Some(connector) = self.connectors.get(account) else {
+            let detail = "there is no such account; create it with PUT /v1/accounts/{account}";
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "unknown_account", detail));
+        };
+        let held = body::read(&request.headers, body, &self.memory, &self.config).await?;
+        let _permit = self.permits.try_acquire().map_err(|_| Refusal::overloaded("requests"))?;
+        let opened = connector
+            .open(Callback {
+                method: &request.method,
+                path: rest,
+                query: request.uri.query().unwrap_or_default(),
+                headers: &request.headers,
+                body: &held.bytes,
+                now_ms: self.clock.now_ms(),
+            })
+            .map_err(|error| Refusal::new(error.status, error.code, error.detail))?;
+        let events = opened.events.len();
+        let results = self.take(Source::Platform, opened.events.into_iter().map(Ok)).await?;
+        for refusal in results.iter().filter_map(|result| result.as_ref().err()) {
+            if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+                return Err(refusal.clone()); // the platform sends all of it again; repeats are recognised
+            }
+            tracing::warn!(account.id = account, code = refusal.code, "an authenticated event was refused");
+        }
+        metrics::callback(connector.platform(), events);
+        Ok(opened.reply)
+    }
+}

@@ -1,0 +1,250 @@
+//! `POST /v1/events`: one object, an array or NDJSON in; the same shape out, in order, after the commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use hyper::body::Incoming;
+
+use super::reply::{self, EventResult, Refusal};
+use super::{Ingest, batch, body};
+use crate::access::{AccessError, Admission, Caller, Right};
+use crate::event::{GroupChange, GroupEvent, Partition, What, json, pointer_part};
+use crate::outbox::delivery::Delivery;
+use crate::pipeline::{Rules, Setting};
+use crate::storage::Receipt;
+use crate::telemetry::metrics;
+
+/// After so many events of one request the worker lets others go first.
+const YIELD_EVERY: usize = 100;
+
+/// Who brings events: a token with its scope, or a platform whose signature was checked.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A caller of the API, held to the token's scope.
+    Token(&'a Caller),
+    /// A platform's callback, held to its own account.
+    Platform,
+}
+
+/// An event that waits for its commit.
+struct Waiting {
+    result: EventResult,
+    commit: Option<(Partition, Receipt)>,
+    deliveries: Vec<Delivery>,
+}
+
+impl Ingest {
+    /// Answers `POST /v1/events`.
+    pub async fn events(&self, headers: &HeaderMap, body: Incoming, request_id: &str) -> Response<Bytes> {
+        let admitted = match self.admit(headers) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.refuse(refusal, request_id),
+        };
+        let mut response = match self.take_body(&admitted.caller, headers, body, request_id).await {
+            Ok(response) => response,
+            Err(refusal) => self.refuse(refusal, request_id),
+        };
+        if let Some(admission) = admitted.admission {
+            rate_limit(response.headers_mut(), &self.policy_header, admission);
+        }
+        response
+    }
+
+    async fn take_body(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        body: Incoming,
+        request_id: &str,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let held = body::read(headers, body, &self.memory, &self.config).await?;
+        let _permit = self.permits.try_acquire().map_err(|_| Refusal::overloaded("requests"))?;
+        let shape = batch::shape(headers, &held.bytes)?;
+        let parts = batch::parts(shape, &held.bytes, &self.config)?;
+        let positions: Vec<usize> = parts.iter().map(|(at, _)| *at).collect();
+        let parsed = parts.into_iter().map(|(_, raw)| raw.and_then(|raw| self.parse(raw)));
+        let results = self.take(Source::Token(caller), parsed).await?;
+        Ok(reply::answers(shape, positions.into_iter().zip(results).collect(), request_id))
+    }
+
+    fn parse<'a>(&self, raw: &'a [u8]) -> Result<GroupEvent<'a>, Refusal> {
+        json::parse(raw, &self.parse_limits).map_err(|error| {
+            let code = if error.too_long { "text_too_long" } else { "decode" };
+            Refusal::new(StatusCode::BAD_REQUEST, code, error.reason).at(pointer(&error.path))
+        })
+    }
+
+    fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let caller = self.access.authenticate(authorization.unwrap_or_default()).map_err(unauthorized)?;
+        if !caller.may(Right::EventsWrite) {
+            let detail = "the token has no right `events:write`";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "forbidden", detail));
+        }
+        let admission = self.access.admit(&caller);
+        if let Some(admission) = admission.filter(|admission| !admission.admitted) {
+            let detail = "the token has used up its requests; send batches, or ask for a higher limit";
+            let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", detail);
+            return Err(refusal.after(admission.more_in_s));
+        }
+        Ok(Admitted { caller, admission })
+    }
+
+    /// Takes events through the pipeline and waits until what they caused is durable. One result an event, in order.
+    ///
+    /// # Errors
+    /// When a commit failed: nothing of the request is promised, and all of it may be sent again.
+    pub async fn take<'a>(
+        &self,
+        source: Source<'_>,
+        events: impl Iterator<Item = Result<GroupEvent<'a>, Refusal>>,
+    ) -> Result<Vec<EventResult>, Refusal> {
+        let rules = self.rules.load_full();
+        let mut waiting = Vec::with_capacity(events.size_hint().0);
+        for (nth, event) in events.enumerate() {
+            if nth > 0 && nth % YIELD_EVERY == 0 {
+                tokio::task::yield_now().await;
+            }
+            waiting.push(match event {
+                Ok(event) => self.take_one(source, &rules, &event).await,
+                Err(refusal) => Waiting { result: Err(refusal), commit: None, deliveries: Vec::new() },
+            });
+        }
+        self.send_when_committed(&mut waiting);
+        let mut results = Vec::with_capacity(waiting.len());
+        let mut lost = false;
+        for event in waiting {
+            if let Some((partition, receipt)) = event.commit {
+                lost |= self.partitions.committed(partition, receipt).await.is_err();
+            }
+            count(&event.result);
+            results.push(event.result);
+        }
+        if lost {
+            let detail = "the commit failed; send the request again, repeats are recognised";
+            return Err(Refusal::not_ready(detail));
+        }
+        Ok(results)
+    }
+
+    /// Hands on what is to be sent, once it is durable: in a task of its own, since the client may go away meanwhile.
+    fn send_when_committed(&self, waiting: &mut [Waiting]) {
+        let caused: Vec<_> = waiting
+            .iter_mut()
+            .filter(|event| !event.deliveries.is_empty())
+            .filter_map(|event| Some((event.commit.clone()?.1, std::mem::take(&mut event.deliveries))))
+            .collect();
+        if caused.is_empty() {
+            return;
+        }
+        let outbox = self.outbox.clone();
+        self.tasks.spawn("send_when_committed", async move {
+            for (receipt, deliveries) in caused {
+                if receipt.wait().await.is_ok() {
+                    outbox.submit(deliveries);
+                }
+            }
+        });
+    }
+
+    async fn take_one(&self, source: Source<'_>, rules: &Arc<Rules>, event: &GroupEvent<'_>) -> Waiting {
+        let refused = |refusal| Waiting { result: Err(refusal), commit: None, deliveries: Vec::new() };
+        let Some(group) = self.directory.context(&event.account, &event.group) else {
+            return refused(unknown_account(&event.account));
+        };
+        if let Source::Token(caller) = source
+            && !group.covered_by(caller.scope(), &event.group)
+        {
+            let detail = "the group is outside the token's scope; assign it to a shop, or use another token";
+            return refused(Refusal::new(StatusCode::FORBIDDEN, "outside_scope", detail).at("/group"));
+        }
+        let policy = rules.policy(group.policy(), event.role);
+        let variable = |name: &str| group.variable(name);
+        let can_recall = self.connectors.capabilities(&event.account).is_some_and(|can| can.can_recall);
+        let setting = Setting { policy, tags: group.tags(), variable: &variable, can_recall };
+        match self.partitions.take(rules, &setting, event).await {
+            Ok(taken) => {
+                self.seen(event);
+                for skipped in &taken.decision.skipped {
+                    metrics::say_skipped();
+                    tracing::warn!(rule.id = skipped.rule, variable = skipped.variable, group.id = %event.group,
+                        "a rule said nothing: its text needs a variable this group has no value for");
+                }
+                let effects = taken.decision.effects;
+                let caused = effects.iter().flat_map(|e| e.facts.iter().filter_map(|f| Delivery::caused(&e.head, f)));
+                Waiting {
+                    deliveries: caused.collect(),
+                    result: Ok(taken.decision.answer),
+                    commit: taken.receipt.map(|receipt| (taken.partition, receipt)),
+                }
+            }
+            Err(error) => refused(take_refusal(&error)),
+        }
+    }
+
+    /// Lets the directory know of a group at its first sight, and of the name its platform gives it.
+    fn seen(&self, event: &GroupEvent<'_>) {
+        match &event.what {
+            What::GroupCreated(GroupChange { name: Some(name), .. })
+            | What::GroupUpdated(GroupChange { name: Some(name), .. }) => {
+                self.directory.see_name(&event.account, &event.group, name);
+            }
+            _ => drop(self.directory.see(&event.account, &event.group)),
+        }
+    }
+
+    pub(super) fn refuse(&self, refusal: Refusal, request_id: &str) -> Response<Bytes> {
+        metrics::ingest_rejected(refusal.code, 1);
+        refusal.into_response(request_id)
+    }
+}
+
+struct Admitted {
+    caller: Caller,
+    admission: Option<Admission>,
+}
+
+fn take_refusal(error: &super::partitions::TakeError) -> Refusal {
+    use super::partitions::TakeError;
+    match error {
+        TakeError::Future => {
+            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "future", error.to_string()).at("/at")
+        }
+        TakeError::NotReady => Refusal::not_ready(error.to_string()),
+    }
+}
+
+fn unknown_account(account: &str) -> Refusal {
+    let detail = format!(
+        "there is no account `{account}`; create it with PUT /v1/accounts/{account}, or use the account `demo`"
+    );
+    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_account", detail).at("/account")
+}
+
+fn unauthorized(error: AccessError) -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", error.to_string())
+}
+
+fn count(result: &EventResult) {
+    match result {
+        Ok(answer) => {
+            metrics::event_answered(answer.status, answer.verdict);
+            metrics::hits(answer.hits.len());
+        }
+        Err(refusal) => metrics::ingest_rejected(refusal.code, 1),
+    }
+}
+
+/// Turns a decoder's path (`attachments[2].url`) into a JSON Pointer (`/attachments/2/url`).
+fn pointer(path: &str) -> String {
+    path.split(['.', '[', ']']).filter(|part| !part.is_empty()).map(pointer_part).collect()
+}
+
+fn rate_limit(headers: &mut HeaderMap, policy: &HeaderValue, admission: Admission) {
+    let now = format!("\"requests\";r={};t={}", admission.remaining, admission.more_in_s);
+    headers.insert("ratelimit-policy", policy.clone());
+    if let Ok(now) = HeaderValue::from_str(&now) {
+        headers.insert("ratelimit", now);
+    }
+}

@@ -1,0 +1,61 @@
+//! Turns what an event caused into deliveries: right after the commit, and again from the journal at start. Both give
+//! the same ids, so nothing is sent twice.
+
+use super::delivery::{Delivery, Payload, Priority};
+use crate::event::{AccountId, ActionKind, Fact, Head};
+
+impl Delivery {
+    /// Returns the delivery that a fact asks for, if it asks for one.
+    pub fn caused(head: &Head<'_>, fact: &Fact<'_>) -> Option<Self> {
+        let (index, kind, rule, priority, payload, expires_ms) = match fact {
+            Fact::Send(send) => {
+                let code = send.welcome_code.as_ref().map(ToString::to_string);
+                let priority = if code.is_some() { Priority::Urgent } else { Priority::Normal };
+                let payload = Payload::Text { text: send.text.to_string(), welcome_code: code };
+                (send.index, send.kind.to_string(), &send.rule, priority, payload, send.expires_ms)
+            }
+            Fact::Action(action) => {
+                let of = action.of.as_ref().map(ToString::to_string);
+                let payload = Payload::Action { action: action.kind, of };
+                let kind = kind_of(action.kind).to_owned();
+                (action.index, kind, &action.rule, Priority::Urgent, payload, action.expires_ms)
+            }
+            Fact::Member(_)
+            | Fact::Group(_)
+            | Fact::Hit(_)
+            | Fact::State(_)
+            | Fact::Contact(_)
+            | Fact::Consent(_)
+            | Fact::Outcome(_)
+            | Fact::Revision(_)
+            | Fact::Review(_)
+            | Fact::Case(_)
+            | Fact::Kick(_)
+            | Fact::Silence(_)
+            | Fact::Evidence(_) => return None,
+        };
+        Some(Self {
+            id: head.key.delivery(usize::from(index)),
+            account: AccountId::parse(&head.account).ok()?,
+            group: head.group.to_string(),
+            member: head.member.as_ref().map(ToString::to_string),
+            kind,
+            rule: rule.to_string(),
+            priority,
+            payload,
+            broadcast: None,
+            expires_ms,
+            cost: 1,
+        })
+    }
+}
+
+/// Returns the delivery kind of an action.
+fn kind_of(action: ActionKind) -> &'static str {
+    match action {
+        ActionKind::Recall => "recall",
+        ActionKind::Warn => "warn",
+        ActionKind::Mute => "mute",
+        ActionKind::Remove => "remove",
+    }
+}

@@ -1,0 +1,81 @@
+//! Uncertain deliveries: sent or not, nobody knows. The platform is asked, with growing delays; if nobody can say, the
+//! delivery stays uncertain for a person to look at, and is never sent again blindly.
+
+use std::sync::Arc;
+
+use super::ledger::Settled;
+use super::{Done, Runner};
+use crate::outbox::delivery::Resolution;
+use crate::outbox::lanes::Queued;
+use crate::outbox::limiter::{Micros, micros};
+use crate::storage::{DeliveryState, Settlement};
+
+impl Runner {
+    /// Queues deliveries to be asked about.
+    pub(super) fn resolve_later(&mut self, uncertain: Vec<Queued>) {
+        for queued in uncertain {
+            self.ask_later(queued, 0);
+        }
+    }
+
+    fn ask_later(&mut self, queued: Queued, tries: u32) {
+        let delay = micros(self.shared.config.resolve_after).saturating_mul(1 << tries.min(16));
+        self.serial += 1;
+        self.resolving.insert((self.now().saturating_add(delay), self.serial), (queued, tries));
+    }
+
+    /// Returns when the next question is due, if it could be asked then.
+    pub(super) fn resolve_at(&self) -> Option<Micros> {
+        let free = self.resolving_now < self.shared.config.resolve_in_flight_max && self.route.is_some();
+        self.resolving.first_key_value().filter(|_| free).map(|((at, _), _)| *at)
+    }
+
+    pub(super) fn start_resolving(&mut self, now: Micros) {
+        while self.resolve_at().is_some_and(|at| at <= now) {
+            let Some((_, (queued, tries))) = self.resolving.pop_first() else { return };
+            let Some(route) = &self.route else { return };
+            let deliver = Arc::clone(&route.deliver);
+            let timeout = self.shared.config.call_timeout;
+            self.resolving_now += 1;
+            self.work.spawn(async move {
+                let asked = tokio::time::timeout(timeout, deliver.resolve(&queued.delivery)).await;
+                Done::Resolved { queued, tries, resolution: asked.unwrap_or(Resolution::Unknown) }
+            });
+        }
+    }
+
+    pub(super) fn resolved(&mut self, mut queued: Queued, tries: u32, resolution: Resolution) {
+        self.resolving_now -= 1;
+        let (state, detail) = match resolution {
+            Resolution::Sent => (DeliveryState::Sent, "the platform has it"),
+            Resolution::NotSent => (DeliveryState::Pending, "the platform has not got it"),
+            Resolution::SafeToRepeat => (DeliveryState::Pending, "the platform recognises a repeat"),
+            Resolution::Unknown => {
+                if tries + 1 < self.shared.config.resolve_tries_max {
+                    self.ask_later(queued, tries + 1);
+                } else {
+                    tracing::warn!(delivery.id = %queued.delivery.id, account.id = %self.account,
+                        "nobody knows whether this was sent; a person must look");
+                    self.forget(&queued.delivery.id);
+                }
+                return;
+            }
+        };
+        let settlement = Settlement {
+            id: queued.delivery.id.as_str().to_owned(),
+            attempt: queued.attempts,
+            at_ms: self.now_ms(),
+            state,
+            due_ms: 0,
+            code: "resolved".to_owned(),
+            detail: detail.to_owned(),
+        };
+        let then = if state == DeliveryState::Pending {
+            queued.due = self.now();
+            Settled::Again(queued, None)
+        } else {
+            Settled::Gone(queued.delivery.id.clone())
+        };
+        self.settle(settlement, then);
+    }
+}

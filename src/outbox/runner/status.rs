@@ -1,0 +1,123 @@
+//! What an account's lane looks like from outside: for the API, the metrics and a person in a hurry.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Runner;
+use crate::outbox::breaker::Circuit;
+use crate::outbox::delivery::Priority;
+use crate::outbox::lanes::Depth;
+use crate::outbox::limiter::Micros;
+
+/// One account's lane, as of a moment ago.
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+pub struct AccountStatus {
+    /// The account.
+    pub account: String,
+    /// Its platform; empty while it has no connector.
+    pub platform: String,
+    /// It has a connector that takes calls.
+    pub connected: bool,
+    /// Why nothing is sent at all, if so: `no_connector`, `ledger_failed`, `fenced`, `reading_past_calls`, `circuit_open`.
+    pub stopped: Option<&'static str>,
+    /// Deliveries in memory, by priority.
+    pub urgent: Waiting,
+    /// See [`Self::urgent`].
+    pub normal: Waiting,
+    /// See [`Self::urgent`].
+    pub bulk: Waiting,
+    /// Deliveries that holds stop (targets of broadcasts wait in the ledger and are not among them).
+    pub held: usize,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// Deliveries of which nobody knows whether they were sent, and about which the platform is being asked.
+    pub resolving: usize,
+    /// More waits in the journal than fits.
+    pub overflow: bool,
+    /// The breaker.
+    pub circuit: Circuit,
+    /// Spent share of the account's fullest limit, 0 to 1.
+    pub account_saturation: f64,
+    /// Spent share of the fullest limit of the busiest group, 0 to 1.
+    pub group_saturation: f64,
+}
+
+/// Deliveries of one priority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Waiting {
+    /// How many.
+    #[serde(flatten)]
+    pub depth: Depth,
+    /// How long the oldest that is due has waited, in milliseconds.
+    pub oldest_due_ms: u64,
+}
+
+impl Runner {
+    /// Writes the status where others read it.
+    pub(super) fn publish_status(&mut self, now: Micros) {
+        let waiting = self.lanes.survey().map(|(depth, oldest)| Waiting {
+            depth,
+            oldest_due_ms: oldest.map_or(0, |due| u64::try_from((now - due) / 1000).unwrap_or(0)),
+        });
+        let [urgent, normal, bulk] = waiting;
+        let saturation = self.pacer.as_mut().map(|p| (p.account_saturation(now), p.group_saturation(now)));
+        let (account_saturation, group_saturation) = saturation.unwrap_or_default();
+        let held_due = self.held.iter().map(|queued| queued.due).min();
+        let held_ms = held_due.map_or(0, |due| u64::try_from((now - due) / 1000).unwrap_or(0));
+        let mut normal = normal;
+        normal.oldest_due_ms = normal.oldest_due_ms.max(held_ms); // a held reply ages too, or nobody would notice
+        let status = AccountStatus {
+            account: self.account.as_str().to_owned(),
+            platform: self.route.as_ref().map_or("", |route| route.platform).to_owned(),
+            connected: self.route.is_some(),
+            stopped: self.stopped_by(),
+            urgent,
+            normal,
+            bulk,
+            held: self.held.len(),
+            in_flight: self.calls.len(),
+            resolving: self.resolving.len() + self.resolving_now,
+            overflow: self.handle.overflow.load(Ordering::Relaxed),
+            circuit: self.breaker.circuit(),
+            account_saturation,
+            group_saturation,
+        };
+        *self.handle.status.lock() = status;
+    }
+
+    fn stopped_by(&self) -> Option<&'static str> {
+        if self.route.is_none() {
+            Some("no_connector")
+        } else if self.ledger.is_fenced() {
+            Some("fenced")
+        } else if self.ledger.is_in_trouble() {
+            Some("ledger_failed")
+        } else if self.pacer.is_none() {
+            Some("reading_past_calls")
+        } else if self.breaker.circuit() == Circuit::Open {
+            Some("circuit_open")
+        } else {
+            None
+        }
+    }
+}
+
+impl AccountStatus {
+    /// Returns the waiting deliveries of a priority.
+    pub fn waiting(&self, priority: Priority) -> Waiting {
+        match priority {
+            Priority::Urgent => self.urgent,
+            Priority::Normal => self.normal,
+            Priority::Bulk => self.bulk,
+        }
+    }
+}
+
+impl Waiting {
+    /// Returns the age of the oldest that is due.
+    pub fn oldest_due(&self) -> Duration {
+        Duration::from_millis(self.oldest_due_ms)
+    }
+}

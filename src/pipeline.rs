@@ -1,0 +1,188 @@
+//! One event through all stages. Pure: the same state, rules, event and `now` give the same decision.
+//!
+//! ```text
+//! recognise   dedupe: new, seen before, late, or from the future
+//! decide      interception → conduct → replies | welcomes → effects
+//! apply       the state takes the effects in; so does a replay of the journal
+//! ```
+
+mod decision;
+mod state;
+
+use crate::conduct;
+use crate::dedupe::{self, Lookup};
+use crate::event::{EventKey, GroupEvent, HOUR_MS, Role, Status, What};
+use crate::interception::{self, Policy, Ruleset};
+use crate::replies;
+use crate::welcomes::{self, Welcomes};
+
+pub use decision::{Decision, Skipped};
+pub use state::{PartitionState, Small};
+
+/// Everything that decides, compiled: immutable, swapped whole.
+#[derive(Debug)]
+pub struct Rules {
+    /// Wordlists and policies; its version is the answer's `ruleset`.
+    pub words: Ruleset,
+    /// Keyword replies.
+    pub replies: replies::Rules,
+    /// Welcomes.
+    pub welcomes: Welcomes,
+    /// Limits of behaviour and of age.
+    pub limits: Limits,
+}
+
+impl Rules {
+    /// Returns the policy of a group that names this one (or none, or one that is gone) for members of a role.
+    pub fn policy(&self, named: Option<&str>, role: Role) -> Option<&Policy> {
+        let name = named.filter(|name| self.words.policy(name).is_some()).unwrap_or(&self.limits.policy);
+        self.words.policy_for(name, role)
+    }
+}
+
+/// The settings the stages decide by.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Policy of groups that name none.
+    pub policy: String,
+    /// Window of repeats.
+    pub dedupe: dedupe::Config,
+    /// Floods.
+    pub conduct: conduct::Config,
+    /// Replies.
+    pub replies: replies::Config,
+    /// Welcomes.
+    pub welcomes: welcomes::Config,
+}
+
+/// What is known about the group an event happened in.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// Which wordlists apply; `None` where the policy leaves this role alone.
+    pub policy: Option<&'a Policy>,
+    /// The group's tags.
+    pub tags: &'a [String],
+    /// The value of a variable such as `shop.name`.
+    pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
+    /// The platform can withdraw a message.
+    pub can_recall: bool,
+}
+
+/// What is known about the arrival of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Now, in milliseconds since the epoch.
+    pub now_ms: i64,
+    /// The event's identity.
+    pub key: EventKey,
+    /// Keys fingerprints of texts, so that nobody can look a text up by them.
+    pub secret: [u8; 16],
+}
+
+/// Buffers reused from event to event.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    words: interception::Scratch,
+    folded: String,
+}
+
+/// What an event is, before it is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recognised {
+    /// New or late or seen: decide with this status.
+    As(Status),
+    /// Perhaps in one of these sealed hours; the caller looks, then says `Seen` or `New`.
+    Ask(Vec<u32>),
+    /// So far in the future that the sender's clock must be wrong: refused.
+    Future,
+}
+
+/// Stage 1, dedupe: says what an event is.
+pub fn recognise(
+    state: &PartitionState,
+    limits: &dedupe::Config,
+    event: &GroupEvent<'_>,
+    arrival: &Arrival,
+) -> Recognised {
+    let age_ms = arrival.now_ms - event.at_ms.unwrap_or(arrival.now_ms);
+    if age_ms < -millis(limits.future_max) {
+        return Recognised::Future;
+    }
+    if age_ms > millis(limits.window) {
+        return Recognised::As(Status::Late);
+    }
+    match state.dedupe.lookup(arrival.key, event.at_ms.map(dedupe::bucket_of)) {
+        Lookup::New => Recognised::As(Status::Counted),
+        Lookup::Seen => Recognised::As(Status::Duplicate),
+        Lookup::Ask(buckets) => Recognised::Ask(buckets),
+    }
+}
+
+/// Stages 2 to 5: decides what an event of this status means and causes.
+pub fn decide<'e>(
+    state: &PartitionState,
+    rules: &Rules,
+    setting: &Setting<'_>,
+    event: &'e GroupEvent<'_>,
+    status: Status,
+    arrival: &Arrival,
+    scratch: &mut Scratch,
+) -> Decision<'e> {
+    let mut decision = Decision::new(event, status, arrival, rules.words.version());
+
+    if let (Some(message), Some(policy)) = (event.what.message(), setting.policy) {
+        decision.judged(rules.words.judge(&message.text, policy, &mut scratch.words));
+    }
+    if status == Status::Duplicate {
+        return decision; // judged by today's rules, with no effect
+    }
+
+    decision.happened(event);
+    if status == Status::Late {
+        return decision; // recorded apart: nobody is answered or greeted after days
+    }
+
+    if let (What::Message(_), Role::Customer, Some(member)) = (&event.what, event.role, &event.member) {
+        let limit = &rules.limits.conduct;
+        if state.floods.is_flood(limit, &event.account, &event.group, member, arrival.now_ms) {
+            decision.flooded(limit);
+        }
+    }
+
+    match &event.what {
+        What::Message(message) if event.role != Role::Bot => {
+            scratch.folded.clear();
+            interception::fold_into(&message.text, &mut scratch.folded);
+            decision.fingerprinted(interception::fingerprint(&scratch.folded, &arrival.secret));
+            decision.reply(state, rules, setting, event, &scratch.folded);
+        }
+        What::MemberJoined { .. } if event.role == Role::Customer => decision.welcome(rules, setting, event),
+        What::Message(_)
+        | What::MessageEdited { .. }
+        | What::MessageRecalled { .. }
+        | What::MemberJoined { .. }
+        | What::MemberLeft { .. }
+        | What::ContactAdded { .. }
+        | What::GroupCreated(_)
+        | What::GroupUpdated(_)
+        | What::OwnerChanged(_)
+        | What::GroupDismissed
+        | What::ConsentChanged { .. }
+        | What::Outcome { .. } => {}
+    }
+
+    decision.act(setting, event);
+    decision
+}
+
+/// Says whether an event changes an hour that had ended when it arrived.
+fn is_revision(at_ms: i64, now_ms: i64) -> bool {
+    at_ms.div_euclid(HOUR_MS) < now_ms.div_euclid(HOUR_MS)
+}
+
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

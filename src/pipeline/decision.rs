@@ -1,0 +1,295 @@
+//! A decision as it grows from stage to stage: the answer to the caller and the effects for the journal.
+
+use std::borrow::Cow;
+
+use super::{Arrival, Rules, Setting, is_revision, millis};
+use crate::conduct;
+use crate::event::{
+    Action, ActionFact, ActionKind, Answer, ConsentFact, ContactFact, Effects, Fact, GroupChange, GroupEvent,
+    GroupFact, Head, Hit, HitFact, Level, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role, SendFact,
+    StateFact, StateKind, Status, Verdict, What,
+};
+use crate::interception::Judgement;
+use crate::pipeline::PartitionState;
+use crate::template::Template;
+
+/// A recall is pointless when members have read the message long ago.
+const RECALL_EXPIRY_MS: i64 = 10 * 60 * 1_000;
+
+/// What was decided about one event.
+#[derive(Clone, Debug)]
+pub struct Decision<'e> {
+    /// What the caller is told.
+    pub answer: Answer,
+    /// What the journal is told; `None` for a repeat.
+    pub effects: Option<Effects<'e>>,
+    /// A reply or welcome that was due and could not be made.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Why a reply or welcome was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The rule.
+    pub rule: String,
+    /// The variable that has no value here.
+    pub variable: String,
+}
+
+impl<'e> Decision<'e> {
+    pub(super) fn new(event: &'e GroupEvent<'_>, status: Status, arrival: &Arrival, version: &str) -> Self {
+        let at_ms = event.at_ms.unwrap_or(arrival.now_ms);
+        let head = Head {
+            key: arrival.key,
+            at_ms,
+            arrived_ms: arrival.now_ms,
+            account: borrow(&event.account),
+            group: borrow(&event.group),
+            member: event.member.as_ref().map(borrow),
+            name: event.name.as_ref().map(borrow),
+            role: event.role,
+            what: event.what.event_type(),
+            status,
+            verdict: Verdict::Pass,
+            revised: is_revision(at_ms, arrival.now_ms),
+            fingerprint: None,
+        };
+        let answer = Answer {
+            id: event.id.clone().into_owned(),
+            verdict: Verdict::Pass,
+            ruleset: version.to_owned(),
+            status,
+            hits: Vec::new(),
+            actions: Vec::new(),
+            masked: None,
+        };
+        let effects = (status != Status::Duplicate).then(|| Effects { head, facts: Vec::new() });
+        Self { answer, effects, skipped: Vec::new() }
+    }
+
+    /// Interception has judged the text.
+    pub(super) fn judged(&mut self, judgement: Judgement) {
+        self.raise(judgement.verdict);
+        self.answer.masked = judgement.masked;
+        for judged in judgement.hits {
+            self.fact(|| hit_fact(&judged.hit, judged.term_id));
+            self.answer.hits.push(judged.hit);
+        }
+    }
+
+    /// Notes what the event itself changes: roster, group, contact, consent, outcome.
+    pub(super) fn happened(&mut self, event: &'e GroupEvent<'_>) {
+        let fact = match &event.what {
+            What::Message(_) => return,
+            What::MessageEdited { of, .. } => revision(of.as_ref(), false),
+            What::MessageRecalled { of } => revision(of.as_ref(), true),
+            What::MemberJoined { inviter, scene, channel } => Fact::Member(MemberFact {
+                joined: true,
+                inviter: inviter.as_ref().map(borrow),
+                scene: scene.as_ref().map(borrow),
+                channel: channel.as_ref().map(borrow),
+                reason: None,
+                union_id: None,
+                inferred: false,
+            }),
+            What::MemberLeft { reason, inferred } => Fact::Member(MemberFact {
+                joined: false,
+                inviter: None,
+                scene: None,
+                channel: None,
+                reason: reason.as_ref().map(borrow),
+                union_id: None,
+                inferred: *inferred,
+            }),
+            What::ContactAdded { staff, channel, .. } => {
+                Fact::Contact(ContactFact { staff: borrow(staff), channel: channel.as_ref().map(borrow) })
+            }
+            What::GroupCreated(change) | What::GroupUpdated(change) | What::OwnerChanged(change) => {
+                group_fact(change)
+            }
+            What::GroupDismissed => Fact::Group(GroupFact { name: None, owner: None, dismissed: true }),
+            What::ConsentChanged { granted } => Fact::Consent(ConsentFact { granted: *granted }),
+            What::Outcome { kind, value, broadcast } => Fact::Outcome(OutcomeFact {
+                kind: borrow(kind),
+                value: *value,
+                broadcast: broadcast.as_ref().map(borrow),
+            }),
+        };
+        self.fact(|| fact);
+    }
+
+    /// The member says too much in too short a time.
+    pub(super) fn flooded(&mut self, config: &conduct::Config) {
+        self.raise(config.flood_verdict);
+        let hit = Hit {
+            wordlist: "conduct".into(),
+            category: "flood".into(),
+            level: Level::Medium,
+            term: format!("{} / {}s", config.flood_messages_max, config.flood_window.as_secs()),
+            matched: String::new(),
+            span: [0, 0],
+            via: Vec::new(),
+        };
+        self.fact(|| hit_fact(&hit, 0));
+        self.answer.hits.push(hit);
+    }
+
+    pub(super) fn fingerprinted(&mut self, fingerprint: Option<u64>) {
+        if let Some(effects) = &mut self.effects {
+            effects.head.fingerprint = fingerprint;
+        }
+    }
+
+    /// Answers with the best rule that may speak now. A blocked message is not rewarded with an answer.
+    pub(super) fn reply(
+        &mut self,
+        state: &PartitionState,
+        rules: &Rules,
+        setting: &Setting<'_>,
+        event: &'e GroupEvent<'_>,
+        folded: &str,
+    ) {
+        if rules.replies.is_empty() || self.answer.verdict == Verdict::Block {
+            return;
+        }
+        let now_ms = self.now_ms();
+        let may_speak = |rule: &&crate::replies::Compiled| {
+            state.small.get(StateKind::Cooldown, &cooldown_key(event, &rule.id), now_ms).is_none()
+        };
+        // The best rule that was asked speaks or stays silent; a worse one must not answer in its stead.
+        let Some(rule) = rules.replies.asked(folded, setting.tags).into_iter().next().filter(may_speak)
+        else {
+            return;
+        };
+        let expires_ms = now_ms + millis(rules.limits.replies.expiry);
+        if self.say("reply", &rule.id, &rule.text, setting, event, expires_ms) {
+            let key = cooldown_key(event, &rule.id);
+            let expires_ms = now_ms + rule.cooldown_ms;
+            self.fact(|| {
+                let value = Some(Cow::Borrowed(&[][..]));
+                Fact::State(StateFact { kind: StateKind::Cooldown, key: key.into(), value, expires_ms })
+            });
+        }
+    }
+
+    /// Greets a member who has just joined.
+    pub(super) fn welcome(&mut self, rules: &Rules, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
+        let now_ms = self.now_ms();
+        let late = event.at_ms.is_some_and(|at| now_ms - at > millis(rules.limits.welcomes.join_age_max));
+        let Some(welcome) = rules.welcomes.of(setting.tags).filter(|_| !late) else { return };
+        let expires_ms = now_ms + millis(rules.limits.welcomes.expiry);
+        self.say("welcome", &welcome.id, &welcome.text, setting, event, expires_ms);
+    }
+
+    /// Asks the platform to act on what the verdict says.
+    pub(super) fn act(&mut self, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
+        let verdict = self.answer.verdict;
+        if let Some(effects) = &mut self.effects {
+            effects.head.verdict = verdict;
+        }
+        if verdict == Verdict::Review {
+            self.fact(|| Fact::Review(ReviewFact { rule: Cow::Borrowed("policy") }));
+        }
+        if verdict != Verdict::Block || event.role == Role::Bot {
+            return;
+        }
+        let state = if setting.can_recall { "queued" } else { "unsupported" };
+        self.answer.actions.push(Action { kind: ActionKind::Recall, state: state.into() });
+        if setting.can_recall {
+            let index = self.next_index();
+            let expires_ms = self.now_ms() + RECALL_EXPIRY_MS;
+            let of = match &event.what {
+                What::MessageEdited { of: Some(of), .. } => borrow(of),
+                _ => borrow(&event.id),
+            };
+            self.fact(|| {
+                let rule = Cow::Borrowed("policy");
+                Fact::Action(ActionFact { index, kind: ActionKind::Recall, of: Some(of), rule, expires_ms })
+            });
+        }
+    }
+
+    fn say(
+        &mut self,
+        kind: &'static str,
+        rule: &str,
+        text: &Template,
+        setting: &Setting<'_>,
+        event: &'e GroupEvent<'_>,
+        expires_ms: i64,
+    ) -> bool {
+        let value = |name: &str| match name {
+            "member.name" => event.name.as_deref().or(event.member.as_deref()),
+            _ => (setting.variable)(name),
+        };
+        match text.render(&value) {
+            Ok(text) => {
+                let index = self.next_index();
+                self.fact(|| {
+                    Fact::Send(SendFact {
+                        index,
+                        kind: kind.into(),
+                        rule: rule.to_owned().into(),
+                        text: text.into(),
+                        welcome_code: None,
+                        expires_ms,
+                    })
+                });
+                true
+            }
+            Err(missing) => {
+                self.skipped.push(Skipped { rule: rule.to_owned(), variable: missing.name });
+                false
+            }
+        }
+    }
+
+    fn raise(&mut self, verdict: Verdict) {
+        self.answer.verdict = self.answer.verdict.max(verdict);
+    }
+
+    fn fact(&mut self, fact: impl FnOnce() -> Fact<'e>) {
+        if let Some(effects) = &mut self.effects {
+            effects.facts.push(fact());
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.effects.as_ref().map_or(0, |effects| effects.head.arrived_ms)
+    }
+
+    fn next_index(&self) -> u16 {
+        let facts = self.effects.as_ref().map_or(&[][..], |effects| &effects.facts);
+        let used = facts.iter().filter(|fact| matches!(fact, Fact::Send(_) | Fact::Action(_))).count();
+        u16::try_from(used).unwrap_or(u16::MAX)
+    }
+}
+
+fn borrow<'e>(text: &'e Cow<'_, str>) -> Cow<'e, str> {
+    Cow::Borrowed(text.as_ref())
+}
+
+fn cooldown_key(event: &GroupEvent<'_>, rule: &str) -> String {
+    [&event.account, &event.group, rule].join("\u{1f}")
+}
+
+fn hit_fact(hit: &Hit, term: u64) -> Fact<'static> {
+    let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Fact::Hit(HitFact {
+        wordlist: hit.wordlist.clone().into(),
+        term,
+        category: hit.category.clone().into(),
+        level: hit.level,
+        span: (byte(hit.span[0]), byte(hit.span[1])),
+        via: hit.via.clone(),
+    })
+}
+
+fn revision<'e>(of: Option<&'e Cow<'_, str>>, recalled: bool) -> Fact<'e> {
+    Fact::Revision(RevisionFact { of: of.map(borrow), recalled })
+}
+
+fn group_fact<'e>(change: &'e GroupChange<'_>) -> Fact<'e> {
+    let (name, owner) = (change.name.as_ref().map(borrow), change.owner.as_ref().map(borrow));
+    Fact::Group(GroupFact { name, owner, dismissed: false })
+}

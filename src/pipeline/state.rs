@@ -1,0 +1,83 @@
+//! What one partition remembers between events: ids seen, recent message times, small durable state.
+//!
+//! It is a function of the effects applied to it, in order, and of nothing else: applied when an event is decided,
+//! applied again from the journal at start.
+
+use std::collections::HashMap;
+
+use crate::conduct::Floods;
+use crate::dedupe::{self, Dedupe};
+use crate::event::{Effects, Fact, StateKind, Status};
+
+/// One partition's memory.
+#[derive(Debug, Default)]
+pub struct PartitionState {
+    /// Ids seen.
+    pub dedupe: Dedupe,
+    /// Recent message times of members.
+    pub floods: Floods,
+    /// Cooldowns and their kin.
+    pub small: Small,
+}
+
+impl PartitionState {
+    /// Takes in what an event caused. Applying the same effects again changes nothing, but for the flood windows, which
+    /// a start fills only once.
+    pub fn apply(&mut self, effects: &Effects<'_>) {
+        let head = &effects.head;
+        if head.status == Status::Counted {
+            self.dedupe.insert(head.key, dedupe::bucket_of(head.at_ms));
+        }
+        self.floods.observe(head);
+        for fact in &effects.facts {
+            if let Fact::State(state) = fact {
+                self.small.set(state.kind, &state.key, state.value.as_deref(), state.expires_ms);
+            }
+        }
+    }
+
+    /// Drops what has expired.
+    pub fn sweep(&mut self, now_ms: i64, oldest_bucket: u32) {
+        self.dedupe.forget_before(oldest_bucket);
+        self.floods.sweep(now_ms);
+        self.small.sweep(now_ms);
+    }
+}
+
+/// Small durable state by kind and key; an expired entry is as good as none.
+#[derive(Debug, Default)]
+pub struct Small(HashMap<StateKind, HashMap<Box<str>, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    value: Box<[u8]>,
+    expires_ms: i64,
+}
+
+impl Small {
+    /// Returns the value that holds at `now_ms`.
+    pub fn get(&self, kind: StateKind, key: &str, now_ms: i64) -> Option<&[u8]> {
+        let entry = self.0.get(&kind)?.get(key)?;
+        (entry.expires_ms > now_ms).then_some(&entry.value)
+    }
+
+    /// Writes a value; `None` removes it.
+    pub fn set(&mut self, kind: StateKind, key: &str, value: Option<&[u8]>, expires_ms: i64) {
+        let entries = self.0.entry(kind).or_default();
+        match value {
+            Some(value) => {
+                entries.insert(key.into(), Entry { value: value.into(), expires_ms });
+            }
+            None => {
+                entries.remove(key);
+            }
+        }
+    }
+
+    /// Drops what has expired.
+    pub fn sweep(&mut self, now_ms: i64) {
+        for entries in self.0.values_mut() {
+            entries.retain(|_, entry| entry.expires_ms > now_ms);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The stages together, on events as they come.
+
+use super::*;
+use crate::event::{ActionKind, Effects, Fact, Message, Verdict};
+use crate::interception::{Origin, Term, WordlistSource};
+use crate::replies::{MatchKind, Rule};
+use crate::welcomes::Welcome;
+
+const NOW: i64 = 1_790_000_000_000;
+
+fn rules() -> Rules {
+    let mut list = WordlistSource::new("diversion", Origin::Api);
+    list.terms.push(Term { text: "加微信".into(), category: None, line: 0 });
+    let (words, problems) =
+        Ruleset::compile("r-1", &[list], Vec::new(), &interception::Config::default()).unwrap();
+    assert!(problems.is_empty());
+    let reply = Rule {
+        keywords: vec!["营业时间".into()],
+        match_kind: MatchKind::Contains,
+        text: "{shop.name}：十点".into(),
+        cooldown_s: 60,
+        tags: Vec::new(),
+        enabled: true,
+    };
+    let welcome = Welcome { text: "欢迎 {member.name}".into(), tags: Vec::new(), enabled: true };
+    let limits = Limits {
+        policy: "standard".into(),
+        conduct: conduct::Config { flood_messages_max: 3, ..conduct::Config::default() },
+        ..Limits::default()
+    };
+    Rules {
+        words,
+        replies: replies::Rules::compile(&[("hours".into(), reply)], &limits.replies).unwrap(),
+        welcomes: Welcomes::compile(&[("all".into(), welcome)], &limits.welcomes).unwrap(),
+        limits,
+    }
+}
+
+/// A house of one group: recognises, decides and applies like the real one.
+struct House {
+    rules: Rules,
+    state: PartitionState,
+    now_ms: i64,
+    shop: Option<&'static str>,
+}
+
+impl House {
+    fn new() -> Self {
+        Self { rules: rules(), state: PartitionState::default(), now_ms: NOW, shop: Some("南京东路店") }
+    }
+
+    fn take<'e>(&mut self, event: &'e GroupEvent<'_>) -> Decision<'e> {
+        let key = EventKey::of(&[3; 16], &event.account, &event.group, &event.id);
+        let arrival = Arrival { now_ms: self.now_ms, key, secret: [3; 16] };
+        let recognised = recognise(&self.state, &self.rules.limits.dedupe, event, &arrival);
+        let Recognised::As(status) = recognised else { panic!("{recognised:?}") };
+        let shop = self.shop;
+        let variable = |name: &str| if name == "shop.name" { shop } else { None };
+        let policy = self.rules.policy(None, event.role);
+        let setting = Setting { policy, tags: &[], variable: &variable, can_recall: true };
+        let mut scratch = Scratch::default();
+        let decision = decide(&self.state, &self.rules, &setting, event, status, &arrival, &mut scratch);
+        if let Some(effects) = &decision.effects {
+            self.state.apply(effects);
+        }
+        decision
+    }
+}
+
+fn event(id: &str, what: What<'static>) -> GroupEvent<'static> {
+    GroupEvent {
+        id: id.to_owned().into(),
+        account: "demo".into(),
+        group: "g-1".into(),
+        member: Some("u-1".into()),
+        name: None,
+        role: Role::Customer,
+        at_ms: Some(NOW),
+        what,
+    }
+}
+
+fn says(id: &str, text: &'static str) -> GroupEvent<'static> {
+    event(id, What::Message(Message { text: text.into(), ..Message::default() }))
+}
+
+fn joined(id: &str) -> GroupEvent<'static> {
+    event(id, What::MemberJoined { inviter: None, scene: None, channel: None })
+}
+
+fn sends(effects: Option<&Effects<'_>>) -> Vec<String> {
+    let facts = effects.map_or(&[][..], |effects| &effects.facts);
+    facts
+        .iter()
+        .filter_map(|fact| if let Fact::Send(send) = fact { Some(send.text.to_string()) } else { None })
+        .collect()
+}
+
+#[test]
+fn a_blocked_message_is_recalled_and_says_why() {
+    let advert = says("1", "加 微 信 领优惠，营业时间");
+    let decision = House::new().take(&advert);
+    assert_eq!(decision.answer.verdict, Verdict::Block);
+    assert_eq!(decision.answer.hits[0].matched, "加 微 信");
+    assert_eq!(decision.answer.actions[0].kind, ActionKind::Recall);
+    assert_eq!(sends(decision.effects.as_ref()), [""; 0], "a blocked message is not answered");
+    let facts = decision.effects.unwrap().facts;
+    assert!(matches!(&facts[0], Fact::Hit(hit) if hit.wordlist == "diversion" && hit.span == (0, 11)));
+    assert!(
+        facts.iter().any(|fact| matches!(fact, Fact::Action(action) if action.of.as_deref() == Some("1")))
+    );
+}
+
+#[test]
+fn a_repeat_is_judged_again_and_has_no_effect() {
+    let mut house = House::new();
+    let advert = says("1", "加微信");
+    assert_eq!(house.take(&advert).answer.status, Status::Counted);
+    let again = house.take(&advert);
+    assert_eq!((again.answer.status, again.answer.verdict), (Status::Duplicate, Verdict::Block));
+    assert_eq!(again.effects, None);
+    assert!(again.answer.actions.is_empty());
+}
+
+#[test]
+fn a_rule_answers_once_until_its_cooldown_is_over() {
+    let mut house = House::new();
+    let asked: Vec<GroupEvent<'_>> = ["1", "2", "3"].iter().map(|id| says(id, "请问营业时间？")).collect();
+    assert_eq!(sends(house.take(&asked[0]).effects.as_ref()), ["南京东路店：十点"]);
+    assert_eq!(sends(house.take(&asked[1]).effects.as_ref()), [""; 0]);
+    house.now_ms += 60_000;
+    assert_eq!(sends(house.take(&asked[2]).effects.as_ref()), ["南京东路店：十点"]);
+}
+
+#[test]
+fn a_text_without_its_value_is_not_sent_and_reported() {
+    let mut house = House { shop: None, ..House::new() };
+    let asked = says("1", "营业时间");
+    let decision = house.take(&asked);
+    assert_eq!(sends(decision.effects.as_ref()), [""; 0]);
+    assert_eq!(decision.skipped, [Skipped { rule: "hours".into(), variable: "shop.name".into() }]);
+}
+
+#[test]
+fn programs_staff_and_latecomers_are_treated_apart() {
+    let mut house = House::new();
+    let bot = GroupEvent { role: Role::Bot, ..says("1", "营业时间") };
+    assert_eq!(sends(house.take(&bot).effects.as_ref()), [""; 0]);
+    assert_eq!(sends(house.take(&joined("2")).effects.as_ref()), ["欢迎 u-1"]);
+    let staff = GroupEvent { role: Role::Staff, ..joined("3") };
+    assert_eq!(sends(house.take(&staff).effects.as_ref()), [""; 0]);
+    let old = GroupEvent { at_ms: Some(NOW - 11 * 60_000), ..joined("4") };
+    assert_eq!(sends(house.take(&old).effects.as_ref()), [""; 0]);
+    let late = GroupEvent { at_ms: Some(NOW - 73 * HOUR_MS), ..says("5", "营业时间") };
+    let late = house.take(&late);
+    assert_eq!(late.answer.status, Status::Late);
+    assert_eq!(sends(late.effects.as_ref()), [""; 0]);
+}
+
+#[test]
+fn a_flood_raises_the_verdict_and_says_so() {
+    let mut house = House::new();
+    let verdicts: Vec<Verdict> = (0..5)
+        .map(|n| {
+            let message = says(&n.to_string(), "好");
+            house.take(&message).answer.verdict
+        })
+        .collect();
+    use Verdict::{Pass, Review};
+    assert_eq!(verdicts, [Pass, Pass, Pass, Review, Review]);
+}
+
+#[test]
+fn an_old_hour_is_marked_revised_and_the_future_is_refused() {
+    let mut house = House::new();
+    let old = GroupEvent { at_ms: Some(NOW - HOUR_MS), ..says("1", "好") };
+    assert!(house.take(&old).effects.unwrap().head.revised);
+    let new = says("2", "好");
+    assert!(!house.take(&new).effects.unwrap().head.revised);
+    let early = GroupEvent { at_ms: Some(NOW + 6 * 60_000), ..says("3", "好") };
+    let arrival = Arrival { now_ms: NOW, key: EventKey(1), secret: [0; 16] };
+    let limits = dedupe::Config::default();
+    assert_eq!(recognise(&house.state, &limits, &early, &arrival), Recognised::Future);
+}

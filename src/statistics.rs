@@ -1,0 +1,6 @@
+//! What is counted, what each number means, and how events become numbers.
+//!
+//! Pure: [`definitions`] and [`fold`] take effects and return differences; `storage` keeps them.
+
+pub mod definitions;
+pub mod fold;

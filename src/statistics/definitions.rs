@@ -1,0 +1,69 @@
+//! What each number means, in words an operator and an auditor can hold us to (群数据报表口径).
+//!
+//! Not for: how numbers are kept. Invariant: every number follows from the journal alone, and from the set of its
+//! events rather than from the order of their arrival (only two changes in the same millisecond keep arrival order).
+//!
+//! | word | 中文 | meaning |
+//! |---|---|---|
+//! | hour | 小时 | the hour of the event's own time (`at`), not of its arrival; platform times are UTC milliseconds |
+//! | messages | 消息数 | messages by customers and staff; an edited or recalled message is not a second one; programs (bots) do not count |
+//! | staff messages | 员工消息数 | those of the messages that staff wrote |
+//! | joins, leaves | 入群、退群 | each joining and leaving of a customer or staff member; someone who comes, goes and comes again has joined twice |
+//! | hits | 命中数 | listed terms found in any judged text, those cancelled by an allow phrase left out |
+//! | masked, reviewed, blocked | 打码、待审、拦截 | judged texts (messages and edits, whoever wrote them) by their verdict |
+//! | replies, welcomes | 自动回复、欢迎语 | texts asked for, whether or not the platform took them later |
+//! | late | 迟到 | events older than the dedupe window: counted here only, in the hour of their arrival, and listed apart |
+//! | revised | 补录 | an hour that a late-arriving event changed after it had ended |
+//! | first seen, last seen | 首次、最近出现 | the earliest and latest time of an event that shows the member in the group: a message, an edit, a join, a leave |
+//! | present | 在群 | the latest join or leave by its own time decides; someone only ever seen talking is present |
+//! | members | 群人数 | members present now, as far as joins, leaves and messages tell |
+//! | member number | 成员编号 | given once per account, by the platform's union id where it gives one, else by member id |
+//! | case | 同文案件 | the same advert in many groups |
+//!
+//! An event without a group (a contact added, what the fleet stage decides) is in no group's numbers, roster or list.
+
+use serde::{Deserialize, Serialize};
+
+/// What is counted per group and hour; the meanings stand in the [module's table](self).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Counters {
+    /// Messages by customers and staff.
+    pub messages: u64,
+    /// Of these, by staff.
+    pub staff_messages: u64,
+    /// Joins.
+    pub joins: u64,
+    /// Leaves.
+    pub leaves: u64,
+    /// Hits that survived.
+    pub hits: u64,
+    /// Texts with the verdict `mask`.
+    pub masked: u64,
+    /// Texts with the verdict `review`.
+    pub reviewed: u64,
+    /// Texts with the verdict `block`.
+    pub blocked: u64,
+    /// Replies asked for.
+    pub replies: u64,
+    /// Welcomes asked for.
+    pub welcomes: u64,
+    /// Events too late to count.
+    pub late: u64,
+}
+
+impl Counters {
+    /// Adds another's numbers.
+    pub fn add(&mut self, other: &Counters) {
+        self.messages += other.messages;
+        self.staff_messages += other.staff_messages;
+        self.joins += other.joins;
+        self.leaves += other.leaves;
+        self.hits += other.hits;
+        self.masked += other.masked;
+        self.reviewed += other.reviewed;
+        self.blocked += other.blocked;
+        self.replies += other.replies;
+        self.welcomes += other.welcomes;
+        self.late += other.late;
+    }
+}

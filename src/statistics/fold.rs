@@ -1,0 +1,562 @@
+//! The fold from effects to numbers: what a stretch of the journal changes, gathered in memory, then merged into rows.
+//!
+//! Not for: storing the rows, or reading the journal. Invariants: the same stretch gives the same difference; merging
+//! differences of consecutive stretches gives what one long stretch would have given, wherever it was cut.
+
+mod merge;
+#[cfg(test)]
+mod tests;
+
+use std::hash::{Hash, Hasher};
+
+use hashbrown::{Equivalent, HashMap};
+
+use crate::event::{
+    CaseFact, Effects, EventKey, EventType, Fact, HOUR_MS, Head, HitFact, MemberFact, Partition, Role,
+    StateFact, StateKind, Status, Verdict, Via,
+};
+use crate::statistics::definitions::Counters;
+
+pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Register, introduce};
+
+/// Where effects stand in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Whose.
+    pub partition: Partition,
+    /// The row.
+    pub position: u64,
+    /// Which effects of the row, from 0.
+    pub index: u32,
+}
+
+/// What a stretch of the journal changes. Groups are named by their index in `groups`.
+#[derive(Debug, Default)]
+pub struct Delta {
+    /// Groups that had an event.
+    pub groups: Vec<GroupDelta>,
+    /// Members who were seen.
+    pub members: Vec<MemberDelta>,
+    /// First sightings in this stretch and told union ids, in journal order: numbers are given in this order.
+    pub sightings: Vec<Sighting>,
+    /// Counters by group index and hour.
+    pub counts: HashMap<(u32, u32), CountDelta>,
+    /// Hits, in journal order.
+    pub hits: Vec<HitDelta>,
+    /// The last write of each piece of small state.
+    pub states: HashMap<(Partition, StateKind, String), StateDelta>,
+    /// The last sighting of each case.
+    pub cases: HashMap<String, CaseDelta>,
+    /// Events too late to count, in journal order.
+    pub lates: Vec<LateDelta>,
+    /// How many events.
+    pub events: u64,
+    /// The latest arrival, a lower bound of "now"; 0 when there was no event.
+    pub arrived_ms_max: i64,
+    group_index: HashMap<GroupName, u32>,
+    member_index: HashMap<MemberName, u32>,
+}
+
+/// What changed about a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupDelta {
+    /// Its partition.
+    pub partition: Partition,
+    /// Account.
+    pub account: String,
+    /// Group.
+    pub group: String,
+    /// Earliest and latest event that counted; `None` when all were late.
+    pub seen: Option<(i64, i64)>,
+    /// The latest name told, with its time.
+    pub name: Option<(i64, String)>,
+    /// The latest owner told, with its time.
+    pub owner: Option<(i64, String)>,
+    /// Whether the group is gone, with the time that was told.
+    pub dismissed: Option<(i64, bool)>,
+    /// Earliest and latest hour with a counter.
+    pub hours: (u32, u32),
+}
+
+/// What changed about a member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberDelta {
+    /// Index of the group.
+    pub group: u32,
+    /// The platform's id.
+    pub member: String,
+    /// Earliest and latest sighting.
+    pub seen: (i64, i64),
+    /// The latest name told, with its time.
+    pub name: Option<(i64, String)>,
+    /// The role at the latest sighting.
+    pub role: Role,
+    /// Messages said.
+    pub messages: u64,
+    /// The latest join or leave: when, and whether it left the member in the group.
+    pub change: Option<(i64, bool)>,
+    /// The latest join.
+    pub join: Option<Join>,
+}
+
+/// A member showed up, or the platform told who they are over all groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Index of the member.
+    pub member: u32,
+    /// The platform's id of the person, where told.
+    pub union_id: Option<String>,
+}
+
+/// How a member came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Join {
+    /// When.
+    pub at_ms: i64,
+    /// Who invited them.
+    pub inviter: Option<String>,
+    /// How, in the platform's words.
+    pub scene: Option<String>,
+    /// Channel code.
+    pub channel: Option<String>,
+}
+
+/// Counters to be added to a group's hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountDelta {
+    /// The numbers.
+    pub counters: Counters,
+    /// A late-arriving event changed an ended hour.
+    pub revised: bool,
+}
+
+/// A hit to be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HitDelta {
+    /// Index of the group.
+    pub group: u32,
+    /// Where it stands.
+    pub place: Place,
+    /// Which hit of its event, from 0.
+    pub nth: u32,
+    /// When.
+    pub at_ms: i64,
+    /// Who; empty when the platform did not say.
+    pub member: String,
+    /// Wordlist.
+    pub wordlist: String,
+    /// Category.
+    pub category: String,
+    /// Stable term id.
+    pub term: u64,
+    /// Bytes of the original.
+    pub span: (u32, u32),
+    /// Foldings.
+    pub via: Vec<Via>,
+}
+
+/// A new value of small state, or its removal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDelta {
+    /// `None` removes.
+    pub value: Option<Vec<u8>>,
+    /// When it may be forgotten.
+    pub expires_ms: i64,
+}
+
+/// A case of the fleet stage, as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseDelta {
+    /// Fingerprint of the text.
+    pub fingerprint: u64,
+    /// Groups, as (account, group).
+    pub groups: Vec<(String, String)>,
+    /// First sighting.
+    pub first_ms: i64,
+    /// Last sighting.
+    pub last_ms: i64,
+}
+
+/// An event that was too late to count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateDelta {
+    /// Index of the group.
+    pub group: u32,
+    /// Where it stands.
+    pub place: Place,
+    /// Its identity.
+    pub key: EventKey,
+    /// When it happened.
+    pub at_ms: i64,
+    /// When it arrived.
+    pub arrived_ms: i64,
+    /// Who; empty when the platform did not say.
+    pub member: String,
+    /// What kind of event.
+    pub what: EventType,
+}
+
+/// Returns the hour of a time, counted from the epoch; a time before 1970 is in hour 0.
+pub fn hour_of(at_ms: i64) -> u32 {
+    u32::try_from(at_ms.div_euclid(HOUR_MS).max(0)).unwrap_or(u32::MAX)
+}
+
+impl Delta {
+    /// Says whether nothing was gathered.
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    /// Forgets everything, keeping the memory.
+    pub fn clear(&mut self) {
+        let Delta {
+            groups,
+            members,
+            sightings,
+            counts,
+            hits,
+            states,
+            cases,
+            lates,
+            events,
+            arrived_ms_max,
+            group_index,
+            member_index,
+        } = self;
+        groups.clear();
+        members.clear();
+        sightings.clear();
+        counts.clear();
+        hits.clear();
+        states.clear();
+        cases.clear();
+        lates.clear();
+        group_index.clear();
+        member_index.clear();
+        *events = 0;
+        *arrived_ms_max = 0;
+    }
+
+    /// Folds in one event.
+    pub fn add(&mut self, place: Place, effects: &Effects<'_>) {
+        let head = &effects.head;
+        self.events += 1;
+        self.arrived_ms_max = self.arrived_ms_max.max(head.arrived_ms);
+        if head.status == Status::Late {
+            return self.add_late(place, head);
+        }
+        let group = (!head.group.is_empty()).then(|| self.group(place.partition, head));
+        if let Some(group) = group {
+            self.count(group, effects);
+            self.sight(group, effects);
+        }
+        let mut hits = 0;
+        for fact in &effects.facts {
+            match fact {
+                Fact::Group(change) => {
+                    if let Some(group) = group {
+                        let delta = &mut self.groups[group as usize];
+                        latest(&mut delta.name, head.at_ms, change.name.as_deref());
+                        latest(&mut delta.owner, head.at_ms, change.owner.as_deref());
+                        if delta.dismissed.is_none_or(|(at, _)| at <= head.at_ms) {
+                            delta.dismissed = Some((head.at_ms, change.dismissed));
+                        }
+                    }
+                }
+                Fact::Hit(hit) => {
+                    if let Some(group) = group {
+                        self.hits.push(hit_delta(group, place, hits, head, hit));
+                        hits += 1;
+                    }
+                }
+                Fact::State(state) => self.state(place.partition, state),
+                Fact::Case(case) => _ = self.cases.insert(case.id.to_string(), case_delta(case)),
+                Fact::Member(_)
+                | Fact::Action(_)
+                | Fact::Send(_)
+                | Fact::Contact(_)
+                | Fact::Consent(_)
+                | Fact::Outcome(_)
+                | Fact::Revision(_)
+                | Fact::Review(_)
+                | Fact::Kick(_)
+                | Fact::Silence(_)
+                | Fact::Evidence(_) => {}
+            }
+        }
+    }
+
+    fn add_late(&mut self, place: Place, head: &Head<'_>) {
+        if head.group.is_empty() {
+            return;
+        }
+        let group = self.group_index(place.partition, head);
+        let hour = hour_of(head.arrived_ms);
+        self.count_in(group, hour).counters.late += 1;
+        self.lates.push(LateDelta {
+            group,
+            place,
+            key: head.key,
+            at_ms: head.at_ms,
+            arrived_ms: head.arrived_ms,
+            member: head.member.as_deref().unwrap_or_default().to_owned(),
+            what: head.what,
+        });
+    }
+
+    fn group(&mut self, partition: Partition, head: &Head<'_>) -> u32 {
+        let index = self.group_index(partition, head);
+        widen(&mut self.groups[index as usize].seen, head.at_ms);
+        index
+    }
+
+    fn group_index(&mut self, partition: Partition, head: &Head<'_>) -> u32 {
+        let name = GroupRef(&head.account, &head.group);
+        if let Some(index) = self.group_index.get(&name) {
+            return *index;
+        }
+        let index = u32::try_from(self.groups.len()).expect("a stretch is bounded far below this");
+        let (account, group) = (head.account.to_string(), head.group.to_string());
+        self.group_index.insert(GroupName(account.clone(), group.clone()), index);
+        self.groups.push(GroupDelta {
+            partition,
+            account,
+            group,
+            seen: None,
+            name: None,
+            owner: None,
+            dismissed: None,
+            hours: (u32::MAX, 0),
+        });
+        index
+    }
+
+    fn count_in(&mut self, group: u32, hour: u32) -> &mut CountDelta {
+        let hours = &mut self.groups[group as usize].hours;
+        *hours = (hours.0.min(hour), hours.1.max(hour));
+        self.counts.entry((group, hour)).or_default()
+    }
+
+    fn count(&mut self, group: u32, effects: &Effects<'_>) {
+        let counters = counters_of(effects);
+        if counters == Counters::default() && !effects.head.revised {
+            return;
+        }
+        let count = self.count_in(group, hour_of(effects.head.at_ms));
+        count.counters.add(&counters);
+        count.revised |= effects.head.revised;
+    }
+
+    fn sight(&mut self, group: u32, effects: &Effects<'_>) {
+        let head = &effects.head;
+        let Some(member) = head.member.as_deref().filter(|_| shows_member(head.what)) else { return };
+        let changes = matches!(head.what, EventType::MemberJoined | EventType::MemberLeft);
+        let fact =
+            effects.facts.iter().find_map(|fact| if let Fact::Member(m) = fact { Some(m) } else { None });
+        let fact = fact.filter(|_| changes);
+        let index = self.member_index(group, member, head, fact.and_then(|fact| fact.union_id.as_deref()));
+        let delta = &mut self.members[index as usize];
+        if head.at_ms >= delta.seen.1 {
+            delta.role = head.role;
+        }
+        delta.seen = (delta.seen.0.min(head.at_ms), delta.seen.1.max(head.at_ms));
+        latest(&mut delta.name, head.at_ms, head.name.as_deref());
+        delta.messages += u64::from(head.what == EventType::Message);
+        if !changes {
+            return;
+        }
+        let joined = head.what == EventType::MemberJoined;
+        if delta.change.is_none_or(|(at, _)| at <= head.at_ms) {
+            delta.change = Some((head.at_ms, joined));
+        }
+        if joined && delta.join.as_ref().is_none_or(|join| join.at_ms <= head.at_ms) {
+            delta.join = Some(join_of(head.at_ms, fact));
+        }
+    }
+
+    fn member_index(&mut self, group: u32, member: &str, head: &Head<'_>, union_id: Option<&str>) -> u32 {
+        let union_id = union_id.map(str::to_owned);
+        if let Some(index) = self.member_index.get(&MemberRef(group, member)) {
+            if union_id.is_some() {
+                self.sightings.push(Sighting { member: *index, union_id });
+            }
+            return *index;
+        }
+        let index = u32::try_from(self.members.len()).expect("a stretch is bounded far below this");
+        self.member_index.insert(MemberName(group, member.to_owned()), index);
+        self.sightings.push(Sighting { member: index, union_id });
+        self.members.push(MemberDelta {
+            group,
+            member: member.to_owned(),
+            seen: (head.at_ms, head.at_ms),
+            name: None,
+            role: head.role,
+            messages: 0,
+            change: None,
+            join: None,
+        });
+        index
+    }
+
+    fn state(&mut self, partition: Partition, state: &StateFact<'_>) {
+        let value = state.value.as_deref().map(<[u8]>::to_vec);
+        self.states.insert(
+            (partition, state.kind, state.key.to_string()),
+            StateDelta { value, expires_ms: state.expires_ms },
+        );
+    }
+}
+
+/// The numbers of one event that is not late.
+fn counters_of(effects: &Effects<'_>) -> Counters {
+    let head = &effects.head;
+    let person = u64::from(head.role != Role::Bot);
+    let mut counters = Counters::default();
+    match head.what {
+        EventType::Message => {
+            counters.messages = person;
+            counters.staff_messages = u64::from(head.role == Role::Staff);
+        }
+        EventType::MemberJoined => counters.joins = person,
+        EventType::MemberLeft => counters.leaves = person,
+        EventType::MessageEdited
+        | EventType::MessageRecalled
+        | EventType::ContactAdded
+        | EventType::GroupCreated
+        | EventType::GroupUpdated
+        | EventType::OwnerChanged
+        | EventType::GroupDismissed
+        | EventType::ConsentChanged
+        | EventType::Outcome => {}
+    }
+    if matches!(head.what, EventType::Message | EventType::MessageEdited) {
+        match head.verdict {
+            Verdict::Pass => {}
+            Verdict::Mask => counters.masked = 1,
+            Verdict::Review => counters.reviewed = 1,
+            Verdict::Block => counters.blocked = 1,
+        }
+    }
+    for fact in &effects.facts {
+        if let Fact::Hit(_) = fact {
+            counters.hits += 1;
+        } else if let Fact::Send(send) = fact {
+            counters.replies += u64::from(send.kind == "reply");
+            counters.welcomes += u64::from(send.kind == "welcome");
+        }
+    }
+    counters
+}
+
+/// Whether an event of this kind is a sighting of its member in the group.
+fn shows_member(what: EventType) -> bool {
+    match what {
+        EventType::Message | EventType::MessageEdited | EventType::MemberJoined | EventType::MemberLeft => {
+            true
+        }
+        EventType::MessageRecalled
+        | EventType::ContactAdded
+        | EventType::GroupCreated
+        | EventType::GroupUpdated
+        | EventType::OwnerChanged
+        | EventType::GroupDismissed
+        | EventType::ConsentChanged
+        | EventType::Outcome => false,
+    }
+}
+
+fn join_of(at_ms: i64, fact: Option<&MemberFact<'_>>) -> Join {
+    let Some(fact) = fact else { return Join { at_ms, ..Join::default() } };
+    Join {
+        at_ms,
+        inviter: fact.inviter.as_deref().map(str::to_owned),
+        scene: fact.scene.as_deref().map(str::to_owned),
+        channel: fact.channel.as_deref().map(str::to_owned),
+    }
+}
+
+fn hit_delta(group: u32, place: Place, nth: u32, head: &Head<'_>, hit: &HitFact<'_>) -> HitDelta {
+    HitDelta {
+        group,
+        place,
+        nth,
+        at_ms: head.at_ms,
+        member: head.member.as_deref().unwrap_or_default().to_owned(),
+        wordlist: hit.wordlist.to_string(),
+        category: hit.category.to_string(),
+        term: hit.term,
+        span: hit.span,
+        via: hit.via.clone(),
+    }
+}
+
+fn case_delta(case: &CaseFact<'_>) -> CaseDelta {
+    CaseDelta {
+        fingerprint: case.fingerprint,
+        groups: case.groups.iter().map(|(account, group)| (account.to_string(), group.to_string())).collect(),
+        first_ms: case.first_ms,
+        last_ms: case.last_ms,
+    }
+}
+
+fn latest(slot: &mut Option<(i64, String)>, at_ms: i64, told: Option<&str>) {
+    if let Some(told) = told
+        && slot.as_ref().is_none_or(|(at, _)| *at <= at_ms)
+    {
+        *slot = Some((at_ms, told.to_owned()));
+    }
+}
+
+fn widen(span: &mut Option<(i64, i64)>, at_ms: i64) {
+    *span = Some(span.map_or((at_ms, at_ms), |(first, last)| (first.min(at_ms), last.max(at_ms))));
+}
+
+// === keys that are looked up without being built ===
+
+#[derive(Debug, PartialEq, Eq)]
+struct GroupName(String, String);
+
+struct GroupRef<'a>(&'a str, &'a str);
+
+impl Hash for GroupName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        GroupRef(&self.0, &self.1).hash(state);
+    }
+}
+
+impl Hash for GroupRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+        self.1.hash(state);
+    }
+}
+
+impl Equivalent<GroupName> for GroupRef<'_> {
+    fn equivalent(&self, key: &GroupName) -> bool {
+        self.0 == key.0 && self.1 == key.1
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct MemberName(u32, String);
+
+struct MemberRef<'a>(u32, &'a str);
+
+impl Hash for MemberName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        MemberRef(self.0, &self.1).hash(state);
+    }
+}
+
+impl Hash for MemberRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+        self.1.hash(state);
+    }
+}
+
+impl Equivalent<MemberName> for MemberRef<'_> {
+    fn equivalent(&self, key: &MemberName) -> bool {
+        self.0 == key.0 && self.1 == key.1
+    }
+}

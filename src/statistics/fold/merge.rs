@@ -1,0 +1,198 @@
+//! Merging differences into the rows that are kept, the same for every storage.
+
+use super::{GroupDelta, MemberDelta};
+use crate::event::Role;
+
+/// "Never": before every time an event can have (none is older than the epoch), and one byte in a database row.
+pub const NEVER_MS: i64 = -1;
+
+/// What is kept of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRecord {
+    /// Name, and when it was told.
+    pub name: Option<String>,
+    /// See `name`.
+    pub name_ms: i64,
+    /// Owner, and when it was told.
+    pub owner: Option<String>,
+    /// See `owner`.
+    pub owner_ms: i64,
+    /// The platform said it is gone.
+    pub dismissed: bool,
+    /// When that, or the opposite, was told.
+    pub dismissed_ms: i64,
+    /// First and last event that counted; the first is after the last when none did (all were late).
+    pub first_ms: i64,
+    /// See `first_ms`.
+    pub last_ms: i64,
+    /// Earliest hour with a counter.
+    pub hour_min: u32,
+    /// Latest hour with a counter.
+    pub hour_max: u32,
+    /// Members present.
+    pub members: u64,
+}
+
+impl GroupDelta {
+    /// Merges the difference into the row, if there is one.
+    pub fn merge(&self, record: Option<GroupRecord>) -> GroupRecord {
+        let mut record = record.unwrap_or(GroupRecord {
+            name: None,
+            name_ms: NEVER_MS,
+            owner: None,
+            owner_ms: NEVER_MS,
+            dismissed: false,
+            dismissed_ms: NEVER_MS,
+            first_ms: i64::MAX,
+            last_ms: NEVER_MS,
+            hour_min: u32::MAX,
+            hour_max: 0,
+            members: 0,
+        });
+        if let Some((first, last)) = self.seen {
+            record.first_ms = record.first_ms.min(first);
+            record.last_ms = record.last_ms.max(last);
+        }
+        record.hour_min = record.hour_min.min(self.hours.0);
+        record.hour_max = record.hour_max.max(self.hours.1);
+        told(&mut record.name, &mut record.name_ms, self.name.as_ref());
+        told(&mut record.owner, &mut record.owner_ms, self.owner.as_ref());
+        if let Some((at_ms, gone)) = self.dismissed
+            && at_ms >= record.dismissed_ms
+        {
+            record.dismissed = gone;
+            record.dismissed_ms = at_ms;
+        }
+        record
+    }
+}
+
+/// What is kept of a member of a group, beside their number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberRecord {
+    /// Display name, and when it was told.
+    pub name: Option<String>,
+    /// See `name`.
+    pub name_ms: i64,
+    /// Role at the last sighting.
+    pub role: Role,
+    /// In the group now.
+    pub present: bool,
+    /// When the latest join or leave was; far in the past when there was none.
+    pub changed_ms: i64,
+    /// First sighting.
+    pub first_ms: i64,
+    /// Last sighting.
+    pub last_ms: i64,
+    /// Messages said.
+    pub messages: u64,
+    /// When the latest join was; far in the past when there was none.
+    pub joined_ms: i64,
+    /// Who invited them.
+    pub inviter: Option<String>,
+    /// How they came in.
+    pub scene: Option<String>,
+    /// Channel code.
+    pub channel: Option<String>,
+}
+
+impl MemberDelta {
+    /// Merges the difference into the row, if there is one.
+    pub fn merge(&self, record: Option<MemberRecord>) -> MemberRecord {
+        let mut record = record.unwrap_or(MemberRecord {
+            name: None,
+            name_ms: NEVER_MS,
+            role: self.role,
+            present: true,
+            changed_ms: NEVER_MS,
+            first_ms: self.seen.0,
+            last_ms: self.seen.1,
+            messages: 0,
+            joined_ms: NEVER_MS,
+            inviter: None,
+            scene: None,
+            channel: None,
+        });
+        if self.seen.1 >= record.last_ms {
+            record.role = self.role;
+        }
+        record.first_ms = record.first_ms.min(self.seen.0);
+        record.last_ms = record.last_ms.max(self.seen.1);
+        record.messages += self.messages;
+        told(&mut record.name, &mut record.name_ms, self.name.as_ref());
+        if let Some((at_ms, present)) = self.change
+            && at_ms >= record.changed_ms
+        {
+            record.present = present;
+            record.changed_ms = at_ms;
+        }
+        if let Some(join) = &self.join
+            && join.at_ms >= record.joined_ms
+        {
+            record.joined_ms = join.at_ms;
+            record.inviter.clone_from(&join.inviter);
+            record.scene.clone_from(&join.scene);
+            record.channel.clone_from(&join.channel);
+        }
+        record
+    }
+}
+
+/// Where the dense numbers of an account's people are kept.
+pub trait Register {
+    /// What can go wrong.
+    type Error;
+
+    /// Returns the number of an identity.
+    fn find(&mut self, account: &str, identity: &str) -> Result<Option<u64>, Self::Error>;
+
+    /// Gives out the account's next number, from 0.
+    fn next(&mut self, account: &str) -> Result<u64, Self::Error>;
+
+    /// Gives an identity a number.
+    fn set(&mut self, account: &str, identity: &str, number: u64) -> Result<(), Self::Error>;
+}
+
+/// Gives a member a number: that of the person where the platform tells who it is, else their own, else a new one.
+///
+/// Called in journal order. A person first met under two member ids keeps the number of the first; the other number is
+/// never given again.
+pub fn introduce<R: Register>(
+    register: &mut R,
+    account: &str,
+    member: &str,
+    union_id: Option<&str>,
+) -> Result<(), R::Error> {
+    let by_member = format!("m:{member}");
+    let own = register.find(account, &by_member)?;
+    let Some(union_id) = union_id else {
+        if own.is_none() {
+            let number = register.next(account)?;
+            register.set(account, &by_member, number)?;
+        }
+        return Ok(());
+    };
+    let by_union = format!("u:{union_id}");
+    let number = match (register.find(account, &by_union)?, own) {
+        (Some(number), Some(own)) if number == own => return Ok(()),
+        (Some(number), _) => number,
+        (None, known) => {
+            let number = match known {
+                Some(own) => own,
+                None => register.next(account)?,
+            };
+            register.set(account, &by_union, number)?;
+            number
+        }
+    };
+    register.set(account, &by_member, number)
+}
+
+fn told(value: &mut Option<String>, value_ms: &mut i64, news: Option<&(i64, String)>) {
+    if let Some((at_ms, told)) = news
+        && at_ms >= value_ms
+    {
+        *value = Some(told.clone());
+        *value_ms = *at_ms;
+    }
+}

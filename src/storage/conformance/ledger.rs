@@ -1,0 +1,350 @@
+//! Promises of the ledger.
+
+use super::{Harness, NOW_MS};
+use crate::storage::{
+    AuditEntry, AuditFilter, Change, Config, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind,
+    IdempotencyRecord, Intent, Settlement, StorageError, Write,
+};
+
+fn put(id: &str, body: &str, expect: Option<u64>) -> Write {
+    Write::Put { kind: DocumentKind::Shop, id: id.to_owned(), body: body.to_owned(), expect }
+}
+
+fn change(writes: Vec<Write>) -> Change {
+    Change { at_ms: NOW_MS, writes, ..Change::default() }
+}
+
+fn entry(id: &str) -> AuditEntry {
+    AuditEntry {
+        seq: 0,
+        at_ms: NOW_MS,
+        operator: "op".to_owned(),
+        token: String::new(),
+        verb: "create".to_owned(),
+        object: "shop".to_owned(),
+        id: id.to_owned(),
+        detail: "{}".to_owned(),
+        place: "acme/east/s-1".to_owned(),
+    }
+}
+
+fn delivery(broadcast: &str, target: u32, state: DeliveryState) -> DeliveryRow {
+    DeliveryRow {
+        id: if broadcast.is_empty() { format!("dlv_{target}") } else { format!("{broadcast}_{target}") },
+        broadcast: broadcast.to_owned(),
+        target,
+        account: "demo".to_owned(),
+        group: format!("g-{target}"),
+        kind: if broadcast.is_empty() { "reply" } else { "broadcast" }.to_owned(),
+        state,
+        attempts: 0,
+        due_ms: NOW_MS,
+        expires_ms: 0,
+        body: String::new(),
+        code: String::new(),
+        detail: String::new(),
+        updated_ms: NOW_MS,
+    }
+}
+
+fn pending(broadcast: &str, target: u32) -> DeliveryRow {
+    delivery(broadcast, target, DeliveryState::Pending)
+}
+
+fn intent(delivery: DeliveryRow, attempt: u32, epoch: u64, at_ms: i64) -> Intent {
+    Intent { delivery, attempt, at_ms, cost: 1, epoch }
+}
+
+fn settlement(id: &str, attempt: u32, at_ms: i64, state: DeliveryState) -> Settlement {
+    Settlement {
+        id: id.to_owned(),
+        attempt,
+        at_ms,
+        state,
+        due_ms: at_ms + 5,
+        code: "200".to_owned(),
+        detail: "ok".to_owned(),
+    }
+}
+
+fn of(broadcast: &str) -> DeliveryFilter {
+    DeliveryFilter { broadcast: Some(broadcast.to_owned()), limit: 100, ..DeliveryFilter::default() }
+}
+
+pub(in crate::storage) async fn documents_have_versions_and_conflicts<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    for (write, expect) in [
+        (put("s-1", "{}", Some(1)), None),
+        (put("s-1", "{}", Some(0)), Some(1)),
+        (put("s-1", "{}", Some(0)), None),
+        (put("s-1", r#"{"a":1}"#, Some(1)), Some(2)),
+        (put("s-1", r#"{"a":2}"#, None), Some(3)),
+        (put("s-1", "{}", Some(2)), None),
+        (Write::Delete { kind: DocumentKind::Shop, id: "s-2".to_owned() }, Some(0)),
+    ] {
+        let version = match storage.apply(change(vec![write.clone()])).await {
+            Ok(versions) => Some(versions[0]),
+            Err(StorageError::Conflict { .. }) => None,
+            Err(other) => panic!("{write:?}: {other}"),
+        };
+        assert_eq!(version, expect, "{write:?}");
+    }
+    drop(storage);
+    let storage = harness.open(&Config::default()).unwrap();
+    let found = storage.document(DocumentKind::Shop, "s-1").await.unwrap().unwrap();
+    assert_eq!((found.version, found.body.as_str(), found.updated_ms), (3, r#"{"a":2}"#, NOW_MS));
+    assert_eq!(storage.document(DocumentKind::Region, "s-1").await.unwrap(), None);
+    storage
+        .apply(change(vec![Write::Delete { kind: DocumentKind::Shop, id: "s-1".to_owned() }]))
+        .await
+        .unwrap();
+    assert_eq!(storage.document(DocumentKind::Shop, "s-1").await.unwrap(), None);
+}
+
+pub(in crate::storage) async fn a_change_is_all_or_nothing<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let mut all = change(vec![put("s-1", "{}", Some(0)), put("s-2", "{}", Some(7))]);
+    all.audit = vec![entry("s-1")];
+    all.deliveries = vec![pending("b", 1)];
+    all.idempotency = Some(record("k", NOW_MS + 10));
+    assert!(matches!(storage.apply(all.clone()).await, Err(StorageError::Conflict { .. })));
+    assert_eq!(storage.document(DocumentKind::Shop, "s-1").await.unwrap(), None);
+    assert!(storage.audit(AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap().is_empty());
+    assert!(storage.deliveries(of("b")).await.unwrap().is_empty());
+    assert_eq!(storage.idempotency("k").await.unwrap(), None);
+    all.writes.pop();
+    // Others that wait for the same commit are not harmed by one that fails.
+    let (one, bad, two) = tokio::join!(
+        storage.apply(all),
+        storage.apply(change(vec![put("s-3", "{}", Some(7))])),
+        storage.apply(change(vec![put("s-4", "{}", Some(0))]))
+    );
+    assert!(one.is_ok() && bad.is_err() && two.is_ok());
+    assert_eq!(storage.deliveries(of("b")).await.unwrap(), [pending("b", 1)]);
+    assert!(storage.idempotency("k").await.unwrap().is_some());
+}
+
+fn record(key: &str, expires_ms: i64) -> IdempotencyRecord {
+    IdempotencyRecord {
+        key: key.to_owned(),
+        fingerprint: "f".to_owned(),
+        status: 202,
+        body: "{}".to_owned(),
+        expires_ms,
+    }
+}
+
+pub(in crate::storage) async fn an_idempotency_key_works_once_until_it_expires<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let with =
+        |at_ms, expires_ms| Change { at_ms, idempotency: Some(record("k", expires_ms)), ..Change::default() };
+    storage.apply(with(NOW_MS, NOW_MS + 100)).await.unwrap();
+    let again = storage.apply(with(NOW_MS + 99, NOW_MS + 199)).await;
+    assert!(matches!(again, Err(StorageError::Conflict { what }) if what.contains("idempotency")));
+    storage.apply(with(NOW_MS + 100, NOW_MS + 300)).await.unwrap();
+    assert_eq!(storage.idempotency("k").await.unwrap().unwrap().expires_ms, NOW_MS + 300);
+}
+
+pub(in crate::storage) async fn the_audit_log_is_read_backwards<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    for n in 0..5 {
+        let mut one = change(Vec::new());
+        one.audit = vec![entry(&format!("s-{n}"))];
+        if n == 3 {
+            one.audit[0].object = "broadcast".to_owned();
+        }
+        storage.apply(one).await.unwrap();
+    }
+    let read = |before: Option<u64>, object: Option<&str>, limit: usize| {
+        let filter = AuditFilter { before, object: object.map(str::to_owned), limit };
+        let storage = storage.clone();
+        async move { storage.audit(filter).await.unwrap() }
+    };
+    let newest = read(None, None, 2).await;
+    assert_eq!(newest.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["s-4", "s-3"]);
+    let older = read(Some(newest[1].seq), None, 10).await;
+    assert_eq!(older.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["s-2", "s-1", "s-0"]);
+    let shops = read(None, Some("shop"), 10).await;
+    assert_eq!(shops.len(), 4);
+    assert!(shops[0].seq > 0);
+    assert_eq!(AuditEntry { seq: 0, ..shops[0].clone() }, entry("s-4"));
+}
+
+pub(in crate::storage) async fn documents_are_paged_in_id_order<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let writes = [3, 1, 4, 2, 0].map(|n| put(&format!("s-{n}"), "{}", None));
+    storage.apply(change(writes.to_vec())).await.unwrap();
+    let first = storage.documents(DocumentKind::Shop, None, 2).await.unwrap();
+    let rest = storage.documents(DocumentKind::Shop, first.last().map(|d| d.id.clone()), 10).await.unwrap();
+    let ids: Vec<_> = first.iter().chain(&rest).map(|d| d.id.as_str()).collect();
+    assert_eq!(ids, ["s-0", "s-1", "s-2", "s-3", "s-4"]);
+    assert!(storage.documents(DocumentKind::Hold, None, 10).await.unwrap().is_empty());
+}
+
+pub(in crate::storage) async fn deliveries_are_added_once_and_paged<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let rows: Vec<_> = (0..10).map(|n| pending("b", n)).collect();
+    storage.deliveries_add(rows[..6].to_vec()).await.unwrap();
+    storage.deliveries_move(of("b"), DeliveryState::Sent, NOW_MS + 1).await.unwrap();
+    storage.deliveries_add(rows.clone()).await.unwrap();
+    storage.deliveries_add(vec![pending("other", 1), pending("", 5)]).await.unwrap();
+    let page = |filter: DeliveryFilter| {
+        let storage = storage.clone();
+        async move { storage.deliveries(filter).await.unwrap() }
+    };
+    let targets = |rows: &[DeliveryRow]| rows.iter().map(|row| row.target).collect::<Vec<_>>();
+    let first = page(DeliveryFilter { limit: 7, ..of("b") }).await;
+    assert_eq!(targets(&first), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!((first[5].state, first[6].state), (DeliveryState::Sent, DeliveryState::Pending));
+    let last = &first[6];
+    let after = Some((last.broadcast.clone(), last.target, last.id.clone()));
+    assert_eq!(targets(&page(DeliveryFilter { after, ..of("b") }).await), [7, 8, 9]);
+    let sent = DeliveryFilter { states: vec![DeliveryState::Sent], ..of("b") };
+    assert_eq!(targets(&page(sent).await), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(targets(&page(of("")).await), [5]);
+    let one = DeliveryFilter { id: Some("b_3".to_owned()), limit: 1, ..DeliveryFilter::default() };
+    assert_eq!(targets(&page(one).await), [3]);
+    let all = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
+    assert_eq!(page(all).await.len(), 12);
+    let mut counts = storage.delivery_counts("b").await.unwrap();
+    counts.sort_unstable();
+    assert_eq!(counts, [(DeliveryState::Pending, 4), (DeliveryState::Sent, 6)]);
+}
+
+pub(in crate::storage) async fn deliveries_move_by_filter<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let mut rows: Vec<_> = (0..6).map(|n| pending("b", n)).collect();
+    rows[2].state = DeliveryState::Failed;
+    rows.push(pending("c", 1));
+    storage.deliveries_add(rows).await.unwrap();
+    let failed = DeliveryFilter { states: vec![DeliveryState::Failed], limit: 0, ..of("b") };
+    assert_eq!(storage.deliveries_move(failed, DeliveryState::Pending, NOW_MS).await.unwrap(), 1);
+    let some = DeliveryFilter { states: vec![DeliveryState::Pending], limit: 4, ..of("b") };
+    assert_eq!(storage.deliveries_move(some, DeliveryState::Cancelled, NOW_MS + 9).await.unwrap(), 4);
+    let rest = DeliveryFilter { states: vec![DeliveryState::Pending], limit: 0, ..of("b") };
+    assert_eq!(storage.deliveries_move(rest, DeliveryState::Cancelled, NOW_MS + 9).await.unwrap(), 2);
+    let rows = storage.deliveries(of("b")).await.unwrap();
+    assert!(rows.iter().all(|r| r.state == DeliveryState::Cancelled && r.updated_ms == NOW_MS + 9));
+    assert_eq!(storage.delivery_counts("c").await.unwrap(), [(DeliveryState::Pending, 1)]);
+}
+
+pub(in crate::storage) async fn an_intent_is_committed_with_its_attempt<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    storage.deliveries_add(vec![pending("b", 1)]).await.unwrap();
+    let intents = vec![
+        intent(pending("b", 1), 1, epoch, NOW_MS + 1),
+        intent(pending("", 7), 1, epoch, NOW_MS + 2), // unknown until now
+    ];
+    storage.intend(intents).await.unwrap();
+    for (filter, at_ms) in [(of("b"), NOW_MS + 1), (of(""), NOW_MS + 2)] {
+        let rows = storage.deliveries(filter).await.unwrap();
+        let seen = (rows.len(), rows[0].state, rows[0].attempts, rows[0].updated_ms);
+        assert_eq!(seen, (1, DeliveryState::Sending, 1, at_ms));
+    }
+    let attempts = storage.attempts_since("demo", NOW_MS).await.unwrap();
+    assert_eq!(
+        attempts.iter().map(|a| (a.started_ms, a.ended_ms)).collect::<Vec<_>>(),
+        [(NOW_MS + 1, None), (NOW_MS + 2, None)]
+    );
+}
+
+pub(in crate::storage) async fn only_what_waits_may_be_called<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    for (target, state) in DeliveryState::ALL.into_iter().enumerate() {
+        let row = delivery("b", u32::try_from(target).unwrap(), state);
+        storage.deliveries_add(vec![row.clone()]).await.unwrap();
+        // A good one beside it: all or nothing.
+        let beside = intent(pending("beside", row.target), 1, epoch, NOW_MS);
+        let result = storage.intend(vec![beside, intent(row.clone(), 1, epoch, NOW_MS)]).await;
+        let waits = matches!(state, DeliveryState::Pending | DeliveryState::Uncertain);
+        assert_eq!(result.is_ok(), waits, "{state:?}: {result:?}");
+        let row_now = storage
+            .deliveries(DeliveryFilter { id: Some(row.id), limit: 1, ..DeliveryFilter::default() })
+            .await
+            .unwrap();
+        assert_eq!(row_now[0].state, if waits { DeliveryState::Sending } else { state });
+    }
+    assert_eq!(storage.deliveries(of("beside")).await.unwrap().len(), 2);
+}
+
+pub(in crate::storage) async fn settled_calls_change_their_delivery<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let row = pending("b", 1);
+    storage.intend(vec![intent(row.clone(), 1, epoch, NOW_MS)]).await.unwrap();
+    let retry = settlement(&row.id, 1, NOW_MS + 10, DeliveryState::Pending);
+    storage.settle(vec![retry]).await.unwrap();
+    let now = storage.deliveries(of("b")).await.unwrap().remove(0);
+    assert_eq!((now.state, now.due_ms, now.attempts), (DeliveryState::Pending, NOW_MS + 15, 1));
+    storage.intend(vec![intent(now, 2, epoch, NOW_MS + 20)]).await.unwrap();
+    // The answer to the first call comes once more, late: it is not the latest call.
+    storage.settle(vec![settlement(&row.id, 1, NOW_MS + 25, DeliveryState::Failed)]).await.unwrap();
+    storage.settle(vec![settlement(&row.id, 2, NOW_MS + 30, DeliveryState::Sent)]).await.unwrap();
+    let now = storage.deliveries(of("b")).await.unwrap().remove(0);
+    let seen = (now.state, now.code.as_str(), now.detail.as_str(), now.updated_ms);
+    assert_eq!(seen, (DeliveryState::Sent, "200", "ok", NOW_MS + 30));
+}
+
+pub(in crate::storage) async fn a_crash_leaves_uncertain<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let (flying, done, single) = (pending("b", 1), pending("b", 2), pending("", 3));
+    let starts = [&flying, &done, &single].map(|row| intent(row.clone(), 1, epoch, NOW_MS));
+    storage.intend(starts.to_vec()).await.unwrap();
+    storage.settle(vec![settlement(&done.id, 1, NOW_MS + 1, DeliveryState::Sent)]).await.unwrap();
+    storage.deliveries_add(vec![pending("b", 4), pending("", 5)]).await.unwrap();
+    drop(storage);
+    let storage = harness.open(&Config::default()).unwrap();
+    let left = storage.recover(NOW_MS + 100).await.unwrap();
+    let seen: Vec<_> = left.iter().map(|row| (row.id.as_str(), row.state)).collect();
+    assert_eq!(
+        seen,
+        [
+            (single.id.as_str(), DeliveryState::Uncertain),
+            ("dlv_5", DeliveryState::Pending),
+            (flying.id.as_str(), DeliveryState::Uncertain),
+        ]
+    );
+    let again = storage.recover(NOW_MS + 200).await.unwrap();
+    assert_eq!(again.len(), 3);
+    assert!(again.iter().all(|row| row.updated_ms <= NOW_MS + 100));
+    let attempts = storage.attempts_since("demo", NOW_MS + 50).await.unwrap();
+    let ends: Vec<_> = attempts.iter().map(|a| a.ended_ms).collect();
+    assert_eq!(ends, [Some(NOW_MS + 100); 2], "what nobody saw end ends when the gateway is back");
+}
+
+pub(in crate::storage) async fn attempts_are_remembered_for_the_limits<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    for n in 0..4_u32 {
+        let at_ms = NOW_MS + i64::from(n) * 100;
+        let row = pending("b", n);
+        storage.intend(vec![Intent { cost: n, ..intent(row.clone(), 1, epoch, at_ms) }]).await.unwrap();
+        if n < 3 {
+            storage.settle(vec![settlement(&row.id, 1, at_ms + 50, DeliveryState::Sent)]).await.unwrap();
+        }
+    }
+    let since = |ms: i64| {
+        let storage = storage.clone();
+        async move {
+            let attempts = storage.attempts_since("demo", NOW_MS + ms).await.unwrap();
+            attempts.iter().map(|a| a.cost).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(since(0).await, [0, 1, 2, 3]);
+    assert_eq!(since(150).await, [1, 2, 3], "it ended after, though it had started before");
+    assert_eq!(since(9_999).await, [3], "a call without an end still counts");
+    assert!(storage.attempts_since("other", 0).await.unwrap().is_empty());
+}
+
+pub(in crate::storage) async fn a_stale_owner_cannot_send<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let old = storage.lease("a").await.unwrap();
+    let new = storage.lease("b").await.unwrap();
+    let stale = storage.intend(vec![intent(pending("b", 1), 1, old, NOW_MS)]).await;
+    assert!(matches!(stale, Err(StorageError::Fenced(_))));
+    assert!(storage.deliveries(of("b")).await.unwrap().is_empty());
+    storage.intend(vec![intent(pending("b", 1), 1, new, NOW_MS)]).await.unwrap();
+}

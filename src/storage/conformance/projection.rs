@@ -1,0 +1,349 @@
+//! Promises of the projection.
+
+use std::borrow::Cow;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{TestRng, TestRunner};
+
+use super::{HOUR, Harness, NOW_MS, append, commit, event, message};
+use crate::event::{
+    CaseFact, Effects, EventType, Fact, GroupFact, HOUR_MS, HitFact, Level, MemberFact, Role, SendFact,
+    StateFact, StateKind, Status, Verdict, Via,
+};
+use crate::statistics::definitions::Counters;
+use crate::storage::{Config, CountsQuery, SharedStorage, Totals};
+
+fn query(group: &str) -> CountsQuery {
+    CountsQuery { account: "demo".to_owned(), group: group.to_owned(), from_ms: 0, until_ms: i64::MAX }
+}
+
+fn joined(union_id: Option<&'static str>) -> Fact<'static> {
+    Fact::Member(MemberFact {
+        joined: true,
+        inviter: Some(Cow::Borrowed("u-9")),
+        scene: Some(Cow::Borrowed("qr")),
+        channel: None,
+        reason: None,
+        union_id: union_id.map(Cow::Borrowed),
+        inferred: false,
+    })
+}
+
+fn send(kind: &'static str, expires_ms: i64) -> Fact<'static> {
+    Fact::Send(SendFact {
+        index: 0,
+        kind: Cow::Borrowed(kind),
+        rule: Cow::Borrowed("r"),
+        text: Cow::Borrowed("十点开门"),
+        welcome_code: None,
+        expires_ms,
+    })
+}
+
+fn hit(term: u64) -> Fact<'static> {
+    Fact::Hit(HitFact {
+        wordlist: Cow::Borrowed("diversion"),
+        term,
+        category: Cow::Borrowed("contact"),
+        level: Level::High,
+        span: (0, 11),
+        via: vec![Via::Homophone, Via::Gap],
+    })
+}
+
+/// Everything that readers can see.
+#[derive(Debug, PartialEq)]
+pub(in crate::storage) struct Seen {
+    groups: Vec<crate::storage::GroupRow>,
+    members: Vec<Vec<crate::storage::MemberRow>>,
+    counts: Vec<Vec<crate::storage::CountRow>>,
+    hits: Vec<Vec<crate::storage::HitRow>>,
+    lates: Vec<Vec<crate::storage::LateRow>>,
+    totals: Vec<Totals>,
+    cases: Vec<crate::storage::CaseRow>,
+    states: Vec<crate::storage::StateRow>,
+    sends: Vec<crate::storage::PendingSend>,
+}
+
+/// Reads everything. `now_ms` decides what has expired.
+pub(in crate::storage) fn look(storage: &SharedStorage, now_ms: i64) -> Seen {
+    let groups = storage.groups(None, 1000).unwrap();
+    let each = |group: &crate::storage::GroupRow| (group.account.clone(), group.group.clone());
+    let names: Vec<_> = groups.iter().map(each).collect();
+    let mut totals = storage.totals(0, i64::MAX).unwrap();
+    totals.sort_by(|a, b| (&a.account, &a.group).cmp(&(&b.account, &b.group)));
+    let mut states = storage.states(now_ms).unwrap();
+    states.sort_by(|a, b| (a.partition, &a.key, a.expires_ms).cmp(&(b.partition, &b.key, b.expires_ms)));
+    Seen {
+        members: names.iter().map(|(a, g)| storage.members(a, g, None, 1000).unwrap()).collect(),
+        counts: names
+            .iter()
+            .map(|(a, g)| {
+                let all = CountsQuery { account: a.clone(), ..query(g) };
+                storage.counts(&all).unwrap()
+            })
+            .collect(),
+        hits: names.iter().map(|(a, g)| storage.hits(a, g, 1000).unwrap()).collect(),
+        lates: names.iter().map(|(a, g)| storage.lates(a, g, 1000).unwrap()).collect(),
+        totals,
+        cases: storage.cases(1000).unwrap(),
+        states,
+        sends: storage.pending_sends(now_ms).unwrap(),
+        groups,
+    }
+}
+
+/// The same arbitrary effects for everybody.
+pub(in crate::storage) fn arbitrary(many: usize) -> Vec<Effects<'static>> {
+    let rng = TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(proptest::test_runner::Config::default(), rng);
+    let effects = crate::storage::codec::tests::effects();
+    (0..many).map(|_| effects.new_tree(&mut runner).unwrap().current()).collect()
+}
+
+pub(in crate::storage) async fn numbers_follow_the_definitions<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let mut blocked = event(EventType::Message, 2, "g-1", "u-1", vec![hit(7), hit(8)]);
+    blocked.head.verdict = Verdict::Block;
+    let mut staff = event(EventType::Message, 3, "g-1", "s-1", vec![]);
+    staff.head.role = Role::Staff;
+    let mut revised = message(4, "g-1", "u-1", NOW_MS - HOUR_MS);
+    revised.head.revised = true;
+    commit(
+        &storage,
+        epoch,
+        &[
+            event(EventType::MemberJoined, 1, "g-1", "u-1", vec![joined(None), send("welcome", NOW_MS + 1)]),
+            blocked,
+            staff,
+            revised,
+            event(EventType::Message, 5, "g-1", "u-2", vec![send("reply", NOW_MS + 1)]),
+            event(EventType::MemberLeft, 6, "g-1", "u-1", vec![]),
+            event(
+                EventType::GroupUpdated,
+                7,
+                "g-1",
+                "",
+                vec![Fact::Group(GroupFact {
+                    name: Some(Cow::Borrowed("春熙路一群")),
+                    owner: Some(Cow::Borrowed("s-1")),
+                    dismissed: false,
+                })],
+            ),
+        ],
+    )
+    .await;
+    assert_eq!(storage.project().unwrap().events, 7);
+    let counts = storage.counts(&query("g-1")).unwrap();
+    let now = Counters {
+        messages: 3,
+        staff_messages: 1,
+        joins: 1,
+        leaves: 1,
+        hits: 2,
+        blocked: 1,
+        replies: 1,
+        welcomes: 1,
+        ..Counters::default()
+    };
+    assert_eq!(
+        counts.iter().map(|c| (c.start_ms, c.revised, c.counters.messages)).collect::<Vec<_>>(),
+        [(NOW_MS - HOUR_MS, true, 1), (NOW_MS, false, 3)]
+    );
+    assert_eq!(counts[1].counters, now);
+    let totals = storage.totals(NOW_MS, NOW_MS + HOUR_MS).unwrap();
+    assert_eq!(totals, [Totals { account: "demo".into(), group: "g-1".into(), counters: now }]);
+    assert!(storage.totals(NOW_MS + HOUR_MS, NOW_MS + 2 * HOUR_MS).unwrap().is_empty());
+    let group = storage.group("demo", "g-1").unwrap().unwrap();
+    assert_eq!((group.name.as_deref(), group.owner.as_deref()), (Some("春熙路一群"), Some("s-1")));
+    assert_eq!((group.members, group.first_ms, group.last_ms), (2, NOW_MS - HOUR_MS, NOW_MS + 7));
+    assert_eq!(storage.group("demo", "g-2").unwrap(), None);
+    let members = storage.members("demo", "g-1", None, 10).unwrap();
+    let seen: Vec<_> =
+        members.iter().map(|m| (m.member.as_str(), m.present, m.messages, m.scene.as_deref())).collect();
+    assert_eq!(seen, [("s-1", true, 1, None), ("u-1", false, 2, Some("qr")), ("u-2", true, 1, None)]);
+    let hits = storage.hits("demo", "g-1", 1).unwrap();
+    assert_eq!((hits.len(), hits[0].term, hits[0].via.len()), (1, 8, 2));
+}
+
+pub(in crate::storage) async fn projecting_twice_changes_nothing<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    commit(&storage, epoch, &arbitrary(200)).await;
+    let first = storage.project().unwrap();
+    assert_eq!(first.events, 200);
+    let seen = look(&storage, NOW_MS);
+    assert!(!seen.groups.is_empty());
+    let again = storage.project().unwrap();
+    assert_eq!((again.position, again.events), (first.position, 0));
+    assert_eq!(look(&storage, NOW_MS), seen);
+    drop(storage);
+    let storage = harness.open(&Config::default()).unwrap();
+    assert_eq!(storage.project().unwrap().events, 0);
+    assert_eq!(look(&storage, NOW_MS), seen);
+}
+
+pub(in crate::storage) async fn projecting_in_pieces_or_at_once_is_the_same<H: Harness>(harness: &H) {
+    let many = arbitrary(300);
+    let at_once = harness.open(&Config::default()).unwrap();
+    let epoch = at_once.lease("a").await.unwrap();
+    for one in &many {
+        commit(&at_once, epoch, std::slice::from_ref(one)).await;
+    }
+    at_once.project().unwrap();
+    let other = H::new();
+    let pieces = other.open(&Config { projection_events_max: 3, ..Config::default() }).unwrap();
+    let epoch = pieces.lease("a").await.unwrap();
+    for (n, one) in many.iter().enumerate() {
+        commit(&pieces, epoch, std::slice::from_ref(one)).await;
+        if n % 7 == 0 {
+            pieces.project().unwrap();
+        }
+    }
+    pieces.project().unwrap();
+    let now_ms = many.iter().map(|one| one.head.arrived_ms).max().unwrap();
+    assert_eq!(look(&pieces, now_ms), look(&at_once, now_ms));
+}
+
+pub(in crate::storage) async fn small_state_is_the_last_write<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let write = |n: u128, key: &'static str, value: Option<&'static [u8]>, expires_ms| {
+        let fact = StateFact {
+            kind: StateKind::Cooldown,
+            key: Cow::Borrowed(key),
+            value: value.map(Cow::Borrowed),
+            expires_ms,
+        };
+        event(EventType::Message, n, "g-1", "u-1", vec![Fact::State(fact)])
+    };
+    let later = NOW_MS + HOUR_MS;
+    commit(&storage, epoch, &[write(1, "a", Some(b"1"), later), write(2, "b", Some(b"2"), later)]).await;
+    storage.project().unwrap();
+    commit(
+        &storage,
+        epoch,
+        &[
+            write(3, "a", Some(b"3"), later),
+            write(4, "b", None, later),
+            write(5, "c", Some(b"5"), NOW_MS + 1),
+        ],
+    )
+    .await;
+    storage.project().unwrap();
+    let states = storage.states(NOW_MS + 1).unwrap();
+    let seen: Vec<_> = states.iter().map(|s| (s.key.as_str(), s.value.as_slice(), s.kind)).collect();
+    assert_eq!(seen, [("a", b"3".as_slice(), StateKind::Cooldown)]);
+    assert_eq!(storage.states(NOW_MS).unwrap().len(), 2);
+    assert!(storage.states(later).unwrap().is_empty());
+}
+
+pub(in crate::storage) async fn pending_sends_wait_until_they_expire<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let fact = send("reply", NOW_MS + 1000);
+    commit(
+        &storage,
+        epoch,
+        &[
+            event(EventType::Message, 1, "g-1", "u-1", vec![fact.clone(), send("reply", NOW_MS + 1)]),
+            event(EventType::Message, 2, "g-1", "u-1", vec![send("warning", 0)]),
+        ],
+    )
+    .await;
+    storage.project().unwrap();
+    let sends = storage.pending_sends(NOW_MS + 500).unwrap();
+    assert_eq!(sends.len(), 2);
+    assert_eq!((sends[0].head.key.0, &sends[0].fact), (1, &fact));
+    assert_eq!(sends[1].head.key.0, 2, "without an expiry of its own it waits for days");
+    assert!(storage.pending_sends(NOW_MS + 80 * HOUR_MS).unwrap().is_empty());
+}
+
+pub(in crate::storage) async fn late_events_are_listed_apart<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let mut late = message(77, "g-1", "u-1", NOW_MS - 100 * HOUR_MS);
+    late.head.status = Status::Late;
+    late.head.arrived_ms = NOW_MS;
+    commit(&storage, epoch, &[late]).await;
+    storage.project().unwrap();
+    let lates = storage.lates("demo", "g-1", 10).unwrap();
+    assert_eq!((lates.len(), lates[0].key.0, lates[0].member.as_str()), (1, 77, "u-1"));
+    let counts = storage.counts(&query("g-1")).unwrap();
+    assert_eq!(counts.len(), 1);
+    assert_eq!(counts[0].counters, Counters { late: 1, ..Counters::default() });
+    assert_eq!(counts[0].start_ms, i64::from(HOUR) * HOUR_MS);
+    assert!(storage.members("demo", "g-1", None, 10).unwrap().is_empty());
+}
+
+pub(in crate::storage) async fn a_person_keeps_one_number_over_groups<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let join =
+        |n, group, member, union_id| event(EventType::MemberJoined, n, group, member, vec![joined(union_id)]);
+    for one in [
+        join(1, "g-1", "u-1", None),
+        join(2, "g-2", "u-1", None),
+        join(3, "g-1", "u-2", Some("p")),
+        join(4, "g-2", "u-3", Some("p")),
+        join(5, "g-3", "u-4", None),
+    ] {
+        commit(&storage, epoch, &[one]).await;
+    }
+    storage.project().unwrap();
+    let number = |group: &str, member: &str| {
+        let members = storage.members("demo", group, None, 10).unwrap();
+        members.iter().find(|m| m.member == member).unwrap().number
+    };
+    assert_eq!((number("g-1", "u-1"), number("g-2", "u-1")), (0, 0));
+    assert_eq!((number("g-1", "u-2"), number("g-2", "u-3")), (1, 1));
+    assert_eq!(number("g-3", "u-4"), 2);
+}
+
+pub(in crate::storage) async fn cases_show_their_last_sighting<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let case = |n: u128, groups: usize| {
+        let mut effects = event(EventType::Message, n, "", "", vec![]);
+        effects.head.account = Cow::Borrowed("");
+        effects.head.member = None;
+        effects.facts = vec![Fact::Case(CaseFact {
+            id: Cow::Borrowed("case-1"),
+            fingerprint: u64::MAX,
+            groups: (0..groups).map(|g| (Cow::Borrowed("demo"), Cow::Owned(format!("g-{g}")))).collect(),
+            first_ms: NOW_MS,
+            last_ms: NOW_MS + i64::try_from(n).unwrap(),
+        })];
+        effects
+    };
+    commit(&storage, epoch, &[case(1, 3), case(2, 5)]).await;
+    storage.project().unwrap();
+    let cases = storage.cases(10).unwrap();
+    assert_eq!((cases.len(), cases[0].groups.len(), cases[0].fingerprint), (1, 5, u64::MAX));
+    assert!(storage.groups(None, 10).unwrap().is_empty(), "what spans groups is no group");
+    assert!(storage.totals(0, i64::MAX).unwrap().is_empty());
+}
+
+pub(in crate::storage) async fn readers_page_through_groups_and_members<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    for n in 0..25_u128 {
+        let receipt = append(
+            &storage,
+            epoch,
+            &message(n, &format!("g-{:02}", n % 5), &format!("u-{:02}", n / 5), NOW_MS),
+        );
+        receipt.unwrap().wait().await.unwrap();
+    }
+    storage.project().unwrap();
+    let first = storage.groups(None, 3).unwrap();
+    let after = first.last().map(|g| (g.account.clone(), g.group.clone()));
+    let rest = storage.groups(after, 3).unwrap();
+    let names: Vec<_> = first.iter().chain(&rest).map(|g| g.group.as_str()).collect();
+    assert_eq!(names, ["g-00", "g-01", "g-02", "g-03", "g-04"]);
+    let first = storage.members("demo", "g-03", None, 3).unwrap();
+    let rest = storage.members("demo", "g-03", first.last().map(|m| m.member.clone()), 3).unwrap();
+    let names: Vec<_> = first.iter().chain(&rest).map(|m| m.member.as_str()).collect();
+    assert_eq!(names, ["u-00", "u-01", "u-02", "u-03", "u-04"]);
+}

@@ -1,0 +1,320 @@
+//! Deliveries and attempts: what is to be sent, and every call that was made for it.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::{fault, signed, unsigned};
+use crate::event::partition_of;
+use crate::storage::{
+    AttemptRow, DeliveryFilter, DeliveryRow, DeliveryState, Intent, Settlement, StorageError,
+};
+
+const COLUMNS: &str = "id, broadcast, target, account, grp, kind, state, attempts, due_ms, expires_ms, body, code, \
+                       detail, updated_ms";
+
+const INSERT: &str =
+    "INSERT INTO delivery (id, part, broadcast, target, account, grp, kind, state, attempts, due_ms,
+    expires_ms, body, code, detail, updated_ms)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+
+fn insert(conn: &Connection, sql: &str, row: &DeliveryRow) -> Result<usize, StorageError> {
+    conn.prepare_cached(sql)
+        .and_then(|mut insert| {
+            insert.execute(params![
+                row.id,
+                partition_of(&row.account, &row.group).0,
+                row.broadcast,
+                row.target,
+                row.account,
+                row.group,
+                row.kind,
+                row.state.as_str(),
+                row.attempts,
+                row.due_ms,
+                row.expires_ms,
+                row.body,
+                row.code,
+                row.detail,
+                row.updated_ms
+            ])
+        })
+        .map_err(fault("write a delivery"))
+}
+
+/// Adds deliveries; those already there are left alone.
+pub(super) fn add(conn: &Connection, rows: &[DeliveryRow]) -> Result<(), StorageError> {
+    let sql = format!("{INSERT} ON CONFLICT (id) DO NOTHING");
+    for row in rows {
+        insert(conn, &sql, row)?;
+    }
+    Ok(())
+}
+
+/// Writes the intents down: the state `sending` and one attempt row each.
+///
+/// Only what is pending, or uncertain and to be repeated, may be called; anything else was settled or called off
+/// meanwhile and is a conflict.
+pub(super) fn intend(conn: &Connection, intents: &[Intent]) -> Result<(), StorageError> {
+    let sql = format!(
+        "{INSERT} ON CONFLICT (id) DO UPDATE SET state = 'sending', attempts = excluded.attempts,
+         updated_ms = excluded.updated_ms WHERE delivery.state IN ('pending', 'uncertain')"
+    );
+    let epoch: Option<u64> = conn
+        .prepare_cached("SELECT epoch FROM lease WHERE kind = 'ledger' AND part = -1")
+        .and_then(|mut query| query.query_row([], |row| row.get(0).map(unsigned)).optional())
+        .map_err(fault("read the lease"))?;
+    for intent in intents {
+        let delivery = &intent.delivery;
+        let partition = partition_of(&delivery.account, &delivery.group);
+        if epoch.is_some_and(|epoch| epoch != intent.epoch) {
+            return Err(StorageError::Fenced(partition));
+        }
+        let row = DeliveryRow {
+            state: DeliveryState::Sending,
+            attempts: intent.attempt,
+            updated_ms: intent.at_ms,
+            ..delivery.clone()
+        };
+        if insert(conn, &sql, &row)? == 0 {
+            return Err(StorageError::Conflict { what: format!("delivery {}", row.id) });
+        }
+        let added = conn
+            .prepare_cached(
+                "INSERT INTO attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8) ON CONFLICT DO NOTHING",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    row.id,
+                    intent.attempt,
+                    partition.0,
+                    signed(intent.epoch),
+                    row.account,
+                    row.group,
+                    intent.at_ms,
+                    intent.cost
+                ])
+            })
+            .map_err(fault("write an attempt"))?;
+        if added == 0 {
+            let what = format!("attempt {} of delivery {}", intent.attempt, row.id);
+            return Err(StorageError::Conflict { what });
+        }
+    }
+    Ok(())
+}
+
+/// Writes down what became of calls. The end of a call is always recorded; its delivery changes only if that was its
+/// latest call.
+pub(super) fn settle(conn: &Connection, settlements: &[Settlement]) -> Result<(), StorageError> {
+    for settled in settlements {
+        conn.prepare_cached("UPDATE attempt SET ended_ms = ?3 WHERE delivery = ?1 AND attempt = ?2")
+            .and_then(|mut update| update.execute(params![settled.id, settled.attempt, settled.at_ms]))
+            .map_err(fault("settle an attempt"))?;
+        let changed = conn
+            .prepare_cached(
+                "UPDATE delivery SET state = ?3, due_ms = ?4, code = ?5, detail = ?6, updated_ms = ?7
+                 WHERE id = ?1 AND attempts = ?2",
+            )
+            .and_then(|mut update| {
+                update.execute(params![
+                    settled.id,
+                    settled.attempt,
+                    settled.state.as_str(),
+                    settled.due_ms,
+                    settled.code,
+                    settled.detail,
+                    settled.at_ms
+                ])
+            })
+            .map_err(fault("settle a delivery"))?;
+        if changed == 0 {
+            tracing::warn!(
+                delivery.id = settled.id,
+                attempt = settled.attempt,
+                "settled a call that is not the latest"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Turns every `sending` into `uncertain`, ends their calls now, and returns what is left to do.
+pub(super) fn recover(conn: &Connection, now_ms: i64) -> Result<Vec<DeliveryRow>, StorageError> {
+    conn.execute(
+        "UPDATE attempt SET ended_ms = ?1 WHERE ended_ms IS NULL AND delivery IN
+         (SELECT id FROM delivery WHERE state IN ('sending', 'uncertain', 'failed') AND state = 'sending')",
+        [now_ms],
+    )
+    .map_err(fault("recover deliveries"))?;
+    conn.execute(
+        "UPDATE delivery SET state = 'uncertain', updated_ms = ?1
+         WHERE state IN ('sending', 'uncertain', 'failed') AND state = 'sending'",
+        [now_ms],
+    )
+    .map_err(fault("recover deliveries"))?;
+    let mut rows = query(
+        conn,
+        "WHERE broadcast = '' AND state IN ('pending', 'awaiting_confirmation') ORDER BY broadcast, target, id",
+        Vec::new(),
+    )?;
+    rows.extend(query(
+        conn,
+        "WHERE state IN ('sending', 'uncertain', 'failed') AND state = 'uncertain' ORDER BY broadcast, target, id",
+        Vec::new(),
+    )?);
+    rows.sort_by(|a, b| (&a.broadcast, a.target, &a.id).cmp(&(&b.broadcast, b.target, &b.id)));
+    Ok(rows)
+}
+
+/// Returns deliveries in (broadcast, target, id) order.
+pub(super) fn find(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StorageError> {
+    let broadcast = filter.broadcast.as_deref().unwrap_or_default();
+    if broadcast.is_empty() || filter.id.is_some() {
+        let (mut sql, mut values) = conditions(filter, &filter.states);
+        sql.push_str(" ORDER BY broadcast, target, id LIMIT ?");
+        values.push(Value::Integer(super::limit(filter.limit)));
+        return query(conn, &sql, values);
+    }
+    // One state at a time runs along the index; all of them together would sort the whole broadcast for each page.
+    let states = if filter.states.is_empty() { DeliveryState::ALL.to_vec() } else { filter.states.clone() };
+    let mut rows = Vec::new();
+    for state in states {
+        let (mut sql, mut values) = conditions(filter, &[state]);
+        sql.push_str(" AND broadcast <> '' ORDER BY target, id LIMIT ?");
+        values.push(Value::Integer(super::limit(filter.limit)));
+        rows.extend(query(conn, &sql, values)?);
+    }
+    rows.sort_by(|a, b| (a.target, &a.id).cmp(&(b.target, &b.id)));
+    rows.truncate(if filter.limit == 0 { usize::MAX } else { filter.limit });
+    Ok(rows)
+}
+
+/// Moves every matching delivery to a state.
+pub(super) fn change_state(
+    conn: &Connection,
+    filter: &DeliveryFilter,
+    to: DeliveryState,
+    now_ms: i64,
+) -> Result<u64, StorageError> {
+    let (mut rest, conditions) = conditions(filter, &filter.states);
+    if filter.broadcast.as_deref().is_some_and(|broadcast| !broadcast.is_empty()) {
+        rest.push_str(" AND broadcast <> ''");
+    }
+    let mut values = vec![Value::Text(to.as_str().to_owned()), Value::Integer(now_ms)];
+    values.extend(conditions);
+    values.push(Value::Integer(super::limit(filter.limit)));
+    let changed = conn
+        .prepare_cached(&format!(
+            "UPDATE delivery SET state = ?, updated_ms = ? WHERE rowid IN
+             (SELECT rowid FROM delivery {rest} ORDER BY broadcast, target, id LIMIT ?)"
+        ))
+        .and_then(|mut update| update.execute(params_from_iter(values)))
+        .map_err(fault("move deliveries"))?;
+    Ok(changed as u64)
+}
+
+/// Returns how many deliveries of a broadcast are in each state.
+pub(super) fn counts(conn: &Connection, broadcast: &str) -> Result<Vec<(DeliveryState, u64)>, StorageError> {
+    conn.prepare_cached(
+        "SELECT state, COUNT(*) FROM delivery WHERE broadcast = ?1 AND broadcast <> '' GROUP BY state",
+    )
+    .and_then(|mut query| {
+        query.query_map([broadcast], |row| Ok((state(row, 0)?, row.get(1).map(unsigned)?)))?.collect()
+    })
+    .map_err(fault("count deliveries"))
+}
+
+/// Returns calls of an account that ended after a time or have not ended, by their start.
+pub(super) fn attempts_since(
+    conn: &Connection,
+    account: &str,
+    since_ms: i64,
+) -> Result<Vec<AttemptRow>, StorageError> {
+    let mut rows: Vec<AttemptRow> = conn
+        .prepare_cached(
+            "SELECT delivery, grp, started_ms, ended_ms, cost FROM attempt WHERE account = ?1 AND ended_ms >= ?2
+             UNION ALL
+             SELECT delivery, grp, started_ms, ended_ms, cost FROM attempt WHERE account = ?1 AND ended_ms IS NULL",
+        )
+        .and_then(|mut query| {
+            query
+                .query_map(params![account, since_ms], |row| {
+                    Ok(AttemptRow {
+                        delivery: row.get(0)?,
+                        group: row.get(1)?,
+                        started_ms: row.get(2)?,
+                        ended_ms: row.get(3)?,
+                        cost: row.get(4)?,
+                    })
+                })?
+                .collect()
+        })
+        .map_err(fault("read attempts"))?;
+    rows.sort_by(|a, b| (a.started_ms, &a.delivery).cmp(&(b.started_ms, &b.delivery)));
+    Ok(rows)
+}
+
+/// The conditions of a filter, with plain `?` for each value.
+fn conditions(filter: &DeliveryFilter, states: &[DeliveryState]) -> (String, Vec<Value>) {
+    let mut sql = String::from("WHERE 1");
+    let mut values = Vec::new();
+    let mut equal = |column: &str, value: &Option<String>| {
+        if let Some(value) = value {
+            sql.push_str(" AND ");
+            sql.push_str(column);
+            sql.push_str(" = ?");
+            values.push(Value::Text(value.clone()));
+        }
+    };
+    equal("id", &filter.id);
+    equal("broadcast", &filter.broadcast);
+    equal("account", &filter.account);
+    if !states.is_empty() {
+        // The words come from us, not from outside; written out they let SQLite use its partial indices.
+        let words: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+        sql.push_str(&format!(" AND state IN ({})", words.join(", ")));
+    }
+    if let Some((broadcast, target, id)) = &filter.after {
+        sql.push_str(" AND (broadcast, target, id) > (?, ?, ?)");
+        values.push(Value::Text(broadcast.clone()));
+        values.push(Value::Integer(i64::from(*target)));
+        values.push(Value::Text(id.clone()));
+    }
+    (sql, values)
+}
+
+fn query(conn: &Connection, rest: &str, values: Vec<Value>) -> Result<Vec<DeliveryRow>, StorageError> {
+    conn.prepare_cached(&format!("SELECT {COLUMNS} FROM delivery {rest}"))
+        .and_then(|mut query| query.query_map(params_from_iter(values), delivery)?.collect())
+        .map_err(fault("read deliveries"))
+}
+
+fn delivery(row: &Row<'_>) -> Result<DeliveryRow, rusqlite::Error> {
+    Ok(DeliveryRow {
+        id: row.get(0)?,
+        broadcast: row.get(1)?,
+        target: row.get(2)?,
+        account: row.get(3)?,
+        group: row.get(4)?,
+        kind: row.get(5)?,
+        state: state(row, 6)?,
+        attempts: row.get(7)?,
+        due_ms: row.get(8)?,
+        expires_ms: row.get(9)?,
+        body: row.get(10)?,
+        code: row.get(11)?,
+        detail: row.get(12)?,
+        updated_ms: row.get(13)?,
+    })
+}
+
+fn state(row: &Row<'_>, column: usize) -> Result<DeliveryState, rusqlite::Error> {
+    let word = row.get_ref(column)?.as_str()?;
+    DeliveryState::parse(word).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            format!("`{word}` is no state of a delivery").into(),
+        )
+    })
+}

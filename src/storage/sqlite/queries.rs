@@ -1,0 +1,278 @@
+//! Reading the projection.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{fault, signed, unsigned, words};
+use crate::event::{EventKey, HOUR_MS, Partition};
+use crate::statistics::definitions::Counters;
+use crate::statistics::fold::hour_of;
+use crate::storage::{
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, StateRow,
+    StorageError, Totals, pass,
+};
+
+const COUNTERS: &str = "messages, staff_messages, joins, leaves, hits, masked, reviewed, blocked, replies, welcomes, \
+                        late";
+
+const SUMS: &str = "SUM(messages), SUM(staff_messages), SUM(joins), SUM(leaves), SUM(hits), SUM(masked), \
+                    SUM(reviewed), SUM(blocked), SUM(replies), SUM(welcomes), SUM(late)";
+
+const GROUP: &str = "account, grp, name, owner, first_ms, last_ms, members, dismissed";
+
+/// Returns unexpired state. Kinds of a newer version are left out: nobody here could use them.
+pub(super) fn states(conn: &Connection, now_ms: i64) -> Result<Vec<StateRow>, StorageError> {
+    let rows: Vec<Option<StateRow>> = conn
+        .prepare_cached("SELECT part, kind, key, value, expires_ms FROM state WHERE expires_ms > ?1")
+        .and_then(|mut query| {
+            query
+                .query_map([now_ms], |row| {
+                    let Some(kind) = words::state_kind_from(row.get(1)?) else { return Ok(None) };
+                    Ok(Some(StateRow {
+                        partition: Partition(row.get(0)?),
+                        kind,
+                        key: row.get(2)?,
+                        value: row.get(3)?,
+                        expires_ms: row.get(4)?,
+                    }))
+                })?
+                .collect()
+        })
+        .map_err(fault("read states"))?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Returns unexpired sends from rows after `floor`, oldest first.
+pub(super) fn pending(conn: &Connection, floor: u64, now_ms: i64) -> Result<Vec<PendingSend>, StorageError> {
+    let mut query = conn
+        .prepare_cached(
+            "SELECT pos, payload FROM pending WHERE expires_ms > ?1 AND pos > ?2 ORDER BY pos, nth",
+        )
+        .map_err(fault("read pending sends"))?;
+    let mut rows = query.query(params![now_ms, signed(floor)]).map_err(fault("read pending sends"))?;
+    let mut sends = Vec::new();
+    while let Some(row) = rows.next().map_err(fault("read pending sends"))? {
+        let position = row.get(0).map(unsigned).map_err(fault("read pending sends"))?;
+        let payload: Vec<u8> = row.get(1).map_err(fault("read pending sends"))?;
+        sends.extend(pass::pending_send(position, &payload)?);
+    }
+    Ok(sends)
+}
+
+fn group_row(row: &Row<'_>) -> Result<GroupRow, rusqlite::Error> {
+    let (first_ms, last_ms): (i64, i64) = (row.get(4)?, row.get(5)?);
+    // Only late events: it was never seen in time.
+    let (first_ms, last_ms) = if first_ms > last_ms { (0, 0) } else { (first_ms, last_ms) };
+    Ok(GroupRow {
+        account: row.get(0)?,
+        group: row.get(1)?,
+        name: row.get(2)?,
+        owner: row.get(3)?,
+        first_ms,
+        last_ms,
+        members: row.get(6).map(unsigned)?,
+        dismissed: row.get(7)?,
+    })
+}
+
+/// Returns groups after a cursor.
+pub(super) fn groups(
+    conn: &Connection,
+    after: Option<&(String, String)>,
+    limit: usize,
+) -> Result<Vec<GroupRow>, StorageError> {
+    let (account, group) = after.map_or(("", ""), |(account, group)| (account.as_str(), group.as_str()));
+    conn.prepare_cached(&format!(
+        "SELECT {GROUP} FROM grp WHERE (account, grp) > (?1, ?2) ORDER BY account, grp LIMIT ?3"
+    ))
+    .and_then(|mut query| query.query_map(params![account, group, super::limit(limit)], group_row)?.collect())
+    .map_err(fault("read groups"))
+}
+
+/// Returns one group.
+pub(super) fn group(conn: &Connection, account: &str, group: &str) -> Result<Option<GroupRow>, StorageError> {
+    conn.prepare_cached(&format!("SELECT {GROUP} FROM grp WHERE account = ?1 AND grp = ?2"))
+        .and_then(|mut query| query.query_row(params![account, group], group_row).optional())
+        .map_err(fault("read a group"))
+}
+
+fn counters(row: &Row<'_>, from: usize) -> Result<Counters, rusqlite::Error> {
+    let number = |nth: usize| row.get(from + nth).map(unsigned);
+    Ok(Counters {
+        messages: number(0)?,
+        staff_messages: number(1)?,
+        joins: number(2)?,
+        leaves: number(3)?,
+        hits: number(4)?,
+        masked: number(5)?,
+        reviewed: number(6)?,
+        blocked: number(7)?,
+        replies: number(8)?,
+        welcomes: number(9)?,
+        late: number(10)?,
+    })
+}
+
+/// Returns counters of a group by hour. The table is in hour order, so each hour is looked up by itself.
+pub(super) fn counts(conn: &Connection, query: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {
+    let known: Option<(i64, u32, u32)> = conn
+        .prepare_cached("SELECT no, hour_min, hour_max FROM grp WHERE account = ?1 AND grp = ?2")
+        .and_then(|mut find| {
+            find.query_row(params![query.account, query.group], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()
+        })
+        .map_err(fault("read counters"))?;
+    let Some((no, first, last)) = known.filter(|_| query.until_ms > query.from_ms) else {
+        return Ok(Vec::new());
+    };
+    let mut find = conn
+        .prepare_cached(&format!("SELECT {COUNTERS}, revised FROM counter WHERE hour = ?1 AND grp = ?2"))
+        .map_err(fault("read counters"))?;
+    let mut rows = Vec::new();
+    for hour in first.max(hour_of(query.from_ms))..=last.min(hour_of(query.until_ms - 1)) {
+        let row = find
+            .query_row(params![hour, no], |row| {
+                Ok(CountRow {
+                    start_ms: i64::from(hour) * HOUR_MS,
+                    revised: row.get(11)?,
+                    counters: counters(row, 0)?,
+                })
+            })
+            .optional()
+            .map_err(fault("read counters"))?;
+        rows.extend(row);
+    }
+    Ok(rows)
+}
+
+/// Returns every group's sum over whole hours that begin in the range.
+pub(super) fn totals(conn: &Connection, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
+    if until_ms <= from_ms {
+        return Ok(Vec::new());
+    }
+    conn.prepare_cached(&format!(
+        "SELECT grp.account, grp.grp, {SUMS} FROM counter JOIN grp ON grp.no = counter.grp
+         WHERE counter.hour BETWEEN ?1 AND ?2 GROUP BY counter.grp"
+    ))
+    .and_then(|mut query| {
+        query
+            .query_map(params![hour_of(from_ms), hour_of(until_ms - 1)], |row| {
+                Ok(Totals { account: row.get(0)?, group: row.get(1)?, counters: counters(row, 2)? })
+            })?
+            .collect()
+    })
+    .map_err(fault("read totals"))
+}
+
+/// Returns members after a cursor.
+pub(super) fn members(
+    conn: &Connection,
+    account: &str,
+    group: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<MemberRow>, StorageError> {
+    conn.prepare_cached(
+        "SELECT member, (SELECT number FROM person WHERE account = ?1 AND identity = 'm:' || member), name, role, present,
+         first_ms, last_ms, messages, inviter, scene, channel FROM member
+         WHERE grp = (SELECT no FROM grp WHERE account = ?1 AND grp = ?2) AND member > ?3 ORDER BY member LIMIT ?4",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map(params![account, group, after.unwrap_or_default(), super::limit(limit)], |row| {
+                Ok(MemberRow {
+                    member: row.get(0)?,
+                    number: row.get(1).map(unsigned)?,
+                    name: row.get(2)?,
+                    role: words::role_from(row.get(3)?),
+                    present: row.get(4)?,
+                    first_ms: row.get(5)?,
+                    last_ms: row.get(6)?,
+                    messages: row.get(7).map(unsigned)?,
+                    inviter: row.get(8)?,
+                    scene: row.get(9)?,
+                    channel: row.get(10)?,
+                })
+            })?
+            .collect()
+    })
+    .map_err(fault("read members"))
+}
+
+/// Returns a group's hits, newest first.
+pub(super) fn hits(
+    conn: &Connection,
+    account: &str,
+    group: &str,
+    limit: usize,
+) -> Result<Vec<HitRow>, StorageError> {
+    conn.prepare_cached(
+        "SELECT at_ms, member, wordlist, category, term, span_from, span_to, via FROM hit
+         WHERE grp = (SELECT no FROM grp WHERE account = ?1 AND grp = ?2) ORDER BY pos DESC, idx DESC, nth DESC LIMIT ?3",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map(params![account, group, super::limit(limit)], |row| {
+                Ok(HitRow {
+                    at_ms: row.get(0)?,
+                    member: row.get(1)?,
+                    wordlist: row.get(2)?,
+                    category: row.get(3)?,
+                    term: row.get(4).map(unsigned)?,
+                    span: (row.get(5)?, row.get(6)?),
+                    via: words::read(7, row.get_ref(7)?.as_str()?)?,
+                })
+            })?
+            .collect()
+    })
+    .map_err(fault("read hits"))
+}
+
+/// Returns a group's late events, newest first.
+pub(super) fn lates(
+    conn: &Connection,
+    account: &str,
+    group: &str,
+    limit: usize,
+) -> Result<Vec<LateRow>, StorageError> {
+    conn.prepare_cached(
+        "SELECT key, at_ms, arrived_ms, member, what FROM late
+         WHERE grp = (SELECT no FROM grp WHERE account = ?1 AND grp = ?2) ORDER BY pos DESC, idx DESC LIMIT ?3",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map(params![account, group, super::limit(limit)], |row| {
+                Ok(LateRow {
+                    key: EventKey(u128::from_be_bytes(row.get(0)?)),
+                    at_ms: row.get(1)?,
+                    arrived_ms: row.get(2)?,
+                    member: row.get(3)?,
+                    what: words::read(4, row.get_ref(4)?.as_str()?)?,
+                })
+            })?
+            .collect()
+    })
+    .map_err(fault("read late events"))
+}
+
+/// Returns cases, newest first.
+pub(super) fn cases(conn: &Connection, limit: usize) -> Result<Vec<CaseRow>, StorageError> {
+    conn.prepare_cached(
+        "SELECT id, fingerprint, groups, first_ms, last_ms FROM fleet_case ORDER BY last_ms DESC, id LIMIT ?1",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map([super::limit(limit)], |row| {
+                Ok(CaseRow {
+                    id: row.get(0)?,
+                    fingerprint: row.get(1).map(unsigned)?,
+                    groups: words::read(2, row.get_ref(2)?.as_str()?)?,
+                    first_ms: row.get(3)?,
+                    last_ms: row.get(4)?,
+                })
+            })?
+            .collect()
+    })
+    .map_err(fault("read cases"))
+}

@@ -1,0 +1,207 @@
+//! The three files: their tables, and how an older file becomes a current one.
+//!
+//! A file's `user_version` is the number of migrations it has seen. Migrations only ever go forward and are never edited
+//! once released; a file that has seen more than we know is refused. Every table carries the partition where its rows
+//! belong to one.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::fault;
+use crate::storage::{Config, StorageError};
+
+/// One of the files of a data directory.
+#[derive(Debug)]
+pub(super) struct Schema {
+    /// File name.
+    pub file: &'static str,
+    /// How much a power cut may cost: `FULL` nothing, `NORMAL` the last transactions.
+    synchronous: &'static str,
+    /// All migrations, oldest first.
+    migrations: &'static [&'static str],
+}
+
+impl Schema {
+    /// The version this program writes.
+    pub(super) fn version(&self) -> i64 {
+        i64::try_from(self.migrations.len()).expect("there are few migrations")
+    }
+}
+
+/// The journal, sealed dedupe hours, leases.
+pub(super) const JOURNAL: Schema =
+    Schema { file: "journal.db", synchronous: "FULL", migrations: &[JOURNAL_1, JOURNAL_2] };
+
+/// What people decided and what sending must never lose.
+pub(super) const LEDGER: Schema =
+    Schema { file: "ledger.db", synchronous: "FULL", migrations: &[LEDGER_1, LEDGER_2] };
+
+/// The projection.
+pub(super) const STATE: Schema =
+    Schema { file: "state.db", synchronous: "NORMAL", migrations: &[STATE_1, STATE_2] };
+
+/// All of them.
+pub(super) const ALL: [&Schema; 3] = [&STATE, &JOURNAL, &LEDGER];
+
+/// The journal has no secondary index: its pages would be scattered, and each commit would write many of them.
+const JOURNAL_1: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+CREATE TABLE lease (kind TEXT NOT NULL, part INTEGER NOT NULL, owner TEXT NOT NULL, epoch INTEGER NOT NULL,
+  PRIMARY KEY (kind, part)) WITHOUT ROWID;
+CREATE TABLE journal (pos INTEGER PRIMARY KEY, part INTEGER NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  bucket_min INTEGER NOT NULL, bucket_max INTEGER NOT NULL, n INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE sealed_ids (hour_id INTEGER PRIMARY KEY, part INTEGER NOT NULL, bucket INTEGER NOT NULL,
+  n INTEGER NOT NULL, filter BLOB NOT NULL, ids BLOB NOT NULL);
+";
+
+/// Which stretch of the journal holds which hours, and each partition's last number: so that neither opening nor
+/// replaying reads rows that cannot matter. And up to which hour a partition's ids are sealed.
+const JOURNAL_2: &str = "
+CREATE TABLE block (first_pos INTEGER PRIMARY KEY, last_pos INTEGER NOT NULL, oldest INTEGER NOT NULL,
+  newest INTEGER NOT NULL);
+CREATE TABLE head (part INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TABLE sealed_before (part INTEGER PRIMARY KEY, bucket INTEGER NOT NULL);
+";
+
+const LEDGER_1: &str = "
+CREATE TABLE document (kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,
+  updated_ms INTEGER NOT NULL, PRIMARY KEY (kind, id));
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, operator TEXT NOT NULL, token TEXT NOT NULL,
+  verb TEXT NOT NULL, object TEXT NOT NULL, id TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE idempotency (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER NOT NULL,
+  body TEXT NOT NULL, expires_ms INTEGER NOT NULL);
+CREATE INDEX idempotency_expires ON idempotency (expires_ms);
+CREATE TABLE delivery (id TEXT PRIMARY KEY, part INTEGER NOT NULL, broadcast TEXT NOT NULL, target INTEGER NOT NULL,
+  account TEXT NOT NULL, grp TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+  due_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, body TEXT NOT NULL, code TEXT NOT NULL,
+  detail TEXT NOT NULL, updated_ms INTEGER NOT NULL);
+CREATE INDEX delivery_target ON delivery (broadcast, state, target, id) WHERE broadcast <> '';
+CREATE INDEX delivery_unsettled ON delivery (broadcast, target, id) WHERE state IN ('sending', 'uncertain', 'failed');
+CREATE INDEX delivery_single ON delivery (id) WHERE broadcast = '' AND state IN ('pending', 'awaiting_confirmation');
+CREATE TABLE attempt (delivery TEXT NOT NULL, attempt INTEGER NOT NULL, part INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  account TEXT NOT NULL, grp TEXT NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER, cost INTEGER NOT NULL,
+  PRIMARY KEY (delivery, attempt));
+CREATE INDEX attempt_ended ON attempt (account, ended_ms);
+";
+
+/// Places for scope checks of the audit log, the owner's epoch for fencing, and what retention looks for.
+const LEDGER_2: &str = "
+ALTER TABLE audit ADD COLUMN place TEXT NOT NULL DEFAULT '';
+CREATE INDEX audit_object ON audit (object, seq);
+CREATE TABLE lease (kind TEXT NOT NULL, part INTEGER NOT NULL, owner TEXT NOT NULL, epoch INTEGER NOT NULL,
+  PRIMARY KEY (kind, part)) WITHOUT ROWID;
+CREATE INDEX delivery_finished ON delivery (updated_ms)
+  WHERE broadcast = '' AND state IN ('sent', 'cancelled', 'expired', 'failed');
+";
+
+const STATE_1: &str = "
+CREATE TABLE progress (one INTEGER PRIMARY KEY, position INTEGER NOT NULL, arrived_ms INTEGER NOT NULL);
+INSERT INTO progress VALUES (1, 0, 0);
+CREATE TABLE applied (part INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TABLE grp (no INTEGER PRIMARY KEY, part INTEGER NOT NULL, account TEXT NOT NULL, grp TEXT NOT NULL, name TEXT,
+  name_ms INTEGER NOT NULL, owner TEXT, owner_ms INTEGER NOT NULL, dismissed INTEGER NOT NULL,
+  dismissed_ms INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, hour_min INTEGER NOT NULL,
+  hour_max INTEGER NOT NULL, members INTEGER NOT NULL, UNIQUE (account, grp));
+CREATE TABLE account (account TEXT PRIMARY KEY, people INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE person (account TEXT NOT NULL, identity TEXT NOT NULL, number INTEGER NOT NULL,
+  PRIMARY KEY (account, identity)) WITHOUT ROWID;
+CREATE TABLE member (grp INTEGER NOT NULL, member TEXT NOT NULL, name TEXT,
+  name_ms INTEGER NOT NULL, role INTEGER NOT NULL, present INTEGER NOT NULL, changed_ms INTEGER NOT NULL,
+  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, messages INTEGER NOT NULL, joined_ms INTEGER NOT NULL,
+  inviter TEXT, scene TEXT, channel TEXT, PRIMARY KEY (grp, member)) WITHOUT ROWID;
+CREATE TABLE counter (hour INTEGER NOT NULL, grp INTEGER NOT NULL, messages INTEGER NOT NULL,
+  staff_messages INTEGER NOT NULL, joins INTEGER NOT NULL, leaves INTEGER NOT NULL, hits INTEGER NOT NULL,
+  masked INTEGER NOT NULL, reviewed INTEGER NOT NULL, blocked INTEGER NOT NULL, replies INTEGER NOT NULL,
+  welcomes INTEGER NOT NULL, late INTEGER NOT NULL, revised INTEGER NOT NULL, PRIMARY KEY (hour, grp)) WITHOUT ROWID;
+CREATE TABLE hit (grp INTEGER NOT NULL, pos INTEGER NOT NULL, idx INTEGER NOT NULL, nth INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL, member TEXT NOT NULL, wordlist TEXT NOT NULL, category TEXT NOT NULL, term INTEGER NOT NULL,
+  span_from INTEGER NOT NULL, span_to INTEGER NOT NULL, via TEXT NOT NULL,
+  PRIMARY KEY (grp, pos, idx, nth)) WITHOUT ROWID;
+CREATE TABLE state (part INTEGER NOT NULL, kind INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+  expires_ms INTEGER NOT NULL, PRIMARY KEY (part, kind, key)) WITHOUT ROWID;
+CREATE TABLE pending (pos INTEGER NOT NULL, nth INTEGER NOT NULL, expires_ms INTEGER NOT NULL, payload BLOB NOT NULL,
+  PRIMARY KEY (pos, nth)) WITHOUT ROWID;
+CREATE TABLE fleet_case (id TEXT PRIMARY KEY, fingerprint INTEGER NOT NULL, groups TEXT NOT NULL,
+  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL);
+CREATE INDEX fleet_case_last ON fleet_case (last_ms);
+CREATE TABLE record (pos INTEGER NOT NULL, nth INTEGER NOT NULL, at_ms INTEGER NOT NULL, payload BLOB NOT NULL,
+  PRIMARY KEY (pos, nth)) WITHOUT ROWID;
+";
+
+/// Events that came too late are listed, not only counted.
+const STATE_2: &str = "
+CREATE TABLE late (grp INTEGER NOT NULL, pos INTEGER NOT NULL, idx INTEGER NOT NULL, key BLOB NOT NULL,
+  at_ms INTEGER NOT NULL, arrived_ms INTEGER NOT NULL, member TEXT NOT NULL, what TEXT NOT NULL,
+  PRIMARY KEY (grp, pos, idx)) WITHOUT ROWID;
+";
+
+/// Opens a file for writing, making or migrating it as needed.
+pub(super) fn open(dir: &Path, schema: &Schema, config: &Config) -> Result<Connection, StorageError> {
+    let path = dir.join(schema.file);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let mut conn = Connection::open_with_flags(&path, flags).map_err(|e| cannot(schema, &e))?;
+    conn.set_prepared_statement_cache_capacity(64);
+    conn.busy_timeout(std::time::Duration::from_secs(5)).map_err(|e| cannot(schema, &e))?;
+    let pragmas = format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {};
+         PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;",
+        schema.synchronous, config.checkpoint_pages
+    );
+    conn.execute_batch(&pragmas).map_err(|e| cannot(schema, &e))?;
+    migrate(&mut conn, schema)?;
+    Ok(conn)
+}
+
+/// Opens a file for reading only; the writer made it.
+pub(super) fn open_reading(path: &PathBuf) -> Result<Connection, StorageError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let conn = Connection::open_with_flags(path, flags).map_err(fault("open a file for reading"))?;
+    conn.set_prepared_statement_cache_capacity(32);
+    conn.busy_timeout(std::time::Duration::from_secs(5)).map_err(fault("open a file for reading"))?;
+    Ok(conn)
+}
+
+/// Refuses a version that is newer than ours.
+pub(super) fn check_version(schema: &Schema, version: i64) -> Result<(), StorageError> {
+    if version > schema.version() {
+        return Err(StorageError::unreadable(
+            schema.file,
+            format!(
+                "it was written by a newer menshen (schema {version}, this one knows {}); start that version again, \
+                 or restore a backup made before the upgrade into an empty data directory",
+                schema.version()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn migrate(conn: &mut Connection, schema: &Schema) -> Result<(), StorageError> {
+    let version: i64 =
+        conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| cannot(schema, &e))?;
+    check_version(schema, version)?;
+    let seen = usize::try_from(version).unwrap_or(0);
+    for (done, script) in schema.migrations.iter().enumerate().skip(seen) {
+        let tx = conn.transaction().map_err(fault("migrate"))?;
+        tx.execute_batch(script).map_err(fault("migrate"))?;
+        tx.execute_batch(&format!("PRAGMA user_version = {}", done + 1)).map_err(fault("migrate"))?;
+        tx.commit().map_err(fault("migrate"))?;
+        if seen > 0 {
+            tracing::info!(file = schema.file, from = done, to = done + 1, "schema migrated");
+        }
+    }
+    Ok(())
+}
+
+/// A file that SQLite refuses to open is unreadable data rather than a failing disk.
+fn cannot(schema: &Schema, error: &rusqlite::Error) -> StorageError {
+    StorageError::unreadable(
+        schema.file,
+        format!("{error}; if it is damaged, restore the latest backup into an empty data directory"),
+    )
+}

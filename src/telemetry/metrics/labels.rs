@@ -1,0 +1,242 @@
+//! The closed sets that labels are from. Nothing here may grow with groups, members or rules.
+
+use crate::event::{Status, Verdict};
+
+/// One label of a metric with all its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// All values, in the order of the numbers that [`Value`] gives.
+    pub values: &'static [&'static str],
+}
+
+/// A value of a closed set: its place in [`Label::values`].
+pub(super) trait Value: Copy {
+    fn place(self) -> usize;
+}
+
+macro_rules! closed_set {
+    ($(#[$doc:meta])* $set:ident, $label:ident = $key:literal { $($(#[$value_doc:meta])* $value:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $set {
+            $($(#[$value_doc])* $value,)*
+        }
+
+        impl Value for $set {
+            fn place(self) -> usize {
+                self as usize
+            }
+        }
+
+        pub(super) const $label: Label = Label { name: $key, values: &[$($text),*] };
+    };
+}
+
+closed_set! {
+    /// Who goes first; the spelling of `outbox`'s priority.
+    QueuePriority, PRIORITY = "priority" {
+        /// Moderation, expiring welcome codes.
+        Urgent = "urgent",
+        /// Replies and welcomes.
+        Normal = "normal",
+        /// Broadcasts.
+        Bulk = "bulk",
+    }
+}
+
+closed_set! {
+    /// Where a delivery waits.
+    QueueState, QUEUE_STATE = "state" {
+        /// May go now.
+        Ready = "ready",
+        /// Waits for a limit or a retry.
+        Delayed = "delayed",
+        /// Stopped by an operator.
+        Held = "held",
+        /// The call runs.
+        InFlight = "in_flight",
+    }
+}
+
+closed_set! {
+    /// What one call to a platform came to.
+    SendOutcome, SEND_OUTCOME = "outcome" {
+        /// Taken.
+        Sent = "sent",
+        /// Taken; a person must confirm it there.
+        AwaitingConfirmation = "awaiting_confirmation",
+        /// Nobody knows.
+        Uncertain = "uncertain",
+        /// Refused for now: it is tried again.
+        Retry = "retry",
+        /// Refused for good: a dead letter.
+        Dead = "dead",
+    }
+}
+
+closed_set! {
+    /// Which limit it is about.
+    LimitLevel, LEVEL = "level" {
+        /// The account's.
+        Account = "account",
+        /// One group's.
+        Group = "group",
+    }
+}
+
+closed_set! {
+    /// The state of an account's circuit breaker.
+    CircuitState, CIRCUIT = "state" {
+        /// Calls go through.
+        Closed = "closed",
+        /// One canary is let through.
+        HalfOpen = "half_open",
+        /// No calls.
+        Open = "open",
+    }
+}
+
+closed_set! {
+    /// How something that either works or not went.
+    Success, SUCCESS = "outcome" {
+        /// It worked.
+        Ok = "ok",
+        /// It did not; what was before still holds.
+        Failed = "failed",
+    }
+}
+
+closed_set! {
+    /// Why somebody may not.
+    Denial, DENIAL = "reason" {
+        /// No credential.
+        Missing = "missing",
+        /// No such token, a wrong secret, or revoked.
+        Unknown = "unknown",
+        /// Past its date.
+        Expired = "expired",
+        /// Its operator may not sign in now.
+        Disabled = "disabled",
+        /// The right is missing.
+        Forbidden = "forbidden",
+        /// Outside the data scope.
+        OutsideScope = "outside_scope",
+        /// More requests than the token may make.
+        QuotaExceeded = "quota_exceeded",
+    }
+}
+
+/// The platforms there are, as `Connector::platform` spells them.
+pub(super) const PLATFORM: Label =
+    Label { name: "platform", values: &["sandbox", "webhook", "wecom", "matrix", OTHER] };
+
+/// What is sent, as `Delivery::kind` spells it.
+pub(super) const SEND_KIND: Label = Label {
+    name: "kind",
+    values: &[
+        "broadcast",
+        "reply",
+        "welcome",
+        "journey",
+        "warning",
+        "recall",
+        "warn",
+        "mute",
+        "remove",
+        OTHER,
+    ],
+};
+
+/// Why input was refused before it became an event: the codes of `ingest`'s refusals and of connectors.
+pub(super) const REJECTION: Label = Label {
+    name: "reason",
+    values: &[
+        // the request
+        "connections",
+        "overloaded",
+        "not_ready",
+        "quota_exceeded",
+        "unauthorized",
+        "forbidden",
+        "content_type",
+        "encoding",
+        "gzip",
+        "empty",
+        "body_too_large",
+        "decoded_too_large",
+        "body_too_slow",
+        "body_aborted",
+        "batch_too_large",
+        // one event
+        "line_too_long",
+        "text_too_long",
+        "decode",
+        "future",
+        "outside_scope",
+        "unknown_account",
+        // a callback
+        "bad_signature",
+        "bad_timestamp",
+        "too_old",
+        "too_new",
+        "missing_header",
+        "bad_id",
+        "id_reused",
+        "bad_json",
+        "bad_event",
+        "too_many_events",
+        "encoded_body",
+        "no_callbacks",
+        "no_inbound_secret",
+        "no_such_path",
+        "not_post",
+        OTHER,
+    ],
+};
+
+/// What a name that was not entered above is counted as: seen, but without a series of its own.
+const OTHER: &str = "other";
+
+/// A value given by its name. For paths that are not hot: a search through the set.
+#[derive(Clone, Copy)]
+pub(super) struct Named(usize);
+
+impl Named {
+    pub(super) fn of(label: Label, name: &str) -> Self {
+        let other = label.values.len() - 1;
+        Self(label.values.iter().position(|known| *known == name).unwrap_or(other))
+    }
+}
+
+impl Value for Named {
+    fn place(self) -> usize {
+        self.0
+    }
+}
+
+pub(super) const STATUS: Label = Label { name: "status", values: &["counted", "duplicate", "late"] };
+
+impl Value for Status {
+    fn place(self) -> usize {
+        match self {
+            Status::Counted => 0,
+            Status::Duplicate => 1,
+            Status::Late => 2,
+        }
+    }
+}
+
+pub(super) const VERDICT: Label = Label { name: "verdict", values: &["pass", "mask", "review", "block"] };
+
+impl Value for Verdict {
+    fn place(self) -> usize {
+        match self {
+            Verdict::Pass => 0,
+            Verdict::Mask => 1,
+            Verdict::Review => 2,
+            Verdict::Block => 3,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
+
+use super::labels::{
+    CIRCUIT, DENIAL, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME,
+    STATUS, SUCCESS, VERDICT,
+};
+
+/// What a metric measures with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations by upper bound.
+    Histogram(&'static [f64]),
+}
+
+/// Everything about one metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// Which.
+    pub metric: Metric,
+    /// Its name in the exposition.
+    pub name: &'static str,
+    /// What it measures with.
+    pub kind: Kind,
+    /// Its labels; each combination exists from the start.
+    pub labels: &'static [Label],
+    /// What it means, in one sentence.
+    pub help: &'static str,
+}
+
+/// Requests: from a cached answer to a client that should have given up.
+const REQUEST_SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Commits: a good disk's flush is about a millisecond; half a second is the promise for a single acknowledgement.
+const COMMIT_SECONDS: &[f64] =
+    &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+
+/// Waiting for a limit: a broadcast may wait for hours and that is no fault.
+const WAIT_SECONDS: &[f64] =
+    &[0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0];
+
+/// Compiling: 60,000 terms should take half a second.
+const COMPILE_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+macro_rules! metrics {
+    ($($metric:ident: $kind:expr, $name:literal, [$($label:ident),*], $help:literal;)*) => {
+        /// Every metric there is, but for those of the process and of requests, whose labels are found at run time.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Metric {
+            $(#[doc = $help] $metric,)*
+        }
+
+        /// Every metric in the order of [`Metric`].
+        pub const DEFINITIONS: &[Definition] = &[$(Definition {
+            metric: Metric::$metric,
+            name: $name,
+            kind: $kind,
+            labels: &[$($label),*],
+            help: $help,
+        },)*];
+    };
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+metrics! {
+    Events: Counter, "menshen_events_total", [STATUS],
+        "Events by what became of them.";
+    DedupeHits: Counter, "menshen_dedupe_hits_total", [],
+        "Repeats recognised.";
+    DedupeExactIds: Gauge, "menshen_dedupe_exact_ids", [],
+        "Event ids of recent hours held in memory.";
+    DedupeDiskLookups: Counter, "menshen_dedupe_disk_lookups_total", [],
+        "Event ids looked up in sealed hours on disk.";
+    Verdicts: Counter, "menshen_verdicts_total", [VERDICT],
+        "Verdicts on events, repeats left out.";
+    Hits: Counter, "menshen_hits_total", [],
+        "Listed terms found that led to a verdict other than pass.";
+    IngestRejected: Counter, "menshen_ingest_rejected_total", [REJECTION],
+        "Requests, events and callbacks refused before they counted.";
+    IngestInFlight: Gauge, "menshen_ingest_in_flight", [],
+        "Requests with events that are being worked on.";
+    Callbacks: Counter, "menshen_callbacks_total", [PLATFORM],
+        "Callbacks of platforms that were believed and taken.";
+    CallbackEvents: Counter, "menshen_callback_events_total", [PLATFORM],
+        "Events in those callbacks.";
+    ReplayIdsEvicted: Counter, "menshen_callback_replay_ids_evicted_total", [],
+        "Callback ids forgotten before their time because an account's memory of them was full.";
+    AccessDenied: Counter, "menshen_access_denied_total", [DENIAL],
+        "API requests refused for who made them or how often they came.";
+    IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
+        "Requests answered from the stored answer to the same Idempotency-Key.";
+    SaysSkipped: Counter, "menshen_says_skipped_total", [],
+        "Replies and welcomes not said because the group has no value for a variable of theirs.";
+    SendsQueued: Counter, "menshen_sends_queued_total", [SEND_KIND],
+        "Deliveries put into lanes.";
+    QueueDepth: Gauge, "menshen_queue_depth", [PRIORITY, QUEUE_STATE],
+        "Deliveries in the lanes.";
+    OldestDueAge: Gauge, "menshen_oldest_due_age_seconds", [PRIORITY],
+        "How long the oldest delivery that is due has waited, throttled ones included.";
+    SendAttempts: Counter, "menshen_send_attempts_total", [PLATFORM, SEND_OUTCOME],
+        "Calls to platforms.";
+    SendSeconds: Histogram(REQUEST_SECONDS), "menshen_send_duration_seconds", [PLATFORM],
+        "How long calls to platforms took.";
+    LimiterWait: Histogram(WAIT_SECONDS), "menshen_limiter_wait_seconds", [LEVEL],
+        "How long deliveries waited for a limit.";
+    LimiterSaturation: Gauge, "menshen_limiter_saturation_ratio", [LEVEL],
+        "Share of the fullest limit that is used, 0 to 1.";
+    Circuits: Gauge, "menshen_circuit_state", [PLATFORM, CIRCUIT],
+        "Accounts by state of their circuit breaker.";
+    DeadLetters: Counter, "menshen_dead_letters_total", [],
+        "Deliveries given up.";
+    Uncertain: Counter, "menshen_uncertain_total", [],
+        "Deliveries of which nobody knows whether they were sent.";
+    Holds: Gauge, "menshen_holds_active", [],
+        "Stops of outbound acts in force.";
+    Broadcasts: Gauge, "menshen_broadcasts_active", [],
+        "Broadcasts that are running or paused.";
+    JournalCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_journal_commit_seconds", [],
+        "How long commits of the journal took, flush included.";
+    JournalCommitFailures: Counter, "menshen_journal_commit_failures_total", [],
+        "Commits of the journal that failed.";
+    JournalPendingBytes: Gauge, "menshen_journal_pending_bytes", [],
+        "Encoded effects waiting for a commit of the journal.";
+    LedgerCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_ledger_commit_seconds", [],
+        "How long commits of the ledger took, flush included.";
+    LedgerCommitFailures: Counter, "menshen_ledger_commit_failures_total", [],
+        "Commits of the ledger that failed.";
+    PartitionReloads: Counter, "menshen_partition_reloads_total", [],
+        "Partitions thrown out of memory after a failed commit and loaded again.";
+    ProjectionLag: Gauge, "menshen_projection_lag_rows", [],
+        "Journal rows that the projection has not folded yet.";
+    FleetLag: Gauge, "menshen_fleet_lag_rows", [],
+        "Journal rows that the fleet stage has not seen yet.";
+    Groups: Gauge, "menshen_groups", [],
+        "Groups known.";
+    Cases: Counter, "menshen_cases_total", [],
+        "Cases found by the fleet stage: one text in many groups.";
+    RulesetCompileSeconds: Histogram(COMPILE_SECONDS), "menshen_ruleset_compile_seconds", [],
+        "How long compiling the rules in force took.";
+    RulesetTerms: Gauge, "menshen_ruleset_terms", [],
+        "Terms in the ruleset in force.";
+    Reloads: Counter, "menshen_reloads_total", [SUCCESS],
+        "Reloads of rules, wordlists and limits.";
+    TasksPanicked: Counter, "menshen_tasks_panicked_total", [],
+        "Background tasks that panicked; each takes the process to drain.";
+    Ready: Gauge, "menshen_ready", [],
+        "1 while new work is taken, else 0.";
+    Degraded: Gauge, "menshen_degraded", [],
+        "Accounts that are reported as degraded.";
+}
+
+/// Requests by route template, method and status; labels are found at run time, from the router's closed set.
+pub(super) const REQUESTS: &str = "menshen_http_requests_total";
+/// Help of [`REQUESTS`].
+pub(super) const REQUESTS_HELP: &str = "HTTP requests answered.";
+
+/// Duration of requests by route template and method.
+pub(super) const REQUEST_DURATION: &str = "menshen_http_request_duration_seconds";
+/// Help of [`REQUEST_DURATION`].
+pub(super) const REQUEST_DURATION_HELP: &str =
+    "How long requests took, from their head to the end of the answer.";
+/// Bounds of [`REQUEST_DURATION`].
+pub(super) const REQUEST_DURATION_BUCKETS: &[f64] = REQUEST_SECONDS;
+
+/// Version of the binary.
+pub(super) const BUILD_INFO: &str = "menshen_build_info";
+/// Help of [`BUILD_INFO`].
+pub(super) const BUILD_INFO_HELP: &str = "Always 1; the label says which version runs.";
+
+/// Every name in the exposition, those of the process included.
+pub fn all_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = DEFINITIONS.iter().map(|definition| definition.name).collect();
+    names.extend([REQUESTS, REQUEST_DURATION, BUILD_INFO]);
+    names.extend(super::process::NAMES);
+    names
+}

@@ -1,0 +1,22 @@
+//! The harness: starts the gateway as a process on free ports, talks to it over HTTP, kills it, starts it again.
+
+pub(crate) mod client;
+pub(crate) mod gateway;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Repeats a question until it is answered; panics with `what` after half a minute.
+pub(crate) async fn eventually<T, F>(what: &str, mut question: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = question().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,111 @@
+//! The gateway as a process.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::Client;
+
+/// A running gateway and its data; killed and removed on drop.
+pub(crate) struct Gateway {
+    dir: TempDir,
+    env: Vec<(String, String)>,
+    process: Option<Child>,
+    /// Speaks to the API as the administrator.
+    pub(crate) client: Client,
+    /// The second listener's address.
+    pub(crate) metrics: String,
+    token: String,
+}
+
+impl Gateway {
+    /// Starts on an empty data directory, with settings from the environment.
+    pub(crate) fn start(env: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut this = Self {
+            dir,
+            env,
+            process: None,
+            client: Client::new("", ""),
+            metrics: String::new(),
+            token: String::new(),
+        };
+        this.spawn();
+        this
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The administrator's token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Kills the process as a power cut would, as far as the process is concerned.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Asks the process to drain; returns how it ended.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let mut process = self.process.take().unwrap();
+        let sent = Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        process.wait().unwrap()
+    }
+
+    /// Starts again on the same data.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.spawn();
+    }
+
+    /// Runs a command of the binary beside the gateway; returns its standard output.
+    pub(crate) fn command(&self, args: &[&str]) -> (ExitStatus, String) {
+        let out = self.binary().args(args).stderr(Stdio::inherit()).output().unwrap();
+        (out.status, String::from_utf8(out.stdout).unwrap())
+    }
+
+    fn binary(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
+        command.current_dir(self.dir.path()).envs(self.env.iter().map(|(k, v)| (k, v)));
+        command.env("MENSHEN_SERVER__DATA_DIR", self.dir.path().join("data"));
+        command
+    }
+
+    fn spawn(&mut self) {
+        let mut process = self
+            .binary()
+            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("no ready line but {line:?}"));
+        assert_eq!(ready["event"], "ready");
+        if let Some(token) = ready["admin_token"].as_str() {
+            token.clone_into(&mut self.token);
+        }
+        self.client = Client::new(ready["api"].as_str().unwrap(), &self.token);
+        ready["metrics"].as_str().unwrap().clone_into(&mut self.metrics);
+        self.process = Some(process);
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,298 @@
+//! Who may import whom, and which crates may be named where.
+
+use super::tree::{self, File};
+
+/// A module and what it may use besides itself.
+struct Room {
+    /// Path below `crate`; the longest one that fits a file counts.
+    path: &'static str,
+    /// Rooms it may use. A room's own subtree is always allowed, but not a pure room inside it from outside, nor from a
+    /// pure room anything of its parents.
+    may_use: &'static [&'static [&'static str]],
+    /// Decides without I/O, clock or globals.
+    pure: bool,
+}
+
+/// Layer 0: words, and what reads and writes them.
+const WORDS: &[&str] = &["event", "template", "units"];
+
+/// Layer 1: the pure core.
+const CORE: &[&str] = &[
+    "pipeline",
+    "dedupe",
+    "interception",
+    "conduct",
+    "replies",
+    "welcomes",
+    "statistics::definitions",
+    "statistics::fold",
+    "fleet::spread",
+    "broadcasts::state",
+    "outbox::delivery",
+    "outbox::limit",
+    "outbox::limiter",
+    "outbox::pacer",
+    "outbox::lanes",
+];
+
+/// Tools that everybody above the core may use.
+const TOOLS: &[&str] = &["telemetry", "tasks", "clock"];
+
+/// Layer 2: state. They may not use each other, but for storage.
+const STATE: &[&str] = &["access", "directory", "outbox", "statistics", "storage", "fleet", "broadcasts"];
+
+/// Layer 3: edges.
+const EDGES: &[&str] = &["connectors", "webhooks"];
+
+const fn pure(path: &'static str, may_use: &'static [&'static [&'static str]]) -> Room {
+    Room { path, may_use, pure: true }
+}
+
+const fn room(path: &'static str, may_use: &'static [&'static [&'static str]]) -> Room {
+    Room { path, may_use, pure: false }
+}
+
+const ROOMS: &[Room] = &[
+    // 0: words
+    pure("units", &[]),
+    pure("event", &[]),
+    pure("template", &[&["event", "units"]]),
+    // tools
+    room("clock", &[]),
+    room("tasks", &[WORDS]),
+    room("telemetry", &[WORDS]),
+    // 1: the pure core. The pipeline is its table of contents and may use every stage; a stage uses no other, but that
+    // keyword rules match over the same folding as wordlists.
+    pure("pipeline", &[WORDS, &["dedupe", "interception", "conduct", "replies", "welcomes"]]),
+    pure("dedupe", &[WORDS]),
+    pure("interception", &[WORDS]),
+    pure("conduct", &[WORDS]),
+    pure("replies", &[WORDS, &["interception"]]),
+    pure("welcomes", &[WORDS]),
+    pure("statistics::definitions", &[WORDS]),
+    pure("statistics::fold", &[WORDS, &["statistics::definitions"]]),
+    pure("fleet::spread", &[WORDS]),
+    pure("broadcasts::state", &[WORDS]),
+    pure("outbox::delivery", &[WORDS]),
+    pure("outbox::limit", &[WORDS]),
+    pure("outbox::limiter", &[WORDS, &["outbox::limit"]]),
+    pure("outbox::pacer", &[WORDS, &["outbox::limit", "outbox::limiter"]]),
+    pure(
+        "outbox::lanes",
+        &[WORDS, &["outbox::delivery", "outbox::limit", "outbox::limiter", "outbox::pacer"]],
+    ),
+    // 2: state
+    room("storage", &[WORDS, CORE, TOOLS]),
+    room("access", &[WORDS, CORE, TOOLS, &["storage"]]),
+    room("directory", &[WORDS, CORE, TOOLS, &["storage"]]),
+    room("statistics", &[WORDS, CORE, TOOLS, &["storage"]]),
+    room("fleet", &[WORDS, CORE, TOOLS, &["storage"]]),
+    room("outbox", &[WORDS, CORE, TOOLS, &["storage"]]),
+    // A broadcast's targets are the outbox's deliveries.
+    room("broadcasts", &[WORDS, CORE, TOOLS, &["storage", "outbox"]]),
+    // 3: edges see the traits they implement, not the state below. The `webhook` platform speaks Standard Webhooks.
+    room("webhooks", &[WORDS, TOOLS, &["outbox::delivery"]]),
+    room(
+        "connectors",
+        &[
+            WORDS,
+            TOOLS,
+            &[
+                "outbox::delivery",
+                "outbox::limit",
+                "outbox::Deliverers",
+                "outbox::Route",
+                "ingest::EventSink",
+                "webhooks",
+            ],
+        ],
+    ),
+    // 4: flow
+    room("ingest", &[WORDS, CORE, TOOLS, STATE, EDGES]),
+    // 5: surfaces
+    room("api", &[WORDS, CORE, TOOLS, STATE, EDGES, &["ingest"]]),
+    room("console", &[WORDS, CORE, TOOLS, STATE, EDGES, &["ingest", "api"]]),
+    room("config", &[WORDS]),
+];
+
+/// The entry may use everything and is used by nobody.
+const ENTRY: &[&str] = &["app", "main", "lib"];
+
+/// Finds imports that point up or sideways.
+pub(crate) fn arrows(files: &[File]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.is_rust()) {
+        let Some(module) = module_of(&file.path) else { continue };
+        if ENTRY.contains(&top(&module)) {
+            continue;
+        }
+        let Some(from) = room_of(&module) else {
+            findings.push(format!(
+                "{}: `{module}` is not in the table of rooms in tests/tidy/layers.rs",
+                file.path
+            ));
+            continue;
+        };
+        let code = tree::code(file.without_tests());
+        if code.contains("super::super") {
+            findings.push(format!("{}: write `crate::…` for `super::super`", file.path));
+        }
+        for target in mentions(&code, &module) {
+            if !allowed(from, &module, &target) {
+                findings.push(format!("{}: {} may not use `{target}`", file.path, from.path));
+            }
+        }
+    }
+    findings
+}
+
+fn allowed(from: &Room, module: &str, target: &str) -> bool {
+    let within = |path: &str, room: &str| {
+        path.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    if within(target, from.path) {
+        return true;
+    }
+    let listed = from.may_use.iter().copied().flatten().any(|room| within(target, room));
+    // Configuration builds everybody's `Config`, and nothing else of theirs.
+    let builds = from.path == "config" && target.ends_with("::Config");
+    // A module may use its own pure rooms; a pure room may not use its parent.
+    let own = !from.pure && top(target) == top(module);
+    listed || builds || own
+}
+
+fn room_of(path: &str) -> Option<&'static Room> {
+    let fits = |room: &&Room| {
+        path.strip_prefix(room.path).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    ROOMS.iter().filter(fits).max_by_key(|room| room.path.len())
+}
+
+fn top(path: &str) -> &str {
+    path.split("::").next().unwrap_or(path)
+}
+
+/// `src/a/b.rs` is `a::b`.
+fn module_of(path: &str) -> Option<String> {
+    Some(path.strip_prefix("src/")?.strip_suffix(".rs")?.replace('/', "::"))
+}
+
+/// Lists what a file names of our own crate, as paths below `crate`.
+fn mentions(code: &str, module: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        // `$crate` and `some_crate::` are something else.
+        if code
+            .get(..at)
+            .is_some_and(|before| before.ends_with(|c: char| c == '$' || c == '_' || c.is_alphanumeric()))
+        {
+            continue;
+        }
+        use_tree(code.get(at + "crate::".len()..).unwrap_or_default(), "", &mut found);
+    }
+    // `super::` leaves the file's own module only in a `use` at its top level; deeper down it is an inline module's.
+    let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
+    for line in code.lines() {
+        for start in ["use super::", "pub use super::", "pub(crate) use super::", "pub(super) use super::"] {
+            if let Some(rest) = line.strip_prefix(start) {
+                let offset = line.as_ptr() as usize - code.as_ptr() as usize + line.len() - rest.len();
+                use_tree(code.get(offset..).unwrap_or_default(), parent, &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// Reads one path or `{…}` group after a `::`; returns what follows it.
+fn use_tree<'a>(text: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = use_tree(rest, prefix, found).trim_start();
+            match rest.strip_prefix(',') {
+                Some(after) => rest = after,
+                None => return rest.strip_prefix('}').unwrap_or(rest),
+            }
+            if let Some(after) = rest.trim_start().strip_prefix('}') {
+                return after;
+            }
+        }
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let path = match (prefix, name) {
+        (_, "self" | "") => prefix.to_owned(),
+        ("", _) => name.to_owned(),
+        _ => format!("{prefix}::{name}"),
+    };
+    if let Some(after) = rest.strip_prefix("::") {
+        return use_tree(after, &path, found);
+    }
+    found.push(path);
+    // `as name` belongs to the path.
+    match rest.trim_start().strip_prefix("as ") {
+        Some(alias) => alias.trim_start().trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'),
+        None => rest,
+    }
+}
+
+/// What only some may name: needle, modules that may, why.
+const OWNED: &[(&str, &[&str], &str)] = &[
+    ("rusqlite", &["storage"], "only storage names the database crate"),
+    ("metrics::counter!", &[], "name metrics in telemetry::metrics::names"),
+    ("metrics::gauge!", &[], "name metrics in telemetry::metrics::names"),
+    ("metrics::histogram!", &[], "name metrics in telemetry::metrics::names"),
+    ("metrics_exporter_prometheus", &["telemetry"], "only telemetry names metrics"),
+    ("clap::", &["app", "main"], "only the entry knows the command line"),
+    ("anyhow", &["app", "main"], "modules have errors that say what the caller may do"),
+    ("crate::config", &["app", "config"], "each module owns its Config; config fills it"),
+];
+
+/// What the pure core may not name.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "hyper",
+    "axum",
+    "tracing",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "SystemTime",
+    "Instant::",
+    "Timestamp::now",
+    "getrandom",
+    "parking_lot",
+    "dashmap",
+];
+
+/// Finds crates named outside their rooms.
+pub(crate) fn crates(files: &[File]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.is_rust()) {
+        let Some(module) = module_of(&file.path) else { continue };
+        let code = tree::code(file.without_tests());
+        for (needle, rooms, why) in OWNED {
+            if names(&code, needle) && !rooms.contains(&top(&module)) {
+                findings.push(format!("{}: names `{needle}`: {why}", file.path));
+            }
+        }
+        if room_of(&module).is_some_and(|room| room.pure) {
+            for needle in IMPURE.iter().filter(|needle| names(&code, needle)) {
+                findings.push(format!("{}: the pure core may not name `{needle}`", file.path));
+            }
+        }
+    }
+    findings
+}
+
+/// Says whether a name stands in the code, not as the end of a longer one.
+fn names(code: &str, needle: &str) -> bool {
+    let longer = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(needle).any(|(at, _)| {
+        let before = code.get(..at).is_some_and(|before| before.ends_with(longer));
+        let after = code.get(at + needle.len()..).is_some_and(|after| after.starts_with(longer));
+        let is_whole_word = needle.ends_with(longer);
+        !(before || is_whole_word && after)
+    })
+}
