@@ -221,12 +221,11 @@ fn group_rows(tx: &Transaction<'_>, delta: &Delta) -> Result<Vec<(i64, GroupReco
                 Ok((row.get(0)?, record))
             })
             .optional()?;
-        let (no, record) = match known {
-            Some((no, record)) => (no, Some(record)),
-            None => {
-                let key = params![group.partition.0, group.account, group.group];
-                (make.query_row(key, |row| row.get(0))?, None)
-            }
+        let (no, record) = if let Some((no, record)) = known {
+            (no, Some(record))
+        } else {
+            let key = params![group.partition.0, group.account, group.group];
+            (make.query_row(key, |row| row.get(0))?, None)
         };
         rows.push((no, group.merge(record)));
     }
