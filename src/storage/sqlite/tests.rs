@@ -331,20 +331,21 @@ mod copies {
         commit(&storage, epoch, &[asking, message(2, "g-2", "u", NOW_MS)]).await;
         storage.project().unwrap();
         commit(&storage, epoch, &[message(3, "g-1", "u", NOW_MS)]).await;
-        let broadcast = |id: &str, state: &str| Write::Put {
+        let broadcast = |id: &str, control: &str, closed: bool| Write::Put {
             kind: DocumentKind::Broadcast,
             id: id.to_owned(),
-            body: format!(r#"{{"state":"{state}","text":"新品"}}"#),
+            body: format!(r#"{{"control":"{control}","closed":{closed},"text":"新品"}}"#),
             expect: None,
         };
         let writes = vec![
-            broadcast("b-1", "running"),
-            broadcast("b-2", "finished"),
-            broadcast("b-3", "scheduled"),
+            broadcast("b-1", "running", false),
+            broadcast("b-2", "running", true),
+            broadcast("b-3", "running", false),
+            broadcast("b-4", "cancelled", false),
             Write::Put {
                 kind: DocumentKind::Hold,
                 id: "h".to_owned(),
-                body: r#"{"state":"running"}"#.to_owned(),
+                body: r#"{"control":"running"}"#.to_owned(),
                 expect: None,
             },
         ];
@@ -414,15 +415,16 @@ mod copies {
         let restored = restore(&copy, &back).unwrap();
         assert_eq!(restored, Restored { broadcasts_paused: 2, deliveries_uncertain: 2 });
         let storage = open(&back, &Config::default()).unwrap();
-        for (id, state) in [("b-1", "paused"), ("b-2", "finished"), ("b-3", "paused")] {
+        for (id, control) in [("b-1", "paused"), ("b-2", "running"), ("b-3", "paused"), ("b-4", "cancelled")]
+        {
             let body = storage.document(DocumentKind::Broadcast, id).await.unwrap().unwrap().body;
             let value: serde_json::Value = serde_json::from_str(&body).unwrap();
-            assert_eq!((value["state"].as_str(), value["text"].as_str()), (Some(state), Some("新品")));
-            let reason = (state == "paused").then_some("restored");
+            assert_eq!((value["control"].as_str(), value["text"].as_str()), (Some(control), Some("新品")));
+            let reason = (control == "paused").then_some("restored");
             assert_eq!(value["paused_reason"].as_str(), reason);
         }
         let hold = storage.document(DocumentKind::Hold, "h").await.unwrap().unwrap();
-        assert_eq!(hold.body, r#"{"state":"running"}"#);
+        assert_eq!(hold.body, r#"{"control":"running"}"#);
         let all = storage.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await;
         let states: Vec<_> = all.unwrap().into_iter().map(|row| (row.id, row.state)).collect();
         let expect = [
