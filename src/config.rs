@@ -71,6 +71,10 @@ sections! {
     connectors: crate::connectors::Config,
     /// Lanes, retries, circuit breakers.
     outbox: crate::outbox::Config,
+    /// Texts to many groups.
+    broadcasts: crate::broadcasts::Config,
+    /// The API for people's tools.
+    api: crate::api::Config,
     /// The way in.
     ingest: crate::ingest::Config,
 }
