@@ -13,13 +13,13 @@ use crate::clock::Stopwatch;
 use crate::telemetry::metrics;
 
 /// The header that names a request, ours and the client's.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id we echo.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// The ids of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestIds {
+pub(super) struct RequestIds {
     /// The client's own when it is a valid one, else ours.
     pub request: String,
     /// From `traceparent`, else the request's.
@@ -64,7 +64,7 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 }
 
 /// Wraps every route and the fallback.
-pub async fn envelope(mut request: Request, next: Next) -> Response {
+pub(super) async fn envelope(mut request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
     let ids = RequestIds::of(request.headers());
     let method = request.method().clone();
@@ -113,7 +113,7 @@ fn plain(status: StatusCode) -> ApiError {
         status if status.is_client_error() => {
             ApiError::new(Code::InvalidRequest, "the request cannot be read")
         }
-        status => ApiError::internal(format!("a plain {status} left a handler")),
+        status => ApiError::internal(&format!("a plain {status} left a handler")),
     }
 }
 
