@@ -73,6 +73,10 @@ sections! {
     outbox: crate::outbox::Config,
     /// The way in.
     ingest: crate::ingest::Config,
+    /// Audiences and their expansion.
+    broadcasts: crate::broadcasts::Config,
+    /// The other routes.
+    api: crate::api::Config,
 }
 
 /// Addresses and the data directory.
