@@ -4,12 +4,14 @@
 
 pub mod accounts;
 pub mod backup;
+mod book;
 pub mod cli;
 pub mod config_command;
 pub mod control;
 pub mod demo;
 mod first_token;
 pub mod gateway;
+mod house;
 pub mod lint;
 pub mod restore;
 pub mod rules;

@@ -71,12 +71,12 @@ sections! {
     connectors: crate::connectors::Config,
     /// Lanes, retries, circuit breakers.
     outbox: crate::outbox::Config,
+    /// Texts to many groups.
+    broadcasts: crate::broadcasts::Config,
+    /// The API for people's tools.
+    api: crate::api::Config,
     /// The way in.
     ingest: crate::ingest::Config,
-    /// Audiences and their expansion.
-    broadcasts: crate::broadcasts::Config,
-    /// The other routes.
-    api: crate::api::Config,
 }
 
 /// Addresses and the data directory.

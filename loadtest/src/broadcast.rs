@@ -193,7 +193,7 @@ fn is_refusal(line: &[u8]) -> bool {
 
 async fn create(config: &BroadcastConfig, gateway: &mut Connection) -> Result<BroadcastView, BroadcastError> {
     let text = format!("{}（{}）", config.text, config.run);
-    let body = json!({"account": config.account, "text": text, "audience": {"all": true}}).to_string();
+    let body = json!({"account": config.account, "text": text, "audience": "all"}).to_string();
     let call = Call::post(wire::BROADCASTS, wire::JSON, body);
     let call = call.header("idempotency-key", &format!("\"loadtest-{}\"", config.run));
     let reply = gateway.expect_success(&call).await.map_err(BroadcastError::Gateway)?;

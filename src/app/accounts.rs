@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::connectors::{AccountSpec, Connectors, Secret};
-use crate::directory::{self, Directory};
+use crate::api::connector_spec;
+use crate::connectors::Connectors;
+use crate::directory::Directory;
 use crate::outbox::Outbox;
 use crate::telemetry::health::Health;
 
@@ -32,7 +33,7 @@ impl Accounts {
         let mut specs = Vec::new();
         for account in self.directory.accounts().into_iter().filter(|account| !account.record.disabled) {
             match self.directory.account_spec(account.id.as_str()) {
-                Ok(spec) => specs.push(spec_of(spec)),
+                Ok(spec) => specs.push(connector_spec(&spec)),
                 Err(error) => self.degrade(account.id.as_str(), &error.to_string()),
             }
             self.health.recover(account.id.as_str());
@@ -49,18 +50,5 @@ impl Accounts {
     fn degrade(&self, account: &str, reason: &str) {
         tracing::error!(account.id = account, reason, "the account cannot be connected");
         self.health.degrade(account, reason.to_owned());
-    }
-}
-
-/// The directory's word for an account, in the connectors' terms: neither module may know the other.
-pub fn spec_of(spec: directory::AccountSpec) -> AccountSpec {
-    let secrets = spec.secrets.iter().map(|secret| Secret::new(&secret.name, secret.expose())).collect();
-    AccountSpec {
-        id: spec.id,
-        platform: spec.platform,
-        settings: spec.settings,
-        secrets,
-        limits: spec.limits,
-        group_limits: spec.group_limits,
     }
 }

@@ -14,9 +14,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::accounts::Accounts;
+use super::book::{Book, Judge};
+use super::control::ControlSocket;
+use super::house::Residence;
 use super::rules::Rulebook;
 use super::{first_token, upkeep};
 use crate::access::Access;
+use crate::api;
+use crate::broadcasts::{self, Broadcasts};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Config, Drain};
 use crate::connectors::Connectors;
@@ -120,7 +125,32 @@ impl Gateway {
             .with_context(|| format!("listen on {} (server.metrics_listen)", config.server.metrics_listen))?;
         let api = listener.local_addr()?;
         let metrics_address = metrics.address()?;
-        let router = axum::Router::new();
+        let broadcasts = Broadcasts::start(broadcasts::Parts {
+            storage: storage.clone(),
+            outbox: outbox.clone(),
+            book: Arc::new(Book(directory.clone())),
+            places: directory.clone(),
+            judge: Arc::new(Judge(rules.clone())),
+            tasks: work_tasks.clone(),
+            clock: clock.clone(),
+            config: config.broadcasts.clone(),
+            seed: seed()?,
+        })
+        .await
+        .context("read broadcasts")?;
+        let house = Arc::new(Residence { accounts, rulebook: rulebook.clone() });
+        let app = api::App::new(api::Parts {
+            config: config.api.clone(),
+            access: access.clone(),
+            directory,
+            storage: storage.clone(),
+            connectors,
+            outbox: outbox.clone(),
+            rules,
+            house,
+            clock: clock.clone(),
+        });
+        let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
 
         let fleet = {
             let (storage, clock, config) = (storage.clone(), clock.clone(), config.fleet.clone());
@@ -137,6 +167,10 @@ impl Gateway {
         tasks.spawn("access", access.clone().run(tasks.clone()));
         let stopping = tasks.clone();
         tasks.spawn("metrics", async move { metrics.run(stopping.stopping()).await });
+        let stopping = tasks.clone();
+        let local = api::local_router(app.clone());
+        tasks.spawn("control", async move { socket.run(local, stopping.stopping()).await });
+        let router = api::router(app);
         let serve = ingest::server::serve(listener, ingest, router, serving_tasks.clone());
         let server = serving_tasks.spawn("server", serve);
         Ok(Self {

@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::cli::Place;
+use super::cli::{self, Place};
+use crate::storage::sqlite;
 
 /// What `restore` takes.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+The data directory must be new or empty. What was waiting when the backup was made may
+have been sent since: active broadcasts are paused, waiting replies and calls under way
+are marked uncertain, and nothing is sent again by itself.")]
 pub struct Args {
     /// Directory of the backup
     pub dir: PathBuf,
@@ -18,7 +23,17 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// Always, until it is wired.
-pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("restore is not wired yet")
+/// When the backup is damaged or newer, or the data directory holds something.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let data_dir = args.place.load()?.config.server.data_dir;
+    let (from, to) = (args.dir.clone(), data_dir.clone());
+    let restored = tokio::task::spawn_blocking(move || sqlite::restore(&from, &to)).await??;
+    cli::print(&format!(
+        "restored {} into {}: {} broadcasts paused, {} deliveries uncertain\n",
+        args.dir.display(),
+        data_dir.display(),
+        restored.broadcasts_paused,
+        restored.deliveries_uncertain
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }

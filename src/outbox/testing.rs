@@ -45,7 +45,9 @@ pub(crate) struct TestLedger {
     pub(crate) fails_to_settle: AtomicBool,
     pub(crate) fails_to_apply: AtomicBool,
     pub(crate) intend_commits: AtomicUsize,
+    pub(crate) conflicts: AtomicUsize,
     pub(crate) latency: Duration,
+    pub(crate) read_latency: Duration,
 }
 
 fn broken() -> StorageError {
@@ -53,14 +55,20 @@ fn broken() -> StorageError {
 }
 
 impl TestLedger {
+    pub(crate) fn slow_to_read() -> Arc<Self> {
+        let (latency, read_latency) = (Duration::from_millis(1), Duration::from_millis(50));
+        Arc::new(Self { latency, read_latency, ..Self::default() })
+    }
+
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { latency: Duration::from_millis(2), ..Self::default() })
+        let (latency, read_latency) = (Duration::from_millis(2), Duration::from_millis(1));
+        Arc::new(Self { latency, read_latency, ..Self::default() })
     }
 
     /// What a crash now would leave on the disk. Whoever uses the old one writes into the void.
     pub(crate) fn after_crash(&self) -> Arc<Self> {
         let tables = Mutex::new(self.tables.lock().clone());
-        Arc::new(Self { tables, latency: self.latency, ..Self::default() })
+        Arc::new(Self { tables, latency: self.latency, read_latency: self.read_latency, ..Self::default() })
     }
 
     pub(crate) fn journal(&self, pending: PendingSend) {
@@ -173,10 +181,14 @@ impl Storage for TestLedger {
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StorageError> {
-        tokio::task::yield_now().await;
-        let tables = self.tables.lock();
+        // What is read is stale by the time it arrives, as behind a real reading thread.
         let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
-        Ok(tables.deliveries.values().filter(|row| passes(row, &filter)).take(limit).cloned().collect())
+        let rows: Vec<_> = {
+            let tables = self.tables.lock();
+            tables.deliveries.values().filter(|row| passes(row, &filter)).take(limit).cloned().collect()
+        };
+        tokio::time::sleep(self.read_latency).await;
+        Ok(rows)
     }
 
     async fn deliveries_move(
@@ -220,6 +232,7 @@ impl Storage for TestLedger {
                 .entry(key(&row))
                 .or_insert_with(|| DeliveryRow { state: DeliveryState::Pending, ..row.clone() });
             if !matches!(stored.state, DeliveryState::Pending | DeliveryState::Uncertain) {
+                self.conflicts.fetch_add(1, Ordering::SeqCst);
                 return Err(StorageError::Conflict { what: row.id });
             }
             stored.state = DeliveryState::Sending;

@@ -370,6 +370,28 @@ async fn what_does_not_fit_in_memory_waits_in_the_journal() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_sent_while_it_was_being_read_is_not_sent_again() {
+    let clock = Clock::tokio(START_MS);
+    let platform = Platform::new(&clock, MS).answering(|_, attempt| match attempt {
+        1 => refused(Decision::Never, RefusalScope::Delivery),
+        _ => Outcome::Sent { platform_id: None },
+    });
+    let ledger = TestLedger::slow_to_read();
+    let bench = Bench::start(&clock, &ledger, platform, limits(&["pace:100/s"]), Config::default()).await;
+    submit(&bench, 0..40, own_group);
+    bench.until("all are dead", |b| b.ledger.count(DeliveryState::Failed) == 40).await;
+    assert_eq!(bench.outbox.replay(DeadLetterFilter::default()).await.unwrap(), 40);
+    bench.until("some are sent", |b| b.ledger.count(DeliveryState::Sent) > 5).await;
+    // A second scan reads rows that are in memory, and gets them when some of them are sent.
+    let runner = bench.outbox.runner(&AccountId::parse("demo").unwrap());
+    bench.outbox.tell(&runner, Command::Rescan).await;
+    bench.until("all are sent", |b| b.ledger.count(DeliveryState::Sent) == 40).await;
+    bench.pass(10 * SECOND).await;
+    assert_eq!(bench.platform.count(), 80, "two attempts each");
+    assert_eq!(bench.ledger.conflicts.load(Ordering::SeqCst), 0, "and the ledger need not say no");
+}
+
+#[tokio::test(start_paused = true)]
 async fn new_limits_take_over_without_a_fresh_burst() {
     let bench = bench(|p| p, &["window:20/m"]).await;
     submit(&bench, 0..60, own_group);

@@ -280,6 +280,11 @@ impl<S: Sink> Queue<S> {
         })
     }
 
+    /// Says whether nothing is taken any longer.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.shared.state.lock().closed
+    }
+
     /// Commits what waits and ends the thread; returns when it has ended. Blocking.
     pub(super) fn stop(&self) {
         let mut state = self.shared.state.lock();

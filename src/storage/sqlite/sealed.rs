@@ -62,7 +62,7 @@ fn stored(conn: &Connection, partition: Partition, bucket: u32) -> Result<Vec<Ev
 }
 
 /// Returns both, sorted, each id once.
-pub(in crate::storage) fn merge(some: &[EventKey], others: &[EventKey]) -> Vec<EventKey> {
+fn merge(some: &[EventKey], others: &[EventKey]) -> Vec<EventKey> {
     let mut all = [some, others].concat();
     all.sort_unstable();
     all.dedup();

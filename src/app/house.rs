@@ -1,0 +1,93 @@
+//! What the API asks of the gateway as a whole.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::accounts::Accounts;
+use super::rules::Rulebook;
+use crate::api::{House, Reloaded};
+use crate::event::FieldError;
+use crate::interception::{Policy, WordlistSource};
+use crate::replies;
+use crate::storage::DocumentKind;
+use crate::welcomes;
+
+/// The running gateway, as the API sees it.
+pub struct Residence {
+    /// Connects accounts.
+    pub accounts: Arc<Accounts>,
+    /// Compiles rules.
+    pub rulebook: Arc<Rulebook>,
+}
+
+#[async_trait]
+impl House for Residence {
+    fn check(&self, kind: DocumentKind, id: &str, body: &Value) -> Result<(), Vec<FieldError>> {
+        let current = self.rulebook.current().load_full();
+        match kind {
+            DocumentKind::Wordlist => read::<WordlistSource>(&named(body, id)).map(drop),
+            DocumentKind::Policy => {
+                let policy: Policy = read(&named(body, id))?;
+                policy.check().map_err(|error| invalid(&error))
+            }
+            DocumentKind::Reply => {
+                let rule: replies::Rule = read(body)?;
+                rule.check(&current.limits.replies).map(drop).map_err(|error| invalid(&error))
+            }
+            DocumentKind::Welcome => {
+                let welcome: welcomes::Welcome = read(body)?;
+                welcome.check(&current.limits.welcomes).map(drop).map_err(|error| invalid(&error))
+            }
+            // Checked by whoever owns them; the rulebook does not read them.
+            DocumentKind::Operator
+            | DocumentKind::Token
+            | DocumentKind::Account
+            | DocumentKind::Brand
+            | DocumentKind::Region
+            | DocumentKind::Shop
+            | DocumentKind::Group
+            | DocumentKind::Journey
+            | DocumentKind::Audience
+            | DocumentKind::Broadcast
+            | DocumentKind::Hold
+            | DocumentKind::Endpoint => Ok(()),
+        }
+    }
+
+    async fn reload_rules(&self) -> Result<String, String> {
+        self.rulebook.reload().await.map_err(|error| format!("{error:#}"))
+    }
+
+    async fn reload_accounts(&self) {
+        self.accounts.connect_all().await;
+    }
+
+    async fn reload_configuration(&self) -> Result<Reloaded, String> {
+        let ruleset = self.reload_rules().await?;
+        Ok(Reloaded { ruleset, needs_restart: Vec::new() })
+    }
+}
+
+/// A wordlist or policy is named by its address.
+fn named(body: &Value, id: &str) -> Value {
+    let mut body = body.clone();
+    if let Some(object) = body.as_object_mut() {
+        object.insert("name".to_owned(), id.into());
+    }
+    body
+}
+
+fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Vec<FieldError>> {
+    serde_path_to_error::deserialize(body).map_err(|error| {
+        let pointer: String =
+            error.path().iter().map(|part| crate::event::pointer_part(&part.to_string())).collect();
+        vec![FieldError::new(pointer, "form", error.into_inner().to_string())]
+    })
+}
+
+fn invalid(error: &dyn std::error::Error) -> Vec<FieldError> {
+    vec![FieldError::new("", "invalid", error.to_string())]
+}

@@ -1,0 +1,215 @@
+//! The ledger as maps.
+
+use std::collections::BTreeMap;
+
+use crate::event::partition_of;
+use crate::storage::{
+    AttemptRow, AuditEntry, AuditFilter, Change, DeliveryFilter, DeliveryRow, DeliveryState, Document,
+    DocumentKind, IdempotencyRecord, Intent, Settlement, StorageError, Write,
+};
+
+/// Everything in the ledger.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LedgerData {
+    documents: BTreeMap<(&'static str, String), Document>,
+    audit: Vec<AuditEntry>,
+    answers: BTreeMap<String, IdempotencyRecord>,
+    deliveries: BTreeMap<String, DeliveryRow>,
+    attempts: BTreeMap<(String, u32), (String, AttemptRow)>,
+}
+
+impl LedgerData {
+    /// Makes a change; on an error the caller throws this copy away.
+    pub(super) fn apply(&mut self, change: &Change) -> Result<Vec<u64>, StorageError> {
+        if let Some(record) = &change.idempotency {
+            if self.answers.get(&record.key).is_some_and(|known| known.expires_ms > change.at_ms) {
+                return Err(StorageError::Conflict { what: format!("idempotency key {}", record.key) });
+            }
+            self.answers.insert(record.key.clone(), record.clone());
+        }
+        let mut versions = Vec::new();
+        for write in &change.writes {
+            versions.push(self.write(write, change.at_ms)?);
+        }
+        self.add(&change.deliveries);
+        for entry in &change.audit {
+            self.audit.push(AuditEntry { seq: self.audit.len() as u64 + 1, ..entry.clone() });
+        }
+        Ok(versions)
+    }
+
+    fn write(&mut self, write: &Write, at_ms: i64) -> Result<u64, StorageError> {
+        match write {
+            Write::Delete { kind, id } => {
+                self.documents.remove(&(kind.as_str(), id.clone()));
+                Ok(0)
+            }
+            Write::Put { kind, id, body, expect } => {
+                let key = (kind.as_str(), id.clone());
+                let now = self.documents.get(&key).map_or(0, |document| document.version);
+                if expect.is_some_and(|expect| expect != now) {
+                    return Err(StorageError::Conflict { what: format!("{} {id}", kind.as_str()) });
+                }
+                let document = Document {
+                    kind: *kind,
+                    id: id.clone(),
+                    version: now + 1,
+                    body: body.clone(),
+                    updated_ms: at_ms,
+                };
+                self.documents.insert(key, document);
+                Ok(now + 1)
+            }
+        }
+    }
+
+    pub(super) fn document(&self, kind: DocumentKind, id: &str) -> Option<Document> {
+        self.documents.get(&(kind.as_str(), id.to_owned())).cloned()
+    }
+
+    pub(super) fn documents(&self, kind: DocumentKind, after: Option<&str>, limit: usize) -> Vec<Document> {
+        let all = self.documents.values().filter(|document| document.kind == kind);
+        let rest = all.filter(|document| after.is_none_or(|after| document.id.as_str() > after));
+        rest.take(all_if_zero(limit)).cloned().collect()
+    }
+
+    pub(super) fn idempotency(&self, key: &str) -> Option<IdempotencyRecord> {
+        self.answers.get(key).cloned()
+    }
+
+    pub(super) fn audit(&self, filter: &AuditFilter) -> Vec<AuditEntry> {
+        let matching = |entry: &&AuditEntry| {
+            filter.before.is_none_or(|before| entry.seq < before)
+                && filter.object.as_ref().is_none_or(|object| entry.object == *object)
+        };
+        self.audit.iter().rev().filter(matching).take(all_if_zero(filter.limit)).cloned().collect()
+    }
+
+    pub(super) fn add(&mut self, rows: &[DeliveryRow]) {
+        for row in rows {
+            self.deliveries.entry(row.id.clone()).or_insert_with(|| row.clone());
+        }
+    }
+
+    fn matching(&self, filter: &DeliveryFilter) -> Vec<&DeliveryRow> {
+        let key = |row: &DeliveryRow| (row.broadcast.clone(), row.target, row.id.clone());
+        let mut rows: Vec<_> = self
+            .deliveries
+            .values()
+            .filter(|row| filter.id.as_ref().is_none_or(|id| row.id == *id))
+            .filter(|row| filter.broadcast.as_ref().is_none_or(|broadcast| row.broadcast == *broadcast))
+            .filter(|row| filter.account.as_ref().is_none_or(|account| row.account == *account))
+            .filter(|row| filter.states.is_empty() || filter.states.contains(&row.state))
+            .filter(|row| filter.after.as_ref().is_none_or(|after| key(row) > *after))
+            .collect();
+        rows.sort_by_key(|row| key(row));
+        rows.truncate(all_if_zero(filter.limit));
+        rows
+    }
+
+    pub(super) fn deliveries(&self, filter: &DeliveryFilter) -> Vec<DeliveryRow> {
+        self.matching(filter).into_iter().cloned().collect()
+    }
+
+    pub(super) fn change_state(&mut self, filter: &DeliveryFilter, to: DeliveryState, now_ms: i64) -> u64 {
+        let ids: Vec<String> = self.matching(filter).into_iter().map(|row| row.id.clone()).collect();
+        for id in &ids {
+            if let Some(row) = self.deliveries.get_mut(id) {
+                row.state = to;
+                row.updated_ms = now_ms;
+            }
+        }
+        ids.len() as u64
+    }
+
+    pub(super) fn counts(&self, broadcast: &str) -> Vec<(DeliveryState, u64)> {
+        let mut counts = BTreeMap::new();
+        for row in self.deliveries.values().filter(|row| row.broadcast == broadcast) {
+            *counts.entry(row.state).or_default() += 1;
+        }
+        counts.into_iter().collect()
+    }
+
+    pub(super) fn intend(&mut self, intents: &[Intent], epoch: u64) -> Result<(), StorageError> {
+        for intent in intents {
+            let delivery = &intent.delivery;
+            if epoch > 0 && intent.epoch != epoch {
+                return Err(StorageError::Fenced(partition_of(&delivery.account, &delivery.group)));
+            }
+            let row = self
+                .deliveries
+                .entry(delivery.id.clone())
+                .or_insert_with(|| DeliveryRow { state: DeliveryState::Pending, ..delivery.clone() });
+            let waits = matches!(row.state, DeliveryState::Pending | DeliveryState::Uncertain);
+            let key = (delivery.id.clone(), intent.attempt);
+            if !waits || self.attempts.contains_key(&key) {
+                return Err(StorageError::Conflict { what: format!("delivery {}", delivery.id) });
+            }
+            row.state = DeliveryState::Sending;
+            row.attempts = intent.attempt;
+            row.updated_ms = intent.at_ms;
+            let attempt = AttemptRow {
+                delivery: delivery.id.clone(),
+                group: delivery.group.clone(),
+                started_ms: intent.at_ms,
+                ended_ms: None,
+                cost: intent.cost,
+            };
+            self.attempts.insert(key, (delivery.account.clone(), attempt));
+        }
+        Ok(())
+    }
+
+    pub(super) fn settle(&mut self, settlements: &[Settlement]) {
+        for settled in settlements {
+            if let Some((_, attempt)) = self.attempts.get_mut(&(settled.id.clone(), settled.attempt)) {
+                attempt.ended_ms = Some(settled.at_ms);
+            }
+            let row = self.deliveries.get_mut(&settled.id).filter(|row| row.attempts == settled.attempt);
+            if let Some(row) = row {
+                row.state = settled.state;
+                row.due_ms = settled.due_ms;
+                row.code.clone_from(&settled.code);
+                row.detail.clone_from(&settled.detail);
+                row.updated_ms = settled.at_ms;
+            }
+        }
+    }
+
+    pub(super) fn recover(&mut self, now_ms: i64) -> Vec<DeliveryRow> {
+        for row in self.deliveries.values_mut().filter(|row| row.state == DeliveryState::Sending) {
+            row.state = DeliveryState::Uncertain;
+            row.updated_ms = now_ms;
+            for ((_, _), (_, attempt)) in
+                self.attempts.iter_mut().filter(|((delivery, _), _)| *delivery == row.id)
+            {
+                attempt.ended_ms.get_or_insert(now_ms);
+            }
+        }
+        let left = |row: &&DeliveryRow| match row.state {
+            DeliveryState::Uncertain => true,
+            DeliveryState::Pending | DeliveryState::AwaitingConfirmation => row.broadcast.is_empty(),
+            DeliveryState::Sending
+            | DeliveryState::Sent
+            | DeliveryState::Failed
+            | DeliveryState::Cancelled
+            | DeliveryState::Expired => false,
+        };
+        let mut rows: Vec<_> = self.deliveries.values().filter(left).cloned().collect();
+        rows.sort_by(|a, b| (&a.broadcast, a.target, &a.id).cmp(&(&b.broadcast, b.target, &b.id)));
+        rows
+    }
+
+    pub(super) fn attempts_since(&self, account: &str, since_ms: i64) -> Vec<AttemptRow> {
+        let counts = |attempt: &AttemptRow| attempt.ended_ms.is_none_or(|ended_ms| ended_ms >= since_ms);
+        let of = self.attempts.values().filter(|(of, attempt)| of == account && counts(attempt));
+        let mut rows: Vec<_> = of.map(|(_, attempt)| attempt.clone()).collect();
+        rows.sort_by(|a, b| (a.started_ms, &a.delivery).cmp(&(b.started_ms, &b.delivery)));
+        rows
+    }
+}
+
+/// A limit of 0 means all.
+pub(super) fn all_if_zero(limit: usize) -> usize {
+    if limit == 0 { usize::MAX } else { limit }
+}

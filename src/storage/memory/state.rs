@@ -1,0 +1,268 @@
+//! The projection as maps: the same differences and merges as everywhere, only the tables are simpler.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use super::ledger::all_if_zero;
+use crate::event::{HOUR_MS, Partition, StateKind};
+use crate::statistics::fold::{
+    CaseDelta, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, MemberRecord, Register, StateDelta,
+    hour_of, introduce,
+};
+use crate::storage::pass::{self, Kept, Pass};
+use crate::storage::{
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, StateRow,
+    StorageError, Totals,
+};
+
+type GroupName = (String, String);
+
+/// The projection up to `position`.
+#[derive(Debug, Default)]
+pub(super) struct StateData {
+    pub(super) position: u64,
+    groups: BTreeMap<GroupName, GroupRecord>,
+    members: BTreeMap<(GroupName, String), MemberRecord>,
+    people: People,
+    counts: BTreeMap<(GroupName, u32), CountDelta>,
+    hits: BTreeMap<GroupName, Vec<HitDelta>>,
+    lates: BTreeMap<GroupName, Vec<LateDelta>>,
+    states: Vec<((Partition, StateKind, String), StateDelta)>,
+    cases: BTreeMap<String, CaseDelta>,
+    sends: Vec<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct People {
+    numbers: BTreeMap<(String, String), u64>,
+    next: BTreeMap<String, u64>,
+}
+
+impl Register for People {
+    type Error = Infallible;
+
+    fn find(&mut self, account: &str, identity: &str) -> Result<Option<u64>, Infallible> {
+        Ok(self.numbers.get(&(account.to_owned(), identity.to_owned())).copied())
+    }
+
+    fn next(&mut self, account: &str) -> Result<u64, Infallible> {
+        let next = self.next.entry(account.to_owned()).or_default();
+        *next += 1;
+        Ok(*next - 1)
+    }
+
+    fn set(&mut self, account: &str, identity: &str, number: u64) -> Result<(), Infallible> {
+        self.numbers.insert((account.to_owned(), identity.to_owned()), number);
+        Ok(())
+    }
+}
+
+impl StateData {
+    /// Merges one pass.
+    pub(super) fn apply(&mut self, pass: Pass) {
+        let Pass { delta, mut sends, position, .. } = pass;
+        let name = |index: u32| {
+            let group = &delta.groups[index as usize];
+            (group.account.clone(), group.group.clone())
+        };
+        for group in &delta.groups {
+            let key = (group.account.clone(), group.group.clone());
+            let merged = group.merge(self.groups.remove(&key));
+            self.groups.insert(key, merged);
+        }
+        for member in &delta.members {
+            let key = (name(member.group), member.member.clone());
+            let merged = member.merge(self.members.remove(&key));
+            self.members.insert(key, merged);
+        }
+        self.number(&delta);
+        for ((group, hour), count) in &delta.counts {
+            let row = self.counts.entry((name(*group), *hour)).or_default();
+            row.counters.add(&count.counters);
+            row.revised |= count.revised;
+        }
+        for hit in &delta.hits {
+            self.hits.entry(name(hit.group)).or_default().push(hit.clone());
+        }
+        for late in &delta.lates {
+            self.lates.entry(name(late.group)).or_default().push(late.clone());
+        }
+        for (key, state) in &delta.states {
+            self.states.retain(|(known, _)| known != key);
+            if state.value.is_some() {
+                self.states.push((key.clone(), state.clone()));
+            }
+        }
+        self.cases.extend(delta.cases.iter().map(|(id, case)| (id.clone(), case.clone())));
+        self.sends.append(&mut sends);
+        self.position = position;
+    }
+
+    fn number(&mut self, delta: &Delta) {
+        for sighting in &delta.sightings {
+            let member = &delta.members[sighting.member as usize];
+            let account = &delta.groups[member.group as usize].account;
+            let Ok(()) = introduce(&mut self.people, account, &member.member, sighting.union_id.as_deref());
+        }
+    }
+
+    pub(super) fn states(&self, now_ms: i64) -> Vec<StateRow> {
+        let alive = self.states.iter().filter(|(_, state)| state.expires_ms > now_ms);
+        alive
+            .map(|((partition, kind, key), state)| StateRow {
+                partition: *partition,
+                kind: *kind,
+                key: key.clone(),
+                value: state.value.clone().unwrap_or_default(),
+                expires_ms: state.expires_ms,
+            })
+            .collect()
+    }
+
+    pub(super) fn pending(&self, now_ms: i64) -> Result<Vec<PendingSend>, StorageError> {
+        let mut sends = Vec::new();
+        for kept in self.sends.iter().filter(|kept| kept.time_ms > now_ms) {
+            sends.extend(pass::pending_send(kept.position, &kept.row)?);
+        }
+        Ok(sends)
+    }
+
+    fn group_row(&self, name: &GroupName, record: &GroupRecord) -> GroupRow {
+        let seen = record.first_ms <= record.last_ms;
+        let of_group = (name.clone(), String::new())..;
+        let members = self.members.range(of_group).take_while(|((group, _), _)| group == name);
+        GroupRow {
+            account: name.0.clone(),
+            group: name.1.clone(),
+            name: record.name.clone(),
+            owner: record.owner.clone(),
+            first_ms: if seen { record.first_ms } else { 0 },
+            last_ms: if seen { record.last_ms } else { 0 },
+            members: members.filter(|(_, member)| member.present).count() as u64,
+            dismissed: record.dismissed,
+        }
+    }
+
+    pub(super) fn groups(&self, after: Option<GroupName>, limit: usize) -> Vec<GroupRow> {
+        let rest = self.groups.iter().filter(|(name, _)| after.as_ref().is_none_or(|after| *name > after));
+        rest.take(all_if_zero(limit)).map(|(name, record)| self.group_row(name, record)).collect()
+    }
+
+    pub(super) fn group(&self, account: &str, group: &str) -> Option<GroupRow> {
+        let name = (account.to_owned(), group.to_owned());
+        self.groups.get(&name).map(|record| self.group_row(&name, record))
+    }
+
+    pub(super) fn counts(&self, query: &CountsQuery) -> Vec<CountRow> {
+        if query.until_ms <= query.from_ms {
+            return Vec::new();
+        }
+        let name = (query.account.clone(), query.group.clone());
+        let hours = (name.clone(), hour_of(query.from_ms))..=(name, hour_of(query.until_ms - 1));
+        let rows = self.counts.range(hours);
+        rows.map(|((_, hour), count)| CountRow {
+            start_ms: i64::from(*hour) * HOUR_MS,
+            revised: count.revised,
+            counters: count.counters,
+        })
+        .collect()
+    }
+
+    pub(super) fn totals(&self, from_ms: i64, until_ms: i64) -> Vec<Totals> {
+        if until_ms <= from_ms {
+            return Vec::new();
+        }
+        let mut totals: BTreeMap<&GroupName, Totals> = BTreeMap::new();
+        for ((name, hour), count) in &self.counts {
+            if (hour_of(from_ms)..=hour_of(until_ms - 1)).contains(hour) {
+                let total = totals.entry(name).or_insert_with(|| Totals {
+                    account: name.0.clone(),
+                    group: name.1.clone(),
+                    ..Totals::default()
+                });
+                total.counters.add(&count.counters);
+            }
+        }
+        totals.into_values().collect()
+    }
+
+    pub(super) fn members(
+        &self,
+        account: &str,
+        group: &str,
+        after: Option<String>,
+        limit: usize,
+    ) -> Vec<MemberRow> {
+        let name = (account.to_owned(), group.to_owned());
+        let from = (name.clone(), after.clone().unwrap_or_default());
+        let rows = self.members.range(from..).take_while(|((of, _), _)| *of == name);
+        let rest = rows.filter(|((_, member), _)| after.as_ref().is_none_or(|after| member > after));
+        rest.take(all_if_zero(limit))
+            .map(|((_, member), record)| MemberRow {
+                member: member.clone(),
+                number: self
+                    .people
+                    .numbers
+                    .get(&(account.to_owned(), format!("m:{member}")))
+                    .copied()
+                    .unwrap_or_default(),
+                name: record.name.clone(),
+                role: record.role,
+                present: record.present,
+                first_ms: record.first_ms,
+                last_ms: record.last_ms,
+                messages: record.messages,
+                inviter: record.inviter.clone(),
+                scene: record.scene.clone(),
+                channel: record.channel.clone(),
+            })
+            .collect()
+    }
+
+    pub(super) fn hits(&self, account: &str, group: &str, limit: usize) -> Vec<HitRow> {
+        let hits = self.hits.get(&(account.to_owned(), group.to_owned()));
+        let newest = hits.into_iter().flatten().rev().take(all_if_zero(limit));
+        newest
+            .map(|hit| HitRow {
+                at_ms: hit.at_ms,
+                member: hit.member.clone(),
+                wordlist: hit.wordlist.clone(),
+                category: hit.category.clone(),
+                term: hit.term,
+                span: hit.span,
+                via: hit.via.clone(),
+            })
+            .collect()
+    }
+
+    pub(super) fn lates(&self, account: &str, group: &str, limit: usize) -> Vec<LateRow> {
+        let lates = self.lates.get(&(account.to_owned(), group.to_owned()));
+        let newest = lates.into_iter().flatten().rev().take(all_if_zero(limit));
+        newest
+            .map(|late| LateRow {
+                key: late.key,
+                at_ms: late.at_ms,
+                arrived_ms: late.arrived_ms,
+                member: late.member.clone(),
+                what: late.what,
+            })
+            .collect()
+    }
+
+    pub(super) fn cases(&self, limit: usize) -> Vec<CaseRow> {
+        let mut cases: Vec<_> = self
+            .cases
+            .iter()
+            .map(|(id, case)| CaseRow {
+                id: id.clone(),
+                fingerprint: case.fingerprint,
+                groups: case.groups.clone(),
+                first_ms: case.first_ms,
+                last_ms: case.last_ms,
+            })
+            .collect();
+        cases.sort_by(|a, b| b.last_ms.cmp(&a.last_ms).then_with(|| a.id.cmp(&b.id)));
+        cases.truncate(all_if_zero(limit));
+        cases
+    }
+}
