@@ -11,7 +11,7 @@ use super::state::Cx;
 use crate::directory::{GroupContext, GroupFilter, GroupFound};
 use crate::event::Place;
 use crate::storage::{
-    AuditEntry, AuditFilter, CountRow, CountsQuery, Counters, GroupRow, HitRow, MemberRow, Totals,
+    AuditEntry, AuditFilter, CountRow, Counters, CountsQuery, GroupRow, HitRow, MemberRow, Totals,
 };
 
 /// Audit entries read in one go, and how often before a page is given back short.
@@ -112,14 +112,21 @@ impl Cx {
     }
 
     /// Returns the sums of the visible groups over `[from_ms, until_ms)`.
-    pub(super) async fn totals(&self, filter: GroupFilter, from_ms: i64, until_ms: i64) -> ApiResult<ScopedTotals> {
+    pub(super) async fn totals(
+        &self,
+        filter: GroupFilter,
+        from_ms: i64,
+        until_ms: i64,
+    ) -> ApiResult<ScopedTotals> {
         let as_of_ms = self.now_ms();
         let (directory, scope) = (Arc::clone(self.directory()), self.scope().clone());
         self.blocking(move |storage| {
             storage.project()?;
             let visible = directory.groups_in(&scope, &filter, None, usize::MAX);
-            let visible: HashMap<(&str, &str), &GroupFound> =
-                visible.iter().map(|found| ((found.context.account.id.as_str(), &*found.group), found)).collect();
+            let visible: HashMap<(&str, &str), &GroupFound> = visible
+                .iter()
+                .map(|found| ((found.context.account.id.as_str(), &*found.group), found))
+                .collect();
             let rows = storage.totals(from_ms, until_ms)?.into_iter().filter_map(|row| {
                 let found = visible.get(&(row.account.as_str(), row.group.as_str()))?;
                 let context = Arc::clone(&found.context);
