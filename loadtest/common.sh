@@ -32,7 +32,7 @@ gateway_environment() {
 # configure_webhook_account NAME URL SECRET LIMIT: deliveries of that account go to URL, signed, under LIMIT.
 configure_webhook_account() {
   local body
-  body=$(printf '{"platform":"webhook","url":"%s","secrets":["%s"],"limits":["%s"]}' "$2" "$3" "$4")
+  body=$(printf '{"platform":"webhook","settings":{"url":"%s","receiver_dedupes":true},"secrets":[{"value":"%s"}],"limits":["%s"]}' "$2" "$3" "$4")
   curl --silent --show-error --fail-with-body --max-time 30 --output "$WORK/account.json" \
     --request PUT --header "Authorization: Bearer $GATEWAY_TOKEN" --header 'Content-Type: application/json' \
     --data "$body" "$GATEWAY_URL/v1/accounts/$1" \

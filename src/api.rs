@@ -8,21 +8,28 @@
 //! scope is answered exactly like what does not exist; every write leaves its audit entry in the same commit.
 
 mod accounts;
+mod administration;
 mod audit;
 mod body;
+mod broadcasts;
+mod cases;
 mod envelope;
 mod error;
 mod groups;
 mod guard;
 mod idempotency;
+mod intake;
+mod moderate;
 mod moment;
 mod ndjson;
 mod openapi;
 mod operators;
+mod outbound;
 mod page;
 mod places;
 mod ports;
 mod router;
+mod rules;
 mod scoped;
 mod state;
 mod statistics;
@@ -53,6 +60,9 @@ pub struct Config {
     pub import_bytes_max: usize,
     /// Lines of an NDJSON import.
     pub import_lines_max: usize,
+    /// Bytes of a text that `POST /v1/moderate` judges.
+    #[serde(deserialize_with = "crate::units::de_size")]
+    pub moderate_text_bytes_max: usize,
     /// Time a client has to send a body.
     #[serde(deserialize_with = "crate::units::de_duration")]
     pub body_timeout: Duration,
@@ -73,6 +83,7 @@ impl Default for Config {
             body_bytes_max: 1 << 20,
             import_bytes_max: 32 << 20,
             import_lines_max: 50_000,
+            moderate_text_bytes_max: 64 << 10,
             body_timeout: Duration::from_secs(15),
             page_rows_default: 100,
             page_rows_max: 1_000,

@@ -318,7 +318,7 @@ pub struct LimitQuery {
     /// Rows.
     #[serde(default)]
     #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
 }
 
 /// Shows the latest hits 最近命中

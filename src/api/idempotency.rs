@@ -43,6 +43,12 @@ pub struct Key {
 }
 
 impl Key {
+    /// Makes an id that is always the same for this key.
+    pub fn id(&self, prefix: &str) -> String {
+        let id: String = fingerprint("id", &self.key, "", b"").chars().take(24).collect();
+        format!("{prefix}{id}")
+    }
+
     /// Makes what is to be stored with the effect.
     pub fn record(self, status: StatusCode, answer: &impl Serialize) -> IdempotencyRecord {
         IdempotencyRecord {

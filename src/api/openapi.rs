@@ -78,6 +78,14 @@ fn frame() -> OpenApi {
         utoipa::openapi::tag::TagBuilder::new().name(*name).description(Some(*description)).build()
     });
     let mut shared = <Shared as utoipa::OpenApi>::openapi();
+    let mut intake = <super::intake::Intake as utoipa::OpenApi>::openapi();
+    for (path, item) in &mut intake.paths.paths {
+        for operation in operations(item) {
+            let right = operation.security.as_ref().map(|_| Right::EventsWrite);
+            complete(operation, path, right);
+        }
+    }
+    shared.merge(intake);
     if let Some(components) = shared.components.as_mut() {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
@@ -86,7 +94,7 @@ fn frame() -> OpenApi {
             .build();
         components.add_security_scheme(SECURITY, SecurityScheme::Http(bearer));
     }
-    OpenApiBuilder::new().info(info).tags(Some(tags)).components(shared.components).build()
+    OpenApiBuilder::new().info(info).tags(Some(tags)).paths(shared.paths).components(shared.components).build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

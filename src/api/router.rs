@@ -14,7 +14,10 @@ use super::envelope::envelope;
 use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
-use super::{accounts, audit, groups, openapi, operators, places, statistics, tokens};
+use super::{
+    accounts, administration, audit, broadcasts, cases, groups, moderate, openapi, operators, outbound, places, rules,
+    statistics, tokens,
+};
 use crate::access::{Caller, Right};
 
 /// One line of the table.
@@ -73,6 +76,43 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/tokens"                               Admin tokens::create;
         DELETE "/v1/tokens/{token}"                       Admin tokens::revoke;
         GET    "/v1/audit"                                Read  audit::list;
+        POST   "/v1/moderate"                             Moderate moderate::moderate;
+        GET    "/v1/cases"                                Read  cases::list;
+        GET    "/v1/rulesets"                             Read  rules::ruleset;
+        GET    "/v1/wordlists"                            Read  rules::wordlists::list;
+        GET    "/v1/wordlists/{wordlist}"                 Read  rules::wordlists::get;
+        PUT    "/v1/wordlists/{wordlist}"                 RulesWrite rules::wordlists::put;
+        DELETE "/v1/wordlists/{wordlist}"                 RulesWrite rules::wordlists::delete;
+        GET    "/v1/policies"                             Read  rules::policies::list;
+        GET    "/v1/policies/{policy}"                    Read  rules::policies::get;
+        PUT    "/v1/policies/{policy}"                    RulesWrite rules::policies::put;
+        DELETE "/v1/policies/{policy}"                    RulesWrite rules::policies::delete;
+        GET    "/v1/replies"                              Read  rules::reply_rules::list;
+        GET    "/v1/replies/{reply}"                      Read  rules::reply_rules::get;
+        PUT    "/v1/replies/{reply}"                      RulesWrite rules::reply_rules::put;
+        DELETE "/v1/replies/{reply}"                      RulesWrite rules::reply_rules::delete;
+        GET    "/v1/welcomes"                             Read  rules::welcome_rules::list;
+        GET    "/v1/welcomes/{welcome}"                   Read  rules::welcome_rules::get;
+        PUT    "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::put;
+        DELETE "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::delete;
+        GET    "/v1/broadcasts"                           Read  broadcasts::list;
+        POST   "/v1/broadcasts"                           BroadcastsWrite broadcasts::create;
+        POST   "/v1/broadcasts/preview"                   BroadcastsWrite broadcasts::preview;
+        GET    "/v1/broadcasts/{broadcast}"               Read  broadcasts::get;
+        GET    "/v1/broadcasts/{broadcast}/targets"       Read  broadcasts::targets;
+        POST   "/v1/broadcasts/{broadcast}/pause"         BroadcastsWrite broadcasts::pause;
+        POST   "/v1/broadcasts/{broadcast}/resume"        BroadcastsWrite broadcasts::resume;
+        POST   "/v1/broadcasts/{broadcast}/cancel"        BroadcastsWrite broadcasts::cancel;
+        POST   "/v1/broadcasts/{broadcast}/replay"        BroadcastsWrite broadcasts::replay;
+        GET    "/v1/outbound"                             Read  outbound::status;
+        POST   "/v1/outbound/stop"                        Admin outbound::stop;
+        GET    "/v1/holds"                                Read  outbound::holds;
+        DELETE "/v1/holds/{hold}"                         Admin outbound::lift;
+        GET    "/v1/dead-letters"                         Read  outbound::dead_letters;
+        POST   "/v1/dead-letters/{delivery}/replay"       BroadcastsWrite outbound::replay;
+        GET    "/v1/sandbox/sends"                        Read  outbound::sandbox;
+        POST   "/v1/admin/reload"                         Admin administration::reload;
+        POST   "/v1/admin/backup"                         Admin administration::backup;
     }
 }
 

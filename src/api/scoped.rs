@@ -6,12 +6,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::error::ApiResult;
+use super::broadcasts::refused;
+use super::error::{ApiError, ApiResult};
 use super::state::Cx;
+use crate::broadcasts::Broadcast;
 use crate::directory::{GroupContext, GroupFilter, GroupFound};
-use crate::event::Place;
+use crate::event::{BroadcastId, Place, Places as _, Scope};
+use crate::outbox::AccountStatus;
+use crate::outbox::holds::{Hold, HoldScope};
 use crate::storage::{
-    AuditEntry, AuditFilter, CountRow, Counters, CountsQuery, GroupRow, HitRow, MemberRow, Totals,
+    AuditEntry, AuditFilter, CaseRow, CountRow, Counters, CountsQuery, Document, DocumentKind, GroupRow, HitRow,
+    MemberRow, Totals,
 };
 
 /// Audit entries read in one go, and how often before a page is given back short.
@@ -112,21 +117,14 @@ impl Cx {
     }
 
     /// Returns the sums of the visible groups over `[from_ms, until_ms)`.
-    pub(super) async fn totals(
-        &self,
-        filter: GroupFilter,
-        from_ms: i64,
-        until_ms: i64,
-    ) -> ApiResult<ScopedTotals> {
+    pub(super) async fn totals(&self, filter: GroupFilter, from_ms: i64, until_ms: i64) -> ApiResult<ScopedTotals> {
         let as_of_ms = self.now_ms();
         let (directory, scope) = (Arc::clone(self.directory()), self.scope().clone());
         self.blocking(move |storage| {
             storage.project()?;
             let visible = directory.groups_in(&scope, &filter, None, usize::MAX);
-            let visible: HashMap<(&str, &str), &GroupFound> = visible
-                .iter()
-                .map(|found| ((found.context.account.id.as_str(), &*found.group), found))
-                .collect();
+            let visible: HashMap<(&str, &str), &GroupFound> =
+                visible.iter().map(|found| ((found.context.account.id.as_str(), &*found.group), found)).collect();
             let rows = storage.totals(from_ms, until_ms)?.into_iter().filter_map(|row| {
                 let found = visible.get(&(row.account.as_str(), row.group.as_str()))?;
                 let context = Arc::clone(&found.context);
@@ -135,6 +133,111 @@ impl Cx {
             Ok(ScopedTotals { as_of_ms, groups: visible.len(), rows: rows.collect() })
         })
         .await
+    }
+
+    /// Returns the latest cases with a visible group, newest first; of their groups only the visible ones.
+    pub(super) async fn cases(&self, limit: usize) -> ApiResult<Vec<CaseRow>> {
+        let rows = self.blocking(move |storage| {
+            storage.project()?;
+            storage.cases(limit)
+        });
+        let mut cases = rows.await?;
+        for case in &mut cases {
+            case.groups.retain(|(account, group)| self.covers_group(account, group));
+        }
+        cases.retain(|case| !case.groups.is_empty());
+        Ok(cases)
+    }
+
+    /// Says whether a group may be seen.
+    pub(super) fn covers_group(&self, account: &str, group: &str) -> bool {
+        self.scope().covers_group(account, group, &self.place_of_group(account, group))
+    }
+
+    /// Returns where a group belongs; nowhere when it is unknown.
+    pub(super) fn place_of_group(&self, account: &str, group: &str) -> Place {
+        self.directory().context(account, group).map(|context| context.place.clone()).unwrap_or_default()
+    }
+
+    /// Returns a document that belongs to everybody.
+    pub(super) async fn shared_document(&self, kind: DocumentKind, id: &str) -> ApiResult<Document> {
+        self.storage().document(kind, id).await?.ok_or_else(|| ApiError::not_found(kind.as_str()))
+    }
+
+    /// Returns documents that belong to everybody after a cursor.
+    pub(super) async fn shared_documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> ApiResult<Vec<Document>> {
+        Ok(self.storage().documents(kind, after, limit).await?)
+    }
+
+    /// Returns a broadcast.
+    pub(super) async fn broadcast(&self, id: &str) -> ApiResult<Broadcast> {
+        let id = BroadcastId::parse(id).map_err(|_| ApiError::not_found("broadcast"))?;
+        let broadcast = self.broadcasts().get(self.actor(), &id).await.map_err(refused)?;
+        if self.sees(&broadcast) { Ok(broadcast) } else { Err(ApiError::not_found("broadcast")) }
+    }
+
+    /// Returns broadcasts after a cursor, oldest first, and where to go on; a page may be short.
+    pub(super) async fn broadcasts_after(
+        &self,
+        after: Option<String>,
+        limit: usize,
+    ) -> ApiResult<(Vec<Broadcast>, Option<String>)> {
+        let page = self.broadcasts().list(self.actor(), after, limit).await;
+        let (mut broadcasts, next) = page.map_err(refused)?;
+        broadcasts.retain(|broadcast| self.sees(broadcast));
+        Ok((broadcasts, next))
+    }
+
+    /// Says whether a broadcast lies within the scope: by its place, or since all it can reach does. That the caller made
+    /// it is not enough: they may have had another scope then, or another token.
+    fn sees(&self, broadcast: &Broadcast) -> bool {
+        let within = |scope: &Scope| scope.is_within(self.scope(), &**self.directory());
+        self.scope().covers(&broadcast.place) || broadcast.scopes.iter().any(within)
+    }
+
+    /// Returns the lanes of visible accounts.
+    pub(super) fn lanes(&self) -> Vec<AccountStatus> {
+        let visible = |lane: &AccountStatus| self.directory().account_in(self.scope(), &lane.account).is_ok();
+        self.outbox().status().into_iter().filter(visible).collect()
+    }
+
+    /// Returns the stops that are in force for what the caller sees: their own, and those of everything.
+    pub(super) fn holds(&self) -> Vec<Hold> {
+        let visible = |hold: &Hold| hold.scope == HoldScope::All || self.covers_hold(&hold.scope);
+        self.outbox().holds().list().into_iter().filter(visible).collect()
+    }
+
+    /// Says whether the caller may stop and resume there. What does not exist is nowhere.
+    pub(super) fn covers_hold(&self, scope: &HoldScope) -> bool {
+        let (own, directory) = (self.scope(), self.directory());
+        match scope {
+            HoldScope::All => own.is_everything(),
+            HoldScope::Account(account) => directory.account_in(own, account.as_str()).is_ok(),
+            HoldScope::Brand(brand) => directory.brand_in(own, brand.as_str()).is_ok(),
+            HoldScope::Region(region) => directory.region_in(own, region.as_str()).is_ok(),
+            HoldScope::Shop(shop) => directory.shop_in(own, shop.as_str()).is_ok(),
+            HoldScope::Group(name) => directory.group_in(own, name.account.as_str(), name.group.as_str()).is_ok(),
+        }
+    }
+
+    /// Returns where a stop belongs, for the audit log.
+    pub(super) fn place_of_hold(&self, scope: &HoldScope) -> Place {
+        let directory = self.directory();
+        match scope {
+            HoldScope::All => Place::default(),
+            HoldScope::Account(account) => {
+                directory.account(account.as_str()).map(|account| account.place.clone()).unwrap_or_default()
+            }
+            HoldScope::Brand(brand) => Place { brand: Some(brand.clone()), ..Place::default() },
+            HoldScope::Region(region) => directory.region_place(region),
+            HoldScope::Shop(shop) => directory.shop_place(shop),
+            HoldScope::Group(name) => directory.group_place(name),
+        }
     }
 
     /// Returns audit entries before a position, newest first, and where to go on.

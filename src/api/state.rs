@@ -17,6 +17,7 @@ use super::envelope::RequestIds;
 use super::error::{ApiError, ApiResult};
 use super::ports::House;
 use crate::access::{Access, Caller};
+use crate::broadcasts::Broadcasts;
 use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub connectors: Arc<Connectors>,
     /// Everything that is sent.
     pub outbox: Arc<Outbox>,
+    /// Texts to many groups.
+    pub broadcasts: Arc<Broadcasts>,
     /// Words, replies, welcomes: what decides.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
@@ -149,6 +152,11 @@ impl Cx {
     /// Returns everything that is sent.
     pub fn outbox(&self) -> &Outbox {
         &self.app.0.parts.outbox
+    }
+
+    /// Returns texts to many groups.
+    pub fn broadcasts(&self) -> &Broadcasts {
+        &self.app.0.parts.broadcasts
     }
 
     /// Returns what decides at this moment.

@@ -150,6 +150,7 @@ impl Gateway {
             storage: storage.clone(),
             connectors,
             outbox: outbox.clone(),
+            broadcasts,
             rules,
             house,
             clock: clock.clone(),

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::wordlists::from_file;
 use crate::interception::{Config, POLICY_DEFAULT, Problem, Ruleset, common_terms, shop_talk};
 
-/// Arguments of `menshen wordlist lint`.
+/// Say what is wrong with a wordlist, line by line
 #[derive(Clone, Debug, clap::Args)]
 pub struct LintArgs {
     /// The wordlist: one `term` or `term<TAB>category` a line
@@ -61,14 +61,34 @@ pub fn run(args: &LintArgs) -> anyhow::Result<()> {
     if problems.is_empty() { Ok(()) } else { Err(ProblemsFound(problems.len()).into()) }
 }
 
-/// The term comes last: no terminal agrees with another on how wide it is.
+/// Two lines each: no terminal agrees with another on how wide a Chinese term is.
 fn write_table(out: &mut impl Write, problems: &[Problem]) -> std::io::Result<()> {
-    let rows: Vec<_> = problems
-        .iter()
-        .map(|p| [p.line.to_string(), p.text.clone(), p.kind.to_string(), p.kind.remedy().to_owned()])
-        .collect();
-    for [line, term, problem, remedy] in rows {
-        writeln!(out, "line {line:>6}  {term}\n             {problem}; {remedy}")?;
+    for problem in problems {
+        writeln!(out, "line {:>6}  {}", problem.line, problem.text)?;
+        writeln!(out, "             {}; {}", problem.kind, problem.kind.remedy())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_packs_have_no_problems_and_a_bad_list_has() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for pack in ["adlaw", "diversion", "fraud", "induced"] {
+            let file = root.join(format!("wordlists/{pack}.txt"));
+            run(&LintArgs { file, sample: None }).unwrap();
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bad.txt");
+        std::fs::write(&file, "谢谢\n加微信\n加 微 信\n").unwrap();
+        let error = run(&LintArgs { file: file.clone(), sample: None }).unwrap_err();
+        assert_eq!(error.downcast_ref::<ProblemsFound>().unwrap().0, 2);
+        let sample = directory.path().join("sample.txt");
+        std::fs::write(&sample, b"\xFF\n").unwrap();
+        let error = run(&LintArgs { file, sample: Some(sample) }).unwrap_err();
+        assert_eq!(error.to_string(), "1 problems found");
+    }
 }

@@ -32,7 +32,7 @@ pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Chunks that may wait for each thread.
 const CHUNKS_PER_THREAD: usize = 4;
 
-/// Arguments of `menshen scan`.
+/// Judge the messages of a file or of standard input, one a line
 #[derive(Clone, Debug, clap::Args)]
 pub struct ScanArgs {
     /// Wordlist to use instead of the shipped ones, one `term` or `term<TAB>category` a line; may be repeated
@@ -90,6 +90,7 @@ pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let tally = scan(&ruleset, policy, format, input, &mut out, threads, &progress)?;
     progress.finish_and_clear();
+    let Some(tally) = tally else { return Ok(()) };
     report::write(&tally, watch.elapsed(), compiled, &ruleset, policy, threads).context("write totals")
 }
 
@@ -143,7 +144,7 @@ fn progress(bytes: Option<u64>) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Runs the threads; returns the totals.
+/// Runs the threads; returns the totals, or nothing when nobody reads the output any more.
 fn scan(
     ruleset: &Ruleset,
     policy: &Policy,
@@ -152,7 +153,7 @@ fn scan(
     out: &mut impl Write,
     threads: usize,
     progress: &ProgressBar,
-) -> anyhow::Result<Tally> {
+) -> anyhow::Result<Option<Tally>> {
     let waiting = threads * CHUNKS_PER_THREAD;
     let (jobs, work) = sync_channel::<Job>(waiting);
     // One receipt per chunk, in the order of the input; its number bounds all chunks in flight.
@@ -169,14 +170,14 @@ fn scan(
             let judged = result.context("read the input")?.recv().context("a judging thread has ended")?;
             match out.write_all(&judged.output) {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(None),
                 Err(error) => return Err(error).context("write a verdict"),
             }
             progress.inc(judged.tally.bytes);
             total.add(judged.tally);
             _ = spent.try_send(judged.chunk); // A full queue only means that a buffer is not reused.
         }
-        Ok(total)
+        Ok(Some(total))
         // Leaving drops `results`: the reader's next receipt fails, it ends, and so do the judging threads.
     })
 }

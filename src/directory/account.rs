@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::keys::Sealed;
@@ -97,7 +99,7 @@ pub struct AccountSpecIn {
     #[schema(value_type = Object)]
     pub settings: serde_json::Map<String, Value>,
     /// All its secrets; those of before are kept when left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "secrets")]
     pub secrets: Option<Vec<SecretIn>>,
     /// Limits of the account: `window:20/m`, `pace:600/m,max_burst=10`, `concurrency:8`.
     #[serde(default)]
@@ -107,8 +109,8 @@ pub struct AccountSpecIn {
     pub group_limits: Vec<String>,
 }
 
-/// One secret of an account: a new one by `value`, or one that stays by `id`.
-#[derive(Clone, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+/// One secret of an account: a new one by `value` (or just as a text), or one that stays by `id`.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretIn {
     /// Keeps a secret that is there already.
@@ -125,6 +127,34 @@ pub struct SecretIn {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<jiff::Timestamp>,
+}
+
+/// Reads secrets; a bare text is the value of a new one.
+fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<SecretIn>>, D::Error> {
+    struct Given(SecretIn);
+    struct Either;
+    impl<'de> Visitor<'de> for Either {
+        type Value = SecretIn;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a secret, or an object with `value` or `id`")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<SecretIn, E> {
+            Ok(SecretIn { value: Some(value.to_owned()), ..SecretIn::default() })
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretIn, A::Error> {
+            SecretIn::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    impl<'de> Deserialize<'de> for Given {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(Either).map(Given)
+        }
+    }
+    let given = Option::<Vec<Given>>::deserialize(deserializer)?;
+    Ok(given.map(|given| given.into_iter().map(|Given(secret)| secret).collect()))
 }
 
 impl fmt::Debug for SecretIn {

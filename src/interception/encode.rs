@@ -131,7 +131,7 @@ fn cell_of(c: char, folded: &str) -> u16 {
     }
 }
 
-/// The one-to-one part of OpenCC's traditional-to-simplified table; phrases need context that a filter has not.
+/// The one-to-one part of `OpenCC`'s traditional-to-simplified table; phrases need context that a filter has not.
 fn simplified_pairs() -> HashMap<char, char> {
     let mut pairs = HashMap::new();
     for (from, to) in expand_table(ZH_HANS_TABLE) {
@@ -311,6 +311,9 @@ pub(super) struct Alphabet {
 }
 
 impl Alphabet {
+    /// What it occupies, but for rare ideographs.
+    pub(super) const MEMORY_BYTES: usize = CELLS * size_of::<u16>();
+
     /// Numbers the folded characters of `letters` from 1 in their order.
     ///
     /// `letters` holds at most [`CLASS_MAX`] characters, each folded and once.

@@ -54,6 +54,8 @@ impl AhoStage {
         let automaton = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .match_kind(MatchKind::Standard)
+            // Two dense levels, the default, take 3 MB more for a Chinese lexicon and are no faster.
+            .dense_depth(1)
             .build(&texts)?;
         let lengths = patterns.iter().map(|p| u16::try_from(p.len()).unwrap_or(u16::MAX)).collect();
         Ok(Self { automaton, lengths })

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Config;
-use super::encode::{Alphabet, CLASS_MAX};
+use super::encode::{Alphabet, CLASS_MAX, fold_into};
 use super::exact::{ExactStage, Found};
 use super::filter::Filter;
 use super::lint::Problem;
@@ -101,8 +101,6 @@ struct Kind {
 
 #[derive(Clone, Copy, Debug)]
 struct ListedTerm {
-    id: u64,
-    pattern: u32,
     text_from: u32,
     line: u32,
     text_bytes: u16,
@@ -188,8 +186,7 @@ impl Ruleset {
 
     /// Finds the wordlist and the term of a stored id.
     pub fn term(&self, id: u64) -> Option<(&str, &str)> {
-        let id_at = |index: u32| self.terms.get(index as usize).map(|t| t.id);
-        let at = self.by_id.binary_search_by_key(&Some(id), |index| id_at(*index)).ok()?;
+        let at = self.by_id.binary_search_by_key(&id, |index| self.term_id(*index as usize)).ok()?;
         let listed = self.listed(self.by_id.get(at).copied()? as usize);
         Some((listed.wordlist, listed.text))
     }
@@ -197,9 +194,8 @@ impl Ruleset {
     /// Returns the bytes it occupies, without the fold table that all rulesets share (256 KiB).
     pub fn memory_bytes(&self) -> usize {
         self.exact.memory_bytes()
-            + size_of::<Filter>()
-            + 128 * 1024
-            + 256 * 1024
+            + Filter::MEMORY_BYTES
+            + Alphabet::MEMORY_BYTES
             + self.texts.capacity()
             + self.terms.capacity() * size_of::<ListedTerm>()
             + (self.terms_from.capacity() + self.by_id.capacity()) * size_of::<u32>()
@@ -242,8 +238,12 @@ impl Ruleset {
         (&self.lists[usize::from(phrase.list)].name, self.text(phrase.text_from, phrase.text_bytes))
     }
 
+    /// Not kept: hits are rare, and 60,000 ids are half a megabyte.
     pub(super) fn term_id(&self, term: usize) -> u64 {
-        self.terms[term].id
+        let listed = self.listed(term);
+        let mut folded = String::new();
+        fold_into(listed.text, &mut folded);
+        reader::term_id(listed.wordlist, &folded)
     }
 
     pub(super) fn kind_of(&self, term: usize) -> u16 {

@@ -191,7 +191,7 @@ impl Worker {
 
 async fn set_up(client: &Client, sink: &Sink) {
     let account = json!({
-        "platform": "webhook", "secrets": [SECRET], "limits": ["concurrency:8"],
+        "platform": "webhook", "secrets": [{"value": SECRET}], "limits": ["concurrency:8"],
         "settings": { "url": sink.url(), "receiver_dedupes": true },
     });
     client.expect(201, Method::PUT, "/v1/accounts/shop", &account).await;

@@ -9,7 +9,7 @@ fn text<'a>(files: &'a [File], path: &str) -> &'a str {
 }
 
 /// Finds keys without a comment right above. `#key = …` without a space is a key that has no default.
-pub fn configuration(files: &[File]) -> Vec<String> {
+pub(crate) fn configuration(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     let mut described = false;
     for (number, line) in text(files, "config/menshen.toml").lines().enumerate() {
@@ -25,14 +25,14 @@ pub fn configuration(files: &[File]) -> Vec<String> {
 }
 
 /// Finds metrics that the manual does not explain, and names in any document that do not exist.
-pub fn metrics(files: &[File], known: &[&str]) -> Vec<String> {
+pub(crate) fn metrics(files: &[File], known: &[&str]) -> Vec<String> {
     let manual = names(text(files, "docs/OPERATING.md"));
     let mut findings: Vec<_> = known
         .iter()
         .filter(|name| name.starts_with("menshen_") && !manual.contains(**name))
         .map(|name| format!("docs/OPERATING.md: says nothing about `{name}`"))
         .collect();
-    for file in files.iter().filter(|file| file.path.ends_with(".md")) {
+    for file in files.iter().filter(|file| file.is("md")) {
         for name in names(&file.text) {
             let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
             if !known.contains(&name.as_str()) && !family.is_some_and(|family| known.contains(&family)) {
@@ -52,7 +52,7 @@ fn names(text: &str) -> BTreeSet<String> {
 }
 
 /// Finds top modules that the map of the code leaves out.
-pub fn map(files: &[File]) -> Vec<String> {
+pub(crate) fn map(files: &[File]) -> Vec<String> {
     let map = text(files, "docs/ARCHITECTURE.md");
     let modules = text(files, "src/lib.rs").lines().filter_map(|line| {
         let line = line.strip_prefix("pub ").unwrap_or(line);
@@ -65,9 +65,9 @@ pub fn map(files: &[File]) -> Vec<String> {
 }
 
 /// Finds links to files of ours that are not there.
-pub fn links(files: &[File]) -> Vec<String> {
+pub(crate) fn links(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
-    for file in files.iter().filter(|file| file.path.ends_with(".md")) {
+    for file in files.iter().filter(|file| file.is("md")) {
         let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         for part in file.text.split("](").skip(1) {
             let target = part.split([')', ' ']).next().unwrap_or_default();
@@ -104,7 +104,7 @@ fn resolve(folder: &str, target: &str) -> String {
 }
 
 /// Finds a difference between what the README tells people to run and what the gate runs.
-pub fn test_command(files: &[File]) -> Vec<String> {
+pub(crate) fn test_command(files: &[File]) -> Vec<String> {
     let command = |path: &str| {
         let line = text(files, path).lines().find_map(|line| Some(line.split_at(line.find("cargo test")?).1));
         line.map(|line| line.split([';', '&', '#', '`', '|']).next().unwrap_or_default().trim().to_owned())

@@ -32,8 +32,6 @@ const CORE: &[&str] = &[
     "outbox::limit",
     "outbox::limiter",
     "outbox::pacer",
-    "outbox::retry",
-    "outbox::breaker",
     "outbox::lanes",
 ];
 
@@ -79,8 +77,6 @@ const ROOMS: &[Room] = &[
     pure("outbox::limit", &[WORDS]),
     pure("outbox::limiter", &[WORDS, &["outbox::limit"]]),
     pure("outbox::pacer", &[WORDS, &["outbox::limit", "outbox::limiter"]]),
-    pure("outbox::retry", &[WORDS, &["outbox::delivery"]]),
-    pure("outbox::breaker", &[WORDS]),
     pure(
         "outbox::lanes",
         &[WORDS, &["outbox::delivery", "outbox::limit", "outbox::limiter", "outbox::pacer"]],
@@ -98,7 +94,18 @@ const ROOMS: &[Room] = &[
     room("webhooks", &[WORDS, TOOLS, &["outbox::delivery"]]),
     room(
         "connectors",
-        &[WORDS, TOOLS, &["outbox::delivery", "outbox::limit", "ingest::EventSink", "webhooks"]],
+        &[
+            WORDS,
+            TOOLS,
+            &[
+                "outbox::delivery",
+                "outbox::limit",
+                "outbox::Deliverers",
+                "outbox::Route",
+                "ingest::EventSink",
+                "webhooks",
+            ],
+        ],
     ),
     // 4: flow
     room("ingest", &[WORDS, CORE, TOOLS, STATE, EDGES]),
@@ -112,7 +119,7 @@ const ROOMS: &[Room] = &[
 const ENTRY: &[&str] = &["app", "main", "lib"];
 
 /// Finds imports that point up or sideways.
-pub fn arrows(files: &[File]) -> Vec<String> {
+pub(crate) fn arrows(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.is_rust()) {
         let Some(module) = module_of(&file.path) else { continue };
@@ -260,7 +267,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Finds crates named outside their rooms.
-pub fn crates(files: &[File]) -> Vec<String> {
+pub(crate) fn crates(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.is_rust()) {
         let Some(module) = module_of(&file.path) else { continue };
@@ -286,6 +293,6 @@ fn names(code: &str, needle: &str) -> bool {
         let before = code.get(..at).is_some_and(|before| before.ends_with(longer));
         let after = code.get(at + needle.len()..).is_some_and(|after| after.starts_with(longer));
         let is_whole_word = needle.ends_with(longer);
-        !before && !(is_whole_word && after)
+        !(before || is_whole_word && after)
     })
 }

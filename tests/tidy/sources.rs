@@ -6,7 +6,7 @@ use super::tree::{self, File};
 const LINES_MAX: usize = 600;
 
 /// Finds files that should be several.
-pub fn length(files: &[File]) -> Vec<String> {
+pub(crate) fn length(files: &[File]) -> Vec<String> {
     let of_product = |file: &&File| file.is_rust() && file.path.starts_with("src/");
     let long = |file: &File| {
         let lines = file.without_tests().lines().count();
@@ -17,7 +17,7 @@ pub fn length(files: &[File]) -> Vec<String> {
 }
 
 /// Finds files that do not begin by saying what they are for.
-pub fn module_docs(files: &[File]) -> Vec<String> {
+pub(crate) fn module_docs(files: &[File]) -> Vec<String> {
     let silent = |file: &&File| {
         let says = file.text.lines().next().is_some_and(|line| line.starts_with("//! ") && line.len() > 10);
         file.is_rust() && !says
@@ -30,10 +30,10 @@ pub fn module_docs(files: &[File]) -> Vec<String> {
 }
 
 /// Finds notes about later work that no issue knows of.
-pub fn left_for_later(files: &[File]) -> Vec<String> {
+pub(crate) fn left_for_later(files: &[File]) -> Vec<String> {
     let words = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()];
     let mut findings = Vec::new();
-    for file in files.iter().filter(|file| !file.path.ends_with(".txt") && !file.path.ends_with(".json")) {
+    for file in files.iter().filter(|file| !file.is("txt") && !file.is("json")) {
         for (number, line) in file.text.lines().enumerate() {
             for word in &words {
                 let bare = line.split(|c: char| c.is_whitespace()).any(|part| {
@@ -51,7 +51,7 @@ pub fn left_for_later(files: &[File]) -> Vec<String> {
 }
 
 /// Finds what we agreed not to do.
-pub fn shortcuts(files: &[File]) -> Vec<String> {
+pub(crate) fn shortcuts(files: &[File]) -> Vec<String> {
     let banned = [
         (["#[ign", "ore"].concat(), "a test that does not run"),
         (["#[should", "_panic"].concat(), "assert on the error instead"),
@@ -82,11 +82,11 @@ pub fn shortcuts(files: &[File]) -> Vec<String> {
 const HEADER: [&str; 4] = ["intent", "category", "origin", "licence"];
 
 /// Finds wordlists that are unsorted or do not say what they are.
-pub fn wordlists(files: &[File]) -> Vec<String> {
+pub(crate) fn wordlists(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     let is_list = |file: &&File| {
-        let name = file.path.strip_prefix("wordlists/").unwrap_or_default();
-        name.ends_with(".txt") && !name.contains('/')
+        let name = file.path.strip_prefix("wordlists/").unwrap_or("/");
+        file.is("txt") && !name.contains('/')
     };
     for file in files.iter().filter(is_list) {
         for key in HEADER {
@@ -109,8 +109,8 @@ pub fn wordlists(files: &[File]) -> Vec<String> {
 }
 
 /// Finds test vectors that cannot be read.
-pub fn vectors(files: &[File]) -> Vec<String> {
-    let is_vector = |file: &&File| file.path.starts_with("tests/vectors/") && file.path.ends_with(".json");
+pub(crate) fn vectors(files: &[File]) -> Vec<String> {
+    let is_vector = |file: &&File| file.path.starts_with("tests/vectors/") && file.is("json");
     let broken = |file: &File| {
         let read = serde_json::from_str::<serde_json::Value>(&file.text);
         read.err().map(|error| format!("{}: {error}", file.path))
@@ -119,7 +119,7 @@ pub fn vectors(files: &[File]) -> Vec<String> {
 }
 
 /// Finds facts that are named and described but never counted: an operator would wait for them in vain.
-pub fn untold_facts(files: &[File]) -> Vec<String> {
+pub(crate) fn untold_facts(files: &[File]) -> Vec<String> {
     let facts = files.iter().find(|file| file.path == "src/telemetry/metrics.rs");
     let facts = facts.map(|file| tree::code(&file.text)).unwrap_or_default();
     let names =

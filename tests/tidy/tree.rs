@@ -4,29 +4,34 @@ use std::path::{Path, PathBuf};
 
 /// One text file.
 #[derive(Clone, Debug)]
-pub struct File {
+pub(crate) struct File {
     /// From the root of the repository, with `/`.
-    pub path: String,
+    pub(crate) path: String,
     /// Everything in it.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl File {
     /// Says whether it is Rust.
-    pub fn is_rust(&self) -> bool {
-        self.path.ends_with(".rs")
+    pub(crate) fn is_rust(&self) -> bool {
+        self.is("rs")
+    }
+
+    /// Says whether its name has this ending.
+    pub(crate) fn is(&self, extension: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|found| found == extension)
     }
 
     /// Returns the part before the unit tests at its end; nothing of a file that holds only tests.
-    pub fn without_tests(&self) -> &str {
-        if self.path.ends_with("/tests.rs") {
+    pub(crate) fn without_tests(&self) -> &str {
+        if self.path.ends_with("/tests.rs") || self.path.contains("/tests/") {
             return "";
         }
         let mut offset = 0;
         let mut lines = self.text.split_inclusive('\n').peekable();
         while let Some(line) = lines.next() {
             let next = lines.peek().copied().unwrap_or_default();
-            if line.trim() == "#[cfg(test)]" && next.trim_end().ends_with("{") && next.contains("mod ") {
+            if line.trim() == "#[cfg(test)]" && next.trim_end().ends_with('{') && next.contains("mod ") {
                 return self.text.get(..offset).unwrap_or_default();
             }
             offset += line.len();
@@ -42,12 +47,12 @@ const SKIPPED: [&str; 4] = ["target", ".git", "data", "node_modules"];
 const TEXT: [&str; 8] = [".rs", ".md", ".toml", ".txt", ".json", ".sh", ".yml", "justfile"];
 
 /// Returns the root of the repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Reads every text file, sorted by path.
-pub fn read() -> Vec<File> {
+pub(crate) fn read() -> Vec<File> {
     let mut files = Vec::new();
     walk(&root(), "", &mut files);
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -55,22 +60,24 @@ pub fn read() -> Vec<File> {
 }
 
 fn walk(dir: &Path, prefix: &str, files: &mut Vec<File>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap();
+    let unreadable = |error: std::io::Error| -> ! { panic!("read {}: {error}", dir.display()) };
+    for entry in std::fs::read_dir(dir).unwrap_or_else(|error| unreadable(error)) {
+        let entry = entry.unwrap_or_else(|error| unreadable(error));
+        let name = entry.file_name().to_string_lossy().into_owned();
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-        if entry.file_type().unwrap().is_dir() {
+        if entry.path().is_dir() {
             if !SKIPPED.contains(&name.as_str()) {
                 walk(&entry.path(), &path, files);
             }
         } else if TEXT.iter().any(|ending| name.ends_with(ending)) || path == ".ci/run" {
-            files.push(File { text: std::fs::read_to_string(entry.path()).unwrap(), path });
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_else(|error| unreadable(error));
+            files.push(File { path, text });
         }
     }
 }
 
 /// Blanks out comments and the contents of strings; lines stay where they are.
-pub fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -21,7 +21,8 @@ pub(super) struct Reader<'c> {
     lists: Vec<ListSummary>,
     kinds: Vec<Kind>,
     kind_of: HashMap<(u16, Box<str>), u16>,
-    terms: Vec<ListedTerm>,
+    /// With their patterns.
+    terms: Vec<(u32, ListedTerm)>,
     phrases: Vec<Phrase>,
     texts: String,
     problems: Vec<Problem>,
@@ -105,8 +106,7 @@ impl<'c> Reader<'c> {
         pattern.term = Some((list, next));
         let pattern = pattern.index;
         let (text_from, text_bytes) = self.keep_text(text);
-        let id = term_id(&source.name, &self.folded);
-        self.terms.push(ListedTerm { id, pattern, text_from, line, text_bytes, kind });
+        self.terms.push((pattern, ListedTerm { text_from, line, text_bytes, kind }));
         Ok(one.is_some().then_some(ProblemKind::OneCharacter))
     }
 
@@ -162,7 +162,7 @@ impl<'c> Reader<'c> {
     }
 
     fn duplicate_of(&self, earlier: usize) -> ProblemKind {
-        let term = &self.terms[earlier];
+        let (_, term) = &self.terms[earlier];
         let from = term.text_from as usize;
         let of = self.texts.get(from..from + usize::from(term.text_bytes)).unwrap_or_default();
         ProblemKind::Duplicate { line: term.line, of: of.to_owned() }
@@ -234,30 +234,31 @@ impl<'c> Reader<'c> {
             }
         }
 
-        self.terms.sort_by_key(|t| t.pattern);
+        self.terms.sort_by_key(|(pattern, _)| *pattern);
         self.phrases.sort_by_key(|p| p.pattern);
+        let first_of = |p: u32| self.terms.partition_point(|(pattern, _)| *pattern < p);
         let terms_from = (0..=u32::try_from(patterns.len()).unwrap_or(u32::MAX))
-            .map(|p| u32::try_from(self.terms.partition_point(|t| t.pattern < p)).unwrap_or(u32::MAX))
+            .map(|p| u32::try_from(first_of(p)).unwrap_or(u32::MAX))
             .collect();
-        let mut by_id: Vec<u32> = (0..).take(self.terms.len()).collect();
-        by_id.sort_unstable_by_key(|index| self.terms[*index as usize].id);
         self.texts.shrink_to_fit();
-        self.terms.shrink_to_fit();
-        let ruleset = Ruleset {
+        let mut ruleset = Ruleset {
             version,
             config: self.config.clone(),
             lists: self.lists,
             kinds: self.kinds,
-            terms: self.terms,
+            by_id: (0..).take(self.terms.len()).collect(),
+            terms: self.terms.into_iter().map(|(_, term)| term).collect(),
             terms_from,
             phrases: self.phrases,
-            by_id,
             texts: self.texts,
             filter,
             exact: Box::new(AhoStage::new(&patterns)?),
             alphabet,
             policies,
         };
+        let mut by_id = std::mem::take(&mut ruleset.by_id);
+        by_id.sort_by_cached_key(|index| ruleset.term_id(*index as usize));
+        ruleset.by_id = by_id;
         Ok((ruleset, self.problems))
     }
 }
@@ -282,7 +283,7 @@ fn number_letters(folded: &[(Box<str>, Pattern)]) -> (Vec<char>, usize) {
 }
 
 /// The id outlives rulesets and processes, so its key is fixed.
-fn term_id(wordlist: &str, folded: &str) -> u64 {
+pub(super) fn term_id(wordlist: &str, folded: &str) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(0x6D65_6E73_6865_6E21, 0x7465_726D_2D69_6431);
     hasher.write(wordlist.as_bytes());
     hasher.write(&[0xFF]);

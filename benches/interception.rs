@@ -1,0 +1,151 @@
+//! Judging a text, against the plain design: normalise into a string, then aho-corasick's contiguous NFA.
+//!
+//! Both run in one process, interleaved round by round; what counts is the ratio at the end.
+//! `cargo bench --bench interception`; with `-- --test` or `MENSHEN_BENCH_SMALL=1` it only shows that it runs.
+
+#![expect(clippy::print_stdout, reason = "a bench speaks on standard output")]
+#![expect(clippy::cast_precision_loss, reason = "rates are for people")]
+
+#[path = "support/data.rs"]
+mod data;
+
+use std::hint::black_box;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use criterion::{Criterion, Throughput};
+use menshen::clock::Stopwatch;
+use menshen::interception::{Config, Origin, Ruleset, Scratch, Term, WordlistSource, fold_into};
+
+use data::{Data, Random};
+
+/// A corpus and its name in the ratio line.
+struct Corpus {
+    name: &'static str,
+    messages: Vec<String>,
+}
+
+impl Corpus {
+    fn bytes(&self) -> usize {
+        self.messages.iter().map(String::len).sum()
+    }
+}
+
+fn main() {
+    let data = Data::load();
+    println!("data: {}, {} terms, {} messages", data.source, data.terms.len(), data.messages.len());
+    let (ruleset, reference) = compile(&data.terms);
+    let corpora = corpora(&data, if data::small() { 300 } else { 20_000 });
+
+    let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    for corpus in &corpora {
+        let mut group = criterion.benchmark_group(format!("interception/{}", corpus.name));
+        group.throughput(Throughput::Bytes(corpus.bytes() as u64));
+        group.bench_function("judge", |b| {
+            let mut scratch = Scratch::default();
+            b.iter(|| judge(&ruleset, &mut scratch, &corpus.messages));
+        });
+        group.bench_function("reference", |b| {
+            let mut folded = String::new();
+            b.iter(|| normalise_and_search(&reference, &mut folded, &corpus.messages));
+        });
+        group.finish();
+    }
+    for corpus in &corpora {
+        print_ratio(&ruleset, &reference, corpus);
+    }
+}
+
+fn compile(terms: &[String]) -> (Ruleset, AhoCorasick) {
+    let mut list = WordlistSource::new("lexicon", Origin::File);
+    list.terms = terms.iter().map(|t| Term { text: t.clone(), category: None, line: 0 }).collect();
+    let watch = Stopwatch::start();
+    let (ruleset, problems) =
+        Ruleset::compile("bench", &[list], Vec::new(), &Config::default()).expect("the lexicon compiles");
+    println!(
+        "compiled {} terms in {:.3} s, {:.1} MB resident, {} lines left out or reported",
+        ruleset.terms(),
+        watch.elapsed().as_secs_f64(),
+        ruleset.memory_bytes() as f64 / 1e6,
+        problems.len()
+    );
+    let folded = terms.iter().map(|term| {
+        let mut folded = String::new();
+        fold_into(term, &mut folded);
+        folded
+    });
+    let reference = AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(folded.filter(|t| t.chars().nth(1).is_some()))
+        .expect("the lexicon fits the automaton");
+    (ruleset, reference)
+}
+
+fn corpora(data: &Data, count: usize) -> [Corpus; 3] {
+    let mut random = Random(3);
+    let clean: Vec<_> = data.messages.iter().cycle().take(count).cloned().collect();
+    let mut hits = clean.clone();
+    for message in hits.iter_mut().step_by(100) {
+        // Spliced between two characters: the text stays text.
+        let at = message.char_indices().map(|(at, _)| at).nth(random.below(20)).unwrap_or(0);
+        message.insert_str(at, random.pick::<String>(&data.terms));
+    }
+    // Nearly every position is deep in the automaton: terms without their ends, one in twenty whole, one in twenty
+    // with separators.
+    let adversarial = (0..count.div_ceil(2)).map(|_| {
+        let mut message = String::new();
+        while message.chars().count() < 40 {
+            let term = random.pick(&data.terms);
+            let letters: Vec<_> = term.chars().collect();
+            match random.below(20) {
+                0 => message.push_str(term),
+                1 => letters.iter().for_each(|c| message.extend([*c, '·'])),
+                _ => message.extend(&letters[..letters.len() - 1]),
+            }
+        }
+        message
+    });
+    let adversarial = adversarial.collect();
+    [("clean", clean), ("hits-1%", hits), ("adversarial", adversarial)]
+        .map(|(name, messages)| Corpus { name, messages })
+}
+
+fn judge(ruleset: &Ruleset, scratch: &mut Scratch, messages: &[String]) -> usize {
+    let policy = ruleset.policy("standard").expect("a built-in policy");
+    messages.iter().map(|m| black_box(ruleset.judge(m, policy, scratch)).hits.len()).sum()
+}
+
+fn normalise_and_search(reference: &AhoCorasick, folded: &mut String, messages: &[String]) -> usize {
+    let count = |message: &String| {
+        fold_into(message, folded);
+        reference.find_iter(folded.as_str()).count()
+    };
+    black_box(messages.iter().map(count).sum())
+}
+
+fn print_ratio(ruleset: &Ruleset, reference: &AhoCorasick, corpus: &Corpus) {
+    let rounds = if data::small() { 1 } else { 9 };
+    let (mut scratch, mut folded) = (Scratch::default(), String::new());
+    let mut ratios = Vec::new();
+    let mut fastest = f64::MAX;
+    for _ in 0..rounds {
+        let watch = Stopwatch::start();
+        normalise_and_search(reference, &mut folded, &corpus.messages);
+        let plain = watch.elapsed().as_secs_f64();
+        let watch = Stopwatch::start();
+        judge(ruleset, &mut scratch, &corpus.messages);
+        let ours = watch.elapsed().as_secs_f64();
+        ratios.push(plain / ours);
+        fastest = fastest.min(ours);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!(
+        "ratio interception {} {:.2} (reference: normalise + aho-corasick NFA; {:.2} to {:.2} in {rounds} rounds; best {:.0} MB/s, {:.2} M messages/s)",
+        corpus.name,
+        ratios[rounds / 2],
+        ratios[0],
+        ratios[rounds - 1],
+        corpus.bytes() as f64 / 1e6 / fastest,
+        corpus.messages.len() as f64 / 1e6 / fastest,
+    );
+}

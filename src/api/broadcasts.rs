@@ -1,0 +1,380 @@
+//! `/v1/broadcasts`: one text to many groups.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::body::{Answer, Path, Query, Strict};
+use super::error::{ApiError, ApiResult, Code};
+use super::idempotency::Keyed;
+use super::moment;
+use super::page::{self, Page, PageQuery};
+use super::state::Cx;
+use crate::broadcasts::{
+    Audience, AudienceError, Broadcast, BroadcastError, Command, Counts, NewBroadcast, Progress, State,
+};
+use crate::event::{AccountId, FieldError, Place};
+use crate::outbox::OutboxError;
+use crate::storage::{DeliveryRow, DeliveryState};
+
+/// What somebody wants to say.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BroadcastIn {
+    /// For people.
+    #[serde(default)]
+    name: String,
+    /// The text; may hold variables such as `{shop.name}` or `{shop.hours|10:00-22:00}`.
+    #[schema(example = "{shop.name} 今日会员日，凭会员码到店领取小礼品")]
+    text: String,
+    /// To whom.
+    audience: Audience,
+    /// Only groups of this account.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    account: Option<AccountId>,
+    /// Targets not sent by then are not sent any more (RFC 3339).
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<jiff::Timestamp>,
+}
+
+/// A broadcast and how far it is.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct BroadcastView {
+    /// Its id.
+    id: String,
+    /// For people.
+    name: String,
+    /// The text as it was written.
+    text: String,
+    /// To whom.
+    audience: Audience,
+    /// Only groups of this account.
+    account: Option<String>,
+    /// Where it stands.
+    state: State,
+    /// Targets that are written so far.
+    targets: u64,
+    /// Targets it will have, as far as known.
+    expected: u64,
+    /// Targets by state.
+    counts: Counts,
+    /// When it will be done; null when it is not running, or nobody can say.
+    estimated_finish_at: Option<String>,
+    /// Where it belongs.
+    place: Place,
+    /// Who made it.
+    created_by: String,
+    /// When it was made.
+    created_at: String,
+    /// Targets not sent by then are not sent any more.
+    expires_at: Option<String>,
+}
+
+fn view(broadcast: &Broadcast, progress: Progress) -> BroadcastView {
+    BroadcastView {
+        id: broadcast.id.to_string(),
+        name: broadcast.name.clone(),
+        text: broadcast.text.clone(),
+        audience: broadcast.audience.clone(),
+        account: broadcast.account.as_ref().map(ToString::to_string),
+        state: progress.state,
+        targets: progress.targets,
+        expected: progress.expected,
+        counts: progress.counts,
+        estimated_finish_at: progress.estimated_finish_ms.map(moment::show),
+        place: broadcast.place.clone(),
+        created_by: broadcast.created_by.to_string(),
+        created_at: moment::show(broadcast.created_ms),
+        expires_at: moment::show_set(broadcast.expires_ms),
+    }
+}
+
+/// Sends a text to many groups 新建群发
+///
+/// Accepted in one commit and sent in the background, never twice to a group. The text is judged first: with the verdict
+/// `block` it is refused and `hits` says why.
+#[utoipa::path(
+    post, path = "/v1/broadcasts", tag = "broadcasts", operation_id = "createBroadcast",
+    params(("Idempotency-Key" = String, Header, description = "A new UUID; the same one when the request is repeated")),
+    request_body = BroadcastIn,
+    responses(
+        (status = 202, description = "Accepted; `Location` shows its progress", body = BroadcastView),
+        (status = 409, description = "Too many are running, or the first request with this key is"),
+    ),
+)]
+pub async fn create(cx: Cx, mut asked: Keyed<BroadcastIn>) -> ApiResult<Response> {
+    let key = asked.require()?;
+    let BroadcastIn { name, text, audience, account, expires_at } = asked.value;
+    let expires_ms = expires_at.map(jiff::Timestamp::as_millisecond);
+    let new = NewBroadcast { name, text, audience, account, expires_ms };
+    let accepted = |broadcast: &Broadcast| {
+        let progress = Progress {
+            state: State::Expanding,
+            targets: 0,
+            expected: broadcast.expected,
+            counts: Counts::default(),
+            estimated_finish_ms: None,
+        };
+        view(broadcast, progress)
+    };
+    let record = |broadcast: &Broadcast| Some(key.record(StatusCode::ACCEPTED, &accepted(broadcast)));
+    let broadcast = cx.broadcasts().create(cx.actor(), new, record).await.map_err(refused)?;
+    let location = format!("/v1/broadcasts/{}", broadcast.id);
+    Ok(Answer::accepted(location, accepted(&broadcast)).into_response())
+}
+
+/// Lists broadcasts 列出群发
+#[utoipa::path(
+    get, path = "/v1/broadcasts", tag = "broadcasts", operation_id = "listBroadcasts", params(PageQuery),
+    responses((status = 200, description = "The broadcasts of the scope, oldest first", body = Page<BroadcastView>)),
+)]
+pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<BroadcastView>>> {
+    let limit = cx.page_rows(query.limit)?;
+    let after = page::decode(query.cursor.as_deref())?;
+    let (broadcasts, next) = cx.broadcasts_after(after, limit).await?;
+    let mut items = Vec::with_capacity(broadcasts.len());
+    for broadcast in broadcasts {
+        let progress = cx.broadcasts().progress_of(&broadcast).await.map_err(refused)?;
+        items.push(view(&broadcast, progress));
+    }
+    Ok(Answer::ok(Page { items, next_cursor: next.map(|next| page::encode(&next)) }))
+}
+
+async fn shown(cx: &Cx, broadcast: &Broadcast) -> ApiResult<Answer<BroadcastView>> {
+    let progress = cx.broadcasts().progress_of(broadcast).await.map_err(refused)?;
+    Ok(Answer::ok(view(broadcast, progress)))
+}
+
+/// Shows a broadcast and how far it is 查看群发进度
+#[utoipa::path(
+    get, path = "/v1/broadcasts/{broadcast}", tag = "broadcasts", operation_id = "getBroadcast",
+    params(("broadcast" = String, Path, description = "Its id")),
+    responses((status = 200, description = "The broadcast", body = BroadcastView)),
+)]
+pub async fn get(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
+    let broadcast = cx.broadcast(&id).await?;
+    shown(&cx, &broadcast).await
+}
+
+/// One group of a broadcast.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct TargetView {
+    /// Its number in the broadcast.
+    target: u32,
+    /// The delivery's id: the `webhook-id` of its calls.
+    delivery: String,
+    /// Account.
+    account: String,
+    /// Group.
+    group: String,
+    /// Where it stands.
+    state: DeliveryState,
+    /// Calls made.
+    attempts: u32,
+    /// The last answer's code.
+    code: Option<String>,
+    /// The last answer in words.
+    detail: Option<String>,
+    /// When it changed.
+    updated_at: String,
+}
+
+fn target_view(row: DeliveryRow) -> TargetView {
+    TargetView {
+        target: row.target,
+        delivery: row.id,
+        account: row.account,
+        group: row.group,
+        state: row.state,
+        attempts: row.attempts,
+        code: Some(row.code).filter(|code| !code.is_empty()),
+        detail: Some(row.detail).filter(|detail| !detail.is_empty()),
+        updated_at: moment::show(row.updated_ms),
+    }
+}
+
+/// Which targets.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TargetsQuery {
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    cursor: Option<String>,
+    /// Rows of a page.
+    #[serde(default)]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+    /// Only in this state.
+    #[serde(default)]
+    #[param(inline)]
+    state: Option<DeliveryState>,
+}
+
+/// Lists the targets of a broadcast 群发逐群结果
+#[utoipa::path(
+    get, path = "/v1/broadcasts/{broadcast}/targets", tag = "broadcasts", operation_id = "listTargets",
+    params(("broadcast" = String, Path, description = "Its id"), TargetsQuery),
+    responses((status = 200, description = "Its targets, by number", body = Page<TargetView>)),
+)]
+pub async fn targets(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(query): Query<TargetsQuery>,
+) -> ApiResult<Answer<Page<TargetView>>> {
+    let limit = cx.page_rows(query.limit)?;
+    let after: Option<u32> = page::decode(query.cursor.as_deref())?;
+    let broadcast = cx.broadcast(&id).await?;
+    let states = query.state.into_iter().collect();
+    let rows = cx.broadcasts().targets(cx.actor(), &broadcast.id, states, after, limit + 1).await;
+    let page = Page::of(rows.map_err(refused)?, limit, |row| row.target);
+    let visible = |row: &DeliveryRow| cx.covers_group(&row.account, &row.group);
+    let items = page.items.into_iter().filter(visible).map(target_view).collect();
+    Ok(Answer::ok(Page { items, next_cursor: page.next_cursor }))
+}
+
+async fn command(cx: &Cx, id: &str, command: Command) -> ApiResult<Answer<BroadcastView>> {
+    let broadcast = cx.broadcast(id).await?;
+    let changed = cx.broadcasts().command(cx.actor(), &broadcast.id, command).await.map_err(refused)?;
+    shown(cx, &changed).await
+}
+
+/// Pauses a broadcast 暂停群发
+///
+/// When this answers, at most what is under way is still sent.
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/pause", tag = "broadcasts", operation_id = "pauseBroadcast",
+    params(("broadcast" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "It is paused", body = BroadcastView),
+        (status = 409, description = "Its state does not allow it"),
+    ),
+)]
+pub async fn pause(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Pause).await
+}
+
+/// Goes on with a broadcast 继续群发
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/resume", tag = "broadcasts", operation_id = "resumeBroadcast",
+    params(("broadcast" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "It goes on", body = BroadcastView),
+        (status = 409, description = "Its state does not allow it"),
+    ),
+)]
+pub async fn resume(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Resume).await
+}
+
+/// Calls a broadcast off 取消群发
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/cancel", tag = "broadcasts", operation_id = "cancelBroadcast",
+    params(("broadcast" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "Nothing more of it is sent", body = BroadcastView),
+        (status = 409, description = "Its state does not allow it"),
+    ),
+)]
+pub async fn cancel(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Cancel).await
+}
+
+/// How many things were done again.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Replayed {
+    /// Deliveries that have all their attempts again.
+    replayed: u64,
+}
+
+impl Replayed {
+    pub(super) fn of(replayed: u64) -> Answer<Self> {
+        Answer::ok(Self { replayed })
+    }
+}
+
+/// Tries the failed targets again 重发失败目标
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/replay", tag = "broadcasts", operation_id = "replayBroadcast",
+    params(("broadcast" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "How many are tried again", body = Replayed),
+        (status = 409, description = "Its state does not allow it"),
+    ),
+)]
+pub async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Replayed>> {
+    let broadcast = cx.broadcast(&id).await?;
+    let replayed = cx.broadcasts().replay_failed(cx.actor(), &broadcast.id).await.map_err(refused)?;
+    Ok(Replayed::of(replayed))
+}
+
+/// An audience to be counted.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewIn {
+    /// To whom.
+    audience: Audience,
+    /// Only groups of this account.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    account: Option<AccountId>,
+}
+
+/// How many groups an audience reaches.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Preview {
+    /// Groups, as of now.
+    groups: u64,
+}
+
+/// Counts an audience without sending 预估受众
+#[utoipa::path(
+    post, path = "/v1/broadcasts/preview", tag = "broadcasts", operation_id = "previewBroadcast",
+    request_body = PreviewIn,
+    responses((status = 200, description = "How many groups it would reach", body = Preview)),
+)]
+pub async fn preview(cx: Cx, Strict(asked): Strict<PreviewIn>) -> ApiResult<Answer<Preview>> {
+    let groups = cx.broadcasts().preview(cx.actor(), &asked.audience, asked.account.as_ref());
+    let groups = groups.map_err(|error| refused(error.into()))?;
+    Ok(Answer::ok(Preview { groups }))
+}
+
+/// Says a broadcast's refusal in the words of the API.
+pub(super) fn refused(error: BroadcastError) -> ApiError {
+    let field = |pointer: &str, code: &str, detail: String| {
+        ApiError::fields(vec![FieldError::new(pointer, code, detail)])
+    };
+    match error {
+        BroadcastError::NotFound => ApiError::not_found("broadcast"),
+        BroadcastError::Text(error) => field("/text", "template", error.to_string()),
+        BroadcastError::Length { .. } => field("/text", "length", error.to_string()),
+        BroadcastError::Blocked(hits) => {
+            let detail = format!("{} listed terms block it; reword it, or change the wordlist", hits.len());
+            let hits = serde_json::to_value(hits).unwrap_or_default(); // plain strings and numbers
+            ApiError::new(Code::TextBlocked, detail).with("hits", hits)
+        }
+        BroadcastError::Audience(error) => {
+            let code = match error {
+                AudienceError::Empty => "empty",
+                AudienceError::TooMany { .. } => "too_many",
+                AudienceError::Unknown { .. } => "not_found",
+            };
+            field("/audience", code, error.to_string())
+        }
+        BroadcastError::Expired => field("/expires_at", "past", "is in the past".to_owned()),
+        BroadcastError::TooMany(_) => ApiError::new(Code::LimitReached, error.to_string()),
+        BroadcastError::State(error) => ApiError::new(Code::Conflict, error.to_string()),
+        BroadcastError::KeyTaken => ApiError::new(Code::InProgress, error.to_string()),
+        BroadcastError::Storage { source, .. } => source.into(),
+        BroadcastError::Outbox(error) => outbox_refused(error),
+    }
+}
+
+pub(super) fn outbox_refused(error: OutboxError) -> ApiError {
+    match error {
+        OutboxError::Storage { source, .. } => source.into(),
+        OutboxError::Holds(error) => ApiError::internal(error),
+    }
+}

@@ -1,0 +1,81 @@
+//! `POST /v1/moderate`: judges a text with no effect.
+
+use serde::{Deserialize, Serialize};
+
+use super::body::{Answer, Strict};
+use super::error::{ApiError, ApiResult};
+use super::state::Cx;
+use crate::event::{FieldError, Hit, Role, Verdict};
+use crate::interception::{Explanation, Scratch};
+
+/// A text to be judged.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModerateIn {
+    /// The text. Not stored, not logged.
+    #[schema(example = "加薇·信领优惠")]
+    text: String,
+    /// The policy; the default one when left out.
+    #[serde(default)]
+    #[schema(example = "standard")]
+    policy: Option<String>,
+    /// Whose message it would be.
+    #[serde(default)]
+    role: Role,
+    /// Also show the hits that did not count, and why.
+    #[serde(default)]
+    explain: bool,
+}
+
+/// The verdict about a text.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Moderated {
+    /// The decision.
+    verdict: Verdict,
+    /// Which ruleset decided.
+    ruleset: String,
+    /// Which policy decided; null when members of this role are not judged.
+    policy: Option<String>,
+    /// Every hit that counted.
+    hits: Vec<Hit>,
+    /// The text with the hits replaced, when the verdict is `mask`.
+    masked: Option<String>,
+    /// With `explain`: everything that was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+}
+
+/// Judges a text without effect 判定文本
+#[utoipa::path(
+    post, path = "/v1/moderate", tag = "moderation", operation_id = "moderate",
+    request_body = ModerateIn,
+    responses((status = 200, description = "The verdict", body = Moderated)),
+)]
+pub async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiResult<Answer<Moderated>> {
+    let text_bytes_max = cx.config().moderate_text_bytes_max;
+    if asked.text.len() > text_bytes_max {
+        let detail = format!("has {} bytes, at most {text_bytes_max}", asked.text.len());
+        return Err(ApiError::fields(vec![FieldError::new("/text", "too_long", detail)]));
+    }
+    let rules = cx.rules();
+    if let Some(name) = asked.policy.as_deref().filter(|name| rules.words.policy(name).is_none()) {
+        let detail = format!("there is no policy `{name}`; see GET /v1/rulesets");
+        return Err(ApiError::fields(vec![FieldError::new("/policy", "not_found", detail)]));
+    }
+    // A long text takes milliseconds: too long for a worker that others wait for.
+    let judged = tokio::task::spawn_blocking(move || {
+        let policy = rules.policy(asked.policy.as_deref(), asked.role);
+        let judge = |policy| rules.words.judge(&asked.text, policy, &mut Scratch::default());
+        let judgement = policy.map(judge).unwrap_or_default();
+        let explained = policy.filter(|_| asked.explain);
+        Moderated {
+            verdict: judgement.verdict,
+            ruleset: rules.words.version().to_owned(),
+            policy: policy.map(|policy| policy.name.clone()),
+            hits: judgement.hits.into_iter().map(|judged| judged.hit).collect(),
+            masked: judgement.masked,
+            explanation: explained.map(|policy| rules.words.explain(&asked.text, policy)),
+        }
+    });
+    Ok(Answer::ok(judged.await.map_err(ApiError::internal)?))
+}
