@@ -30,6 +30,7 @@ type DeliveryKey = (String, u32, String);
 #[derive(Clone, Default)]
 struct Tables {
     deliveries: BTreeMap<DeliveryKey, DeliveryRow>,
+    by_id: BTreeMap<String, DeliveryKey>,
     attempts: BTreeMap<(String, u32), (String, AttemptRow)>,
     documents: BTreeMap<(&'static str, String), Document>,
     idempotency: BTreeMap<String, IdempotencyRecord>,
@@ -84,7 +85,7 @@ impl TestLedger {
     }
 
     pub(crate) fn count(&self, state: DeliveryState) -> usize {
-        self.states().get(state.as_str()).copied().unwrap_or_default()
+        self.tables.lock().deliveries.values().filter(|row| row.state == state).count()
     }
 
     pub(crate) fn rows(&self) -> Vec<DeliveryRow> {
@@ -97,6 +98,29 @@ impl TestLedger {
 
     async fn commit(&self) {
         tokio::time::sleep(self.latency).await;
+    }
+}
+
+impl Tables {
+    fn add(&mut self, row: DeliveryRow) {
+        self.by_id.insert(row.id.clone(), key(&row));
+        self.deliveries.entry(key(&row)).or_insert(row);
+    }
+
+    fn by_id(&mut self, id: &str) -> Option<&mut DeliveryRow> {
+        self.deliveries.get_mut(self.by_id.get(id)?)
+    }
+
+    /// Rows that may pass a filter: one by id, or those from its cursor or broadcast on.
+    fn rows<'a>(
+        &'a self,
+        filter: &'a DeliveryFilter,
+    ) -> Box<dyn Iterator<Item = &'a DeliveryRow> + Send + 'a> {
+        if let Some(id) = &filter.id {
+            return Box::new(self.by_id.get(id).and_then(|key| self.deliveries.get(key)).into_iter());
+        }
+        let from = filter.after.clone().or_else(|| Some((filter.broadcast.clone()?, 0, String::new())));
+        Box::new(self.deliveries.range(from.unwrap_or_default()..).map(|(_, row)| row))
     }
 }
 
@@ -145,7 +169,7 @@ impl Storage for TestLedger {
         }
         next.audit.extend(change.audit);
         for row in change.deliveries {
-            next.deliveries.entry(key(&row)).or_insert(row);
+            next.add(row);
         }
         *tables = next;
         Ok(versions)
@@ -175,7 +199,7 @@ impl Storage for TestLedger {
         self.commit().await;
         let mut tables = self.tables.lock();
         for row in rows {
-            tables.deliveries.entry(key(&row)).or_insert(row);
+            tables.add(row);
         }
         Ok(())
     }
@@ -185,7 +209,7 @@ impl Storage for TestLedger {
         let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
         let rows: Vec<_> = {
             let tables = self.tables.lock();
-            tables.deliveries.values().filter(|row| passes(row, &filter)).take(limit).cloned().collect()
+            tables.rows(&filter).filter(|row| passes(row, &filter)).take(limit).cloned().collect()
         };
         tokio::time::sleep(self.read_latency).await;
         Ok(rows)
@@ -227,10 +251,8 @@ impl Storage for TestLedger {
         let mut tables = self.tables.lock();
         for intent in intents {
             let row = intent.delivery;
-            let stored = tables
-                .deliveries
-                .entry(key(&row))
-                .or_insert_with(|| DeliveryRow { state: DeliveryState::Pending, ..row.clone() });
+            tables.add(DeliveryRow { state: DeliveryState::Pending, ..row.clone() });
+            let Some(stored) = tables.by_id(&row.id) else { unreachable!("added above") };
             if !matches!(stored.state, DeliveryState::Pending | DeliveryState::Uncertain) {
                 self.conflicts.fetch_add(1, Ordering::SeqCst);
                 return Err(StorageError::Conflict { what: row.id });
@@ -260,7 +282,7 @@ impl Storage for TestLedger {
             if let Some((_, attempt)) = tables.attempts.get_mut(&(settled.id.clone(), settled.attempt)) {
                 attempt.ended_ms = Some(settled.at_ms);
             }
-            let row = tables.deliveries.values_mut().find(|row| row.id == settled.id);
+            let row = tables.by_id(&settled.id);
             if let Some(row) = row.filter(|row| row.attempts == settled.attempt) {
                 row.state = settled.state;
                 row.due_ms = settled.due_ms;
@@ -581,11 +603,11 @@ impl Bench {
 
     /// Lets virtual time pass until a condition holds, for at most ten minutes of it.
     pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
-        for _ in 0..600_000 {
+        for _ in 0..300_000 {
             if condition(self) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         panic!("never happened: {what}; states {:?}, {} calls", self.ledger.states(), self.platform.count());
     }
