@@ -112,9 +112,7 @@ pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Pa
     let limit = cx.page_rows(query.limit)?;
     let after: Option<String> = page::decode(query.cursor.as_deref())?;
     let accounts = cx.directory().accounts_in(cx.scope());
-    let rest = accounts
-        .into_iter()
-        .filter(|account| after.as_deref().is_none_or(|after| account.id.as_str() > after));
+    let rest = accounts.into_iter().filter(|account| after.as_deref().is_none_or(|after| account.id.as_str() > after));
     let page = Page::of(rest.take(limit + 1).collect(), limit, |account| account.id.to_string());
     Ok(Answer::ok(page.map(|account| view(&cx, &account))))
 }

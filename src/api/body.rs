@@ -110,9 +110,7 @@ pub(super) async fn read(request: Request, bytes_max: usize, timeout: Duration) 
     let body = match tokio::time::timeout(timeout, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(_)) => {
-            return Err(ApiError::new(Code::InvalidRequest, "the body ended before its announced length"));
-        }
+        Ok(Err(_)) => return Err(ApiError::new(Code::InvalidRequest, "the body ended before its announced length")),
         Err(_) => return Err(ApiError::new(Code::Slow, "send the body without stalling")),
     };
     if !gzip {
@@ -239,8 +237,7 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
-        let read =
-            |name| parts.headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+        let read = |name| parts.headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
         let version = |text: &str| {
             let number = text.trim().trim_start_matches("W/").trim_matches('"').parse::<u64>().ok();
             number.filter(|number| *number > 0)
@@ -320,11 +317,7 @@ mod tests {
         ];
         for (body, pointer, code) in table {
             let error = parse::<Outer>(body.as_bytes()).unwrap_err();
-            assert_eq!(
-                (error.errors[0].pointer.as_str(), error.errors[0].code.as_str()),
-                (pointer, code),
-                "{body}"
-            );
+            assert_eq!((error.errors[0].pointer.as_str(), error.errors[0].code.as_str()), (pointer, code), "{body}");
         }
     }
 }

@@ -28,8 +28,7 @@ pub struct RequestIds {
 
 impl RequestIds {
     fn of(headers: &HeaderMap) -> Self {
-        let given =
-            headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_request_id(id));
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_request_id(id));
         let request = given.map_or_else(fresh, str::to_owned);
         let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
         let trace = traceparent.and_then(trace_id).map_or_else(|| request.clone(), str::to_owned);
@@ -142,8 +141,7 @@ mod tests {
 
     #[test]
     fn a_clients_request_id_is_echoed_only_when_harmless() {
-        for (id, good) in
-            [("abc-1.2_3", true), ("", false), ("a b", false), ("<script>", false), (&"x".repeat(65), false)]
+        for (id, good) in [("abc-1.2_3", true), ("", false), ("a b", false), ("<script>", false), (&"x".repeat(65), false)]
         {
             assert_eq!(is_request_id(id), good, "{id}");
         }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Lines, Path, Precondition, Query, Strict, not_modified};
 use super::error::{ApiError, ApiResult};
-use super::moment;
 use super::ndjson::{self, Answers, ImportLine};
 use super::page::{self, Page, PageQuery};
 use super::scoped::GroupSeen;
 use super::state::Cx;
+use super::moment;
 use crate::directory::{GroupFilter, GroupRecord};
 use crate::event::{AccountId, GroupId, GroupName, Place, Role, Via};
 use crate::storage::{HitRow, MemberRow};

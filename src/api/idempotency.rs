@@ -85,11 +85,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Keyed<T> {
     }
 }
 
-async fn read<T: DeserializeOwned>(
-    cx: &Cx,
-    request: Request,
-    app: &App,
-) -> ApiResult<Result<Keyed<T>, Response>> {
+async fn read<T: DeserializeOwned>(cx: &Cx, request: Request, app: &App) -> ApiResult<Result<Keyed<T>, Response>> {
     body::check_type(request.headers(), &["application/json"])?;
     let given = key_of(request.headers())?;
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -130,8 +126,7 @@ fn key_of(headers: &HeaderMap) -> ApiResult<Option<String>> {
     let Some(value) = headers.get(KEY_HEADER) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let key =
-        quoted.map_or_else(|| text.to_owned(), |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"));
+    let key = quoted.map_or_else(|| text.to_owned(), |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"));
     let visible = key.chars().all(|c| c.is_ascii_graphic());
     if key.is_empty() || key.len() > KEY_CHARS_MAX || !visible {
         let detail = format!("`Idempotency-Key` must be 1 to {KEY_CHARS_MAX} visible ASCII characters");

@@ -50,10 +50,7 @@ fn shop_view(cx: &Cx, shop: &Shop) -> ShopView {
     get, path = "/v1/brands", tag = "directory", operation_id = "listBrands", params(PageQuery),
     responses((status = 200, description = "The brands of the scope, by id", body = Page<Named<BrandRecord>>)),
 )]
-pub async fn list_brands(
-    cx: Cx,
-    Query(query): Query<PageQuery>,
-) -> ApiResult<Answer<Page<Named<BrandRecord>>>> {
+pub async fn list_brands(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<Named<BrandRecord>>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: String = page::decode(query.cursor.as_deref())?.unwrap_or_default();
     let brands = cx.directory().brands_in(cx.scope(), &after, limit + 1);
@@ -113,10 +110,7 @@ pub async fn delete_brand(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCod
     get, path = "/v1/regions", tag = "directory", operation_id = "listRegions", params(PageQuery),
     responses((status = 200, description = "The regions of the scope, by id", body = Page<Named<RegionRecord>>)),
 )]
-pub async fn list_regions(
-    cx: Cx,
-    Query(query): Query<PageQuery>,
-) -> ApiResult<Answer<Page<Named<RegionRecord>>>> {
+pub async fn list_regions(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<Named<RegionRecord>>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: String = page::decode(query.cursor.as_deref())?.unwrap_or_default();
     let regions = cx.directory().regions_in(cx.scope(), &after, limit + 1);
@@ -179,8 +173,7 @@ pub async fn delete_region(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCo
 pub async fn list_shops(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<ShopView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: String = page::decode(query.cursor.as_deref())?.unwrap_or_default();
-    let page =
-        Page::of(cx.directory().shops_in(cx.scope(), &after, limit + 1), limit, |shop| shop.id.to_string());
+    let page = Page::of(cx.directory().shops_in(cx.scope(), &after, limit + 1), limit, |shop| shop.id.to_string());
     Ok(Answer::ok(page.map(|shop| shop_view(&cx, &shop))))
 }
 

@@ -107,14 +107,8 @@ pub async fn of_group(
 }
 
 /// The starts of all rows, and the end of the last one.
-fn starts(
-    query: &GroupStatisticsQuery,
-    zone: &TimeZone,
-    now_ms: i64,
-    rows_max: usize,
-) -> ApiResult<Vec<i64>> {
-    let read =
-        |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, zone)).transpose();
+fn starts(query: &GroupStatisticsQuery, zone: &TimeZone, now_ms: i64, rows_max: usize) -> ApiResult<Vec<i64>> {
+    let read = |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, zone)).transpose();
     let (start_of, next, back): (fn(i64, &TimeZone) -> i64, fn(i64, &TimeZone) -> i64, i64) = match query.by {
         By::Hour => (|ms, _| moment::hour_of(ms), |ms, _| ms + HOUR_MS, 23 * HOUR_MS),
         By::Day => (moment::day_of, |ms, zone| moment::day_after(ms, 1, zone), 6 * 24 * HOUR_MS),
@@ -143,17 +137,11 @@ fn starts(
 fn rows(starts: &[i64], hours: &[CountRow]) -> Vec<StatisticsRow> {
     let mut rows: Vec<_> = starts[..starts.len() - 1]
         .iter()
-        .map(|start| StatisticsRow {
-            start: moment::show(*start),
-            counters: Counters::default(),
-            revised: false,
-        })
+        .map(|start| StatisticsRow { start: moment::show(*start), counters: Counters::default(), revised: false })
         .collect();
     for hour in hours {
         // The row before the first start after the hour's own.
-        let Some(index) = starts.partition_point(|start| *start <= hour.start_ms).checked_sub(1) else {
-            continue;
-        };
+        let Some(index) = starts.partition_point(|start| *start <= hour.start_ms).checked_sub(1) else { continue };
         let Some(row) = rows.get_mut(index) else { continue };
         row.counters.add(&hour.counters);
         row.revised |= hour.revised;
@@ -265,8 +253,7 @@ pub struct TopGroup {
 )]
 pub async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> ApiResult<Answer<Statistics>> {
     let zone = cx.directory().time_zone().clone();
-    let read =
-        |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, &zone)).transpose();
+    let read = |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, &zone)).transpose();
     let until_ms = read("until", &query.until)?.unwrap_or_else(|| moment::hour_of(cx.now_ms()) + HOUR_MS);
     let from_ms = moment::hour_of(read("from", &query.from)?.unwrap_or(until_ms - 24 * HOUR_MS));
     let top = query.top.unwrap_or(TOP_DEFAULT).min(TOP_MAX);
@@ -275,9 +262,7 @@ pub async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> ApiResult<
     let sum = totals.sum();
     let active_groups = totals.rows.len();
     totals.rows.sort_by(|(a, _), (b, _)| {
-        let key = |row: &crate::storage::Totals| {
-            (Reverse(sort.of(&row.counters)), row.account.clone(), row.group.clone())
-        };
+        let key = |row: &crate::storage::Totals| (Reverse(sort.of(&row.counters)), row.account.clone(), row.group.clone());
         key(a).cmp(&key(b))
     });
     let top = totals.rows.into_iter().take(top).map(|(row, context)| TopGroup {

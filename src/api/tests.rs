@@ -24,12 +24,14 @@ use crate::access::{self, Access};
 use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
-use crate::event::{Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of};
+use crate::event::{
+    Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of,
+};
 use crate::interception::{self, Ruleset};
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
-use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
 use crate::tasks::{TasksOwner, detached};
+use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
 
 /// 2026-11-22T10:00:00+08:00, a Sunday.
 const NOW_MS: i64 = 1_795_312_800_000;
@@ -134,10 +136,9 @@ impl Gateway {
         let (access, directory) = (Arc::new(access), Arc::new(directory));
         let places = Arc::clone(&directory);
         let connectors = Arc::new(Connectors::new(connectors::Config::default(), clock.clone()));
-        let specs = directory
-            .accounts()
-            .into_iter()
-            .map(|account| super::connector_spec(&directory.account_spec(account.id.as_str()).unwrap()));
+        let specs = directory.accounts().into_iter().map(|account| {
+            super::connector_spec(&directory.account_spec(account.id.as_str()).unwrap())
+        });
         assert!(connectors.replace(specs.collect()).is_empty());
         let (tasks, tasks_owner) = detached();
         let deliverers = Arc::clone(&connectors);
@@ -163,18 +164,7 @@ impl Gateway {
             clock: clock.clone(),
         });
         let router = super::router(app.clone());
-        Self {
-            router,
-            app,
-            storage,
-            directory,
-            access,
-            clock,
-            admin,
-            epoch,
-            _tasks: tasks_owner,
-            _data: data,
-        }
+        Self { router, app, storage, directory, access, clock, admin, epoch, _tasks: tasks_owner, _data: data }
     }
 
     async fn request(&self, request: Request<Body>) -> Got {
@@ -215,15 +205,8 @@ impl Gateway {
 
     /// Makes an operator with this scope and all rights, and a token of theirs.
     async fn token_for(&self, operator: &str, scope: Value) -> String {
-        let rights = json!([
-            "events:write",
-            "moderate",
-            "broadcasts:write",
-            "broadcasts:approve",
-            "rules:write",
-            "read",
-            "admin"
-        ]);
+        let rights =
+            json!(["events:write", "moderate", "broadcasts:write", "broadcasts:approve", "rules:write", "read", "admin"]);
         let body = json!({"name": operator, "rights": rights, "scope": scope});
         self.call("PUT", &format!("/v1/operators/{operator}"), body).await.expect(201);
         let body = json!({"name": "a program", "operator": operator});
@@ -239,8 +222,7 @@ impl Gateway {
             self.call("PUT", &format!("/v1/regions/{side}"), region).await.expect(201);
             let shop = json!({"name": format!("{side}{word}店"), "region": side});
             self.call("PUT", &format!("/v1/shops/s-{side}"), shop).await.expect(201);
-            let group =
-                json!({"name": format!("{side}{word}群"), "shop": format!("s-{side}"), "tags": ["vip"]});
+            let group = json!({"name": format!("{side}{word}群"), "shop": format!("s-{side}"), "tags": ["vip"]});
             self.call("PUT", &format!("/v1/groups/demo/g-{side}"), group).await.expect(201);
         }
     }

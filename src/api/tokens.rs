@@ -106,8 +106,9 @@ pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Pa
 )]
 pub async fn create(cx: Cx, Keyed { key, value: spec, .. }: Keyed<TokenIn>) -> ApiResult<Response> {
     let operator = spec.operator.as_deref().map(OperatorId::parse).transpose();
-    let operator = operator
-        .map_err(|error| ApiError::fields(vec![FieldError::new("/operator", "form", error.to_string())]))?;
+    let operator = operator.map_err(|error| {
+        ApiError::fields(vec![FieldError::new("/operator", "form", error.to_string())])
+    })?;
     let now_ms = cx.now_ms();
     let expires_ms = spec.expires_at.map(jiff::Timestamp::as_millisecond);
     if expires_ms.is_some_and(|end| end <= now_ms) {
@@ -122,8 +123,7 @@ pub async fn create(cx: Cx, Keyed { key, value: spec, .. }: Keyed<TokenIn>) -> A
     };
     let new = cx.access().create_token(cx.caller(), spec, places, record).await?;
     let id = new.secret.id();
-    let shown =
-        NewTokenView { token: view(id, &new.token.record, now_ms), secret: Some(new.secret.expose()) };
+    let shown = NewTokenView { token: view(id, &new.token.record, now_ms), secret: Some(new.secret.expose()) };
     Ok(Answer::created(format!("/v1/tokens/{id}"), shown).into_response())
 }
 

@@ -69,8 +69,7 @@ impl TextJudge for Judge {
     fn judge(&self, text: &str) -> Result<(), Vec<Hit>> {
         let rules = self.0.load();
         // Nobody is exempt here: a broadcast is judged as strictly as a customer's message.
-        let Some(policy) = rules.policy(None, Role::Customer).or_else(|| rules.words.policy(POLICY_DEFAULT))
-        else {
+        let Some(policy) = rules.policy(None, Role::Customer).or_else(|| rules.words.policy(POLICY_DEFAULT)) else {
             return Ok(());
         };
         let judgement = rules.words.judge(text, policy, &mut Scratch::default());

@@ -63,9 +63,7 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/operators/{operator}") => {
             json!({"name": "taken over", "rights": ["read"], "scope": {"regions": ["west"]}})
         }
-        (_, "/v1/tokens") => {
-            json!({"name": "taken over", "operator": "op-east", "scope": {"regions": ["west"]}})
-        }
+        (_, "/v1/tokens") => json!({"name": "taken over", "operator": "op-east", "scope": {"regions": ["west"]}}),
         (method, path) => panic!("say here what {method} {path} would take, so that the walk is a real one"),
     }
 }
@@ -137,22 +135,14 @@ async fn what_is_outside_the_scope_is_answered_like_what_does_not_exist() {
 #[tokio::test]
 async fn every_route_wants_a_token_and_its_right() {
     let gateway = Gateway::open().await;
-    gateway
-        .call("PUT", "/v1/operators/nobody", json!({"name": "n", "rights": [], "scope": {"all": true}}))
-        .await;
-    let made =
-        gateway.call("POST", "/v1/tokens", json!({"name": "none", "operator": "nobody"})).await.expect(201);
+    gateway.call("PUT", "/v1/operators/nobody", json!({"name": "n", "rights": [], "scope": {"all": true}})).await;
+    let made = gateway.call("POST", "/v1/tokens", json!({"name": "none", "operator": "nobody"})).await.expect(201);
     let powerless = made.json()["secret"].as_str().unwrap().to_owned();
     for route in table() {
         let path = eastern(route.path, "0123456789ab");
         let body = || body(route.method, route.path);
         let got = gateway.call_as("msh_wrong", route.method, &path, body()).await;
-        assert_eq!(
-            (got.status.as_u16(), got.code().as_str()),
-            (401, "unauthorized"),
-            "{} {path}",
-            route.method
-        );
+        assert_eq!((got.status.as_u16(), got.code().as_str()), (401, "unauthorized"), "{} {path}", route.method);
         let got = gateway.call_as(&powerless, route.method, &path, body()).await;
         assert_eq!((got.status.as_u16(), got.code().as_str()), (403, "forbidden"), "{} {path}", route.method);
     }
