@@ -4,7 +4,7 @@
 
 pub mod accounts;
 pub mod backup;
-mod book;
+pub(crate) mod book;
 pub mod cli;
 pub mod config_command;
 pub mod control;

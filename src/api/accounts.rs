@@ -17,7 +17,7 @@ use crate::outbox::Deliverers as _;
 
 /// An account, without its secrets.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct AccountView {
+pub(super) struct AccountView {
     /// Its name in addresses and events.
     id: String,
     /// Which connector.
@@ -47,7 +47,7 @@ pub struct AccountView {
 
 /// The limits that hold for an account.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct LimitsView {
+pub(super) struct LimitsView {
     /// On everything through it.
     limits: Vec<String>,
     /// On each of its groups.
@@ -56,7 +56,7 @@ pub struct LimitsView {
 
 /// What is known of a secret.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct SecretView {
+pub(super) struct SecretView {
     /// By which it is kept when the account is written again.
     id: String,
     /// What for, in the connector's words.
@@ -108,11 +108,13 @@ fn view(cx: &Cx, account: &Account) -> AccountView {
     get, path = "/v1/accounts", tag = "directory", operation_id = "listAccounts", params(PageQuery),
     responses((status = 200, description = "The accounts of the scope, by id", body = Page<AccountView>)),
 )]
-pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<AccountView>>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<AccountView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: Option<String> = page::decode(query.cursor.as_deref())?;
     let accounts = cx.directory().accounts_in(cx.scope());
-    let rest = accounts.into_iter().filter(|account| after.as_deref().is_none_or(|after| account.id.as_str() > after));
+    let rest = accounts
+        .into_iter()
+        .filter(|account| after.as_deref().is_none_or(|after| account.id.as_str() > after));
     let page = Page::of(rest.take(limit + 1).collect(), limit, |account| account.id.to_string());
     Ok(Answer::ok(page.map(|account| view(&cx, &account))))
 }
@@ -123,7 +125,7 @@ pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Pa
     params(("account" = String, Path, description = "Its id")),
     responses((status = 200, description = "The account, with its version as `ETag`", body = AccountView)),
 )]
-pub async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
+pub(super) async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
     let account = cx.directory().account_in(cx.scope(), &id)?;
     if precondition.knows(account.version) {
         return Ok(not_modified(account.version));
@@ -144,7 +146,7 @@ pub async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> 
         (status = 201, description = "Made", body = AccountView),
     ),
 )]
-pub async fn put(
+pub(super) async fn put(
     cx: Cx,
     Path(id): Path<String>,
     precondition: Precondition,
@@ -172,7 +174,7 @@ pub async fn put(
     params(("account" = String, Path, description = "Its id")),
     responses((status = 204, description = "Removed"), (status = 409, description = "Groups are declared in it")),
 )]
-pub async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(super) async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     cx.directory().delete_account(cx.actor(), &id).await?;
     cx.house().reload_accounts().await;
     Ok(StatusCode::NO_CONTENT)

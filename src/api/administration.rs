@@ -19,7 +19,7 @@ use crate::storage::{AuditEntry, Change};
         (status = 409, description = "Something is wrong; nothing was changed"),
     ),
 )]
-pub async fn reload(cx: Cx) -> ApiResult<Answer<Reloaded>> {
+pub(super) async fn reload(cx: Cx) -> ApiResult<Answer<Reloaded>> {
     if !cx.scope().is_everything() {
         return Err(ApiError::not_found("route; see /docs"));
     }
@@ -31,14 +31,14 @@ pub async fn reload(cx: Cx) -> ApiResult<Answer<Reloaded>> {
 /// Where a copy goes.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct BackupIn {
+pub(super) struct BackupIn {
     /// A directory on the gateway's machine that does not exist yet; absolute.
     dir: String,
 }
 
 /// A copy that was made.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct BackedUp {
+pub(super) struct BackedUp {
     /// Where it lies.
     dir: String,
 }
@@ -51,7 +51,7 @@ pub struct BackedUp {
     request_body = BackupIn,
     responses((status = 200, description = "The copy is whole", body = BackedUp)),
 )]
-pub async fn backup(cx: Cx, Strict(asked): Strict<BackupIn>) -> ApiResult<Answer<BackedUp>> {
+pub(super) async fn backup(cx: Cx, Strict(asked): Strict<BackupIn>) -> ApiResult<Answer<BackedUp>> {
     if cx.actor().token.is_some() {
         return Err(ApiError::not_found("route; see /docs"));
     }
@@ -62,7 +62,8 @@ pub async fn backup(cx: Cx, Strict(asked): Strict<BackupIn>) -> ApiResult<Answer
     record(&cx, "backup", "storage", &asked.dir).await?;
     cx.storage().backup(dir).await.map_err(|error| {
         // Whoever asks has the machine's disk before them: they may hear what it said.
-        let cause = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+        let cause =
+            std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
         ApiError::new(Code::Conflict, format!("{error}{cause}"))
     })?;
     Ok(Answer::ok(BackedUp { dir: asked.dir }))

@@ -13,7 +13,7 @@ use crate::storage::AuditEntry;
 
 /// One entry.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct AuditView {
+pub(super) struct AuditView {
     /// Its position in the log.
     seq: u64,
     /// When.
@@ -53,7 +53,7 @@ fn view(entry: AuditEntry) -> AuditView {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct AuditQuery {
+pub(super) struct AuditQuery {
     /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<String>,
@@ -71,7 +71,7 @@ pub struct AuditQuery {
     get, path = "/v1/audit", tag = "access", operation_id = "listAudit", params(AuditQuery),
     responses((status = 200, description = "Entries within the caller's scope, newest first", body = Page<AuditView>)),
 )]
-pub async fn list(cx: Cx, Query(query): Query<AuditQuery>) -> ApiResult<Answer<Page<AuditView>>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<AuditQuery>) -> ApiResult<Answer<Page<AuditView>>> {
     let limit = cx.page_rows(query.limit)?;
     let before: Option<u64> = page::decode(query.cursor.as_deref())?;
     let (entries, next) = cx.audit(query.object, before, limit).await?;

@@ -19,7 +19,7 @@ use crate::event::pointer_part;
 
 /// A JSON body; a field that does not exist is refused with its path.
 #[derive(Debug)]
-pub struct Strict<T>(pub T);
+pub(super) struct Strict<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<App> for Strict<T> {
     type Rejection = ApiError;
@@ -33,7 +33,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Strict<T> {
 
 /// The lines of an NDJSON body that are not blank, with their numbers from 1.
 #[derive(Debug)]
-pub struct Lines(pub Vec<(usize, Bytes)>);
+pub(super) struct Lines(pub Vec<(usize, Bytes)>);
 
 impl FromRequest<App> for Lines {
     type Rejection = ApiError;
@@ -59,7 +59,7 @@ impl FromRequest<App> for Lines {
 
 /// The query of a URL; a parameter that does not exist is refused.
 #[derive(Debug)]
-pub struct Query<T>(pub T);
+pub(super) struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
@@ -76,7 +76,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 
 /// The parts of a path, percent-decoded. Unreadable ones do not exist.
 #[derive(Debug)]
-pub struct Path<T>(pub T);
+pub(super) struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = ApiError;
@@ -110,7 +110,9 @@ pub(super) async fn read(request: Request, bytes_max: usize, timeout: Duration) 
     let body = match tokio::time::timeout(timeout, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(_)) => return Err(ApiError::new(Code::InvalidRequest, "the body ended before its announced length")),
+        Ok(Err(_)) => {
+            return Err(ApiError::new(Code::InvalidRequest, "the body ended before its announced length"));
+        }
         Err(_) => return Err(ApiError::new(Code::Slow, "send the body without stalling")),
     };
     if !gzip {
@@ -166,7 +168,7 @@ fn pointer(segment: &Segment) -> String {
 
 /// A JSON answer, with its version as `ETag` where it has one.
 #[derive(Debug)]
-pub struct Answer<T> {
+pub(super) struct Answer<T> {
     status: StatusCode,
     version: Option<u64>,
     location: Option<String>,
@@ -175,29 +177,29 @@ pub struct Answer<T> {
 
 impl<T> Answer<T> {
     /// Answers 200.
-    pub fn ok(body: T) -> Self {
+    pub(super) fn ok(body: T) -> Self {
         Self { status: StatusCode::OK, version: None, location: None, body }
     }
 
     /// Answers 201, with where to find it.
-    pub fn created(location: String, body: T) -> Self {
+    pub(super) fn created(location: String, body: T) -> Self {
         Self { status: StatusCode::CREATED, location: Some(location), ..Self::ok(body) }
     }
 
     /// Answers 201 when it is new, else 200.
-    pub fn written(created: bool, body: T) -> Self {
+    pub(super) fn written(created: bool, body: T) -> Self {
         let status = if created { StatusCode::CREATED } else { StatusCode::OK };
         Self { status, ..Self::ok(body) }
     }
 
     /// Answers 202: it was accepted and goes on in the background.
-    pub fn accepted(location: String, body: T) -> Self {
+    pub(super) fn accepted(location: String, body: T) -> Self {
         Self { status: StatusCode::ACCEPTED, location: Some(location), ..Self::ok(body) }
     }
 
     /// Adds the `ETag`.
     #[must_use]
-    pub fn version(mut self, version: u64) -> Self {
+    pub(super) fn version(mut self, version: u64) -> Self {
         self.version = Some(version);
         self
     }
@@ -207,7 +209,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         let body = match serde_json::to_vec(&self.body) {
             Ok(body) => body,
-            Err(error) => return ApiError::internal(error).into_response(),
+            Err(error) => return ApiError::internal(&error).into_response(),
         };
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
@@ -228,7 +230,7 @@ fn etag(version: u64) -> String {
 
 /// What a client asks of the version of what it writes or reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Precondition {
+pub(super) struct Precondition {
     expect: Option<u64>,
     known: Option<u64>,
 }
@@ -237,7 +239,8 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
-        let read = |name| parts.headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+        let read =
+            |name| parts.headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
         let version = |text: &str| {
             let number = text.trim().trim_start_matches("W/").trim_matches('"').parse::<u64>().ok();
             number.filter(|number| *number > 0)
@@ -255,17 +258,17 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
 
 impl Precondition {
     /// The version it must have now: 0 for "must not exist", `None` for any.
-    pub fn expect(self) -> Option<u64> {
+    pub(super) fn expect(self) -> Option<u64> {
         self.expect
     }
 
     /// The client has this version already.
-    pub fn knows(self, version: u64) -> bool {
+    pub(super) fn knows(self, version: u64) -> bool {
         self.known == Some(version)
     }
 
     /// Turns a conflict into "changed meanwhile" where the client set a condition.
-    pub fn explain(self, error: impl Into<ApiError>) -> ApiError {
+    pub(super) fn explain(self, error: impl Into<ApiError>) -> ApiError {
         let error = error.into();
         if self.expect.is_some() && error.code == Code::Conflict && error.errors.is_empty() {
             return ApiError { code: Code::Precondition, ..error };
@@ -275,7 +278,7 @@ impl Precondition {
 }
 
 /// The answer to a conditional `GET` whose client is up to date.
-pub fn not_modified(version: u64) -> Response {
+pub(super) fn not_modified(version: u64) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     if let Ok(etag) = HeaderValue::from_str(&etag(version)) {
         response.headers_mut().insert(header::ETAG, etag);
@@ -317,7 +320,11 @@ mod tests {
         ];
         for (body, pointer, code) in table {
             let error = parse::<Outer>(body.as_bytes()).unwrap_err();
-            assert_eq!((error.errors[0].pointer.as_str(), error.errors[0].code.as_str()), (pointer, code), "{body}");
+            assert_eq!(
+                (error.errors[0].pointer.as_str(), error.errors[0].code.as_str()),
+                (pointer, code),
+                "{body}"
+            );
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::storage::{DeliveryRow, DeliveryState};
 /// What somebody wants to say.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct BroadcastIn {
+pub(super) struct BroadcastIn {
     /// For people.
     #[serde(default)]
     name: String,
@@ -41,7 +41,7 @@ pub struct BroadcastIn {
 
 /// A broadcast and how far it is.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct BroadcastView {
+pub(super) struct BroadcastView {
     /// Its id.
     id: String,
     /// For people.
@@ -72,7 +72,7 @@ pub struct BroadcastView {
     expires_at: Option<String>,
 }
 
-fn view(broadcast: &Broadcast, progress: Progress) -> BroadcastView {
+fn view(broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
     BroadcastView {
         id: broadcast.id.to_string(),
         name: broadcast.name.clone(),
@@ -104,7 +104,7 @@ fn view(broadcast: &Broadcast, progress: Progress) -> BroadcastView {
         (status = 409, description = "Too many are running, or the first request with this key is"),
     ),
 )]
-pub async fn create(cx: Cx, mut asked: Keyed<BroadcastIn>) -> ApiResult<Response> {
+pub(super) async fn create(cx: Cx, mut asked: Keyed<BroadcastIn>) -> ApiResult<Response> {
     let key = asked.require()?;
     let BroadcastIn { name, text, audience, account, expires_at } = asked.value;
     let expires_ms = expires_at.map(jiff::Timestamp::as_millisecond);
@@ -117,7 +117,7 @@ pub async fn create(cx: Cx, mut asked: Keyed<BroadcastIn>) -> ApiResult<Response
             counts: Counts::default(),
             estimated_finish_ms: None,
         };
-        view(broadcast, progress)
+        view(broadcast, &progress)
     };
     let record = |broadcast: &Broadcast| Some(key.record(StatusCode::ACCEPTED, &accepted(broadcast)));
     let broadcast = cx.broadcasts().create(cx.actor(), new, record).await.map_err(refused)?;
@@ -130,21 +130,21 @@ pub async fn create(cx: Cx, mut asked: Keyed<BroadcastIn>) -> ApiResult<Response
     get, path = "/v1/broadcasts", tag = "broadcasts", operation_id = "listBroadcasts", params(PageQuery),
     responses((status = 200, description = "The broadcasts of the scope, oldest first", body = Page<BroadcastView>)),
 )]
-pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<BroadcastView>>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<BroadcastView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after = page::decode(query.cursor.as_deref())?;
     let (broadcasts, next) = cx.broadcasts_after(after, limit).await?;
     let mut items = Vec::with_capacity(broadcasts.len());
     for broadcast in broadcasts {
         let progress = cx.broadcasts().progress_of(&broadcast).await.map_err(refused)?;
-        items.push(view(&broadcast, progress));
+        items.push(view(&broadcast, &progress));
     }
     Ok(Answer::ok(Page { items, next_cursor: next.map(|next| page::encode(&next)) }))
 }
 
 async fn shown(cx: &Cx, broadcast: &Broadcast) -> ApiResult<Answer<BroadcastView>> {
     let progress = cx.broadcasts().progress_of(broadcast).await.map_err(refused)?;
-    Ok(Answer::ok(view(broadcast, progress)))
+    Ok(Answer::ok(view(broadcast, &progress)))
 }
 
 /// Shows a broadcast and how far it is 查看群发进度
@@ -153,14 +153,14 @@ async fn shown(cx: &Cx, broadcast: &Broadcast) -> ApiResult<Answer<BroadcastView
     params(("broadcast" = String, Path, description = "Its id")),
     responses((status = 200, description = "The broadcast", body = BroadcastView)),
 )]
-pub async fn get(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
+pub(super) async fn get(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
     let broadcast = cx.broadcast(&id).await?;
     shown(&cx, &broadcast).await
 }
 
 /// One group of a broadcast.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct TargetView {
+pub(super) struct TargetView {
     /// Its number in the broadcast.
     target: u32,
     /// The delivery's id: the `webhook-id` of its calls.
@@ -199,7 +199,7 @@ fn target_view(row: DeliveryRow) -> TargetView {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct TargetsQuery {
+pub(super) struct TargetsQuery {
     /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<String>,
@@ -219,7 +219,7 @@ pub struct TargetsQuery {
     params(("broadcast" = String, Path, description = "Its id"), TargetsQuery),
     responses((status = 200, description = "Its targets, by number", body = Page<TargetView>)),
 )]
-pub async fn targets(
+pub(super) async fn targets(
     cx: Cx,
     Path(id): Path<String>,
     Query(query): Query<TargetsQuery>,
@@ -252,7 +252,7 @@ async fn command(cx: &Cx, id: &str, command: Command) -> ApiResult<Answer<Broadc
         (status = 409, description = "Its state does not allow it"),
     ),
 )]
-pub async fn pause(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
+pub(super) async fn pause(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
     command(&cx, &id, Command::Pause).await
 }
 
@@ -265,7 +265,7 @@ pub async fn pause(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Broadcast
         (status = 409, description = "Its state does not allow it"),
     ),
 )]
-pub async fn resume(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
+pub(super) async fn resume(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
     command(&cx, &id, Command::Resume).await
 }
 
@@ -278,13 +278,13 @@ pub async fn resume(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Broadcas
         (status = 409, description = "Its state does not allow it"),
     ),
 )]
-pub async fn cancel(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
+pub(super) async fn cancel(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
     command(&cx, &id, Command::Cancel).await
 }
 
 /// How many things were done again.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Replayed {
+pub(super) struct Replayed {
     /// Deliveries that have all their attempts again.
     replayed: u64,
 }
@@ -304,7 +304,7 @@ impl Replayed {
         (status = 409, description = "Its state does not allow it"),
     ),
 )]
-pub async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Replayed>> {
+pub(super) async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Replayed>> {
     let broadcast = cx.broadcast(&id).await?;
     let replayed = cx.broadcasts().replay_failed(cx.actor(), &broadcast.id).await.map_err(refused)?;
     Ok(Replayed::of(replayed))
@@ -313,7 +313,7 @@ pub async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Replayed
 /// An audience to be counted.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PreviewIn {
+pub(super) struct PreviewIn {
     /// To whom.
     audience: Audience,
     /// Only groups of this account.
@@ -324,7 +324,7 @@ pub struct PreviewIn {
 
 /// How many groups an audience reaches.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Preview {
+pub(super) struct Preview {
     /// Groups, as of now.
     groups: u64,
 }
@@ -335,7 +335,7 @@ pub struct Preview {
     request_body = PreviewIn,
     responses((status = 200, description = "How many groups it would reach", body = Preview)),
 )]
-pub async fn preview(cx: Cx, Strict(asked): Strict<PreviewIn>) -> ApiResult<Answer<Preview>> {
+pub(super) async fn preview(cx: Cx, Strict(asked): Strict<PreviewIn>) -> ApiResult<Answer<Preview>> {
     let groups = cx.broadcasts().preview(cx.actor(), &asked.audience, asked.account.as_ref());
     let groups = groups.map_err(|error| refused(error.into()))?;
     Ok(Answer::ok(Preview { groups }))
@@ -375,6 +375,6 @@ pub(super) fn refused(error: BroadcastError) -> ApiError {
 pub(super) fn outbox_refused(error: OutboxError) -> ApiError {
     match error {
         OutboxError::Storage { source, .. } => source.into(),
-        OutboxError::Holds(error) => ApiError::internal(error),
+        OutboxError::Holds(error) => ApiError::internal(&error),
     }
 }

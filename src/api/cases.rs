@@ -10,7 +10,7 @@ use super::state::Cx;
 
 /// The same text in many groups.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct CaseView {
+pub(super) struct CaseView {
     /// Its id.
     id: String,
     /// Keyed hash of the folded text, in hex; the text itself is not kept.
@@ -25,7 +25,7 @@ pub struct CaseView {
 
 /// The latest cases.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Cases {
+pub(super) struct Cases {
     /// Newest first.
     items: Vec<CaseView>,
 }
@@ -35,7 +35,7 @@ pub struct Cases {
     get, path = "/v1/cases", tag = "moderation", operation_id = "listCases", params(LimitQuery),
     responses((status = 200, description = "Cases with a group of the scope, newest first", body = Cases)),
 )]
-pub async fn list(cx: Cx, Query(query): Query<LimitQuery>) -> ApiResult<Answer<Cases>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<LimitQuery>) -> ApiResult<Answer<Cases>> {
     let limit = cx.page_rows(query.limit)?;
     let cases = cx.cases(limit).await?;
     let items = cases.into_iter().map(|case| CaseView {

@@ -13,13 +13,13 @@ use crate::clock::Stopwatch;
 use crate::telemetry::metrics;
 
 /// The header that names a request, ours and the client's.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id we echo.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// The ids of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestIds {
+pub(super) struct RequestIds {
     /// The client's own when it is a valid one, else ours.
     pub request: String,
     /// From `traceparent`, else the request's.
@@ -28,7 +28,8 @@ pub struct RequestIds {
 
 impl RequestIds {
     fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_request_id(id));
+        let given =
+            headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_request_id(id));
         let request = given.map_or_else(fresh, str::to_owned);
         let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
         let trace = traceparent.and_then(trace_id).map_or_else(|| request.clone(), str::to_owned);
@@ -63,7 +64,7 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 }
 
 /// Wraps every route and the fallback.
-pub async fn envelope(mut request: Request, next: Next) -> Response {
+pub(super) async fn envelope(mut request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
     let ids = RequestIds::of(request.headers());
     let method = request.method().clone();
@@ -112,7 +113,7 @@ fn plain(status: StatusCode) -> ApiError {
         status if status.is_client_error() => {
             ApiError::new(Code::InvalidRequest, "the request cannot be read")
         }
-        status => ApiError::internal(format!("a plain {status} left a handler")),
+        status => ApiError::internal(&format!("a plain {status} left a handler")),
     }
 }
 
@@ -141,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_clients_request_id_is_echoed_only_when_harmless() {
-        for (id, good) in [("abc-1.2_3", true), ("", false), ("a b", false), ("<script>", false), (&"x".repeat(65), false)]
+        for (id, good) in
+            [("abc-1.2_3", true), ("", false), ("a b", false), ("<script>", false), (&"x".repeat(65), false)]
         {
             assert_eq!(is_request_id(id), good, "{id}");
         }

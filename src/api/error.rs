@@ -119,7 +119,7 @@ pub struct ApiError {
 }
 
 /// What handlers return.
-pub type ApiResult<T> = Result<T, ApiError>;
+pub(super) type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
     /// Makes an error.
@@ -156,7 +156,7 @@ impl ApiError {
     }
 
     /// A mistake of ours; `cause` goes to the log, not to the client.
-    pub fn internal(cause: impl ToString) -> Self {
+    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         let detail = "this should not have happened; look for the trace_id in the log";
         Self { cause: Some(cause.to_string()), ..Self::new(Code::Internal, detail) }
     }
@@ -190,7 +190,7 @@ impl From<StorageError> for ApiError {
                 Self { cause: Some(format!("{error}{cause}")), ..Self::new(Code::NotReady, detail) }
                     .after(Duration::from_secs(1))
             }
-            StorageError::Unreadable { .. } | StorageError::Locked(_) => Self::internal(error),
+            StorageError::Unreadable { .. } | StorageError::Locked(_) => Self::internal(&error),
         }
     }
 }
@@ -206,7 +206,7 @@ impl From<AccessError> for ApiError {
             AccessError::LastAdministrator => Self::new(Code::Conflict, error.to_string()),
             AccessError::Invalid(errors) => Self::fields(errors),
             AccessError::TooMany { .. } => Self::new(Code::LimitReached, error.to_string()),
-            AccessError::Randomness => Self::internal(error),
+            AccessError::Randomness => Self::internal(&error),
             AccessError::Storage(error) => error.into(),
         }
     }
@@ -219,7 +219,7 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Invalid(errors) => Self::fields(errors),
             DirectoryError::InUse { .. } => Self::new(Code::Conflict, error.to_string()),
             DirectoryError::TooMany { .. } => Self::new(Code::LimitReached, error.to_string()),
-            DirectoryError::Key(error) => Self::internal(error),
+            DirectoryError::Key(error) => Self::internal(&error),
             DirectoryError::Storage(error) => error.into(),
         }
     }

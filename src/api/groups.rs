@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Lines, Path, Precondition, Query, Strict, not_modified};
 use super::error::{ApiError, ApiResult};
+use super::moment;
 use super::ndjson::{self, Answers, ImportLine};
 use super::page::{self, Page, PageQuery};
 use super::scoped::GroupSeen;
 use super::state::Cx;
-use super::moment;
 use crate::directory::{GroupFilter, GroupRecord};
 use crate::event::{AccountId, GroupId, GroupName, Place, Role, Via};
 use crate::storage::{HitRow, MemberRow};
 
 /// A group.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct GroupView {
+pub(super) struct GroupView {
     /// Its account.
     account: String,
     /// The platform's id of it.
@@ -70,7 +70,7 @@ fn view(seen: GroupSeen) -> GroupView {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct GroupsQuery {
+pub(super) struct GroupsQuery {
     /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<String>,
@@ -100,7 +100,7 @@ pub struct GroupsQuery {
     get, path = "/v1/groups", tag = "groups", operation_id = "listGroups", params(GroupsQuery),
     responses((status = 200, description = "The groups of the scope, by account and group", body = Page<GroupView>)),
 )]
-pub async fn list(cx: Cx, Query(query): Query<GroupsQuery>) -> ApiResult<Answer<Page<GroupView>>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<GroupsQuery>) -> ApiResult<Answer<Page<GroupView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after = page::decode(query.cursor.as_deref())?;
     let GroupsQuery { account, shop, region, brand, tag, .. } = query;
@@ -115,7 +115,7 @@ pub async fn list(cx: Cx, Query(query): Query<GroupsQuery>) -> ApiResult<Answer<
     params(("account" = String, Path, description = "Its account"), ("group" = String, Path, description = "Its id there")),
     responses((status = 200, description = "The group; declared ones with their version as `ETag`", body = GroupView)),
 )]
-pub async fn get(
+pub(super) async fn get(
     cx: Cx,
     Path((account, group)): Path<(String, String)>,
     precondition: Precondition,
@@ -143,7 +143,7 @@ pub async fn get(
         (status = 201, description = "Declared for the first time", body = GroupView),
     ),
 )]
-pub async fn put(
+pub(super) async fn put(
     cx: Cx,
     Path((account, group)): Path<(String, String)>,
     precondition: Precondition,
@@ -168,7 +168,7 @@ fn name(account: &str, group: &str) -> ApiResult<GroupName> {
     params(("account" = String, Path, description = "Its account"), ("group" = String, Path, description = "Its id there")),
     responses((status = 204, description = "Forgotten; what was seen of it stays")),
 )]
-pub async fn delete(cx: Cx, Path((account, group)): Path<(String, String)>) -> ApiResult<StatusCode> {
+pub(super) async fn delete(cx: Cx, Path((account, group)): Path<(String, String)>) -> ApiResult<StatusCode> {
     cx.directory().delete_group(cx.actor(), &account, &group).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -176,7 +176,7 @@ pub async fn delete(cx: Cx, Path((account, group)): Path<(String, String)>) -> A
 /// One line of an import of groups.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[expect(dead_code, reason = "only its form is shown; lines are read field by field, to be strict")]
-pub struct GroupLine {
+pub(super) struct GroupLine {
     /// Its account.
     account: String,
     /// The platform's id of it.
@@ -195,7 +195,7 @@ pub struct GroupLine {
     request_body(content = GroupLine, content_type = "application/x-ndjson"),
     responses((status = 200, description = "One answer a line", body = ImportLine, content_type = "application/x-ndjson")),
 )]
-pub async fn import(cx: Cx, Lines(lines): Lines) -> ApiResult<Answers> {
+pub(super) async fn import(cx: Cx, Lines(lines): Lines) -> ApiResult<Answers> {
     let read = |line: &[u8]| {
         let ([account, group], record) = ndjson::line::<GroupRecord, 2>(line, ["account", "group"])?;
         let account = AccountId::parse(&account).map_err(|error| ndjson::bad_id("/account", &error))?;
@@ -213,7 +213,7 @@ pub async fn import(cx: Cx, Lines(lines): Lines) -> ApiResult<Answers> {
 
 /// A member of a group.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct MemberView {
+pub(super) struct MemberView {
     /// The platform's id.
     member: String,
     /// Display name, where told.
@@ -261,7 +261,7 @@ fn member_view(row: MemberRow) -> MemberView {
     ),
     responses((status = 200, description = "Members present and past, by id", body = Page<MemberView>)),
 )]
-pub async fn members(
+pub(super) async fn members(
     cx: Cx,
     Path((account, group)): Path<(String, String)>,
     Query(query): Query<PageQuery>,
@@ -274,7 +274,7 @@ pub async fn members(
 
 /// A hit without the text.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct HitView {
+pub(super) struct HitView {
     /// When.
     at: String,
     /// Who.
@@ -305,7 +305,7 @@ fn hit_view(row: HitRow) -> HitView {
 
 /// The latest hits of a group.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Hits {
+pub(super) struct Hits {
     /// Newest first.
     items: Vec<HitView>,
 }
@@ -314,7 +314,7 @@ pub struct Hits {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct LimitQuery {
+pub(super) struct LimitQuery {
     /// Rows.
     #[serde(default)]
     #[param(minimum = 1, maximum = 1000, default = 100)]
@@ -331,7 +331,7 @@ pub struct LimitQuery {
     ),
     responses((status = 200, description = "The latest hits, newest first", body = Hits)),
 )]
-pub async fn hits(
+pub(super) async fn hits(
     cx: Cx,
     Path((account, group)): Path<(String, String)>,
     Query(query): Query<LimitQuery>,

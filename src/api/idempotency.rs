@@ -25,7 +25,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_CHARS_MAX: usize = 255;
 
 /// A JSON body with the request's key. A repeat never becomes one: it is answered while it is read.
-pub struct Keyed<T> {
+pub(super) struct Keyed<T> {
     /// The key, where one was sent.
     pub key: Option<Key>,
     /// The body.
@@ -36,23 +36,23 @@ pub struct Keyed<T> {
 
 /// A key and what the request was.
 #[derive(Clone, Debug)]
-pub struct Key {
-    key: String,
+pub(super) struct Key {
+    full: String,
     fingerprint: String,
     expires_ms: i64,
 }
 
 impl Key {
     /// Makes an id that is always the same for this key.
-    pub fn id(&self, prefix: &str) -> String {
-        let id: String = fingerprint("id", &self.key, "", b"").chars().take(24).collect();
+    pub(super) fn id(&self, prefix: &str) -> String {
+        let id: String = fingerprint("id", &self.full, "", b"").chars().take(24).collect();
         format!("{prefix}{id}")
     }
 
     /// Makes what is to be stored with the effect.
-    pub fn record(self, status: StatusCode, answer: &impl Serialize) -> IdempotencyRecord {
+    pub(super) fn record(self, status: StatusCode, answer: &impl Serialize) -> IdempotencyRecord {
         IdempotencyRecord {
-            key: self.key,
+            key: self.full,
             fingerprint: self.fingerprint,
             status: status.as_u16(),
             body: serde_json::to_string(answer).unwrap_or_default(), // our own views: strings and numbers
@@ -66,7 +66,7 @@ impl<T> Keyed<T> {
     ///
     /// # Errors
     /// 400, saying what to send.
-    pub fn require(&mut self) -> ApiResult<Key> {
+    pub(super) fn require(&mut self) -> ApiResult<Key> {
         self.key.take().ok_or_else(|| {
             let detail = "send `Idempotency-Key: <a new UUID>`, and the same one when you repeat the request";
             ApiError::new(Code::KeyRequired, detail)
@@ -81,11 +81,18 @@ impl<T: DeserializeOwned> FromRequest<App> for Keyed<T> {
         let (mut parts, body) = request.into_parts();
         let cx = Cx::from_request_parts(&mut parts, app).await.map_err(IntoResponse::into_response)?;
         let request = Request::from_parts(parts, body);
-        read(&cx, request, app).await.unwrap_or_else(|error| Err(error.into_response()))
+        match read(&cx, request, app).await {
+            Ok(read) => read,
+            Err(error) => Err(error.into_response()),
+        }
     }
 }
 
-async fn read<T: DeserializeOwned>(cx: &Cx, request: Request, app: &App) -> ApiResult<Result<Keyed<T>, Response>> {
+async fn read<T: DeserializeOwned>(
+    cx: &Cx,
+    request: Request,
+    app: &App,
+) -> ApiResult<Result<Keyed<T>, Response>> {
     body::check_type(request.headers(), &["application/json"])?;
     let given = key_of(request.headers())?;
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -95,15 +102,14 @@ async fn read<T: DeserializeOwned>(cx: &Cx, request: Request, app: &App) -> ApiR
     };
     let ttl_ms = i64::try_from(cx.config().idempotency_ttl.as_millis()).unwrap_or(i64::MAX);
     let key = Key {
-        key: format!("{} {method} {} {given}", cx.actor().operator, uri.path()),
+        full: format!("{} {method} {} {given}", cx.actor().operator, uri.path()),
         fingerprint: fingerprint(method.as_str(), uri.path(), uri.query().unwrap_or_default(), &bytes),
         expires_ms: cx.now_ms().saturating_add(ttl_ms),
     };
-    let running = Running::begin(cx, &key.key)?;
-    if let Some(stored) = cx.storage().idempotency(&key.key).await? {
-        if stored.expires_ms > cx.now_ms() {
-            return replay(&stored, &key).map(Err);
-        }
+    let running = Running::begin(cx, &key.full)?;
+    let stored = cx.storage().idempotency(&key.full).await?;
+    if let Some(stored) = stored.filter(|stored| stored.expires_ms > cx.now_ms()) {
+        return replay(&stored, &key).map(Err);
     }
     Ok(Ok(Keyed { value: body::parse(&bytes)?, key: Some(key), _running: Some(running) }))
 }
@@ -126,7 +132,8 @@ fn key_of(headers: &HeaderMap) -> ApiResult<Option<String>> {
     let Some(value) = headers.get(KEY_HEADER) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let key = quoted.map_or_else(|| text.to_owned(), |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"));
+    let key =
+        quoted.map_or_else(|| text.to_owned(), |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"));
     let visible = key.chars().all(|c| c.is_ascii_graphic());
     if key.is_empty() || key.len() > KEY_CHARS_MAX || !visible {
         let detail = format!("`Idempotency-Key` must be 1 to {KEY_CHARS_MAX} visible ASCII characters");

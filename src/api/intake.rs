@@ -9,7 +9,7 @@ use crate::event::{Answer, EventType, FieldError, Role};
 /// Something that happened in a group.
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = Event)]
-pub struct EventDocument {
+pub(super) struct EventDocument {
     /// Unique within the group, at most 128 bytes: a repeat is recognised by it.
     #[schema(example = "e-1", max_length = 128)]
     id: String,
@@ -75,7 +75,7 @@ pub struct EventDocument {
 /// One attachment of a message.
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = Attachment)]
-pub struct AttachmentDocument {
+pub(super) struct AttachmentDocument {
     /// `image`, `link`, `miniprogram`, `card`, `file`, ….
     kind: String,
     /// Address, for links.
@@ -90,7 +90,7 @@ pub struct AttachmentDocument {
 
 /// What stands in the place of an answer when one event of many was refused.
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
-pub struct RefusedEvent {
+pub(super) struct RefusedEvent {
     /// NDJSON: which line, from 1.
     line: Option<usize>,
     /// JSON array: which element, from 0.
@@ -139,6 +139,6 @@ fn hook() {}
 #[derive(utoipa::OpenApi)]
 #[openapi(
     paths(events, hook),
-    components(schemas(EventDocument, AttachmentDocument, RefusedEvent, Answer, FieldError)),
+    components(schemas(EventDocument, AttachmentDocument, RefusedEvent, Answer, FieldError))
 )]
 pub(super) struct Intake;

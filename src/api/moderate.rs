@@ -11,7 +11,7 @@ use crate::interception::{Explanation, Scratch};
 /// A text to be judged.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ModerateIn {
+pub(super) struct ModerateIn {
     /// The text. Not stored, not logged.
     #[schema(example = "加薇·信领优惠")]
     text: String,
@@ -29,7 +29,7 @@ pub struct ModerateIn {
 
 /// The verdict about a text.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Moderated {
+pub(super) struct Moderated {
     /// The decision.
     verdict: Verdict,
     /// Which ruleset decided.
@@ -51,7 +51,7 @@ pub struct Moderated {
     request_body = ModerateIn,
     responses((status = 200, description = "The verdict", body = Moderated)),
 )]
-pub async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiResult<Answer<Moderated>> {
+pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiResult<Answer<Moderated>> {
     let text_bytes_max = cx.config().moderate_text_bytes_max;
     if asked.text.len() > text_bytes_max {
         let detail = format!("has {} bytes, at most {text_bytes_max}", asked.text.len());
@@ -77,5 +77,5 @@ pub async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiResult<An
             explanation: explained.map(|policy| rules.words.explain(&asked.text, policy)),
         }
     });
-    Ok(Answer::ok(judged.await.map_err(ApiError::internal)?))
+    Ok(Answer::ok(judged.await.map_err(|error| ApiError::internal(&error))?))
 }

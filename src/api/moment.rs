@@ -8,12 +8,12 @@ use super::error::{ApiError, ApiResult};
 use crate::event::HOUR_MS;
 
 /// Writes a time as RFC 3339 in UTC.
-pub fn show(ms: i64) -> String {
+pub(super) fn show(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| time.to_string())
 }
 
 /// Writes a time that 0 stands for "never" in.
-pub fn show_set(ms: i64) -> Option<String> {
+pub(super) fn show_set(ms: i64) -> Option<String> {
     (ms > 0).then(|| show(ms))
 }
 
@@ -21,7 +21,7 @@ pub fn show_set(ms: i64) -> Option<String> {
 ///
 /// # Errors
 /// Names the query parameter.
-pub fn read(name: &str, text: &str, zone: &TimeZone) -> ApiResult<i64> {
+pub(super) fn read(name: &str, text: &str, zone: &TimeZone) -> ApiResult<i64> {
     // An unescaped `+` of a query reads as a space; no time has one.
     if let Ok(time) = text.replace(' ', "+").parse::<Timestamp>() {
         return Ok(time.as_millisecond());
@@ -34,18 +34,18 @@ pub fn read(name: &str, text: &str, zone: &TimeZone) -> ApiResult<i64> {
 }
 
 /// Returns the start of the hour that a time is in.
-pub fn hour_of(ms: i64) -> i64 {
+pub(super) fn hour_of(ms: i64) -> i64 {
     ms.div_euclid(HOUR_MS) * HOUR_MS
 }
 
 /// Returns the start of the local day that a time is in.
-pub fn day_of(ms: i64, zone: &TimeZone) -> i64 {
+pub(super) fn day_of(ms: i64, zone: &TimeZone) -> i64 {
     let start = Timestamp::from_millisecond(ms).ok().map(|time| time.to_zoned(zone.clone()));
     start.and_then(|time| time.start_of_day().ok()).map_or(ms, |day| day.timestamp().as_millisecond())
 }
 
 /// Returns the start of the local day `days` after the one that a time is in.
-pub fn day_after(ms: i64, days: i64, zone: &TimeZone) -> i64 {
+pub(super) fn day_after(ms: i64, days: i64, zone: &TimeZone) -> i64 {
     let time = Timestamp::from_millisecond(ms).ok().map(|time| time.to_zoned(zone.clone()));
     let moved = time.and_then(|time| time.checked_add(days.days()).ok());
     moved.map_or(ms, |time| day_of(time.timestamp().as_millisecond(), zone))

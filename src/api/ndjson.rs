@@ -19,7 +19,7 @@ const CHUNK_LINES: usize = 500;
 
 /// The answer to one line of an import.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct ImportLine {
+pub(super) struct ImportLine {
     /// Which line, from 1.
     line: usize,
     /// What it is about, where that could be read.
@@ -35,7 +35,7 @@ pub struct ImportLine {
 /// What became of a line.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ImportStatus {
+pub(super) enum ImportStatus {
     /// It was not there before.
     Created,
     /// It was there before.
@@ -46,7 +46,7 @@ pub enum ImportStatus {
 
 /// Why a line was not taken.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct LineError {
+pub(super) struct LineError {
     /// The `code` of the problem it would be on its own.
     code: String,
     /// In words.
@@ -117,7 +117,7 @@ pub(super) fn chunks<R>(
 
 /// The answers of an import, growing.
 #[derive(Default)]
-pub struct Answers(Vec<u8>);
+pub(super) struct Answers(Vec<u8>);
 
 impl Answers {
     /// Adds the answers to a chunk whose records were written.
@@ -128,7 +128,7 @@ impl Answers {
     ) -> ApiResult<()> {
         settle(&mut answers, written);
         for line in &answers {
-            serde_json::to_writer(&mut self.0, line).map_err(ApiError::internal)?;
+            serde_json::to_writer(&mut self.0, line).map_err(|error| ApiError::internal(&error))?;
             self.0.push(b'\n');
         }
         Ok(())

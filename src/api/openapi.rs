@@ -9,8 +9,8 @@ use http::header;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Response,
-    ResponseBuilder, SecurityRequirement,
+    ContactBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Ref,
+    RefOr, Response, ResponseBuilder, SecurityRequirement,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -94,7 +94,12 @@ fn frame() -> OpenApi {
             .build();
         components.add_security_scheme(SECURITY, SecurityScheme::Http(bearer));
     }
-    OpenApiBuilder::new().info(info).tags(Some(tags)).paths(shared.paths).components(shared.components).build()
+    OpenApiBuilder::new()
+        .info(info)
+        .tags(Some(tags))
+        .paths(shared.paths)
+        .components(shared.components)
+        .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -109,8 +114,9 @@ pub(super) fn complete(operation: &mut Operation, path: &str, right: Option<Righ
     if let Some(right) = right {
         operation.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
         let note = format!("Needs the right `{right}`.");
-        operation.description =
-            Some(operation.description.take().map_or_else(|| note.clone(), |text| format!("{text}\n\n{note}")));
+        operation.description = Some(
+            operation.description.take().map_or_else(|| note.clone(), |text| format!("{text}\n\n{note}")),
+        );
         errors.extend([Code::Unauthorized, Code::Forbidden, Code::QuotaExceeded]);
     }
     if path.contains('{') {

@@ -14,7 +14,7 @@ use crate::event::{FieldError, OperatorId, Scope};
 
 /// A person.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct OperatorView {
+pub(super) struct OperatorView {
     /// Their id.
     id: String,
     /// Name for people.
@@ -30,7 +30,7 @@ pub struct OperatorView {
 /// What is asked when an operator is written.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OperatorIn {
+pub(super) struct OperatorIn {
     /// Name for people.
     name: String,
     /// What they may do.
@@ -57,7 +57,7 @@ fn view(id: &str, operator: &Operator) -> OperatorView {
     get, path = "/v1/operators", tag = "access", operation_id = "listOperators", params(PageQuery),
     responses((status = 200, description = "Operators within the caller's scope, by id", body = Page<OperatorView>)),
 )]
-pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<OperatorView>>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<OperatorView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: Option<String> = page::decode(query.cursor.as_deref())?;
     let operators = cx.access().operators(cx.caller(), &**cx.directory()).into_iter();
@@ -72,7 +72,7 @@ pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Pa
     params(("operator" = String, Path, description = "Their id")),
     responses((status = 200, description = "The operator", body = OperatorView)),
 )]
-pub async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
+pub(super) async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
     let stored = cx.access().operator(cx.caller(), &id, &**cx.directory())?;
     if precondition.knows(stored.version) {
         return Ok(not_modified(stored.version));
@@ -93,7 +93,7 @@ pub async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> 
         (status = 201, description = "Made", body = OperatorView),
     ),
 )]
-pub async fn put(
+pub(super) async fn put(
     cx: Cx,
     Path(id): Path<String>,
     precondition: Precondition,
@@ -114,7 +114,7 @@ pub async fn put(
     params(("operator" = String, Path, description = "Their id")),
     responses((status = 204, description = "Removed"), (status = 409, description = "The last administrator")),
 )]
-pub async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(super) async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     cx.access().delete_operator(cx.caller(), &id, &**cx.directory()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -18,7 +18,7 @@ use crate::storage::{AuditEntry, Change, DeliveryRow};
 
 /// A stop of outbound acts.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct HoldView {
+pub(super) struct HoldView {
     /// Its id.
     id: String,
     /// Which acts; empty for all.
@@ -49,7 +49,7 @@ fn hold_view(hold: Hold) -> HoldView {
 
 /// What goes out, and what keeps it from going out.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Outbound {
+pub(super) struct Outbound {
     /// Each account's lane, as of a moment ago.
     accounts: Vec<AccountStatus>,
     /// The stops in force.
@@ -61,7 +61,7 @@ pub struct Outbound {
     get, path = "/v1/outbound", tag = "outbound", operation_id = "getOutbound",
     responses((status = 200, description = "Lanes of the accounts and stops of the scope", body = Outbound)),
 )]
-pub async fn status(cx: Cx) -> Answer<Outbound> {
+pub(super) async fn status(cx: Cx) -> Answer<Outbound> {
     let holds = cx.holds().into_iter().map(hold_view).collect();
     Answer::ok(Outbound { accounts: cx.lanes(), holds })
 }
@@ -69,7 +69,7 @@ pub async fn status(cx: Cx) -> Answer<Outbound> {
 /// What is to be stopped.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct StopIn {
+pub(super) struct StopIn {
     /// Only this kind of acts; all when left out.
     #[serde(default)]
     kind: Option<HoldKind>,
@@ -98,7 +98,7 @@ const REASON_CHARS_MAX: usize = 500;
     request_body = StopIn,
     responses((status = 201, description = "In force; lift it with `DELETE /v1/holds/{hold}`", body = HoldView)),
 )]
-pub async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldView>> {
+pub(super) async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldView>> {
     let StopIn { kind, scope, reason, until } = asked.value;
     let scope = scope.unwrap_or(HoldScope::All);
     let mut errors = Vec::new();
@@ -127,9 +127,10 @@ pub async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldView>> {
         at_ms: cx.now_ms(),
         until_ms,
     };
-    let audit = AuditEntry::by(cx.actor(), cx.now_ms(), "stop", "hold", &id).at(&cx.place_of_hold(&hold.scope));
+    let audit =
+        AuditEntry::by(cx.actor(), cx.now_ms(), "stop", "hold", &id).at(&cx.place_of_hold(&hold.scope));
     let audit = audit.with(&hold);
-    cx.outbox().holds().set(&hold, audit).await.map_err(hold_refused)?;
+    cx.outbox().holds().set(&hold, audit).await.map_err(|error| hold_refused(&error))?;
     Ok(Answer::created(format!("/v1/holds/{id}"), hold_view(hold)))
 }
 
@@ -140,11 +141,11 @@ fn fresh_id() -> String {
     random.iter().fold("hld_".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
-fn hold_refused(error: HoldError) -> ApiError {
+fn hold_refused(error: &HoldError) -> ApiError {
     match error {
         HoldError::Unknown(_) => ApiError::not_found("hold"),
         HoldError::NotDurable(_) | HoldError::NotLifted(_) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let cause = std::error::Error::source(error).map(ToString::to_string);
             ApiError { cause, ..ApiError::new(Code::NotReady, error.to_string()) }
         }
         HoldError::Unreadable(_) => ApiError::internal(error),
@@ -153,7 +154,7 @@ fn hold_refused(error: HoldError) -> ApiError {
 
 /// The stops in force.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct HoldList {
+pub(super) struct HoldList {
     /// Oldest first.
     items: Vec<HoldView>,
 }
@@ -163,7 +164,7 @@ pub struct HoldList {
     get, path = "/v1/holds", tag = "outbound", operation_id = "listHolds",
     responses((status = 200, description = "The stops of the scope that are in force", body = HoldList)),
 )]
-pub async fn holds(cx: Cx) -> Answer<HoldList> {
+pub(super) async fn holds(cx: Cx) -> Answer<HoldList> {
     Answer::ok(HoldList { items: cx.holds().into_iter().map(hold_view).collect() })
 }
 
@@ -173,18 +174,19 @@ pub async fn holds(cx: Cx) -> Answer<HoldList> {
     params(("hold" = String, Path, description = "Its id")),
     responses((status = 204, description = "What it held goes on")),
 )]
-pub async fn lift(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(super) async fn lift(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     let held = cx.holds().into_iter().find(|hold| hold.id == id);
     // A stop of everything is shown to everybody and lifted only by those who could set it.
     let held = held.filter(|hold| cx.covers_hold(&hold.scope)).ok_or_else(|| ApiError::not_found("hold"))?;
-    let audit = AuditEntry::by(cx.actor(), cx.now_ms(), "lift", "hold", &id).at(&cx.place_of_hold(&held.scope));
-    cx.outbox().holds().lift(&id, audit).await.map_err(hold_refused)?;
+    let audit =
+        AuditEntry::by(cx.actor(), cx.now_ms(), "lift", "hold", &id).at(&cx.place_of_hold(&held.scope));
+    cx.outbox().holds().lift(&id, audit).await.map_err(|error| hold_refused(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A delivery that was given up.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct DeadLetter {
+pub(super) struct DeadLetter {
     /// Its id.
     id: String,
     /// `broadcast`, `reply`, `welcome`, … or an action's kind.
@@ -223,7 +225,7 @@ fn dead_letter(row: DeliveryRow) -> DeadLetter {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct DeadLetterQuery {
+pub(super) struct DeadLetterQuery {
     /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<String>,
@@ -244,7 +246,10 @@ pub struct DeadLetterQuery {
     get, path = "/v1/dead-letters", tag = "outbound", operation_id = "listDeadLetters", params(DeadLetterQuery),
     responses((status = 200, description = "Dead letters of the scope", body = Page<DeadLetter>)),
 )]
-pub async fn dead_letters(cx: Cx, Query(query): Query<DeadLetterQuery>) -> ApiResult<Answer<Page<DeadLetter>>> {
+pub(super) async fn dead_letters(
+    cx: Cx,
+    Query(query): Query<DeadLetterQuery>,
+) -> ApiResult<Answer<Page<DeadLetter>>> {
     let limit = cx.page_rows(query.limit)?;
     let after = page::decode(query.cursor.as_deref())?;
     let filter = DeadLetterFilter { id: None, account: query.account, broadcast: query.broadcast };
@@ -266,7 +271,7 @@ pub async fn dead_letters(cx: Cx, Query(query): Query<DeadLetterQuery>) -> ApiRe
         (status = 409, description = "It is a target of a broadcast"),
     ),
 )]
-pub async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Replayed>> {
+pub(super) async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Replayed>> {
     let filter = DeadLetterFilter { id: Some(id.clone()), ..DeadLetterFilter::default() };
     let rows = cx.outbox().dead_letters(filter.clone(), None, 1).await.map_err(outbox_refused)?;
     let row = rows.into_iter().find(|row| cx.covers_group(&row.account, &row.group));
@@ -284,7 +289,7 @@ pub async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Replayed
 
 /// One thing the sandbox was asked to do.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct SandboxView {
+pub(super) struct SandboxView {
     /// When.
     at: String,
     /// What.
@@ -294,7 +299,7 @@ pub struct SandboxView {
 
 /// What the sandbox was asked to do.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct SandboxList {
+pub(super) struct SandboxList {
     /// Oldest first.
     items: Vec<SandboxView>,
     /// Send it as `after` to go on from here.
@@ -305,7 +310,7 @@ pub struct SandboxList {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct SandboxQuery {
+pub(super) struct SandboxQuery {
     /// Only after this `seq`.
     #[serde(default)]
     after: Option<u64>,
@@ -320,7 +325,7 @@ pub struct SandboxQuery {
     get, path = "/v1/sandbox/sends", tag = "outbound", operation_id = "listSandboxSends", params(SandboxQuery),
     responses((status = 200, description = "Sends and actions, oldest first; kept in memory only", body = SandboxList)),
 )]
-pub async fn sandbox(cx: Cx, Query(query): Query<SandboxQuery>) -> ApiResult<Answer<SandboxList>> {
+pub(super) async fn sandbox(cx: Cx, Query(query): Query<SandboxQuery>) -> ApiResult<Answer<SandboxList>> {
     let limit = cx.page_rows(query.limit)?;
     let after = query.after.unwrap_or(0);
     let sends = cx.connectors().sandbox_log().recent(after, limit);

@@ -12,7 +12,7 @@ const CURSOR_BYTES_MAX: usize = 1_024;
 
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Page<T> {
+pub(super) struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
     /// Send it as `cursor` for the next page; null on the last one.
@@ -21,7 +21,7 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// Makes a page of rows that were read one more than asked for: the surplus says that there is a next page.
-    pub fn of<C: Serialize>(mut items: Vec<T>, limit: usize, cursor: impl FnOnce(&T) -> C) -> Self {
+    pub(super) fn of<C: Serialize>(mut items: Vec<T>, limit: usize, cursor: impl FnOnce(&T) -> C) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
         let next_cursor = items.last().filter(|_| more).map(|last| encode(&cursor(last)));
@@ -29,13 +29,13 @@ impl<T> Page<T> {
     }
 
     /// Turns each row into what is shown.
-    pub fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
+    pub(super) fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(show).collect(), next_cursor: self.next_cursor }
     }
 }
 
 /// Makes a cursor; its contents are nobody's business.
-pub fn encode(position: &impl Serialize) -> String {
+pub(super) fn encode(position: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default()) // strings and numbers
 }
 
@@ -43,7 +43,7 @@ pub fn encode(position: &impl Serialize) -> String {
 ///
 /// # Errors
 /// When we did not make it.
-pub fn decode<C: DeserializeOwned>(cursor: Option<&str>) -> ApiResult<Option<C>> {
+pub(super) fn decode<C: DeserializeOwned>(cursor: Option<&str>) -> ApiResult<Option<C>> {
     let Some(cursor) = cursor else { return Ok(None) };
     let bytes = Some(cursor).filter(|c| c.len() <= CURSOR_BYTES_MAX);
     let bytes = bytes.and_then(|cursor| URL_SAFE_NO_PAD.decode(cursor).ok());
@@ -58,7 +58,7 @@ pub fn decode<C: DeserializeOwned>(cursor: Option<&str>) -> ApiResult<Option<C>>
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct PageQuery {
+pub(super) struct PageQuery {
     /// The `next_cursor` of the page before.
     #[serde(default)]
     pub cursor: Option<String>,

@@ -14,7 +14,7 @@ use crate::event::{BrandId, Place, RegionId, ShopId};
 
 /// A record under its id.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Named<T> {
+pub(super) struct Named<T> {
     /// Its id.
     id: String,
     /// What was written.
@@ -24,7 +24,7 @@ pub struct Named<T> {
 
 /// A shop with where it belongs.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct ShopView {
+pub(super) struct ShopView {
     /// Its id.
     id: String,
     /// What was written.
@@ -50,7 +50,10 @@ fn shop_view(cx: &Cx, shop: &Shop) -> ShopView {
     get, path = "/v1/brands", tag = "directory", operation_id = "listBrands", params(PageQuery),
     responses((status = 200, description = "The brands of the scope, by id", body = Page<Named<BrandRecord>>)),
 )]
-pub async fn list_brands(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<Named<BrandRecord>>>> {
+pub(super) async fn list_brands(
+    cx: Cx,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Answer<Page<Named<BrandRecord>>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: String = page::decode(query.cursor.as_deref())?.unwrap_or_default();
     let brands = cx.directory().brands_in(cx.scope(), &after, limit + 1);
@@ -64,7 +67,11 @@ pub async fn list_brands(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<An
     params(("brand" = String, Path, description = "Its id")),
     responses((status = 200, description = "The brand", body = Named<BrandRecord>)),
 )]
-pub async fn get_brand(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
+pub(super) async fn get_brand(
+    cx: Cx,
+    Path(id): Path<String>,
+    precondition: Precondition,
+) -> ApiResult<Response> {
     let stored = cx.directory().brand_in(cx.scope(), &id)?;
     if precondition.knows(stored.version) {
         return Ok(not_modified(stored.version));
@@ -82,7 +89,7 @@ pub async fn get_brand(cx: Cx, Path(id): Path<String>, precondition: Preconditio
         (status = 201, description = "Made", body = Named<BrandRecord>),
     ),
 )]
-pub async fn put_brand(
+pub(super) async fn put_brand(
     cx: Cx,
     Path(id): Path<String>,
     precondition: Precondition,
@@ -100,7 +107,7 @@ pub async fn put_brand(
     params(("brand" = String, Path, description = "Its id")),
     responses((status = 204, description = "Removed"), (status = 409, description = "Regions or accounts belong to it")),
 )]
-pub async fn delete_brand(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(super) async fn delete_brand(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     cx.directory().delete_brand(cx.actor(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -110,7 +117,10 @@ pub async fn delete_brand(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCod
     get, path = "/v1/regions", tag = "directory", operation_id = "listRegions", params(PageQuery),
     responses((status = 200, description = "The regions of the scope, by id", body = Page<Named<RegionRecord>>)),
 )]
-pub async fn list_regions(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<Named<RegionRecord>>>> {
+pub(super) async fn list_regions(
+    cx: Cx,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Answer<Page<Named<RegionRecord>>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: String = page::decode(query.cursor.as_deref())?.unwrap_or_default();
     let regions = cx.directory().regions_in(cx.scope(), &after, limit + 1);
@@ -124,7 +134,11 @@ pub async fn list_regions(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<A
     params(("region" = String, Path, description = "Its id")),
     responses((status = 200, description = "The region", body = Named<RegionRecord>)),
 )]
-pub async fn get_region(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
+pub(super) async fn get_region(
+    cx: Cx,
+    Path(id): Path<String>,
+    precondition: Precondition,
+) -> ApiResult<Response> {
     let stored = cx.directory().region_in(cx.scope(), &id)?;
     if precondition.knows(stored.version) {
         return Ok(not_modified(stored.version));
@@ -142,7 +156,7 @@ pub async fn get_region(cx: Cx, Path(id): Path<String>, precondition: Preconditi
         (status = 201, description = "Made", body = Named<RegionRecord>),
     ),
 )]
-pub async fn put_region(
+pub(super) async fn put_region(
     cx: Cx,
     Path(id): Path<String>,
     precondition: Precondition,
@@ -160,7 +174,7 @@ pub async fn put_region(
     params(("region" = String, Path, description = "Its id")),
     responses((status = 204, description = "Removed"), (status = 409, description = "Shops belong to it")),
 )]
-pub async fn delete_region(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(super) async fn delete_region(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     cx.directory().delete_region(cx.actor(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -170,10 +184,11 @@ pub async fn delete_region(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCo
     get, path = "/v1/shops", tag = "directory", operation_id = "listShops", params(PageQuery),
     responses((status = 200, description = "The shops of the scope, by id", body = Page<ShopView>)),
 )]
-pub async fn list_shops(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<ShopView>>> {
+pub(super) async fn list_shops(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<ShopView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: String = page::decode(query.cursor.as_deref())?.unwrap_or_default();
-    let page = Page::of(cx.directory().shops_in(cx.scope(), &after, limit + 1), limit, |shop| shop.id.to_string());
+    let page =
+        Page::of(cx.directory().shops_in(cx.scope(), &after, limit + 1), limit, |shop| shop.id.to_string());
     Ok(Answer::ok(page.map(|shop| shop_view(&cx, &shop))))
 }
 
@@ -183,7 +198,11 @@ pub async fn list_shops(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Ans
     params(("shop" = String, Path, description = "Its id")),
     responses((status = 200, description = "The shop", body = ShopView)),
 )]
-pub async fn get_shop(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
+pub(super) async fn get_shop(
+    cx: Cx,
+    Path(id): Path<String>,
+    precondition: Precondition,
+) -> ApiResult<Response> {
     let shop = cx.directory().shop_in(cx.scope(), &id)?;
     if precondition.knows(shop.version) {
         return Ok(not_modified(shop.version));
@@ -201,7 +220,7 @@ pub async fn get_shop(cx: Cx, Path(id): Path<String>, precondition: Precondition
         (status = 201, description = "Made", body = ShopView),
     ),
 )]
-pub async fn put_shop(
+pub(super) async fn put_shop(
     cx: Cx,
     Path(id): Path<String>,
     precondition: Precondition,
@@ -220,14 +239,15 @@ pub async fn put_shop(
     params(("shop" = String, Path, description = "Its id")),
     responses((status = 204, description = "Removed"), (status = 409, description = "Groups belong to it")),
 )]
-pub async fn delete_shop(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(super) async fn delete_shop(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     cx.directory().delete_shop(cx.actor(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// One line of an import of shops.
 #[derive(Deserialize, utoipa::ToSchema)]
-pub struct ShopLine {
+#[expect(dead_code, reason = "only its form is shown; lines are read field by field, to be strict")]
+pub(super) struct ShopLine {
     /// Its id.
     id: String,
     /// The shop.
@@ -244,7 +264,7 @@ pub struct ShopLine {
     request_body(content = ShopLine, content_type = "application/x-ndjson"),
     responses((status = 200, description = "One answer a line", body = ImportLine, content_type = "application/x-ndjson")),
 )]
-pub async fn import_shops(cx: Cx, Lines(lines): Lines) -> ApiResult<Answers> {
+pub(super) async fn import_shops(cx: Cx, Lines(lines): Lines) -> ApiResult<Answers> {
     let read = |line: &[u8]| {
         let ([id], record) = ndjson::line(line, ["id"])?;
         let shop = ShopId::parse(&id).map_err(|error| ndjson::bad_id("/id", &error))?;

@@ -21,7 +21,7 @@ use crate::{replies, welcomes};
 
 /// A rule under its id.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct RuleView {
+pub(super) struct RuleView {
     /// Its id.
     id: String,
     /// When it was written.
@@ -123,7 +123,7 @@ macro_rules! documents {
     ($($module:ident: $kind:ident, $body:ty, $list:literal, $one:literal, $name:literal,
        [$list_op:literal, $get_op:literal, $put_op:literal, $delete_op:literal], $word:literal;)*) => {$(
         #[doc = concat!("The routes of ", $list, ".")]
-        pub mod $module {
+        pub(super) mod $module {
             use super::*;
 
             #[doc = concat!("Lists ", stringify!($module), " 列出", $word)]
@@ -131,7 +131,7 @@ macro_rules! documents {
                 get, path = $list, tag = "rules", operation_id = $list_op, params(PageQuery),
                 responses((status = 200, description = "What was added through the API, by id", body = Page<RuleView>)),
             )]
-            pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<RuleView>>> {
+            pub(crate) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<RuleView>>> {
                 super::list(&cx, DocumentKind::$kind, query).await
             }
 
@@ -141,7 +141,7 @@ macro_rules! documents {
                 params(($name = String, Path, description = "Its id")),
                 responses((status = 200, description = "With its version as `ETag`", body = RuleView)),
             )]
-            pub async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
+            pub(crate) async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
                 super::get(&cx, DocumentKind::$kind, &id, precondition).await
             }
 
@@ -157,7 +157,7 @@ macro_rules! documents {
                     (status = 201, description = "Made", body = RuleView),
                 ),
             )]
-            pub async fn put(
+            pub(crate) async fn put(
                 cx: Cx,
                 Path(id): Path<String>,
                 precondition: Precondition,
@@ -175,7 +175,7 @@ macro_rules! documents {
                     (status = 409, description = "Other rules need it"),
                 ),
             )]
-            pub async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+            pub(crate) async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
                 super::delete(&cx, DocumentKind::$kind, &id).await
             }
         }
@@ -195,7 +195,7 @@ documents! {
 
 /// The rules in force.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct RulesetView {
+pub(super) struct RulesetView {
     /// Stands in every verdict.
     version: String,
     /// Its wordlists with where they are kept.
@@ -213,7 +213,7 @@ pub struct RulesetView {
     get, path = "/v1/rulesets", tag = "rules", operation_id = "getRuleset",
     responses((status = 200, description = "What every message is judged by now", body = RulesetView)),
 )]
-pub async fn ruleset(cx: Cx) -> Answer<RulesetView> {
+pub(super) async fn ruleset(cx: Cx) -> Answer<RulesetView> {
     let rules = cx.rules();
     Answer::ok(RulesetView {
         version: rules.words.version().to_owned(),

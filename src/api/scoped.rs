@@ -15,8 +15,8 @@ use crate::event::{BroadcastId, Place, Places as _, Scope};
 use crate::outbox::AccountStatus;
 use crate::outbox::holds::{Hold, HoldScope};
 use crate::storage::{
-    AuditEntry, AuditFilter, CaseRow, CountRow, Counters, CountsQuery, Document, DocumentKind, GroupRow, HitRow,
-    MemberRow, Totals,
+    AuditEntry, AuditFilter, CaseRow, CountRow, Counters, CountsQuery, Document, DocumentKind, GroupRow,
+    HitRow, MemberRow, Totals,
 };
 
 /// Audit entries read in one go, and how often before a page is given back short.
@@ -117,14 +117,21 @@ impl Cx {
     }
 
     /// Returns the sums of the visible groups over `[from_ms, until_ms)`.
-    pub(super) async fn totals(&self, filter: GroupFilter, from_ms: i64, until_ms: i64) -> ApiResult<ScopedTotals> {
+    pub(super) async fn totals(
+        &self,
+        filter: GroupFilter,
+        from_ms: i64,
+        until_ms: i64,
+    ) -> ApiResult<ScopedTotals> {
         let as_of_ms = self.now_ms();
         let (directory, scope) = (Arc::clone(self.directory()), self.scope().clone());
         self.blocking(move |storage| {
             storage.project()?;
             let visible = directory.groups_in(&scope, &filter, None, usize::MAX);
-            let visible: HashMap<(&str, &str), &GroupFound> =
-                visible.iter().map(|found| ((found.context.account.id.as_str(), &*found.group), found)).collect();
+            let visible: HashMap<(&str, &str), &GroupFound> = visible
+                .iter()
+                .map(|found| ((found.context.account.id.as_str(), &*found.group), found))
+                .collect();
             let rows = storage.totals(from_ms, until_ms)?.into_iter().filter_map(|row| {
                 let found = visible.get(&(row.account.as_str(), row.group.as_str()))?;
                 let context = Arc::clone(&found.context);
@@ -221,7 +228,9 @@ impl Cx {
             HoldScope::Brand(brand) => directory.brand_in(own, brand.as_str()).is_ok(),
             HoldScope::Region(region) => directory.region_in(own, region.as_str()).is_ok(),
             HoldScope::Shop(shop) => directory.shop_in(own, shop.as_str()).is_ok(),
-            HoldScope::Group(name) => directory.group_in(own, name.account.as_str(), name.group.as_str()).is_ok(),
+            HoldScope::Group(name) => {
+                directory.group_in(own, name.account.as_str(), name.group.as_str()).is_ok()
+            }
         }
     }
 

@@ -13,7 +13,6 @@ use http::request::Parts as RequestParts;
 use parking_lot::Mutex;
 
 use super::Config;
-use super::envelope::RequestIds;
 use super::error::{ApiError, ApiResult};
 use super::ports::House;
 use crate::access::{Access, Caller};
@@ -89,9 +88,8 @@ impl App {
 
 /// A request of somebody: the caller, and what they may reach through it.
 #[derive(Clone)]
-pub struct Cx {
+pub(super) struct Cx {
     caller: Caller,
-    ids: RequestIds,
     app: App,
 }
 
@@ -101,81 +99,74 @@ impl FromRequestParts<App> for Cx {
     async fn from_request_parts(parts: &mut RequestParts, app: &App) -> ApiResult<Self> {
         // Only `guard` puts a caller there, after it has checked the route's right.
         let caller = parts.extensions.get::<Caller>().cloned();
-        let caller = caller.ok_or_else(|| ApiError::internal("a route is not guarded"))?;
-        let ids = parts.extensions.get::<RequestIds>().cloned();
-        let ids = ids.ok_or_else(|| ApiError::internal("a route is not in the envelope"))?;
-        Ok(Self { caller, ids, app: app.clone() })
+        let caller = caller.ok_or_else(|| ApiError::internal(&"a route is not guarded"))?;
+        Ok(Self { caller, app: app.clone() })
     }
 }
 
 impl Cx {
     /// Returns who asks.
-    pub fn caller(&self) -> &Caller {
+    pub(super) fn caller(&self) -> &Caller {
         &self.caller
     }
 
     /// Returns who asks, as the audit log names them.
-    pub fn actor(&self) -> &Actor {
+    pub(super) fn actor(&self) -> &Actor {
         self.caller.actor()
     }
 
     /// Returns what they may see and act on.
-    pub fn scope(&self) -> &Scope {
+    pub(super) fn scope(&self) -> &Scope {
         self.caller.scope()
     }
 
-    /// Returns the ids of the request.
-    pub fn ids(&self) -> &RequestIds {
-        &self.ids
-    }
-
     /// Returns the limits.
-    pub fn config(&self) -> &Config {
+    pub(super) fn config(&self) -> &Config {
         &self.app.0.parts.config
     }
 
     /// Returns operators and tokens; each look-up takes the caller.
-    pub fn access(&self) -> &Access {
+    pub(super) fn access(&self) -> &Access {
         &self.app.0.parts.access
     }
 
     /// Returns the directory; handlers use its look-ups within a scope.
-    pub fn directory(&self) -> &Arc<Directory> {
+    pub(super) fn directory(&self) -> &Arc<Directory> {
         &self.app.0.parts.directory
     }
 
     /// Returns the platforms.
-    pub fn connectors(&self) -> &Connectors {
+    pub(super) fn connectors(&self) -> &Connectors {
         &self.app.0.parts.connectors
     }
 
     /// Returns everything that is sent.
-    pub fn outbox(&self) -> &Outbox {
+    pub(super) fn outbox(&self) -> &Outbox {
         &self.app.0.parts.outbox
     }
 
     /// Returns texts to many groups.
-    pub fn broadcasts(&self) -> &Broadcasts {
+    pub(super) fn broadcasts(&self) -> &Broadcasts {
         &self.app.0.parts.broadcasts
     }
 
     /// Returns what decides at this moment.
-    pub fn rules(&self) -> Arc<Rules> {
+    pub(super) fn rules(&self) -> Arc<Rules> {
         self.app.0.parts.rules.load_full()
     }
 
     /// Returns rules, sending and the rest.
-    pub fn house(&self) -> &dyn House {
+    pub(super) fn house(&self) -> &dyn House {
         &*self.app.0.parts.house
     }
 
     /// Returns the time.
-    pub fn now_ms(&self) -> i64 {
+    pub(super) fn now_ms(&self) -> i64 {
         self.app.0.parts.clock.now_ms()
     }
 
     /// Returns the rows of a page: as asked, the default, never more than the cap.
-    pub fn page_rows(&self, asked: Option<usize>) -> ApiResult<usize> {
+    pub(super) fn page_rows(&self, asked: Option<usize>) -> ApiResult<usize> {
         let (default, max) = (self.config().page_rows_default, self.config().page_rows_max);
         match asked.unwrap_or(default) {
             0 => Err(ApiError::unreadable("", "query", "the query: `limit` must be at least 1")),
@@ -199,6 +190,6 @@ impl Cx {
     ) -> ApiResult<T> {
         let storage = Arc::clone(self.storage());
         let done = tokio::task::spawn_blocking(move || ask(&*storage)).await;
-        Ok(done.map_err(ApiError::internal)??)
+        Ok(done.map_err(|error| ApiError::internal(&error))??)
     }
 }

@@ -20,7 +20,7 @@ const TOP_MAX: usize = 100;
 /// By what a group's numbers are summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum By {
+pub(super) enum By {
     /// By hour (UTC).
     Hour,
     /// By day, in the group's own time zone.
@@ -32,7 +32,7 @@ pub enum By {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct GroupStatisticsQuery {
+pub(super) struct GroupStatisticsQuery {
     /// By what they are summed.
     #[serde(default)]
     #[param(inline)]
@@ -48,7 +48,7 @@ pub struct GroupStatisticsQuery {
 
 /// A group's numbers.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct GroupStatistics {
+pub(super) struct GroupStatistics {
     /// Its account.
     account: String,
     /// Its id there.
@@ -65,7 +65,7 @@ pub struct GroupStatistics {
 
 /// The numbers of one hour or day.
 #[derive(Clone, Serialize, utoipa::ToSchema)]
-pub struct StatisticsRow {
+pub(super) struct StatisticsRow {
     /// Its start.
     start: String,
     /// The numbers.
@@ -85,7 +85,7 @@ pub struct StatisticsRow {
     ),
     responses((status = 200, description = "Its numbers by hour or day", body = GroupStatistics)),
 )]
-pub async fn of_group(
+pub(super) async fn of_group(
     cx: Cx,
     Path((account, group)): Path<(String, String)>,
     Query(query): Query<GroupStatisticsQuery>,
@@ -106,10 +106,19 @@ pub async fn of_group(
     Ok(Answer::ok(GroupStatistics { account, group, time_zone, as_of, rows, totals }))
 }
 
+/// Moves a time within a zone.
+type Move = fn(i64, &TimeZone) -> i64;
+
 /// The starts of all rows, and the end of the last one.
-fn starts(query: &GroupStatisticsQuery, zone: &TimeZone, now_ms: i64, rows_max: usize) -> ApiResult<Vec<i64>> {
-    let read = |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, zone)).transpose();
-    let (start_of, next, back): (fn(i64, &TimeZone) -> i64, fn(i64, &TimeZone) -> i64, i64) = match query.by {
+fn starts(
+    query: &GroupStatisticsQuery,
+    zone: &TimeZone,
+    now_ms: i64,
+    rows_max: usize,
+) -> ApiResult<Vec<i64>> {
+    let read =
+        |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, zone)).transpose();
+    let (start_of, next, back): (Move, Move, i64) = match query.by {
         By::Hour => (|ms, _| moment::hour_of(ms), |ms, _| ms + HOUR_MS, 23 * HOUR_MS),
         By::Day => (moment::day_of, |ms, zone| moment::day_after(ms, 1, zone), 6 * 24 * HOUR_MS),
     };
@@ -137,11 +146,17 @@ fn starts(query: &GroupStatisticsQuery, zone: &TimeZone, now_ms: i64, rows_max: 
 fn rows(starts: &[i64], hours: &[CountRow]) -> Vec<StatisticsRow> {
     let mut rows: Vec<_> = starts[..starts.len() - 1]
         .iter()
-        .map(|start| StatisticsRow { start: moment::show(*start), counters: Counters::default(), revised: false })
+        .map(|start| StatisticsRow {
+            start: moment::show(*start),
+            counters: Counters::default(),
+            revised: false,
+        })
         .collect();
     for hour in hours {
         // The row before the first start after the hour's own.
-        let Some(index) = starts.partition_point(|start| *start <= hour.start_ms).checked_sub(1) else { continue };
+        let Some(index) = starts.partition_point(|start| *start <= hour.start_ms).checked_sub(1) else {
+            continue;
+        };
         let Some(row) = rows.get_mut(index) else { continue };
         row.counters.add(&hour.counters);
         row.revised |= hour.revised;
@@ -153,7 +168,7 @@ fn rows(starts: &[i64], hours: &[CountRow]) -> Vec<StatisticsRow> {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct StatisticsQuery {
+pub(super) struct StatisticsQuery {
     /// From, inclusive: RFC 3339, or a date in the default zone; whole hours. 24 hours back when left out.
     #[serde(default)]
     #[param(example = "2026-11-22")]
@@ -189,8 +204,7 @@ pub struct StatisticsQuery {
 /// By which number groups are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each is the counter of its name")]
-pub enum Sort {
+pub(super) enum Sort {
     #[default]
     Messages,
     Joins,
@@ -213,7 +227,7 @@ impl Sort {
 
 /// Numbers over many groups.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Statistics {
+pub(super) struct Statistics {
     /// When they were read; everything acknowledged before is in them.
     as_of: String,
     /// From, inclusive.
@@ -232,7 +246,7 @@ pub struct Statistics {
 
 /// One group of many.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct TopGroup {
+pub(super) struct TopGroup {
     /// Its account.
     account: String,
     /// Its id there.
@@ -251,9 +265,10 @@ pub struct TopGroup {
     get, path = "/v1/statistics", tag = "statistics", operation_id = "getStatistics", params(StatisticsQuery),
     responses((status = 200, description = "Totals and the top groups", body = Statistics)),
 )]
-pub async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> ApiResult<Answer<Statistics>> {
+pub(super) async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> ApiResult<Answer<Statistics>> {
     let zone = cx.directory().time_zone().clone();
-    let read = |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, &zone)).transpose();
+    let read =
+        |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, &zone)).transpose();
     let until_ms = read("until", &query.until)?.unwrap_or_else(|| moment::hour_of(cx.now_ms()) + HOUR_MS);
     let from_ms = moment::hour_of(read("from", &query.from)?.unwrap_or(until_ms - 24 * HOUR_MS));
     let top = query.top.unwrap_or(TOP_DEFAULT).min(TOP_MAX);
@@ -262,7 +277,9 @@ pub async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> ApiResult<
     let sum = totals.sum();
     let active_groups = totals.rows.len();
     totals.rows.sort_by(|(a, _), (b, _)| {
-        let key = |row: &crate::storage::Totals| (Reverse(sort.of(&row.counters)), row.account.clone(), row.group.clone());
+        let key = |row: &crate::storage::Totals| {
+            (Reverse(sort.of(&row.counters)), row.account.clone(), row.group.clone())
+        };
         key(a).cmp(&key(b))
     });
     let top = totals.rows.into_iter().take(top).map(|(row, context)| TopGroup {

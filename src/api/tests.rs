@@ -1,13 +1,16 @@
 //! The API over its real router, on a storage in a temporary directory.
 
 mod document;
+mod outbound;
 mod people;
 mod places;
 mod requests;
+mod rules;
 mod statistics;
 mod walk;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -21,17 +24,17 @@ use tower::ServiceExt as _;
 use super::ports::{House, Reloaded};
 use super::{App, Config, Parts};
 use crate::access::{self, Access};
+use crate::app::book::{Book, Judge};
+use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
-use crate::event::{
-    Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of,
-};
+use crate::event::{Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of};
 use crate::interception::{self, Ruleset};
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
-use crate::tasks::{TasksOwner, detached};
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
+use crate::tasks::{TasksOwner, detached};
 
 /// 2026-11-22T10:00:00+08:00, a Sunday.
 const NOW_MS: i64 = 1_795_312_800_000;
@@ -46,6 +49,8 @@ struct Gateway {
     clock: Clock,
     admin: String,
     epoch: u64,
+    /// Rules do not compile.
+    contradiction: Arc<AtomicBool>,
     _tasks: Arc<TasksOwner>,
     _data: tempfile::TempDir,
 }
@@ -58,8 +63,8 @@ fn rules() -> Rules {
     Rules { words, replies: Default::default(), welcomes: Default::default(), limits }
 }
 
-/// Checks nothing and has nothing to reload.
-struct Quiet;
+/// Checks little and has nothing to reload; can be told that rules do not compile.
+struct Quiet(Arc<AtomicBool>);
 
 #[async_trait]
 impl House for Quiet {
@@ -73,7 +78,11 @@ impl House for Quiet {
     }
 
     async fn reload_rules(&self) -> Result<String, String> {
-        Ok("r-2".to_owned())
+        if self.0.load(Ordering::SeqCst) {
+            Err("they contradict each other".to_owned())
+        } else {
+            Ok("r-2".to_owned())
+        }
     }
 
     async fn reload_accounts(&self) {}
@@ -125,6 +134,7 @@ impl Gateway {
 
     async fn open_with(access: access::Config, config: Config) -> Self {
         let data = tempfile::tempdir().unwrap();
+        let contradiction = Arc::new(AtomicBool::new(false));
         let storage = sqlite::open(data.path(), &crate::storage::Config::default()).unwrap();
         let epoch = storage.lease("test").await.unwrap();
         let clock = Clock::manual(NOW_MS);
@@ -136,9 +146,10 @@ impl Gateway {
         let (access, directory) = (Arc::new(access), Arc::new(directory));
         let places = Arc::clone(&directory);
         let connectors = Arc::new(Connectors::new(connectors::Config::default(), clock.clone()));
-        let specs = directory.accounts().into_iter().map(|account| {
-            super::connector_spec(&directory.account_spec(account.id.as_str()).unwrap())
-        });
+        let specs = directory
+            .accounts()
+            .into_iter()
+            .map(|account| super::connector_spec(&directory.account_spec(account.id.as_str()).unwrap()));
         assert!(connectors.replace(specs.collect()).is_empty());
         let (tasks, tasks_owner) = detached();
         let deliverers = Arc::clone(&connectors);
@@ -146,10 +157,22 @@ impl Gateway {
             storage: Arc::clone(&storage),
             deliverers,
             places,
-            tasks,
+            tasks: tasks.clone(),
             clock: clock.clone(),
             config: outbox::Config::default(),
             epoch,
+            seed: 7,
+        });
+        let (outbox, rules) = (outbox.await.unwrap(), Arc::new(ArcSwap::from_pointee(rules())));
+        let broadcasts = Broadcasts::start(broadcasts::Parts {
+            storage: Arc::clone(&storage),
+            outbox: Arc::clone(&outbox),
+            book: Arc::new(Book(Arc::clone(&directory))),
+            places: Arc::clone(&directory) as _,
+            judge: Arc::new(Judge(Arc::clone(&rules))),
+            tasks,
+            clock: clock.clone(),
+            config: broadcasts::Config::default(),
             seed: 7,
         });
         let app = App::new(Parts {
@@ -158,13 +181,26 @@ impl Gateway {
             directory: Arc::clone(&directory),
             storage: Arc::clone(&storage),
             connectors,
-            outbox: outbox.await.unwrap(),
-            rules: Arc::new(ArcSwap::from_pointee(rules())),
-            house: Arc::new(Quiet),
+            outbox,
+            broadcasts: broadcasts.await.unwrap(),
+            rules,
+            house: Arc::new(Quiet(Arc::clone(&contradiction))),
             clock: clock.clone(),
         });
         let router = super::router(app.clone());
-        Self { router, app, storage, directory, access, clock, admin, epoch, _tasks: tasks_owner, _data: data }
+        Self {
+            router,
+            app,
+            storage,
+            directory,
+            access,
+            clock,
+            admin,
+            epoch,
+            contradiction,
+            _tasks: tasks_owner,
+            _data: data,
+        }
     }
 
     async fn request(&self, request: Request<Body>) -> Got {
@@ -205,13 +241,31 @@ impl Gateway {
 
     /// Makes an operator with this scope and all rights, and a token of theirs.
     async fn token_for(&self, operator: &str, scope: Value) -> String {
-        let rights =
-            json!(["events:write", "moderate", "broadcasts:write", "broadcasts:approve", "rules:write", "read", "admin"]);
+        let rights = json!([
+            "events:write",
+            "moderate",
+            "broadcasts:write",
+            "broadcasts:approve",
+            "rules:write",
+            "read",
+            "admin"
+        ]);
         let body = json!({"name": operator, "rights": rights, "scope": scope});
         self.call("PUT", &format!("/v1/operators/{operator}"), body).await.expect(201);
         let body = json!({"name": "a program", "operator": operator});
         let made = self.call("POST", "/v1/tokens", body).await.expect(201);
         made.json()["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// Posts with an idempotency key.
+    async fn post_once(&self, token: &str, path: &str, key: &str, body: Value) -> Got {
+        let request = Request::builder()
+            .method("POST")
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("idempotency-key", key);
+        self.request(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     /// Makes a brand with two regions, a shop and a declared group in each: `east` and `west`.
@@ -222,7 +276,8 @@ impl Gateway {
             self.call("PUT", &format!("/v1/regions/{side}"), region).await.expect(201);
             let shop = json!({"name": format!("{side}{word}店"), "region": side});
             self.call("PUT", &format!("/v1/shops/s-{side}"), shop).await.expect(201);
-            let group = json!({"name": format!("{side}{word}群"), "shop": format!("s-{side}"), "tags": ["vip"]});
+            let group =
+                json!({"name": format!("{side}{word}群"), "shop": format!("s-{side}"), "tags": ["vip"]});
             self.call("PUT", &format!("/v1/groups/demo/g-{side}"), group).await.expect(201);
         }
     }

@@ -15,7 +15,7 @@ use crate::event::{FieldError, OperatorId, Scope};
 
 /// A token, without its secret.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct TokenView {
+pub(super) struct TokenView {
     /// Its public id.
     id: String,
     /// Whose.
@@ -38,7 +38,7 @@ pub struct TokenView {
 
 /// A token just made.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct NewTokenView {
+pub(super) struct NewTokenView {
     #[serde(flatten)]
     token: TokenView,
     /// The whole token, to be put into `Authorization: Bearer …`. Shown this once; null in a replayed answer.
@@ -49,7 +49,7 @@ pub struct NewTokenView {
 /// What is asked when a token is made.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TokenIn {
+pub(super) struct TokenIn {
     /// What for, in words.
     name: String,
     /// Whose; the caller's own when left out.
@@ -86,7 +86,7 @@ fn view(id: &str, token: &Token, now_ms: i64) -> TokenView {
     get, path = "/v1/tokens", tag = "access", operation_id = "listTokens", params(PageQuery),
     responses((status = 200, description = "Tokens of the operators within the caller's scope", body = Page<TokenView>)),
 )]
-pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<TokenView>>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<TokenView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after: Option<String> = page::decode(query.cursor.as_deref())?;
     let tokens = cx.access().tokens(cx.caller(), &**cx.directory()).into_iter();
@@ -104,11 +104,10 @@ pub async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Pa
     request_body = TokenIn,
     responses((status = 201, description = "Made", body = NewTokenView)),
 )]
-pub async fn create(cx: Cx, Keyed { key, value: spec, .. }: Keyed<TokenIn>) -> ApiResult<Response> {
+pub(super) async fn create(cx: Cx, Keyed { key, value: spec, .. }: Keyed<TokenIn>) -> ApiResult<Response> {
     let operator = spec.operator.as_deref().map(OperatorId::parse).transpose();
-    let operator = operator.map_err(|error| {
-        ApiError::fields(vec![FieldError::new("/operator", "form", error.to_string())])
-    })?;
+    let operator = operator
+        .map_err(|error| ApiError::fields(vec![FieldError::new("/operator", "form", error.to_string())]))?;
     let now_ms = cx.now_ms();
     let expires_ms = spec.expires_at.map(jiff::Timestamp::as_millisecond);
     if expires_ms.is_some_and(|end| end <= now_ms) {
@@ -123,7 +122,8 @@ pub async fn create(cx: Cx, Keyed { key, value: spec, .. }: Keyed<TokenIn>) -> A
     };
     let new = cx.access().create_token(cx.caller(), spec, places, record).await?;
     let id = new.secret.id();
-    let shown = NewTokenView { token: view(id, &new.token.record, now_ms), secret: Some(new.secret.expose()) };
+    let shown =
+        NewTokenView { token: view(id, &new.token.record, now_ms), secret: Some(new.secret.expose()) };
     Ok(Answer::created(format!("/v1/tokens/{id}"), shown).into_response())
 }
 
@@ -133,7 +133,7 @@ pub async fn create(cx: Cx, Keyed { key, value: spec, .. }: Keyed<TokenIn>) -> A
     params(("token" = String, Path, description = "Its public id")),
     responses((status = 204, description = "It works no longer")),
 )]
-pub async fn revoke(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(super) async fn revoke(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     cx.access().revoke_token(cx.caller(), &id, &**cx.directory()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -35,7 +35,8 @@ fn the_table_says_what_the_handlers_say() {
 fn every_operation_is_described_and_has_a_name_of_its_own() {
     let document = generated();
     assert_eq!(document["openapi"], "3.1.0");
-    let tags: HashSet<_> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].clone().to_string()).collect();
+    let tags: HashSet<_> =
+        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].clone().to_string()).collect();
     let mut names = HashSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

@@ -12,7 +12,10 @@ use crate::storage::DocumentKind;
 #[tokio::test]
 async fn a_token_works_until_it_is_revoked_and_its_secret_is_shown_once() {
     let gateway = Gateway::open().await;
-    let made = gateway.call("POST", "/v1/tokens", json!({"name": "dashboard", "rights": ["read"]})).await.expect(201);
+    let made = gateway
+        .call("POST", "/v1/tokens", json!({"name": "dashboard", "rights": ["read"]}))
+        .await
+        .expect(201);
     let (id, secret) = (made.json()["id"].clone(), made.json()["secret"].as_str().unwrap().to_owned());
     let location = made.header("location").to_owned();
     assert_eq!(location, format!("/v1/tokens/{}", id.as_str().unwrap()));
@@ -73,7 +76,10 @@ async fn nobody_hands_on_more_than_they_have() {
     let body = json!({"name": "x", "operator": "assistant", "rights": ["admin"]});
     assert_eq!(gateway.call_as(&western, "POST", "/v1/tokens", body).await.code(), "forbidden");
     let body = json!({"name": "x", "operator": "admin"});
-    assert_eq!(gateway.call_as(&western, "POST", "/v1/tokens", body).await.expect(422).pointers(), ["/operator"]);
+    assert_eq!(
+        gateway.call_as(&western, "POST", "/v1/tokens", body).await.expect(422).pointers(),
+        ["/operator"]
+    );
 }
 
 #[tokio::test]
@@ -140,7 +146,10 @@ async fn the_audit_log_tells_who_did_what_within_the_scope() {
     let gateway = Gateway::open().await;
     gateway.furnish().await;
     let western = gateway.token_for("op-west", json!({"regions": ["west"]})).await;
-    gateway.call_as(&western, "PUT", "/v1/shops/s-west", json!({"name": "新", "region": "west"})).await.expect(200);
+    gateway
+        .call_as(&western, "PUT", "/v1/shops/s-west", json!({"name": "新", "region": "west"}))
+        .await
+        .expect(200);
     let seen = gateway.call_as(&western, "GET", "/v1/audit", Value::Null).await.expect(200).json();
     let entries = seen["items"].as_array().unwrap();
     let ids: Vec<_> = entries.iter().map(|e| e["id"].as_str().unwrap()).collect();
@@ -159,7 +168,10 @@ async fn the_audit_log_tells_who_did_what_within_the_scope() {
 async fn the_control_socket_needs_no_token_and_counts_as_local() {
     let gateway = Gateway::open().await;
     let local = Gateway { router: crate::api::local_router(gateway.app.clone()), ..gateway };
-    let request = Request::builder().method("PUT").uri("/v1/brands/acme").header(header::CONTENT_TYPE, "application/json");
+    let request = Request::builder()
+        .method("PUT")
+        .uri("/v1/brands/acme")
+        .header(header::CONTENT_TYPE, "application/json");
     local.request(request.body(r#"{"name":"佳味"}"#.into()).unwrap()).await.expect(201);
     let request = Request::builder().uri("/v1/audit?object=brand").body(axum::body::Body::empty()).unwrap();
     let seen = local.request(request).await.expect(200).json();

@@ -16,14 +16,19 @@ async fn an_account_keeps_its_secrets_to_itself() {
     assert_eq!(made.json()["secrets"][0]["hint"], "…LaSw");
     assert_eq!(made.header("etag"), "\"1\"");
     let sec = made.json()["secrets"][0]["id"].clone();
-    for got in [gateway.get("/v1/accounts/shop-app").await, gateway.get("/v1/accounts").await, gateway.get("/v1/audit").await] {
+    for got in [
+        gateway.get("/v1/accounts/shop-app").await,
+        gateway.get("/v1/accounts").await,
+        gateway.get("/v1/audit").await,
+    ] {
         assert!(!got.text.contains("MfKQ9r8GKYqrTwjU"), "{}", got.text);
     }
     let stored = gateway.storage.document(DocumentKind::Account, "shop-app").await.unwrap().unwrap();
     assert!(!stored.body.contains("MfKQ9r8GKYqrTwjU"));
     assert_eq!(gateway.directory.account_spec("shop-app").unwrap().secrets[0].expose(), secret);
 
-    let kept = json!({"platform": "webhook", "name": "App", "settings": {"url": "https://shop.example/hook"}});
+    let kept =
+        json!({"platform": "webhook", "name": "App", "settings": {"url": "https://shop.example/hook"}});
     gateway.call("PUT", "/v1/accounts/shop-app", kept).await.expect(200);
     assert_eq!(gateway.directory.account_spec("shop-app").unwrap().secrets[0].expose(), secret);
     let both = json!({
@@ -65,12 +70,16 @@ async fn groups_are_listed_page_by_page_and_filtered() {
     let mut path = "/v1/groups?limit=3".to_owned();
     loop {
         let page = gateway.get(&path).await.expect(200).json();
-        names.extend(page["items"].as_array().unwrap().iter().map(|g| g["group"].as_str().unwrap().to_owned()));
+        names.extend(
+            page["items"].as_array().unwrap().iter().map(|g| g["group"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = page["next_cursor"].as_str() else { break };
         path = format!("/v1/groups?limit=3&cursor={next}");
     }
     assert_eq!(names, ["g-east", "g-seen-0", "g-seen-1", "g-seen-2", "g-seen-3", "g-seen-4", "g-west"]);
-    for (query, count) in [("tag=vip", 2), ("shop=s-east", 1), ("region=west", 1), ("brand=acme", 2), ("account=no", 0)] {
+    for (query, count) in
+        [("tag=vip", 2), ("shop=s-east", 1), ("region=west", 1), ("brand=acme", 2), ("account=no", 0)]
+    {
         let page = gateway.get(&format!("/v1/groups?{query}")).await.expect(200).json();
         assert_eq!(page["items"].as_array().unwrap().len(), count, "{query}");
     }
@@ -95,7 +104,9 @@ async fn an_import_answers_every_line_and_can_be_repeated() {
         .text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .map(|l| (l["line"].as_u64().unwrap(), l["status"].clone(), l["error"]["errors"][0]["pointer"].clone()))
+        .map(|l| {
+            (l["line"].as_u64().unwrap(), l["status"].clone(), l["error"]["errors"][0]["pointer"].clone())
+        })
         .collect();
     let expect = [
         (1, json!("created"), Value::Null),
@@ -123,7 +134,10 @@ async fn thousands_of_shops_and_groups_are_imported_in_chunks() {
         .collect();
     let got = gateway.call("POST", "/v1/groups", json!(groups)).await.expect(200);
     assert_eq!(got.text.matches("\"created\"").count(), 1_201);
-    assert_eq!(gateway.directory.context("demo", "g-1200").unwrap().shop.as_ref().unwrap().record.name, "店1200");
+    assert_eq!(
+        gateway.directory.context("demo", "g-1200").unwrap().shop.as_ref().unwrap().record.name,
+        "店1200"
+    );
 }
 
 #[tokio::test]
@@ -135,7 +149,8 @@ async fn what_is_declared_comes_back_after_a_restart() {
     let keys = crate::directory::Keyring::read(&gateway._data.path().join("key")).unwrap();
     let storage = std::sync::Arc::clone(&gateway.storage);
     let config = crate::directory::Config::default();
-    let again = crate::directory::Directory::open(storage, gateway.clock.clone(), config, keys).await.unwrap();
+    let again =
+        crate::directory::Directory::open(storage, gateway.clock.clone(), config, keys).await.unwrap();
     let east = again.context("demo", "g-east").unwrap();
     assert_eq!(east.place.path(), "acme/east/s-east");
     assert_eq!(east.variable("shop.name"), Some("east机密店"));

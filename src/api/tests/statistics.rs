@@ -17,7 +17,8 @@ async fn an_acknowledged_event_is_in_the_numbers_one_reads() {
     assert_eq!(got["rows"].as_array().unwrap().len(), 24);
     assert_eq!(got["time_zone"], "Asia/Shanghai");
     // 10:00 in Shanghai: four hours back are still the same day.
-    let got = gateway.get("/v1/groups/demo/g-east/statistics?by=day&from=2026-11-22").await.expect(200).json();
+    let got =
+        gateway.get("/v1/groups/demo/g-east/statistics?by=day&from=2026-11-22").await.expect(200).json();
     assert_eq!(got["rows"].as_array().unwrap().len(), 1);
     assert_eq!(got["rows"][0]["start"], "2026-11-21T16:00:00Z");
     assert_eq!(got["rows"][0]["messages"], 5);
