@@ -1,4 +1,4 @@
-//! `/v1/admin/…`: reload and backup.
+//! `/v1/admin/reload` and `/v1/backup`.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ pub(super) struct BackedUp {
 ///
 /// Only over the control socket (`menshen backup DIR`): a token must not write to the machine's disk.
 #[utoipa::path(
-    post, path = "/v1/admin/backup", tag = "administration", operation_id = "backup",
+    post, path = "/v1/backup", tag = "administration", operation_id = "backup",
     request_body = BackupIn,
     responses((status = 200, description = "The copy is whole", body = BackedUp)),
 )]

@@ -117,7 +117,7 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/dead-letters/{delivery}/replay"       BroadcastsWrite outbound::replay;
         GET    "/v1/sandbox/sends"                        Read  outbound::sandbox;
         POST   "/v1/admin/reload"                         Admin administration::reload;
-        POST   "/v1/admin/backup"                         Admin administration::backup;
+        POST   "/v1/backup"                               Admin administration::backup;
     }
 }
 

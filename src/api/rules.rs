@@ -121,23 +121,26 @@ async fn commit(cx: &Cx, write: Write, kind: DocumentKind, id: &str, verb: &str)
 
 macro_rules! documents {
     ($($module:ident: $kind:ident, $body:ty, $list:literal, $one:literal, $name:literal,
-       [$list_op:literal, $get_op:literal, $put_op:literal, $delete_op:literal], $word:literal;)*) => {$(
+       [$list_op:literal, $get_op:literal, $put_op:literal, $delete_op:literal], $many:literal, $word:literal;)*) => {$(
         #[doc = concat!("The routes of ", $list, ".")]
         pub(super) mod $module {
             use super::*;
 
-            #[doc = concat!("Lists ", stringify!($module), " 列出", $word)]
+            /// Lists them.
             #[utoipa::path(
                 get, path = $list, tag = "rules", operation_id = $list_op, params(PageQuery),
+                summary = concat!("Lists ", $many, " 列出", $word),
+                description = concat!("The ", $many, " that were added through the API; those of files stand in `/v1/rulesets`."),
                 responses((status = 200, description = "What was added through the API, by id", body = Page<RuleView>)),
             )]
             pub(crate) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<RuleView>>> {
                 super::list(&cx, DocumentKind::$kind, query).await
             }
 
-            #[doc = concat!("Shows one of ", stringify!($module), " 查看", $word)]
+            /// Shows one.
             #[utoipa::path(
                 get, path = $one, tag = "rules", operation_id = $get_op,
+                summary = concat!("Shows a ", $name, " 查看", $word), description = "As it was written.",
                 params(($name = String, Path, description = "Its id")),
                 responses((status = 200, description = "With its version as `ETag`", body = RuleView)),
             )]
@@ -145,11 +148,11 @@ macro_rules! documents {
                 super::get(&cx, DocumentKind::$kind, &id, precondition).await
             }
 
-            #[doc = concat!("Makes or replaces one of ", stringify!($module), " 新建或修改", $word)]
-            #[doc = ""]
-            #[doc = "In force at once. Only an unlimited scope may."]
+            /// Makes or replaces one.
             #[utoipa::path(
                 put, path = $one, tag = "rules", operation_id = $put_op,
+                summary = concat!("Makes or replaces a ", $name, " 新建或修改", $word),
+                description = "In force when this answers. Only an unlimited scope may.",
                 params(($name = String, Path, description = "Its id: 1 to 64 of A-Z a-z 0-9 - _ .")),
                 request_body = $body,
                 responses(
@@ -166,9 +169,11 @@ macro_rules! documents {
                 super::put(&cx, DocumentKind::$kind, id, precondition, body).await
             }
 
-            #[doc = concat!("Removes one of ", stringify!($module), " 删除", $word)]
+            /// Removes one.
             #[utoipa::path(
                 delete, path = $one, tag = "rules", operation_id = $delete_op,
+                summary = concat!("Removes a ", $name, " 删除", $word),
+                description = "Out of force when this answers. Only an unlimited scope may.",
                 params(($name = String, Path, description = "Its id")),
                 responses(
                     (status = 204, description = "Removed"),
@@ -184,13 +189,13 @@ macro_rules! documents {
 
 documents! {
     wordlists: Wordlist, WordlistSource, "/v1/wordlists", "/v1/wordlists/{wordlist}", "wordlist",
-        ["listWordlists", "getWordlist", "putWordlist", "deleteWordlist"], "词库";
+        ["listWordlists", "getWordlist", "putWordlist", "deleteWordlist"], "wordlists", "词库";
     policies: Policy, Policy, "/v1/policies", "/v1/policies/{policy}", "policy",
-        ["listPolicies", "getPolicy", "putPolicy", "deletePolicy"], "策略";
+        ["listPolicies", "getPolicy", "putPolicy", "deletePolicy"], "policies", "策略";
     reply_rules: Reply, replies::Rule, "/v1/replies", "/v1/replies/{reply}", "reply",
-        ["listReplies", "getReply", "putReply", "deleteReply"], "自动回复";
+        ["listReplies", "getReply", "putReply", "deleteReply"], "replies", "自动回复";
     welcome_rules: Welcome, welcomes::Welcome, "/v1/welcomes", "/v1/welcomes/{welcome}", "welcome",
-        ["listWelcomes", "getWelcome", "putWelcome", "deleteWelcome"], "欢迎语";
+        ["listWelcomes", "getWelcome", "putWelcome", "deleteWelcome"], "welcomes", "欢迎语";
 }
 
 /// The rules in force.

@@ -89,6 +89,8 @@ async fn what_is_too_much_is_refused_by_name_and_counted() {
     let gateway = Gateway::start(&[
         ("MENSHEN_INGEST__BODY_BYTES_MAX", "2KiB"),
         ("MENSHEN_INGEST__DECODED_BYTES_MAX", "4KiB"),
+        ("MENSHEN_INGEST__LINE_BYTES_MAX", "2KiB"),
+        ("MENSHEN_INGEST__TEXT_BYTES_MAX", "1KiB"),
         ("MENSHEN_INGEST__BATCH_EVENTS_MAX", "3"),
     ]);
     let client = &gateway.client;

@@ -178,11 +178,11 @@ async fn a_backup_is_made_over_the_control_socket_only() {
     let gateway = Gateway::open().await;
     let target = tempfile::tempdir().unwrap();
     let dir = json!({"dir": target.path().join("copy")});
-    gateway.call("POST", "/v1/admin/backup", dir.clone()).await.expect(404);
+    gateway.call("POST", "/v1/backup", dir.clone()).await.expect(404);
     gateway.call("POST", "/v1/admin/reload", Value::Null).await.expect(200);
     let local = Gateway { router: crate::api::local_router(gateway.app.clone()), ..gateway };
-    local.call("POST", "/v1/admin/backup", json!({"dir": "copy"})).await.expect(422);
-    local.call("POST", "/v1/admin/backup", dir.clone()).await.expect(200);
+    local.call("POST", "/v1/backup", json!({"dir": "copy"})).await.expect(422);
+    local.call("POST", "/v1/backup", dir.clone()).await.expect(200);
     assert!(target.path().join("copy").is_dir());
-    local.call("POST", "/v1/admin/backup", dir).await.expect(409);
+    local.call("POST", "/v1/backup", dir).await.expect(409);
 }

@@ -97,7 +97,7 @@ fn body(method: &str, path: &str) -> Value {
             | "/v1/admin/reload",
         ) => Value::Null,
         (_, "/v1/outbound/stop") => json!({"scope": "region:east"}),
-        (_, "/v1/admin/backup") => json!({"dir": "/nowhere/to/be/found"}),
+        (_, "/v1/backup") => json!({"dir": "/nowhere/to/be/found"}),
         (method, path) => panic!("say here what {method} {path} would take, so that the walk is a real one"),
     }
 }
