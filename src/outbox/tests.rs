@@ -432,3 +432,47 @@ async fn parking_waits_for_what_is_under_way_and_starts_nothing() {
     after.until("the rest is sent", |b| b.ledger.count(DeliveryState::Sent) == 500).await;
     assert_eq!(after.platform.count() + called, 500);
 }
+
+/// Sends numbered replies over the real ledger until `count` deliveries are sent.
+async fn over_sqlite(dir: &std::path::Path, numbers: std::ops::Range<u32>, count: usize) -> Vec<String> {
+    let storage = crate::storage::sqlite::open(dir, &crate::storage::Config::default()).unwrap();
+    let epoch = storage.lease("test").await.unwrap();
+    let clock = Clock::system();
+    let platform = Arc::new(Platform::new(&clock, MS).resolving(Resolution::Sent));
+    let (tasks, _owner) = crate::tasks::detached();
+    let outbox = Outbox::start(Parts {
+        storage: storage.clone(),
+        deliverers: Arc::new(Everywhere { platform: platform.clone(), limits: Mutex::default() }),
+        places: Arc::new(Atlas),
+        tasks,
+        clock,
+        config: Config::default(),
+        epoch,
+        seed: 1,
+    });
+    let outbox = outbox.await.unwrap();
+    outbox.submit(numbers.map(|number| delivery(&reply(number, &own_group(number), 0))).collect());
+    let sent =
+        DeliveryFilter { states: vec![DeliveryState::Sent], limit: 10_000, ..DeliveryFilter::default() };
+    let all_sent = async {
+        while storage.deliveries(sent.clone()).await.unwrap().len() < count {
+            tokio::time::sleep(10 * MS).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), all_sent).await.expect("all are sent");
+    assert!(outbox.park(5 * SECOND).await);
+    storage.close().await.unwrap();
+    platform.ids()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_real_ledger_agrees() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = over_sqlite(dir.path(), 0..300, 300).await;
+    // The same replies again, as the journal brings them after a crash, and some new ones.
+    let second = over_sqlite(dir.path(), 0..320, 320).await;
+    assert_eq!(first.iter().collect::<HashSet<_>>().len(), 300);
+    let known: HashSet<_> = first.iter().collect();
+    assert_eq!(second.iter().filter(|id| known.contains(id)).count(), 0, "none twice");
+    assert_eq!((first.len(), second.len()), (300, 20));
+}
