@@ -33,17 +33,16 @@ struct Data {
 /// The shared sample where it is, else lines and words of our own.
 fn data(messages_max: usize) -> Data {
     #[expect(clippy::disallowed_methods, reason = "a bench has no configuration")]
-    let dir = std::env::var("MENSHEN_BENCH_DATA").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
+    let dir = std::env::var("MENSHEN_BENCH_DATA")
+        .map_or_else(|_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let read = |name: &str| std::fs::read_to_string(dir.join(name));
     if let (Ok(lexicon), Ok(chat)) = (read("lexicon-60k.txt"), read("chat-sample.txt")) {
         let messages: Vec<String> = chat.lines().take(messages_max).map(str::to_owned).collect();
         return Data { what: "chat sample, 60,000 terms".into(), lexicon, messages };
     }
     let lexicon = (0..20_000).map(|n| format!("广告{n:05}号\n")).collect();
-    let messages = (0..messages_max).map(|n| format!("今天第{n}位顾客问三黄鸡还有没有货，路口那家店几点关门")).collect();
+    let messages =
+        (0..messages_max).map(|n| format!("今天第{n}位顾客问三黄鸡还有没有货，路口那家店几点关门")).collect();
     Data { what: "generated sample, 20,000 terms".into(), lexicon, messages }
 }
 

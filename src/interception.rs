@@ -142,10 +142,7 @@ impl Ruleset {
         let hits = scratch
             .resolved
             .iter()
-            .map(|r| JudgedHit {
-                hit: self.hit(text, r, &scratch.units, &mut scratch.term_units),
-                term_id: self.term_id(r.term),
-            })
+            .map(|r| self.hit(text, r, &scratch.units, &mut scratch.term_units))
             .collect();
         Judgement { verdict, hits, masked }
     }

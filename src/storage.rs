@@ -31,7 +31,7 @@ use thiserror::Error;
 
 use crate::event::{Effects, EventKey, Partition};
 
-pub use config::Config;
+pub use config::{Config, Durability};
 pub use ledger::{
     AttemptRow, AuditEntry, AuditFilter, Change, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, IdempotencyRecord, Intent, Settlement, Write,

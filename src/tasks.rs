@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::Instrument;
 
+use crate::telemetry::metrics;
+
 /// Spawns tasks and tells them when to stop. Cheap to clone; dropping clones stops nothing.
 #[derive(Clone, Debug)]
 pub struct Tasks {
@@ -62,6 +64,7 @@ impl Tasks {
                     && error.is_panic()
                 {
                     tracing::error!(task.name = name, "task panicked; the gateway drains");
+                    metrics::task_panicked();
                     _ = failed.try_send(name); // a full queue means the drain has begun
                 }
             }

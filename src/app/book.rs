@@ -8,11 +8,11 @@ use arc_swap::ArcSwap;
 use crate::broadcasts::{GroupBook, GroupEntry, TextJudge};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
 use crate::event::{AccountId, GroupId, GroupName, Hit, Place, Role, Scope, Verdict};
-use crate::interception::{POLICY_DEFAULT, Scratch};
+use crate::interception::Scratch;
 use crate::pipeline::Rules;
 
 /// The directory's groups.
-pub struct Book(pub Arc<Directory>);
+pub(super) struct Book(pub(super) Arc<Directory>);
 
 struct Entry {
     name: GroupName,
@@ -62,14 +62,17 @@ impl GroupBook for Book {
     }
 }
 
+/// The policy that broadcasts are held to.
+const POLICY: &str = "strict";
+
 /// The rules in force, for what we are about to say ourselves.
-pub struct Judge(pub Arc<ArcSwap<Rules>>);
+pub(super) struct Judge(pub(super) Arc<ArcSwap<Rules>>);
 
 impl TextJudge for Judge {
     fn judge(&self, text: &str) -> Result<(), Vec<Hit>> {
         let rules = self.0.load();
-        // Nobody is exempt here: a broadcast is judged as strictly as a customer's message.
-        let Some(policy) = rules.policy(None, Role::Customer).or_else(|| rules.words.policy(POLICY_DEFAULT)) else {
+        // Nobody is exempt here, and what reaches every group is judged strictly: advertising law applies to the brand.
+        let Some(policy) = rules.words.policy_for(POLICY, Role::Customer) else {
             return Ok(());
         };
         let judgement = rules.words.judge(text, policy, &mut Scratch::default());

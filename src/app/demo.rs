@@ -120,7 +120,10 @@ struct Story {
 impl Story {
     fn tell(&mut self, now: &Snapshot, sink: &Sink) {
         let worth = |moment: &&Moment| {
-            matches!(moment.kind, MomentKind::Caught | MomentKind::Slipped | MomentKind::Question | MomentKind::FalseAlarm)
+            matches!(
+                moment.kind,
+                MomentKind::Caught | MomentKind::Slipped | MomentKind::Question | MomentKind::FalseAlarm
+            )
         };
         for moment in now.moments.iter().filter(worth).take(MOMENTS_SHOWN) {
             say(&line(moment));
@@ -144,11 +147,17 @@ fn line(moment: &Moment) -> String {
     let place = format!("{} {}", moment.group_name, moment.member);
     match moment.kind {
         MomentKind::Caught => {
-            let actions = if moment.actions.is_empty() { String::new() } else { format!(" → {}", moment.actions.join(", ")) };
+            let actions = if moment.actions.is_empty() {
+                String::new()
+            } else {
+                format!(" → {}", moment.actions.join(", "))
+            };
             format!("  🚫 {place}: {} ⟨{}⟩{actions}\n", moment.text, moment.matched.join("、"))
         }
         MomentKind::Slipped => format!("  ❗ {place}: {} — an advert that passed\n", moment.text),
-        MomentKind::FalseAlarm => format!("  ❓ {place}: {} — ordinary, yet ⟨{}⟩\n", moment.text, moment.matched.join("、")),
+        MomentKind::FalseAlarm => {
+            format!("  ❓ {place}: {} — ordinary, yet ⟨{}⟩\n", moment.text, moment.matched.join("、"))
+        }
         MomentKind::Question => format!("  💬 {place}: {}\n", moment.text),
         MomentKind::Joined => format!("  👋 {place}\n"),
         MomentKind::Left => format!("  … {place}\n"),
@@ -188,7 +197,7 @@ fn summary(end: &Snapshot, sink: &Sink, broadcast: &Value, numbers: &Value, case
         report.duplicates,
         broadcast["state"].as_str().unwrap_or("?"),
         broadcast["counts"],
-        cases["cases"].as_array().map_or(0, Vec::len),
+        cases["items"].as_array().map_or(0, Vec::len),
     )
 }
 
@@ -246,7 +255,8 @@ impl Gateway {
             _ => Call::post(path, "application/json", body.to_string()),
         };
         let target = std::sync::Arc::new(Target::new(&self.api, Some(&self.token))?);
-        let reply = target.connection().expect_success(&call).await.with_context(|| format!("{method} {path}"))?;
+        let reply =
+            target.connection().expect_success(&call).await.with_context(|| format!("{method} {path}"))?;
         Ok(serde_json::from_slice(&reply.body).unwrap_or_default())
     }
 }

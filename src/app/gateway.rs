@@ -94,7 +94,8 @@ impl Gateway {
         })
         .await
         .context("start the outbox")?;
-        let accounts = Arc::new(Accounts::new(directory.clone(), connectors.clone(), outbox.clone(), health.clone()));
+        let accounts =
+            Arc::new(Accounts::new(directory.clone(), connectors.clone(), outbox.clone(), health.clone()));
         accounts.connect_all().await;
 
         let rules = rulebook.current();
@@ -120,9 +121,12 @@ impl Gateway {
             .await
             .with_context(|| format!("listen on {} (server.listen)", config.server.listen))?;
         let metrics_clock = clock.clone();
-        let metrics = Listener::bind(config.server.metrics_listen, health.clone(), move || metrics_clock.now_ms())
-            .await
-            .with_context(|| format!("listen on {} (server.metrics_listen)", config.server.metrics_listen))?;
+        let metrics =
+            Listener::bind(config.server.metrics_listen, health.clone(), move || metrics_clock.now_ms())
+                .await
+                .with_context(|| {
+                    format!("listen on {} (server.metrics_listen)", config.server.metrics_listen)
+                })?;
         let api = listener.local_addr()?;
         let metrics_address = metrics.address()?;
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -160,7 +164,10 @@ impl Gateway {
         let fleet = fleet.await?.context("read the journal for the fleet stage")?;
         let dedupe = config.dedupe.clone();
         let (passed, tasks) = (fleet.passed(), &work_tasks);
-        tasks.spawn("repair", repair.run(partitions.clone(), dedupe.clone(), storage_check.clone(), tasks.clone()));
+        tasks.spawn(
+            "repair",
+            repair.run(partitions.clone(), dedupe.clone(), storage_check.clone(), tasks.clone()),
+        );
         tasks.spawn("project", upkeep::project(storage.clone(), tasks.clone()));
         tasks.spawn("tidy", upkeep::tidy(partitions, dedupe.clone(), tasks.clone()));
         tasks.spawn("prune", upkeep::prune(storage.clone(), dedupe, passed, clock.clone(), tasks.clone()));

@@ -16,11 +16,11 @@ use crate::storage::DocumentKind;
 use crate::welcomes;
 
 /// The running gateway, as the API sees it.
-pub struct Residence {
+pub(super) struct Residence {
     /// Connects accounts.
-    pub accounts: Arc<Accounts>,
+    pub(super) accounts: Arc<Accounts>,
     /// Compiles rules.
-    pub rulebook: Arc<Rulebook>,
+    pub(super) rulebook: Arc<Rulebook>,
 }
 
 #[async_trait]

@@ -69,7 +69,10 @@ impl Rulebook {
             }
             Err(error) => {
                 metrics::reloaded(metrics::Success::Failed);
-                tracing::error!(error = format!("{error:#}"), "new rules cannot be used; the old ones stay in force");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "new rules cannot be used; the old ones stay in force"
+                );
                 Err(error)
             }
         }
@@ -85,7 +88,11 @@ async fn compile(storage: &SharedStorage, config: &Config, number: u64) -> anyho
     let compiled = tokio::task::spawn_blocking(move || {
         let watch = Stopwatch::start();
         let mut sources = super::wordlists::configured(&config.interception)?;
-        sources.extend(words.into_iter().map(|(name, list)| WordlistSource { name, origin: Origin::Api, ..list }));
+        sources.extend(words.into_iter().map(|(name, list)| WordlistSource {
+            name,
+            origin: Origin::Api,
+            ..list
+        }));
         let policies = policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect();
         let (words, problems) =
             Ruleset::compile(format!("r-{number}"), &sources, policies, &config.interception)

@@ -72,6 +72,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match failed {
         Some(name) => anyhow::bail!("the background task `{name}` panicked; its log line says where"),
         None if drained => Ok(ExitCode::SUCCESS),
-        None => anyhow::bail!("not everything ended within drain.timeout; the next start finds what was left"),
+        None => {
+            anyhow::bail!("not everything ended within drain.timeout; the next start finds what was left")
+        }
     }
 }

@@ -148,7 +148,8 @@ async fn list(config: &Config) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let path = cursor.map_or_else(|| "/v1/tokens".to_owned(), |cursor| format!("/v1/tokens?cursor={cursor}"));
+        let path =
+            cursor.map_or_else(|| "/v1/tokens".to_owned(), |cursor| format!("/v1/tokens?cursor={cursor}"));
         match control::call(&config.server.data_dir, Method::GET, &path, &Value::Null).await {
             Ok(page) => {
                 rows.extend(page["items"].as_array().into_iter().flatten().map(row));
@@ -209,8 +210,13 @@ async fn revoke(config: &Config, given: &str) -> anyhow::Result<String> {
     // Whoever pastes the whole token means the one it is.
     let id = given.strip_prefix(crate::access::PREFIX).unwrap_or(given);
     let id = id.split('_').next().unwrap_or(id);
-    anyhow::ensure!(!id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric()), "`{id}` is no id of a token");
-    match control::call(&config.server.data_dir, Method::DELETE, &format!("/v1/tokens/{id}"), &Value::Null).await {
+    anyhow::ensure!(
+        !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric()),
+        "`{id}` is no id of a token"
+    );
+    match control::call(&config.server.data_dir, Method::DELETE, &format!("/v1/tokens/{id}"), &Value::Null)
+        .await
+    {
         Ok(_) => {}
         Err(ControlError::NotRunning { .. }) => {
             let offline = Offline::open(config).await?;
@@ -257,7 +263,8 @@ impl Offline {
 /// Says the fields that are wrong; an error's own words leave them out.
 fn explain(error: &crate::access::AccessError) -> anyhow::Error {
     if let crate::access::AccessError::Invalid(fields) = error {
-        let fields: Vec<_> = fields.iter().map(|field| format!("{}: {}", field.pointer, field.detail)).collect();
+        let fields: Vec<_> =
+            fields.iter().map(|field| format!("{}: {}", field.pointer, field.detail)).collect();
         return anyhow::anyhow!("{}", fields.join("; "));
     }
     anyhow::anyhow!("{error}")
@@ -293,7 +300,10 @@ mod tests {
         let wrong = create("nobody").run().await.unwrap_err();
         assert!(wrong.to_string().contains("/operator"), "{wrong}");
         let listed = list(&config).await.unwrap();
-        assert!(listed.contains("面板") && listed.contains(" read ") && listed.lines().count() == 3, "{listed}");
+        assert!(
+            listed.contains("面板") && listed.contains(" read ") && listed.lines().count() == 3,
+            "{listed}"
+        );
         assert!(revoke(&config, made.trim()).await.unwrap().starts_with("revoked "));
         assert_eq!(list(&config).await.unwrap().lines().count(), 2);
         assert!(revoke(&config, "../x").await.is_err());

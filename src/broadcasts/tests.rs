@@ -1,1 +1,423 @@
-//! x
+//! Broadcasts from acceptance to the last target, in virtual time.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::*;
+use crate::event::{AccountId, GroupId, GroupName, OperatorId, Place, RegionId, Scope, ShopId};
+use crate::outbox::delivery::{Decision, Outcome, Refusal, RefusalScope, Resolution};
+use crate::outbox::testing::*;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Entry {
+    name: GroupName,
+    place: Place,
+    variables: BTreeMap<&'static str, String>,
+}
+
+impl GroupEntry for Entry {
+    fn name(&self) -> &GroupName {
+        &self.name
+    }
+    fn place(&self) -> &Place {
+        &self.place
+    }
+    fn has_tag(&self, tag: &str) -> bool {
+        tag == "vip" && self.name.group.as_str().ends_with('0')
+    }
+    fn value(&self, variable: &str) -> Option<&str> {
+        self.variables.get(variable).map(String::as_str)
+    }
+}
+
+/// `east-00000` to `west-…`: half of the groups in each region, in order of names.
+struct Book(BTreeSet<GroupName>);
+
+impl Book {
+    fn of(groups: u32) -> Arc<Self> {
+        let name = |n: u32| named(&format!("{}-{n:05}", if n % 2 == 0 { "east" } else { "west" }));
+        Arc::new(Self((0..groups).map(name).collect()))
+    }
+
+    fn entry(name: &GroupName) -> Box<dyn GroupEntry> {
+        let place = Atlas.group_place(name);
+        let mut variables = BTreeMap::from([("group.name", format!("群 {}", name.group))]);
+        if place.region.as_ref().is_some_and(|region| region.as_str() == "east") {
+            variables.insert("shop.name", "南京东路店".to_owned());
+        }
+        if name.group.as_str() == "east-00002" {
+            variables.insert("shop.name", "博彩".to_owned());
+        }
+        Box::new(Entry { name: name.clone(), place, variables })
+    }
+}
+
+impl GroupBook for Book {
+    fn groups_after(
+        &self,
+        account: Option<&AccountId>,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> Vec<Box<dyn GroupEntry>> {
+        let later = self.0.iter().filter(|name| after.is_none_or(|after| *name > after));
+        let wanted = later.filter(|name| account.is_none_or(|account| *account == name.account));
+        wanted.take(limit).map(Self::entry).collect()
+    }
+    fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>> {
+        self.0.get(name).map(Self::entry)
+    }
+}
+
+struct Judge;
+
+impl TextJudge for Judge {
+    fn judge(&self, text: &str) -> Result<(), Vec<Hit>> {
+        let Some(at) = text.find("博彩") else { return Ok(()) };
+        Err(vec![Hit {
+            wordlist: "fraud".into(),
+            category: "gambling".into(),
+            level: crate::event::Level::High,
+            term: "博彩".into(),
+            matched: "博彩".into(),
+            span: [at, at + 6],
+            via: Vec::new(),
+        }])
+    }
+}
+
+fn named(group: &str) -> GroupName {
+    GroupName { account: AccountId::parse("demo").unwrap(), group: GroupId::parse(group).unwrap() }
+}
+
+fn actor(scope: &str) -> Actor {
+    let scope: Scope = serde_json::from_str(scope).unwrap();
+    Actor { operator: OperatorId::parse("op").unwrap(), token: None, scope }
+}
+
+fn everybody() -> Actor {
+    actor(r#"{"all":true}"#)
+}
+
+fn new(text: &str, audience: Audience) -> NewBroadcast {
+    NewBroadcast { name: String::new(), text: text.into(), audience, account: None, expires_ms: None }
+}
+
+/// An outbox with broadcasts on top.
+struct House {
+    bench: Bench,
+    broadcasts: Arc<Broadcasts>,
+    book: Arc<Book>,
+}
+
+impl House {
+    async fn over(bench: Bench, book: Arc<Book>) -> Self {
+        let broadcasts = Broadcasts::start(Parts {
+            storage: bench.ledger.clone(),
+            outbox: bench.outbox.clone(),
+            book: book.clone(),
+            places: Arc::new(Atlas),
+            judge: Arc::new(Judge),
+            tasks: bench.tasks.clone(),
+            clock: bench.clock.clone(),
+            config: Config { chunk_targets: 100, ..Config::default() },
+            seed: 1,
+        });
+        let broadcasts = broadcasts.await.unwrap();
+        Self { bench, broadcasts, book }
+    }
+
+    async fn open(groups: u32, limit_texts: &[&str], platform: impl FnOnce(Platform) -> Platform) -> Self {
+        let clock = Clock::tokio(START_MS);
+        let platform = platform(Platform::new(&clock, 20 * MS));
+        let config = crate::outbox::Config::default();
+        let bench = Bench::start(&clock, &TestLedger::new(), platform, limits(limit_texts), config).await;
+        Self::over(bench, Book::of(groups)).await
+    }
+
+    /// Starts again after a crash.
+    async fn restart(&self, platform: impl FnOnce(Platform) -> Platform) -> Self {
+        let limits = self.bench.ways.limits.lock().clone();
+        let platform = platform(Platform::new(&self.bench.clock, 20 * MS));
+        let (ledger, config) = (self.bench.ledger.after_crash(), crate::outbox::Config::default());
+        let bench = Bench::start(&self.bench.clock, &ledger, platform, limits, config).await;
+        Self::over(bench, self.book.clone()).await
+    }
+
+    async fn create(&self, text: &str, audience: Audience) -> Broadcast {
+        self.broadcasts.create(&everybody(), new(text, audience), |_| None).await.unwrap()
+    }
+
+    async fn progress(&self, id: &BroadcastId) -> Progress {
+        self.broadcasts.progress(&everybody(), id).await.unwrap()
+    }
+
+    async fn command(&self, id: &BroadcastId, command: Command) -> Result<Broadcast, BroadcastError> {
+        self.broadcasts.command(&everybody(), id, command).await
+    }
+
+    async fn finished(&self, id: &BroadcastId) -> Progress {
+        for _ in 0..10_000 {
+            let progress = self.progress(id).await;
+            if progress.state == State::Finished {
+                return progress;
+            }
+            tokio::time::sleep(100 * MS).await;
+        }
+        panic!("never finished: {:?}", self.progress(id).await);
+    }
+
+    fn sent_once(&self, count: usize) {
+        let groups: HashSet<_> = self.bench.platform.calls().iter().map(|call| call.group.clone()).collect();
+        assert_eq!((groups.len(), self.bench.platform.count()), (count, count));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_group_gets_it_once_under_the_limit() {
+    let house = House::open(3000, &["window:500/s"], |p| p).await;
+    let broadcast = house.create("全场八折", Audience::All).await;
+    assert_eq!(broadcast.expected, 3000);
+    let progress = house.finished(&broadcast.id).await;
+    assert_eq!((progress.counts.sent, progress.targets), (3000, 3000));
+    house.sent_once(3000);
+    audit_window(&house.bench.platform.calls(), 500, 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_finish_is_foretold() {
+    let house = House::open(3000, &["window:100/s"], |p| p).await;
+    let broadcast = house.create("全场八折", Audience::All).await;
+    house.bench.until("some are sent", |b| b.platform.count() > 300).await;
+    let foretold = house.progress(&broadcast.id).await.estimated_finish_ms.unwrap();
+    let from = house.bench.clock.now_ms();
+    house.bench.until("all are sent", |b| b.ledger.count(DeliveryState::Sent) == 3000).await;
+    let (real, foretold) = (house.bench.clock.now_ms() - from, foretold - from);
+    assert!((real - foretold).abs() * 20 <= real, "foretold {foretold} ms, was {real} ms");
+    assert_eq!(house.progress(&broadcast.id).await.estimated_finish_ms, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_broadcasts_share_the_way_and_the_forecast_knows() {
+    let house = House::open(1000, &["window:100/s"], |p| p).await;
+    let first = house.create("一", Audience::All).await;
+    let second = house.create("二", Audience::All).await;
+    house.bench.until("both run", |b| b.platform.count() >= 400).await;
+    // The first one had a window to itself before the second was there.
+    let calls = house.bench.platform.calls();
+    let ones = calls.iter().skip(200).take(200).filter(|call| call.text == "一").count();
+    assert!((90..=110).contains(&ones), "{ones} of 200");
+    house.bench.pass(3 * SECOND).await; // the watch has counted both
+    let from = house.bench.clock.now_ms();
+    let foretold = house.progress(&first.id).await.estimated_finish_ms.unwrap() - from;
+    house.finished(&first.id).await;
+    let real = house.bench.clock.now_ms() - from;
+    assert!((real - foretold).abs() * 10 <= real, "foretold {foretold} ms, was {real} ms");
+    house.finished(&second.id).await;
+    assert_eq!(house.bench.platform.count(), 2000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_while_targets_are_written_loses_and_doubles_none() {
+    for pause in [3, 7, 11, 20, 40] {
+        let house = House::open(1000, &["window:200/s"], |p| p).await;
+        let broadcast = house.create("全场八折", Audience::All).await;
+        house.bench.pass(pause * MS).await;
+        let called: HashSet<_> = house.bench.platform.ids().into_iter().collect();
+        // What the old process had called, the platform can tell.
+        let after = house.restart(|p| p.resolving(Resolution::Sent)).await;
+        after.bench.until("all are sent", |b| b.ledger.count(DeliveryState::Sent) == 1000).await;
+        let progress = after.finished(&broadcast.id).await;
+        assert_eq!((progress.targets, progress.counts.sent), (1000, 1000), "after {pause} ms");
+        let again = after.bench.platform.ids().iter().filter(|id| called.contains(*id)).count();
+        assert_eq!(again, 0, "after {pause} ms");
+        let targets: HashSet<_> = after.bench.ledger.rows().into_iter().map(|row| row.group).collect();
+        assert_eq!(targets.len(), 1000, "each group is one target");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_takes_effect_at_once_and_holds_over_a_restart() {
+    let house = House::open(3000, &["window:500/s"], |p| p).await;
+    let broadcast = house.create("全场八折", Audience::All).await;
+    house.bench.until("it runs", |b| b.platform.count() > 700).await;
+    let asked_ms = house.bench.clock.now_ms();
+    house.command(&broadcast.id, Command::Pause).await.unwrap();
+    assert!(house.bench.clock.now_ms() - asked_ms < 100);
+    let called = house.bench.platform.count();
+    house.bench.pass(30 * SECOND).await;
+    assert!(house.bench.platform.count() - called <= 64, "at most what was in flight");
+    assert_eq!(house.progress(&broadcast.id).await.state, State::Paused);
+    let after = house.restart(|p| p).await;
+    after.bench.pass(30 * SECOND).await;
+    assert_eq!(after.bench.platform.count(), 0);
+    after.command(&broadcast.id, Command::Resume).await.unwrap();
+    let progress = after.finished(&broadcast.id).await;
+    assert_eq!(progress.counts.sent, 3000);
+    assert_eq!(after.bench.platform.count() + house.bench.platform.count(), 3000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pause_and_resume_while_it_runs_lose_and_double_none() {
+    let house = House::open(2000, &["window:300/s"], |p| p).await;
+    let broadcast = house.create("全场八折", Audience::All).await;
+    for _ in 0..6 {
+        house.bench.pass(700 * MS).await;
+        house.command(&broadcast.id, Command::Pause).await.unwrap();
+        house.bench.pass(50 * MS).await;
+        house.command(&broadcast.id, Command::Resume).await.unwrap();
+    }
+    house.finished(&broadcast.id).await;
+    house.sent_once(2000);
+    assert_eq!(house.bench.ledger.conflicts.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_broadcast_says_what_became_of_each_target() {
+    let house = House::open(2000, &["window:200/s"], |p| p).await;
+    let broadcast = house.create("全场八折", Audience::All).await;
+    house.bench.until("it runs", |b| b.platform.count() > 300).await;
+    house.command(&broadcast.id, Command::Cancel).await.unwrap();
+    house.bench.pass(10 * SECOND).await;
+    let progress = house.progress(&broadcast.id).await;
+    assert_eq!(progress.state, State::Cancelled);
+    assert_eq!(progress.counts.sent + progress.counts.cancelled, 2000);
+    assert_eq!(progress.counts.sent, house.bench.platform.count() as u64);
+    let refused = house.command(&broadcast.id, Command::Resume).await;
+    assert!(matches!(refused, Err(BroadcastError::State(_))));
+    assert_eq!(house.bench.ledger.audit_verbs(), ["create", "cancel"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn variables_are_filled_in_and_what_cannot_be_said_is_shown() {
+    let house = House::open(100, &[], |p| p).await;
+    let broadcast = house.create("{shop.name}的朋友们，{group.name}好", Audience::All).await;
+    let progress = house.finished(&broadcast.id).await;
+    assert_eq!((progress.counts.sent, progress.counts.failed), (49, 51));
+    let (actor, states) = (everybody(), vec![DeliveryState::Failed]);
+    let failed = house.broadcasts.targets(&actor, &broadcast.id, states, None, 100).await.unwrap();
+    let codes: Vec<_> = failed.into_iter().map(|row| row.code).collect();
+    assert_eq!(codes.iter().filter(|code| *code == "missing_variable").count(), 50, "the west has no shop");
+    assert_eq!(codes.iter().filter(|code| *code == "blocked").count(), 1, "a shop's name is judged too");
+    let text = house.bench.platform.calls()[0].text.clone();
+    assert_eq!(text, "南京东路店的朋友们，群 east-00000好");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_may_be_said_to_whom_it_may_be_said_is_accepted() {
+    let house = House::open(100, &[], |p| p).await;
+    let east = actor(r#"{"regions":["east"]}"#);
+    let west = || Audience::Regions([RegionId::parse("west").unwrap()].into());
+    let create = |actor: Actor, text: &'static str, audience| {
+        let broadcasts = house.broadcasts.clone();
+        async move { broadcasts.create(&actor, new(text, audience), |_| None).await }
+    };
+    assert!(
+        matches!(create(everybody(), "来玩博彩", Audience::All).await, Err(BroadcastError::Blocked(hits)) if hits.len() == 1)
+    );
+    assert!(matches!(create(everybody(), " ", Audience::All).await, Err(BroadcastError::Length { .. })));
+    assert!(matches!(create(everybody(), "{shop.nme}", Audience::All).await, Err(BroadcastError::Text(_))));
+    assert!(matches!(
+        create(east.clone(), "x", west()).await,
+        Err(BroadcastError::Audience(AudienceError::Unknown { .. }))
+    ));
+    let nobody = Audience::Tags(["none".to_owned()].into());
+    assert!(matches!(
+        create(everybody(), "x", nobody).await,
+        Err(BroadcastError::Audience(AudienceError::Empty))
+    ));
+    let outside = Audience::Groups([named("west-00001")].into());
+    assert!(matches!(create(east.clone(), "x", outside).await, Err(BroadcastError::Audience(_))));
+    assert_eq!(house.bench.ledger.audit_verbs().len(), 0, "nothing was stored");
+
+    let own = create(east.clone(), "x", Audience::All).await.unwrap();
+    assert_eq!((own.expected, own.place.path().as_str()), (50, "acme/east/"));
+    house.finished(&own.id).await;
+    assert!(house.bench.platform.calls().iter().all(|call| call.group.starts_with("east")));
+    let other = Actor { operator: OperatorId::parse("other").unwrap(), ..actor(r#"{"regions":["west"]}"#) };
+    assert!(matches!(house.broadcasts.get(&other, &own.id).await, Err(BroadcastError::NotFound)));
+    assert!(matches!(
+        house.broadcasts.command(&other, &own.id, Command::Cancel).await,
+        Err(BroadcastError::NotFound)
+    ));
+    assert_eq!(house.broadcasts.list(&other, None, 10).await.unwrap().0.len(), 0);
+    assert_eq!(house.broadcasts.list(&east, None, 10).await.unwrap().0.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn audiences_choose_their_groups() {
+    let house = House::open(100, &[], |p| p).await;
+    let count = |audience: Audience| house.broadcasts.preview(&everybody(), &audience, None).unwrap();
+    assert_eq!(count(Audience::All), 100);
+    assert_eq!(count(Audience::Tags(["vip".to_owned()].into())), 10);
+    assert_eq!(count(Audience::Regions([RegionId::parse("west").unwrap()].into())), 50);
+    assert_eq!(count(Audience::Shops([ShopId::parse("east-shop").unwrap()].into())), 50);
+    assert_eq!(
+        count(Audience::Groups([named("east-00004"), named("west-00099"), named("gone-1")].into())),
+        2
+    );
+    let elsewhere = AccountId::parse("other").unwrap();
+    assert_eq!(house.broadcasts.preview(&everybody(), &Audience::All, Some(&elsewhere)).unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_key_makes_one_broadcast() {
+    let house = House::open(10, &[], |p| p).await;
+    let record = |broadcast: &Broadcast| {
+        let (key, body) = ("k".to_owned(), broadcast.id.to_string());
+        Some(crate::storage::IdempotencyRecord {
+            key,
+            fingerprint: String::new(),
+            status: 202,
+            body,
+            expires_ms: 0,
+        })
+    };
+    let actor = everybody();
+    let (one, two) = tokio::join!(
+        house.broadcasts.create(&actor, new("x", Audience::All), record),
+        house.broadcasts.create(&actor, new("x", Audience::All), record),
+    );
+    assert!(one.is_ok() != two.is_ok());
+    assert!(matches!(one.and(two), Err(BroadcastError::KeyTaken)));
+    house.bench.pass(5 * SECOND).await;
+    house.sent_once(10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_targets_are_tried_again_on_demand() {
+    let house = House::open(200, &[], |p| {
+        p.answering(|delivery, attempt| {
+            if attempt == 1 && delivery.group.ends_with('4') {
+                let (scope, code, detail) = (RefusalScope::Delivery, "no".into(), String::new());
+                return Outcome::Refused(Refusal { decision: Decision::Never, scope, code, detail });
+            }
+            Outcome::Sent { platform_id: None }
+        })
+    })
+    .await;
+    let broadcast = house.create("全场八折", Audience::All).await;
+    let progress = house.finished(&broadcast.id).await;
+    assert_eq!((progress.counts.sent, progress.counts.failed), (180, 20));
+    house.bench.pass(10 * SECOND).await;
+    assert!(house.broadcasts.get(&everybody(), &broadcast.id).await.unwrap().closed, "it was put away");
+    assert_eq!(house.broadcasts.replay_failed(&everybody(), &broadcast.id).await.unwrap(), 20);
+    let progress = house.finished(&broadcast.id).await;
+    assert_eq!((progress.counts.sent, progress.counts.failed), (200, 0));
+    assert_eq!(house.bench.platform.count(), 220);
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_stays_bounded_whatever_the_audience() {
+    let house = House::open(20_000, &["window:100/m"], |p| p).await;
+    house.create("全场八折", Audience::All).await;
+    house.bench.pass(30 * SECOND).await;
+    let rows = house.bench.ledger.count(DeliveryState::Pending);
+    assert!(rows > 19_000, "{rows} targets are written");
+    let status = house.bench.outbox.status();
+    let in_memory = status[0].bulk.depth.ready + status[0].bulk.depth.delayed;
+    assert!((1..=2000).contains(&in_memory), "{in_memory} are in memory");
+}

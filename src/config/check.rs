@@ -45,6 +45,7 @@ fn rules(config: &Config) -> Vec<Broken> {
     server(config, &mut broken);
     sending(config, &mut broken);
     callbacks(config, &mut broken);
+    sizes(config, &mut broken);
     if config.fleet.case_groups_min > config.fleet.case_groups_max {
         broken.push(Broken {
             keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
@@ -94,6 +95,14 @@ fn sending(config: &Config, broken: &mut Vec<Broken>) {
             remedy: format!("{} at most", quoted(connectors.total_timeout)),
         });
     }
+    if config.outbox.call_timeout <= connectors.total_timeout {
+        broken.push(Broken {
+            keys: &["outbox.call_timeout", "connectors.total_timeout"],
+            value: quoted(config.outbox.call_timeout),
+            detail: "calls would be uncertain before the connector can say what became of them".to_owned(),
+            remedy: format!("more than `connectors.total_timeout`: {}", quoted(connectors.total_timeout)),
+        });
+    }
     // A delivery forgotten while it may still be sent would be taken for a new one after a restart.
     let longest = config.replies.expiry.max(config.welcomes.expiry);
     if keep <= longest {
@@ -102,6 +111,52 @@ fn sending(config: &Config, broken: &mut Vec<Broken>) {
             value: quoted(keep),
             detail: "replies and welcomes may wait longer than they are remembered".to_owned(),
             remedy: format!("more than {}", quoted(longest)),
+        });
+    }
+}
+
+/// Limits inside each other: one above the limit that contains it would never be reached, and the operator who raised it
+/// would wonder why nothing changed.
+fn sizes(config: &Config, broken: &mut Vec<Broken>) {
+    let (ingest, api) = (&config.ingest, &config.api);
+    let pairs: [(&'static [&'static str], usize, usize); 5] = [
+        (&["ingest.text_bytes_max", "ingest.line_bytes_max"], ingest.text_bytes_max, ingest.line_bytes_max),
+        (
+            &["ingest.line_bytes_max", "ingest.decoded_bytes_max"],
+            ingest.line_bytes_max,
+            ingest.decoded_bytes_max,
+        ),
+        (
+            &["ingest.body_bytes_max", "ingest.decoded_bytes_max"],
+            ingest.body_bytes_max,
+            ingest.decoded_bytes_max,
+        ),
+        (
+            &["ingest.decoded_bytes_max", "ingest.in_flight_bytes_max"],
+            ingest.decoded_bytes_max,
+            ingest.in_flight_bytes_max,
+        ),
+        (&["api.page_rows_default", "api.page_rows_max"], api.page_rows_default, api.page_rows_max),
+    ];
+    for (keys, inner, outer) in pairs {
+        if inner > outer {
+            let outer_key = keys.last().copied().unwrap_or_default();
+            broken.push(Broken {
+                keys,
+                value: inner.to_string(),
+                detail: format!("more than `{outer_key}`, which is {outer}"),
+                remedy: format!("lower it, or raise `{outer_key}`"),
+            });
+        }
+    }
+    let lanes = &config.outbox.lanes;
+    if lanes.normal_share_percent.saturating_add(lanes.bulk_share_percent) >= 100 {
+        broken.push(Broken {
+            keys: &["outbox.lanes.bulk_share_percent", "outbox.lanes.normal_share_percent"],
+            value: lanes.bulk_share_percent.to_string(),
+            detail: "with `outbox.lanes.normal_share_percent` it leaves nothing to moderation actions"
+                .to_owned(),
+            remedy: "keep the two together below 100".to_owned(),
         });
     }
 }

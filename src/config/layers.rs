@@ -126,7 +126,7 @@ fn read_file(path: &Path, problems: &mut Vec<Problem>) -> Vec<Leaf> {
         Ok(text) => text,
         Err(error) => {
             let remedy = "name a file that exists and can be read, or leave --config away for the defaults";
-            problems.push(whole(1, format!("read the file: {error}"), remedy));
+            problems.push(whole(0, format!("read the file: {error}"), remedy));
             return Vec::new();
         }
     };

@@ -14,7 +14,7 @@ pub enum Source {
     File {
         /// Which.
         path: PathBuf,
-        /// Line, from 1.
+        /// Line, from 1; 0 for the whole file.
         line: usize,
     },
     /// An environment variable.
@@ -38,6 +38,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Default => f.write_str("default"),
+            Source::File { path, line: 0 } => path.display().fmt(f),
             Source::File { path, line } => write!(f, "{}:{line}", path.display()),
             Source::Environment { variable } => write!(f, "environment {variable}"),
             Source::Flag { flag } => f.write_str(flag),

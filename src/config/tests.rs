@@ -174,6 +174,14 @@ fn values_that_contradict_each_other_are_refused() {
     check("[connectors]\nsignature_tolerance = \"6m\"\n", "connectors.replay_window", "at least: \"12m\"");
     check("[storage]\ndeliveries_keep = \"10m\"\n", "storage.deliveries_keep", "more than \"10m\"");
     check("[fleet]\ncase_groups_min = 2000\n", "fleet.case_groups_max", "raise it to 2000");
+    check(
+        "[outbox]\ncall_timeout = \"15s\"\n",
+        "outbox.call_timeout",
+        "more than `connectors.total_timeout`",
+    );
+    check("[outbox.lanes]\nbulk_share_percent = 90\n", "outbox.lanes.bulk_share_percent", "below 100");
+    check("[ingest]\ntext_bytes_max = \"65KiB\"\n", "ingest.text_bytes_max", "raise `ingest.line_bytes_max`");
+    check("[api]\npage_rows_max = 50\n", "api.page_rows_default", "which is 50");
     // The cause is in another key than the one that is named; the place is what the operator wrote.
     check("[connectors]\nsignature_tolerance = \"6m\"\n", "connectors.replay_window", ":2)");
 }

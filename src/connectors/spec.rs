@@ -76,12 +76,14 @@ impl AccountSpec {
     pub fn limits(&self, defaults: &[&str]) -> Result<AccountLimits, SpecError> {
         let own = |name: &str, texts: &[String]| {
             let read = |(nth, text): (usize, &String)| {
-                text.parse().map_err(|error: LimitError| SpecError::at(format!("{name}[{nth}]"), error.to_string()))
+                text.parse()
+                    .map_err(|error: LimitError| SpecError::at(format!("{name}[{nth}]"), error.to_string()))
             };
             texts.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()
         };
         if self.limits.is_empty() && self.group_limits.is_empty() {
-            return AccountLimits::parse(defaults).map_err(|error| SpecError::at("limits", error.to_string()));
+            return AccountLimits::parse(defaults)
+                .map_err(|error| SpecError::at("limits", error.to_string()));
         }
         let limits = own("limits", &self.limits)?;
         Ok(AccountLimits { limits, group_limits: own("group_limits", &self.group_limits)? })

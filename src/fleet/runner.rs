@@ -151,6 +151,7 @@ impl Runner {
             self.found.pop_front();
         }
         self.passed.send_replace(self.position);
+        metrics::fleet_lag(self.storage.0.head_position()?.saturating_sub(self.position));
         Ok(())
     }
 

@@ -17,7 +17,8 @@ pub type Part<'a> = (usize, Result<&'a [u8], Refusal>);
 pub fn shape(headers: &HeaderMap, body: &[u8]) -> Result<Shape, Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&b"application/json"[..], |value| value.as_bytes());
     let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if kind.eq_ignore_ascii_case(b"application/x-ndjson") || kind.eq_ignore_ascii_case(b"application/ndjson") {
+    if kind.eq_ignore_ascii_case(b"application/x-ndjson") || kind.eq_ignore_ascii_case(b"application/ndjson")
+    {
         return Ok(Shape::Ndjson);
     }
     if !kind.eq_ignore_ascii_case(b"application/json") {
@@ -83,7 +84,8 @@ fn elements<'a>(body: &'a [u8], config: &Config) -> Result<Vec<&'a RawValue>, Re
         }
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let all = json.deserialize_seq(Elements(config.batch_events_max)).and_then(|all| json.end().map(|()| all));
+    let all =
+        json.deserialize_seq(Elements(config.batch_events_max)).and_then(|all| json.end().map(|()| all));
     all.map_err(|error| {
         // The position helps; serde's own words never repeat the text.
         let detail = format!("the array is not whole JSON: {error}");

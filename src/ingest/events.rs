@@ -172,7 +172,8 @@ impl Ingest {
                         "a rule said nothing: its text needs a variable this group has no value for");
                 }
                 let effects = taken.decision.effects;
-                let caused = effects.iter().flat_map(|e| e.facts.iter().filter_map(|f| Delivery::caused(&e.head, f)));
+                let caused =
+                    effects.iter().flat_map(|e| e.facts.iter().filter_map(|f| Delivery::caused(&e.head, f)));
                 Waiting {
                     deliveries: caused.collect(),
                     result: Ok(taken.decision.answer),

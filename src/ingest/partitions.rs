@@ -142,7 +142,8 @@ impl Partitions {
             },
             Recognised::Future => return Ok(Err(TakeError::Future)),
         };
-        let decision = pipeline::decide(&cell.state, rules, setting, event, status, arrival, &mut cell.scratch);
+        let decision =
+            pipeline::decide(&cell.state, rules, setting, event, status, arrival, &mut cell.scratch);
         if let Some(effects) = &decision.effects {
             cell.record.clear();
             codec::encode(effects, &mut cell.record);
@@ -170,7 +171,12 @@ impl Partitions {
         Ok(Ok(Taken { decision, receipt: cell.last.clone(), partition }))
     }
 
-    async fn on_disk(&self, partition: Partition, buckets: Vec<u32>, key: EventKey) -> Result<bool, TakeError> {
+    async fn on_disk(
+        &self,
+        partition: Partition,
+        buckets: Vec<u32>,
+        key: EventKey,
+    ) -> Result<bool, TakeError> {
         metrics::dedupe_disk_lookup();
         let storage = self.0.storage.clone();
         let look = move || {
@@ -338,4 +344,3 @@ impl Partitions {
         Ok(())
     }
 }
-

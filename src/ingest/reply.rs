@@ -139,7 +139,8 @@ pub fn answers(shape: Shape, results: Vec<(usize, EventResult)>, request_id: &st
                     json(StatusCode::OK, "application/json", body)
                 }
                 Some((_, Err(refusal))) => refusal.into_response(request_id),
-                None => Refusal::new(StatusCode::BAD_REQUEST, "empty", "the body is empty").into_response(request_id),
+                None => Refusal::new(StatusCode::BAD_REQUEST, "empty", "the body is empty")
+                    .into_response(request_id),
             };
         }
         Shape::Array => {

@@ -132,4 +132,3 @@ fn request_id(headers: &http::HeaderMap) -> String {
         None => format!("req_{:08x}", NEXT.fetch_add(1, Ordering::Relaxed)),
     }
 }
-

@@ -9,7 +9,7 @@ use super::encode::fold_into;
 use super::policy::Policy;
 use super::resolve::{Outcome, Verdicted};
 use super::ruleset::Ruleset;
-use super::{Scratch, mask};
+use super::{JudgedHit, Scratch, mask};
 use crate::event::{Hit, Verdict};
 
 /// Everything that was found in a text.
@@ -64,10 +64,13 @@ impl Ruleset {
             if resolved.outcome == Verdicted::Counted {
                 explanation.verdict = explanation.verdict.max(resolved.decision.verdict);
             }
+            let JudgedHit { hit, term_id } =
+                self.hit(text, resolved, &scratch.units, &mut scratch.term_units);
+            let verdict = resolved.decision.verdict;
             explanation.hits.push(ExplainedHit {
-                hit: self.hit(text, resolved, &scratch.units, &mut scratch.term_units),
-                term_id: self.term_id(resolved.term),
-                verdict: resolved.decision.verdict,
+                hit,
+                term_id,
+                verdict,
                 outcome: self.outcome(resolved.outcome),
             });
         }

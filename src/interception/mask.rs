@@ -8,6 +8,9 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 pub(super) fn widen(text: &str, span: [usize; 2]) -> [usize; 2] {
     let [start, end] = span;
     let is_boundary = |at| {
+        if plain_around(text, at) {
+            return true;
+        }
         // The whole text is given as one chunk, so the cursor never asks for more.
         GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0).unwrap_or(true)
     };
@@ -22,6 +25,13 @@ pub(super) fn widen(text: &str, span: [usize; 2]) -> [usize; 2] {
         GraphemeCursor::new(end, text.len(), true).next_boundary(text, 0).ok().flatten().unwrap_or(end)
     };
     [start, end]
+}
+
+/// Between two ideographs there is always a boundary: the common case, without the tables of the general one.
+fn plain_around(text: &str, at: usize) -> bool {
+    let is_plain = |c: Option<char>| c.is_none_or(|c| ('\u{4E00}'..='\u{9FFF}').contains(&c));
+    text.split_at_checked(at)
+        .is_some_and(|(left, right)| is_plain(left.chars().next_back()) && is_plain(right.chars().next()))
 }
 
 /// Replaces the clusters inside `spans` (each from [`widen`]): `*` for one byte, `＊` for more.

@@ -9,12 +9,12 @@ use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use super::Scratch;
 use super::encode::{Unit, foldings, is_invisible, is_sentence_end, units_into};
 use super::exact::Found;
 use super::mask::widen;
 use super::policy::{Decision, Policy};
-use super::ruleset::Ruleset;
+use super::ruleset::{Ruleset, term_id};
+use super::{JudgedHit, Scratch};
 use crate::event::{Hit, Via};
 
 /// Terms up to this many folded characters are found without gaps only: two neighbours meet by chance.
@@ -231,11 +231,11 @@ impl Ruleset {
         resolved: &Resolved,
         units: &[Unit],
         term_units: &mut Vec<Unit>,
-    ) -> Hit {
+    ) -> JudgedHit {
         let listed = self.listed(resolved.term);
         units_into(listed.text, term_units);
         let matched = units.get(resolved.units[0]..resolved.units[1]).unwrap_or_default();
-        Hit {
+        let hit = Hit {
             wordlist: listed.wordlist.to_owned(),
             category: listed.category.to_owned(),
             level: resolved.decision.level,
@@ -243,7 +243,9 @@ impl Ruleset {
             matched: text.get(resolved.span[0]..resolved.span[1]).unwrap_or_default().to_owned(),
             span: resolved.span,
             via: via(text, matched, listed.text, term_units),
-        }
+        };
+        let term_id = term_id(listed.wordlist, term_units.iter().map(|unit| unit.folded));
+        JudgedHit { hit, term_id }
     }
 
     pub(super) fn outcome(&self, outcome: Verdicted) -> Outcome {

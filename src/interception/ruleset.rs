@@ -6,8 +6,10 @@
 mod reader;
 
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 
 use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
 use super::Config;
@@ -239,11 +241,11 @@ impl Ruleset {
     }
 
     /// Not kept: hits are rare, and 60,000 ids are half a megabyte.
-    pub(super) fn term_id(&self, term: usize) -> u64 {
+    fn term_id(&self, term: usize) -> u64 {
         let listed = self.listed(term);
         let mut folded = String::new();
         fold_into(listed.text, &mut folded);
-        reader::term_id(listed.wordlist, &folded)
+        term_id(listed.wordlist, folded.chars())
     }
 
     pub(super) fn kind_of(&self, term: usize) -> u16 {
@@ -270,6 +272,17 @@ impl Ruleset {
         let from = from as usize;
         self.texts.get(from..from + usize::from(bytes)).unwrap_or_default()
     }
+}
+
+/// Names a term for good: the id outlives rulesets and processes, so its key is fixed.
+pub(super) fn term_id(wordlist: &str, folded: impl Iterator<Item = char>) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(0x6D65_6E73_6865_6E21, 0x7465_726D_2D69_6431);
+    hasher.write(wordlist.as_bytes());
+    hasher.write(&[0xFF]);
+    for c in folded {
+        hasher.write(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+    hasher.finish()
 }
 
 fn check_limits(

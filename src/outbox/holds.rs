@@ -377,3 +377,54 @@ fn read(id: &str, body: &str) -> Result<Hold, StorageError> {
     serde_json::from_str(body)
         .map_err(|error| StorageError::Unreadable { what: format!("hold `{id}`"), detail: error.to_string() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::testing::{Atlas, delivery, reply};
+
+    #[test]
+    fn a_scope_is_read_back_as_it_is_written() {
+        for text in ["all", "account:demo", "brand:acme", "region:east", "shop:s-1", "group:demo/g/7"] {
+            assert_eq!(text.parse::<HoldScope>().map(|scope| scope.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["", "everything", "region:", "group:demo", "shop", "account: demo"] {
+            assert_eq!(text.parse::<HoldScope>(), Err(HoldScopeError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hold_stops_what_it_names_and_nothing_else() {
+        let stops = |scope: &str, kinds: &[HoldKind], until_ms: Option<i64>| {
+            let hold = Hold {
+                id: "hld_1".into(),
+                kinds: kinds.to_vec(),
+                scope: scope.parse().unwrap(),
+                reason: String::new(),
+                by: "op".into(),
+                at_ms: 0,
+                until_ms,
+            };
+            hold.stops(&delivery(&reply(1, "east-7", 0)), &Atlas, 1000)
+        };
+        for scope in
+            ["all", "account:demo", "brand:acme", "region:east", "shop:east-shop", "group:demo/east-7"]
+        {
+            assert!(stops(scope, &[], None), "{scope}");
+            assert!(stops(scope, &[HoldKind::Broadcast, HoldKind::Reply], Some(1001)), "{scope}");
+            assert!(!stops(scope, &[HoldKind::Broadcast], None), "{scope}: another kind");
+            assert!(!stops(scope, &[], Some(1000)), "{scope}: it is over");
+        }
+        for scope in ["account:other", "brand:other", "region:west", "shop:west-shop", "group:demo/east-8"] {
+            assert!(!stops(scope, &[], None), "{scope}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_in_words_is_an_action() {
+        let kind = |kind: &str| HoldKind::of(&Delivery { kind: kind.into(), ..delivery(&reply(1, "g", 0)) });
+        assert_eq!(kind("recall"), HoldKind::Action);
+        assert_eq!(kind("remove"), HoldKind::Action);
+        assert_eq!(kind("welcome"), HoldKind::Welcome);
+    }
+}

@@ -3,198 +3,24 @@
 //! Not for: storing the rows, or reading the journal. Invariants: the same stretch gives the same difference; merging
 //! differences of consecutive stretches gives what one long stretch would have given, wherever it was cut.
 
+mod delta;
 mod merge;
 #[cfg(test)]
 mod tests;
 
-use std::hash::{Hash, Hasher};
-
-use hashbrown::{Equivalent, HashMap};
-
 use crate::event::{
-    CaseFact, Effects, EventKey, EventType, Fact, HOUR_MS, Head, HitFact, MemberFact, Partition, Role,
-    StateFact, StateKind, Status, Verdict, Via,
+    CaseFact, Effects, EventType, Fact, HOUR_MS, Head, HitFact, MemberFact, Partition, Role, StateFact,
+    Status, Verdict,
 };
 use crate::statistics::definitions::Counters;
 
+use delta::{GroupName, GroupRef, MemberName, MemberRef};
+
+pub use delta::{
+    CaseDelta, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, MemberDelta, Place, Sighting,
+    StateDelta,
+};
 pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Register, introduce};
-
-/// Where effects stand in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Whose.
-    pub partition: Partition,
-    /// The row.
-    pub position: u64,
-    /// Which effects of the row, from 0.
-    pub index: u32,
-}
-
-/// What a stretch of the journal changes. Groups are named by their index in `groups`.
-#[derive(Debug, Default)]
-pub struct Delta {
-    /// Groups that had an event.
-    pub groups: Vec<GroupDelta>,
-    /// Members who were seen.
-    pub members: Vec<MemberDelta>,
-    /// First sightings in this stretch and told union ids, in journal order: numbers are given in this order.
-    pub sightings: Vec<Sighting>,
-    /// Counters by group index and hour.
-    pub counts: HashMap<(u32, u32), CountDelta>,
-    /// Hits, in journal order.
-    pub hits: Vec<HitDelta>,
-    /// The last write of each piece of small state.
-    pub states: HashMap<(Partition, StateKind, String), StateDelta>,
-    /// The last sighting of each case.
-    pub cases: HashMap<String, CaseDelta>,
-    /// Events too late to count, in journal order.
-    pub lates: Vec<LateDelta>,
-    /// How many events.
-    pub events: u64,
-    /// The latest arrival, a lower bound of "now"; 0 when there was no event.
-    pub arrived_ms_max: i64,
-    group_index: HashMap<GroupName, u32>,
-    member_index: HashMap<MemberName, u32>,
-}
-
-/// What changed about a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupDelta {
-    /// Its partition.
-    pub partition: Partition,
-    /// Account.
-    pub account: String,
-    /// Group.
-    pub group: String,
-    /// Earliest and latest event that counted; `None` when all were late.
-    pub seen: Option<(i64, i64)>,
-    /// The latest name told, with its time.
-    pub name: Option<(i64, String)>,
-    /// The latest owner told, with its time.
-    pub owner: Option<(i64, String)>,
-    /// Whether the group is gone, with the time that was told.
-    pub dismissed: Option<(i64, bool)>,
-    /// Earliest and latest hour with a counter.
-    pub hours: (u32, u32),
-}
-
-/// What changed about a member of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberDelta {
-    /// Index of the group.
-    pub group: u32,
-    /// The platform's id.
-    pub member: String,
-    /// Earliest and latest sighting.
-    pub seen: (i64, i64),
-    /// The latest name told, with its time.
-    pub name: Option<(i64, String)>,
-    /// The role at the latest sighting.
-    pub role: Role,
-    /// Messages said.
-    pub messages: u64,
-    /// The latest join or leave: when, and whether it left the member in the group.
-    pub change: Option<(i64, bool)>,
-    /// The latest join.
-    pub join: Option<Join>,
-}
-
-/// A member showed up, or the platform told who they are over all groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
-    /// Index of the member.
-    pub member: u32,
-    /// The platform's id of the person, where told.
-    pub union_id: Option<String>,
-}
-
-/// How a member came in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Join {
-    /// When.
-    pub at_ms: i64,
-    /// Who invited them.
-    pub inviter: Option<String>,
-    /// How, in the platform's words.
-    pub scene: Option<String>,
-    /// Channel code.
-    pub channel: Option<String>,
-}
-
-/// Counters to be added to a group's hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CountDelta {
-    /// The numbers.
-    pub counters: Counters,
-    /// A late-arriving event changed an ended hour.
-    pub revised: bool,
-}
-
-/// A hit to be listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HitDelta {
-    /// Index of the group.
-    pub group: u32,
-    /// Where it stands.
-    pub place: Place,
-    /// Which hit of its event, from 0.
-    pub nth: u32,
-    /// When.
-    pub at_ms: i64,
-    /// Who; empty when the platform did not say.
-    pub member: String,
-    /// Wordlist.
-    pub wordlist: String,
-    /// Category.
-    pub category: String,
-    /// Stable term id.
-    pub term: u64,
-    /// Bytes of the original.
-    pub span: (u32, u32),
-    /// Foldings.
-    pub via: Vec<Via>,
-}
-
-/// A new value of small state, or its removal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateDelta {
-    /// `None` removes.
-    pub value: Option<Vec<u8>>,
-    /// When it may be forgotten.
-    pub expires_ms: i64,
-}
-
-/// A case of the fleet stage, as last seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseDelta {
-    /// Fingerprint of the text.
-    pub fingerprint: u64,
-    /// Groups, as (account, group).
-    pub groups: Vec<(String, String)>,
-    /// First sighting.
-    pub first_ms: i64,
-    /// Last sighting.
-    pub last_ms: i64,
-}
-
-/// An event that was too late to count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LateDelta {
-    /// Index of the group.
-    pub group: u32,
-    /// Where it stands.
-    pub place: Place,
-    /// Its identity.
-    pub key: EventKey,
-    /// When it happened.
-    pub at_ms: i64,
-    /// When it arrived.
-    pub arrived_ms: i64,
-    /// Who; empty when the platform did not say.
-    pub member: String,
-    /// What kind of event.
-    pub what: EventType,
-}
 
 /// Returns the hour of a time, counted from the epoch; a time before 1970 is in hour 0.
 pub fn hour_of(at_ms: i64) -> u32 {
@@ -509,54 +335,4 @@ fn latest(slot: &mut Option<(i64, String)>, at_ms: i64, told: Option<&str>) {
 
 fn widen(span: &mut Option<(i64, i64)>, at_ms: i64) {
     *span = Some(span.map_or((at_ms, at_ms), |(first, last)| (first.min(at_ms), last.max(at_ms))));
-}
-
-// === keys that are looked up without being built ===
-
-#[derive(Debug, PartialEq, Eq)]
-struct GroupName(String, String);
-
-struct GroupRef<'a>(&'a str, &'a str);
-
-impl Hash for GroupName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        GroupRef(&self.0, &self.1).hash(state);
-    }
-}
-
-impl Hash for GroupRef<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-        self.1.hash(state);
-    }
-}
-
-impl Equivalent<GroupName> for GroupRef<'_> {
-    fn equivalent(&self, key: &GroupName) -> bool {
-        self.0 == key.0 && self.1 == key.1
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct MemberName(u32, String);
-
-struct MemberRef<'a>(u32, &'a str);
-
-impl Hash for MemberName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        MemberRef(self.0, &self.1).hash(state);
-    }
-}
-
-impl Hash for MemberRef<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-        self.1.hash(state);
-    }
-}
-
-impl Equivalent<MemberName> for MemberRef<'_> {
-    fn equivalent(&self, key: &MemberName) -> bool {
-        self.0 == key.0 && self.1 == key.1
-    }
 }

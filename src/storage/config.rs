@@ -42,6 +42,19 @@ pub struct Config {
     /// How long business results, consents, reviews and the like are kept.
     #[serde(with = "crate::units::duration")]
     pub records_keep: Duration,
+    /// Whether a commit waits for the disk. Not a key of the configuration: only benches may ask what waiting costs.
+    #[serde(skip)]
+    pub durability: Durability,
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It does: what was acknowledged survives a power cut.
+    #[default]
+    Full,
+    /// It does not: what was acknowledged survives the end of the process only.
+    Off,
 }
 
 impl Default for Config {
@@ -61,6 +74,7 @@ impl Default for Config {
             dead_letters_keep: Duration::from_secs(30 * DAY),
             hits_keep: Duration::from_secs(90 * DAY),
             records_keep: Duration::from_secs(400 * DAY),
+            durability: Durability::Full,
         }
     }
 }

@@ -216,7 +216,7 @@ impl Storage for Memory {
     }
 
     fn groups(&self, after: Option<(String, String)>, limit: usize) -> Result<Vec<GroupRow>, StorageError> {
-        Ok(self.disk.data.lock().state.groups(after, limit))
+        Ok(self.disk.data.lock().state.groups(after.as_ref(), limit))
     }
 
     fn group(&self, account: &str, group: &str) -> Result<Option<GroupRow>, StorageError> {
@@ -238,7 +238,7 @@ impl Storage for Memory {
         after: Option<String>,
         limit: usize,
     ) -> Result<Vec<MemberRow>, StorageError> {
-        Ok(self.disk.data.lock().state.members(account, group, after, limit))
+        Ok(self.disk.data.lock().state.members(account, group, after.as_deref(), limit))
     }
 
     fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError> {

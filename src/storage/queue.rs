@@ -159,12 +159,14 @@ impl Group {
     }
 }
 
+type BoundTask<S> = Box<dyn FnOnce(Result<&mut S, StorageError>) + Send>;
+
 enum Work<S> {
     Commit(Group),
     Reset(Partition, oneshot::Sender<()>),
     Task(Box<dyn FnOnce(&mut S) + Send>),
     /// For a partition; refused while it is poisoned.
-    Bound(Partition, Box<dyn FnOnce(Result<&mut S, StorageError>) + Send>),
+    Bound(Partition, BoundTask<S>),
     Stop,
 }
 
@@ -397,10 +399,11 @@ impl<S: Sink> Shared<S> {
                 }
             }
         }
-        group.outcome.send_replace(Some(Arc::new(Outcome { failed, refused })));
         let mut state = self.state.lock();
         state.bytes -= group.bytes;
         state.events -= group.events;
+        // Told when the room is free again, so that whoever waited finds it.
+        group.outcome.send_replace(Some(Arc::new(Outcome { failed, refused })));
         if state.spare.len() < SPARE_MAX {
             group.reuse();
             state.spare.push(group);

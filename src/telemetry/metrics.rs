@@ -11,7 +11,7 @@ mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use labels::{CircuitState, Denial, Label, LimitLevel, QueuePriority, QueueState, SendOutcome, Success};
+pub use labels::{CircuitState, Label, LimitLevel, QueuePriority, QueueState, SendOutcome, Success};
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};
 
 use crate::event::{Status, Verdict};
@@ -179,11 +179,6 @@ fn method_label(method: &http::Method) -> &'static str {
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-/// Somebody was refused for who they are or how often they came.
-pub fn access_denied(reason: Denial) {
-    add(Metric::AccessDenied, reason.place(), 1);
-}
-
 /// A stored answer was given again.
 pub fn idempotency_replayed() {
     add(Metric::IdempotencyReplays, 0, 1);
@@ -287,11 +282,6 @@ pub fn fleet_lag(rows: u64) {
 }
 
 // === state of things ===
-
-/// This many groups are known.
-pub fn groups_known(count: usize) {
-    set(Metric::Groups, 0, as_f64(count));
-}
 
 /// The fleet stage found one text in many groups.
 pub fn fleet_case() {

@@ -300,7 +300,7 @@ async fn check_roster(client: &Client, path: &str, events: &[&Event]) {
         expect.insert(&event.member, event.kind != Kind::Left);
     }
     let page = client.get(&format!("{path}/members?limit=500")).await;
-    let told: BTreeMap<&str, bool> = page["members"]
+    let told: BTreeMap<&str, bool> = page["items"]
         .as_array()
         .unwrap()
         .iter()
@@ -330,7 +330,7 @@ async fn check_sends(client: &Client, sink: &Sink, log: &[Event]) {
         assert_eq!(told.get(*kind), Some(number), "{kind}: {told:?}");
     }
     let letters = client.get("/v1/dead-letters").await;
-    assert_eq!(letters["dead_letters"].as_array().map(Vec::len), Some(0), "{letters}");
+    assert_eq!(letters["items"].as_array().map(Vec::len), Some(0), "{letters}");
 }
 
 fn distinct(sink: &Sink) -> BTreeMap<String, BTreeSet<String>> {

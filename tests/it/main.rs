@@ -8,3 +8,4 @@ mod support;
 
 mod kill;
 mod surface;
+mod tour;

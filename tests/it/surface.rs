@@ -51,20 +51,33 @@ async fn each_shape_is_answered_in_kind_and_order() {
 
 #[tokio::test]
 async fn a_bad_line_gets_its_own_error_and_the_others_count() {
-    let gateway = Gateway::start(&[("MENSHEN_INGEST__TEXT_BYTES_MAX", "60"), ("MENSHEN_INGEST__LINE_BYTES_MAX", "300")]);
+    let gateway = Gateway::start(&[
+        ("MENSHEN_INGEST__TEXT_BYTES_MAX", "60"),
+        ("MENSHEN_INGEST__LINE_BYTES_MAX", "300"),
+    ]);
     let long = message("e-6", &"长".repeat(100));
     let wordy = message("e-7", &"长".repeat(21));
     let unknown = json!({"id": "e-8", "account": "nowhere", "group": "g", "type": "message", "member": "u", "text": "a"});
     let mut extra = message("e-9", "a");
     extra["colour"] = "red".into();
-    let lines = [message("e-5", "好").to_string(), "{\"id\":".into(), long.to_string(), wordy.to_string(),
-        unknown.to_string(), extra.to_string(), message("e-10", "好").to_string()];
+    let lines = [
+        message("e-5", "好").to_string(),
+        "{\"id\":".into(),
+        long.to_string(),
+        wordy.to_string(),
+        unknown.to_string(),
+        extra.to_string(),
+        message("e-10", "好").to_string(),
+    ];
     let answers = post(&gateway.client, &[NDJSON], lines.join("\n")).await.lines();
     let codes: Vec<&str> = answers
         .iter()
         .map(|line| line["error"]["code"].as_str().or(line["status"].as_str()).unwrap())
         .collect();
-    assert_eq!(codes, ["counted", "decode", "line_too_long", "text_too_long", "unknown_account", "decode", "counted"]);
+    assert_eq!(
+        codes,
+        ["counted", "decode", "line_too_long", "text_too_long", "unknown_account", "decode", "counted"]
+    );
     assert_eq!(answers[1]["line"], 2);
     assert!(answers[5]["error"].to_string().contains("colour"), "{}", answers[5]);
     let numbers = gateway.client.get("/v1/groups/demo/g-7/statistics?by=hour").await;
@@ -76,6 +89,8 @@ async fn what_is_too_much_is_refused_by_name_and_counted() {
     let gateway = Gateway::start(&[
         ("MENSHEN_INGEST__BODY_BYTES_MAX", "2KiB"),
         ("MENSHEN_INGEST__DECODED_BYTES_MAX", "4KiB"),
+        ("MENSHEN_INGEST__LINE_BYTES_MAX", "2KiB"),
+        ("MENSHEN_INGEST__TEXT_BYTES_MAX", "1KiB"),
         ("MENSHEN_INGEST__BATCH_EVENTS_MAX", "3"),
     ]);
     let client = &gateway.client;
@@ -103,7 +118,8 @@ async fn what_is_too_much_is_refused_by_name_and_counted() {
 async fn nobody_comes_in_without_a_right() {
     let gateway = Gateway::start(&[("MENSHEN_ACCESS__REQUESTS", "pace:1/h,max_burst=4")]);
     let admin = &gateway.client;
-    let stranger = post(&admin.with_token("msh_nobody_nothing"), &[JSON], message("e", "a").to_string()).await;
+    let stranger =
+        post(&admin.with_token("msh_nobody_nothing"), &[JSON], message("e", "a").to_string()).await;
     assert_eq!((stranger.status.as_u16(), &stranger.json()["code"]), (401, &json!("unauthorized")));
     assert_eq!(stranger.headers["www-authenticate"], "Bearer");
     let mut last = None;
@@ -144,7 +160,9 @@ async fn stalled_clients_hold_no_worker() {
         let part = if n % 2 == 0 {
             "POST /v1/ev".to_owned()
         } else {
-            format!("POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: 100\r\n\r\n{{")
+            format!(
+                "POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: 100\r\n\r\n{{"
+            )
         };
         stream.write_all(part.as_bytes()).await.unwrap();
         stalled.push(stream);

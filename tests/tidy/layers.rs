@@ -59,7 +59,8 @@ const ROOMS: &[Room] = &[
     pure("template", &[&["event", "units"]]),
     // tools
     room("clock", &[]),
-    room("tasks", &[WORDS]),
+    // A panic is logged and counted where it is seen.
+    room("tasks", &[WORDS, &["telemetry"]]),
     room("telemetry", &[WORDS]),
     // 1: the pure core. The pipeline is its table of contents and may use every stage; a stage uses no other, but that
     // keyword rules match over the same folding as wordlists.
@@ -72,7 +73,8 @@ const ROOMS: &[Room] = &[
     pure("statistics::definitions", &[WORDS]),
     pure("statistics::fold", &[WORDS, &["statistics::definitions"]]),
     pure("fleet::spread", &[WORDS]),
-    pure("broadcasts::state", &[WORDS]),
+    // It reads the record and the counts as plain values.
+    pure("broadcasts::state", &[WORDS, &["broadcasts::record::Broadcast", "broadcasts::progress::Counts"]]),
     pure("outbox::delivery", &[WORDS]),
     pure("outbox::limit", &[WORDS]),
     pure("outbox::limiter", &[WORDS, &["outbox::limit"]]),

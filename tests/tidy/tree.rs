@@ -22,9 +22,10 @@ impl File {
         Path::new(&self.path).extension().is_some_and(|found| found == extension)
     }
 
-    /// Returns the part before the unit tests at its end; nothing of a file that holds only tests.
+    /// Returns the part before the unit tests at its end; nothing of a file that holds only tests or help for them.
     pub(crate) fn without_tests(&self) -> &str {
-        if self.path.ends_with("/tests.rs") || self.path.contains("/tests/") {
+        let only_tests = ["/tests.rs", "/testing.rs"].iter().any(|name| self.path.ends_with(name));
+        if only_tests || self.path.contains("/tests/") {
             return "";
         }
         let mut offset = 0;

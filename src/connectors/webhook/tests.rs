@@ -1,3 +1,5 @@
+//! The webhook connector on what integrators send, and on what attackers would.
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The JSON of an event: every field once right and once wrong, and what the parser says then.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

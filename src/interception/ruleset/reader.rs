@@ -1,9 +1,6 @@
 //! Compiling: reads lists into patterns, numbers their characters, builds filter and automaton.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hasher;
-
-use siphasher::sip::SipHasher13;
 
 use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset};
 use crate::interception::Config;
@@ -280,13 +277,4 @@ fn number_letters(folded: &[(Box<str>, Pattern)]) -> (Vec<char>, usize) {
     letters.sort_unstable_by_key(|(c, (is_term, count))| (*is_term, std::cmp::Reverse(*count), *c));
     let singles = letters.iter().filter(|(_, (is_term, _))| *is_term).count();
     (letters.into_iter().map(|(c, _)| c).collect(), singles)
-}
-
-/// The id outlives rulesets and processes, so its key is fixed.
-pub(super) fn term_id(wordlist: &str, folded: &str) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(0x6D65_6E73_6865_6E21, 0x7465_726D_2D69_6431);
-    hasher.write(wordlist.as_bytes());
-    hasher.write(&[0xFF]);
-    hasher.write(folded.as_bytes());
-    hasher.finish()
 }

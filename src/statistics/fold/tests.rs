@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::EventKey;
 use crate::storage::codec::tests::effects;
 
 const PLACE: Place = Place { partition: Partition(3), position: 1, index: 0 };

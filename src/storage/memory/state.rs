@@ -143,8 +143,8 @@ impl StateData {
         }
     }
 
-    pub(super) fn groups(&self, after: Option<GroupName>, limit: usize) -> Vec<GroupRow> {
-        let rest = self.groups.iter().filter(|(name, _)| after.as_ref().is_none_or(|after| *name > after));
+    pub(super) fn groups(&self, after: Option<&GroupName>, limit: usize) -> Vec<GroupRow> {
+        let rest = self.groups.iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
         rest.take(all_if_zero(limit)).map(|(name, record)| self.group_row(name, record)).collect()
     }
 
@@ -190,13 +190,13 @@ impl StateData {
         &self,
         account: &str,
         group: &str,
-        after: Option<String>,
+        after: Option<&str>,
         limit: usize,
     ) -> Vec<MemberRow> {
         let name = (account.to_owned(), group.to_owned());
-        let from = (name.clone(), after.clone().unwrap_or_default());
+        let from = (name.clone(), after.unwrap_or_default().to_owned());
         let rows = self.members.range(from..).take_while(|((of, _), _)| *of == name);
-        let rest = rows.filter(|((_, member), _)| after.as_ref().is_none_or(|after| member > after));
+        let rest = rows.filter(|((_, member), _)| after.is_none_or(|after| member.as_str() > after));
         rest.take(all_if_zero(limit))
             .map(|((_, member), record)| MemberRow {
                 member: member.clone(),

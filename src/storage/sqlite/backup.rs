@@ -25,9 +25,6 @@ const MANIFEST: &str = "manifest.json";
 /// The manifest's own format.
 const MANIFEST_FORMAT: u32 = 1;
 
-/// States of a broadcast that would go on by itself.
-const ACTIVE: [&str; 3] = ["running", "expanding", "scheduled"];
-
 /// What a restore brought back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -172,15 +169,17 @@ fn quieten(ledger: &Connection) -> Result<Restored, StorageError> {
     Ok(restored)
 }
 
-/// Returns the broadcast's body paused, if it would go on by itself.
+/// Returns the broadcast's body paused, if it would go on by itself: `control` is what people decided about it, `closed`
+/// says that nothing of it is left.
 fn paused(body: &str) -> Option<String> {
     let mut value: serde_json::Value = serde_json::from_str(body).ok()?;
     let fields = value.as_object_mut()?;
-    let state = fields.get("state")?.as_str()?;
-    if !ACTIVE.contains(&state) {
+    let runs = fields.get("control").is_some_and(|control| control == "running");
+    let closed = fields.get("closed").is_some_and(|closed| closed == true);
+    if !runs || closed {
         return None;
     }
-    fields.insert("state".to_owned(), "paused".into());
+    fields.insert("control".to_owned(), "paused".into());
     fields.insert("paused_reason".to_owned(), "restored".into());
     Some(value.to_string())
 }

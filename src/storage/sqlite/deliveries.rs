@@ -272,7 +272,9 @@ fn conditions(filter: &DeliveryFilter, states: &[DeliveryState]) -> (String, Vec
     if !states.is_empty() {
         // The words come from us, not from outside; written out they let SQLite use its partial indices.
         let words: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-        sql.push_str(&format!(" AND state IN ({})", words.join(", ")));
+        sql.push_str(" AND state IN (");
+        sql.push_str(&words.join(", "));
+        sql.push(')');
     }
     if let Some((broadcast, target, id)) = &filter.after {
         sql.push_str(" AND (broadcast, target, id) > (?, ?, ?)");

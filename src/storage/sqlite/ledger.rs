@@ -140,7 +140,7 @@ fn run(conn: &Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>, mut sweep: 
             }
         }
         for job in batch.drain(..) {
-            job.finish(committed.as_ref().map(|()| ()).map_err(String::as_str));
+            job.finish(committed.as_ref().map_err(String::as_str).copied());
         }
         sweep.step(conn);
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault;
-use crate::storage::{Config, StorageError};
+use crate::storage::{Config, Durability, StorageError};
 
 /// One of the files of a data directory.
 #[derive(Debug)]
@@ -149,7 +149,11 @@ pub(super) fn open(dir: &Path, schema: &Schema, config: &Config) -> Result<Conne
     let pragmas = format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {};
          PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;",
-        schema.synchronous, config.checkpoint_pages
+        match config.durability {
+            Durability::Full => schema.synchronous,
+            Durability::Off => "OFF",
+        },
+        config.checkpoint_pages
     );
     conn.execute_batch(&pragmas).map_err(|e| cannot(schema, &e))?;
     migrate(&mut conn, schema)?;

@@ -10,7 +10,7 @@ use crate::event::PARTITION_FLEET;
 use crate::storage::conformance::{self, HOUR, Harness, NOW_MS, commit, keys, message};
 
 struct Dir {
-    dir: TempDir,
+    root: TempDir,
     open: Mutex<Weak<Sqlite>>,
     gate: Arc<Gate>,
 }
@@ -41,11 +41,11 @@ impl Dir {
 
 impl Harness for Dir {
     fn new() -> Self {
-        Self { dir: TempDir::new().unwrap(), open: Mutex::default(), gate: Arc::default() }
+        Self { root: TempDir::new().unwrap(), open: Mutex::default(), gate: Arc::default() }
     }
 
     fn open(&self, config: &Config) -> Result<SharedStorage, StorageError> {
-        let storage = Arc::new(Sqlite::open(self.dir.path(), config)?);
+        let storage = Arc::new(Sqlite::open(self.root.path(), config)?);
         *self.open.lock() = Arc::downgrade(&storage);
         Ok(storage)
     }
@@ -97,7 +97,7 @@ async fn a_second_opening_is_refused_until_the_first_is_gone() {
 async fn a_new_data_directory_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let place = Dir::new();
-    let dir = place.dir.path().join("deep/data");
+    let dir = place.root.path().join("deep/data");
     drop(open(&dir, &Config::default()).unwrap());
     assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
 }
@@ -123,7 +123,7 @@ async fn a_lost_projection_is_folded_again() {
 
 fn remove_state(place: &Dir) {
     for file in ["state.db", "state.db-wal", "state.db-shm"] {
-        _ = std::fs::remove_file(place.dir.path().join(file)); // the log may be gone already
+        _ = std::fs::remove_file(place.root.path().join(file)); // the log may be gone already
     }
 }
 
@@ -151,7 +151,7 @@ async fn a_damaged_last_row_is_named() {
     commit(&storage, epoch, &[message(1, "g-1", "u", NOW_MS)]).await;
     storage.close().await.unwrap();
     drop(storage);
-    let conn = Connection::open(place.dir.path().join("journal.db")).unwrap();
+    let conn = Connection::open(place.root.path().join("journal.db")).unwrap();
     let damaged =
         "UPDATE journal SET payload = CAST(substr(payload, 1, length(payload) - 1) || x'ff' AS BLOB)";
     assert_eq!(conn.execute(damaged, []).unwrap(), 1);
@@ -165,7 +165,7 @@ async fn a_newer_schema_is_refused_with_the_remedy() {
     for schema in schema::ALL {
         let place = Dir::new();
         drop(place.open(&Config::default()).unwrap());
-        let conn = Connection::open(place.dir.path().join(schema.file)).unwrap();
+        let conn = Connection::open(place.root.path().join(schema.file)).unwrap();
         conn.pragma_update(None, "user_version", schema.version() + 1).unwrap();
         drop(conn);
         let error = place.open(&Config::default()).err().unwrap().to_string();
@@ -179,7 +179,7 @@ async fn an_older_data_directory_is_migrated_and_goes_on() {
     let text = include_str!("../../../tests/fixtures/data-v1.sql");
     for section in text.split("-- file: ").skip(1) {
         let (file, sql) = section.split_once('\n').unwrap();
-        Connection::open(place.dir.path().join(file)).unwrap().execute_batch(sql).unwrap();
+        Connection::open(place.root.path().join(file)).unwrap().execute_batch(sql).unwrap();
     }
     let storage = place.open(&Config::default()).unwrap();
     let epoch = storage.lease("local").await.unwrap();
@@ -331,20 +331,21 @@ mod copies {
         commit(&storage, epoch, &[asking, message(2, "g-2", "u", NOW_MS)]).await;
         storage.project().unwrap();
         commit(&storage, epoch, &[message(3, "g-1", "u", NOW_MS)]).await;
-        let broadcast = |id: &str, state: &str| Write::Put {
+        let broadcast = |id: &str, control: &str, closed: bool| Write::Put {
             kind: DocumentKind::Broadcast,
             id: id.to_owned(),
-            body: format!(r#"{{"state":"{state}","text":"新品"}}"#),
+            body: format!(r#"{{"control":"{control}","closed":{closed},"text":"新品"}}"#),
             expect: None,
         };
         let writes = vec![
-            broadcast("b-1", "running"),
-            broadcast("b-2", "finished"),
-            broadcast("b-3", "scheduled"),
+            broadcast("b-1", "running", false),
+            broadcast("b-2", "running", true),
+            broadcast("b-3", "running", false),
+            broadcast("b-4", "cancelled", false),
             Write::Put {
                 kind: DocumentKind::Hold,
                 id: "h".to_owned(),
-                body: r#"{"state":"running"}"#.to_owned(),
+                body: r#"{"control":"running"}"#.to_owned(),
                 expect: None,
             },
         ];
@@ -381,7 +382,7 @@ mod copies {
     async fn a_backup_taken_while_events_come_in_is_whole() {
         let place = Dir::new();
         let storage = filled(&place).await;
-        let copy = place.dir.path().join("copy");
+        let copy = place.root.path().join("copy");
         let epoch = storage.lease("a").await.unwrap();
         let more = async {
             for n in 10..40 {
@@ -392,7 +393,7 @@ mod copies {
         let (copied, ()) = tokio::join!(storage.backup(&copy), more);
         copied.unwrap();
         assert!(storage.backup(&copy).await.is_err(), "a copy is never written over another");
-        let back = place.dir.path().join("back");
+        let back = place.root.path().join("back");
         restore(&copy, &back).unwrap();
         let restored = open(&back, &Config::default()).unwrap();
         restored.project().unwrap();
@@ -408,21 +409,22 @@ mod copies {
     async fn after_a_restore_nothing_is_sent_by_itself() {
         let place = Dir::new();
         let storage = filled(&place).await;
-        let (copy, back) = (place.dir.path().join("copy"), place.dir.path().join("back"));
+        let (copy, back) = (place.root.path().join("copy"), place.root.path().join("back"));
         assert_eq!(storage.pending_sends(NOW_MS).unwrap().len(), 1);
         storage.backup(&copy).await.unwrap();
         let restored = restore(&copy, &back).unwrap();
         assert_eq!(restored, Restored { broadcasts_paused: 2, deliveries_uncertain: 2 });
         let storage = open(&back, &Config::default()).unwrap();
-        for (id, state) in [("b-1", "paused"), ("b-2", "finished"), ("b-3", "paused")] {
+        for (id, control) in [("b-1", "paused"), ("b-2", "running"), ("b-3", "paused"), ("b-4", "cancelled")]
+        {
             let body = storage.document(DocumentKind::Broadcast, id).await.unwrap().unwrap().body;
             let value: serde_json::Value = serde_json::from_str(&body).unwrap();
-            assert_eq!((value["state"].as_str(), value["text"].as_str()), (Some(state), Some("新品")));
-            let reason = (state == "paused").then_some("restored");
+            assert_eq!((value["control"].as_str(), value["text"].as_str()), (Some(control), Some("新品")));
+            let reason = (control == "paused").then_some("restored");
             assert_eq!(value["paused_reason"].as_str(), reason);
         }
         let hold = storage.document(DocumentKind::Hold, "h").await.unwrap().unwrap();
-        assert_eq!(hold.body, r#"{"state":"running"}"#);
+        assert_eq!(hold.body, r#"{"control":"running"}"#);
         let all = storage.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await;
         let states: Vec<_> = all.unwrap().into_iter().map(|row| (row.id, row.state)).collect();
         let expect = [
@@ -442,7 +444,7 @@ mod copies {
     async fn a_damaged_or_unfinished_backup_is_refused() {
         let place = Dir::new();
         let storage = filled(&place).await;
-        let (copy, back) = (place.dir.path().join("copy"), place.dir.path().join("back"));
+        let (copy, back) = (place.root.path().join("copy"), place.root.path().join("back"));
         storage.backup(&copy).await.unwrap();
         let refused = |what: &str| {
             let error = restore(&copy, &back).err().unwrap().to_string();
@@ -459,7 +461,7 @@ mod copies {
         std::fs::rename(copy.join("manifest.json"), copy.join("gone")).unwrap();
         refused("manifest.json");
         std::fs::rename(copy.join("gone"), copy.join("manifest.json")).unwrap();
-        let busy = restore(&copy, place.dir.path()).err().unwrap().to_string();
+        let busy = restore(&copy, place.root.path()).err().unwrap().to_string();
         assert!(busy.contains("empty"), "{busy}");
         restore(&copy, &back).unwrap();
     }

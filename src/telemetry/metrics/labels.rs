@@ -108,26 +108,6 @@ closed_set! {
     }
 }
 
-closed_set! {
-    /// Why somebody may not.
-    Denial, DENIAL = "reason" {
-        /// No credential.
-        Missing = "missing",
-        /// No such token, a wrong secret, or revoked.
-        Unknown = "unknown",
-        /// Past its date.
-        Expired = "expired",
-        /// Its operator may not sign in now.
-        Disabled = "disabled",
-        /// The right is missing.
-        Forbidden = "forbidden",
-        /// Outside the data scope.
-        OutsideScope = "outside_scope",
-        /// More requests than the token may make.
-        QuotaExceeded = "quota_exceeded",
-    }
-}
-
 /// The platforms there are, as `Connector::platform` spells them.
 pub(super) const PLATFORM: Label =
     Label { name: "platform", values: &["sandbox", "webhook", "wecom", "matrix", OTHER] };

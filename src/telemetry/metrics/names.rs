@@ -1,8 +1,8 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, DENIAL, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME,
-    STATUS, SUCCESS, VERDICT,
+    CIRCUIT, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, STATUS,
+    SUCCESS, VERDICT,
 };
 
 /// What a metric measures with.
@@ -90,8 +90,6 @@ metrics! {
         "Events in those callbacks.";
     ReplayIdsEvicted: Counter, "menshen_callback_replay_ids_evicted_total", [],
         "Callback ids forgotten before their time because an account's memory of them was full.";
-    AccessDenied: Counter, "menshen_access_denied_total", [DENIAL],
-        "API requests refused for who made them or how often they came.";
     IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
         "Requests answered from the stored answer to the same Idempotency-Key.";
     SaysSkipped: Counter, "menshen_says_skipped_total", [],
@@ -136,8 +134,6 @@ metrics! {
         "Journal rows that the projection has not folded yet.";
     FleetLag: Gauge, "menshen_fleet_lag_rows", [],
         "Journal rows that the fleet stage has not seen yet.";
-    Groups: Gauge, "menshen_groups", [],
-        "Groups known.";
     Cases: Counter, "menshen_cases_total", [],
         "Cases found by the fleet stage: one text in many groups.";
     RulesetCompileSeconds: Histogram(COMPILE_SECONDS), "menshen_ruleset_compile_seconds", [],

@@ -1,3 +1,5 @@
+//! The client against a receiver that misbehaves: redirects, silence, floods, addresses inside.
+
 use super::receiver::{Act, Receiver};
 use super::*;
 

@@ -38,8 +38,8 @@ impl Gateway {
         this
     }
 
-    /// The data directory.
-    pub(crate) fn data(&self) -> &Path {
+    /// The directory it was started in; its data lies in `data`.
+    pub(crate) fn home(&self) -> &Path {
         self.dir.path()
     }
 

@@ -1,0 +1,426 @@
+//! A ledger in memory with the latencies of a disk, on tokio's time, that fails when told to.
+//!
+//! `storage::memory` answers at once; what the runner must get right is what happens while a commit or a read is under
+//! way. Only what sending uses is here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use crate::event::{EventKey, Fact, Partition};
+use crate::storage::*;
+
+type DeliveryKey = (String, u32, String);
+
+#[derive(Clone, Default)]
+struct Tables {
+    deliveries: BTreeMap<DeliveryKey, DeliveryRow>,
+    by_id: BTreeMap<String, DeliveryKey>,
+    attempts: BTreeMap<(String, u32), (String, AttemptRow)>,
+    documents: BTreeMap<(&'static str, String), Document>,
+    idempotency: BTreeMap<String, IdempotencyRecord>,
+    audit: Vec<AuditEntry>,
+    journal: Vec<PendingSend>,
+}
+
+/// The ledger's part of storage, and what the journal still asks for.
+#[derive(Default)]
+pub(crate) struct TestLedger {
+    tables: Mutex<Tables>,
+    pub(crate) fails_to_intend: AtomicBool,
+    pub(crate) fails_to_settle: AtomicBool,
+    pub(crate) fails_to_apply: AtomicBool,
+    pub(crate) intend_commits: AtomicUsize,
+    pub(crate) conflicts: AtomicUsize,
+    pub(crate) latency: Duration,
+    pub(crate) read_latency: Duration,
+}
+
+fn broken() -> StorageError {
+    StorageError::Failed { operation: "commit", source: "the test said so".into() }
+}
+
+impl TestLedger {
+    pub(crate) fn slow_to_read() -> Arc<Self> {
+        let (latency, read_latency) = (Duration::from_millis(1), Duration::from_millis(50));
+        Arc::new(Self { latency, read_latency, ..Self::default() })
+    }
+
+    pub(crate) fn new() -> Arc<Self> {
+        let (latency, read_latency) = (Duration::from_millis(2), Duration::from_millis(1));
+        Arc::new(Self { latency, read_latency, ..Self::default() })
+    }
+
+    /// What a crash now would leave on the disk. Whoever uses the old one writes into the void.
+    pub(crate) fn after_crash(&self) -> Arc<Self> {
+        let tables = Mutex::new(self.tables.lock().clone());
+        Arc::new(Self { tables, latency: self.latency, read_latency: self.read_latency, ..Self::default() })
+    }
+
+    pub(crate) fn journal(&self, pending: PendingSend) {
+        self.tables.lock().journal.push(pending);
+    }
+
+    pub(crate) fn states(&self) -> BTreeMap<&'static str, usize> {
+        let mut states = BTreeMap::new();
+        for row in self.tables.lock().deliveries.values() {
+            *states.entry(row.state.as_str()).or_default() += 1;
+        }
+        states
+    }
+
+    pub(crate) fn count(&self, state: DeliveryState) -> usize {
+        self.tables.lock().deliveries.values().filter(|row| row.state == state).count()
+    }
+
+    pub(crate) fn rows(&self) -> Vec<DeliveryRow> {
+        self.tables.lock().deliveries.values().cloned().collect()
+    }
+
+    pub(crate) fn audit_verbs(&self) -> Vec<String> {
+        self.tables.lock().audit.iter().map(|entry| entry.verb.clone()).collect()
+    }
+
+    async fn commit(&self) {
+        tokio::time::sleep(self.latency).await;
+    }
+}
+
+impl Tables {
+    fn add(&mut self, row: DeliveryRow) {
+        self.by_id.insert(row.id.clone(), key(&row));
+        self.deliveries.entry(key(&row)).or_insert(row);
+    }
+
+    fn by_id(&mut self, id: &str) -> Option<&mut DeliveryRow> {
+        self.deliveries.get_mut(self.by_id.get(id)?)
+    }
+
+    /// Rows that may pass a filter: one by id, or those from its cursor or broadcast on.
+    fn rows<'a>(
+        &'a self,
+        filter: &'a DeliveryFilter,
+    ) -> Box<dyn Iterator<Item = &'a DeliveryRow> + Send + 'a> {
+        if let Some(id) = &filter.id {
+            return Box::new(self.by_id.get(id).and_then(|key| self.deliveries.get(key)).into_iter());
+        }
+        let from = filter.after.clone().or_else(|| Some((filter.broadcast.clone()?, 0, String::new())));
+        Box::new(self.deliveries.range(from.unwrap_or_default()..).map(|(_, row)| row))
+    }
+}
+
+fn key(row: &DeliveryRow) -> DeliveryKey {
+    (row.broadcast.clone(), row.target, row.id.clone())
+}
+
+fn passes(row: &DeliveryRow, filter: &DeliveryFilter) -> bool {
+    filter.broadcast.as_ref().is_none_or(|broadcast| *broadcast == row.broadcast)
+        && filter.account.as_ref().is_none_or(|account| *account == row.account)
+        && filter.id.as_ref().is_none_or(|id| *id == row.id)
+        && (filter.states.is_empty() || filter.states.contains(&row.state))
+        && filter.after.as_ref().is_none_or(|after| key(row) > *after)
+}
+
+#[async_trait]
+impl Storage for TestLedger {
+    async fn apply(&self, change: Change) -> Result<Vec<u64>, StorageError> {
+        self.commit().await;
+        if self.fails_to_apply.load(Ordering::SeqCst) {
+            return Err(broken());
+        }
+        let mut tables = self.tables.lock();
+        let mut next = tables.clone();
+        if let Some(record) = change.idempotency
+            && next.idempotency.insert(record.key.clone(), record.clone()).is_some()
+        {
+            return Err(StorageError::Conflict { what: record.key });
+        }
+        let mut versions = Vec::new();
+        for write in change.writes {
+            match write {
+                Write::Put { kind, id, body, expect } => {
+                    let place = (kind.as_str(), id.clone());
+                    let version = next.documents.get(&place).map_or(0, |document| document.version);
+                    if expect.is_some_and(|expect| expect != version) {
+                        return Err(StorageError::Conflict { what: id });
+                    }
+                    versions.push(version + 1);
+                    let updated_ms = change.at_ms;
+                    next.documents
+                        .insert(place, Document { kind, id, version: version + 1, body, updated_ms });
+                }
+                Write::Delete { kind, id } => drop(next.documents.remove(&(kind.as_str(), id))),
+            }
+        }
+        next.audit.extend(change.audit);
+        for row in change.deliveries {
+            next.add(row);
+        }
+        *tables = next;
+        Ok(versions)
+    }
+
+    async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>, StorageError> {
+        Ok(self.tables.lock().documents.get(&(kind.as_str(), id.to_owned())).cloned())
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StorageError> {
+        let tables = self.tables.lock();
+        let of_kind = tables.documents.values().filter(|document| document.kind == kind);
+        let page = of_kind.filter(|document| after.as_ref().is_none_or(|after| document.id > *after));
+        Ok(page.take(limit).cloned().collect())
+    }
+
+    async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StorageError> {
+        Ok(self.tables.lock().idempotency.get(key).cloned())
+    }
+
+    async fn deliveries_add(&self, rows: Vec<DeliveryRow>) -> Result<(), StorageError> {
+        self.commit().await;
+        let mut tables = self.tables.lock();
+        for row in rows {
+            tables.add(row);
+        }
+        Ok(())
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StorageError> {
+        // What is read is stale by the time it arrives, as behind a real reading thread.
+        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
+        let rows: Vec<_> = {
+            let tables = self.tables.lock();
+            tables.rows(&filter).filter(|row| passes(row, &filter)).take(limit).cloned().collect()
+        };
+        tokio::time::sleep(self.read_latency).await;
+        Ok(rows)
+    }
+
+    async fn deliveries_move(
+        &self,
+        filter: DeliveryFilter,
+        to: DeliveryState,
+        now_ms: i64,
+    ) -> Result<u64, StorageError> {
+        self.commit().await;
+        let mut moved = 0;
+        for row in self.tables.lock().deliveries.values_mut().filter(|row| passes(row, &filter)) {
+            row.state = to;
+            row.updated_ms = now_ms;
+            moved += 1;
+        }
+        Ok(moved)
+    }
+
+    async fn delivery_counts(&self, broadcast: &str) -> Result<Vec<(DeliveryState, u64)>, StorageError> {
+        let mut counts: Vec<(DeliveryState, u64)> = Vec::new();
+        for row in self.tables.lock().deliveries.values().filter(|row| row.broadcast == broadcast) {
+            match counts.iter_mut().find(|(state, _)| *state == row.state) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((row.state, 1)),
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn intend(&self, intents: Vec<Intent>) -> Result<(), StorageError> {
+        self.commit().await;
+        if self.fails_to_intend.load(Ordering::SeqCst) {
+            return Err(broken());
+        }
+        self.intend_commits.fetch_add(1, Ordering::SeqCst);
+        let mut tables = self.tables.lock();
+        for intent in intents {
+            let row = intent.delivery;
+            tables.add(DeliveryRow { state: DeliveryState::Pending, ..row.clone() });
+            let Some(stored) = tables.by_id(&row.id) else { unreachable!("added above") };
+            if !matches!(stored.state, DeliveryState::Pending | DeliveryState::Uncertain) {
+                self.conflicts.fetch_add(1, Ordering::SeqCst);
+                return Err(StorageError::Conflict { what: row.id });
+            }
+            stored.state = DeliveryState::Sending;
+            stored.attempts = intent.attempt;
+            let attempt = AttemptRow {
+                delivery: row.id.clone(),
+                group: row.group,
+                started_ms: intent.at_ms,
+                ended_ms: None,
+                cost: intent.cost,
+            };
+            let again = tables.attempts.insert((row.id, intent.attempt), (row.account, attempt));
+            assert!(again.is_none(), "the same attempt twice");
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StorageError> {
+        self.commit().await;
+        if self.fails_to_settle.load(Ordering::SeqCst) {
+            return Err(broken());
+        }
+        let mut tables = self.tables.lock();
+        for settled in settlements {
+            if let Some((_, attempt)) = tables.attempts.get_mut(&(settled.id.clone(), settled.attempt)) {
+                attempt.ended_ms = Some(settled.at_ms);
+            }
+            let row = tables.by_id(&settled.id);
+            if let Some(row) = row.filter(|row| row.attempts == settled.attempt) {
+                row.state = settled.state;
+                row.due_ms = settled.due_ms;
+                row.code = settled.code;
+                row.detail = settled.detail;
+            }
+        }
+        Ok(())
+    }
+
+    async fn recover(&self, now_ms: i64) -> Result<Vec<DeliveryRow>, StorageError> {
+        let mut tables = self.tables.lock();
+        let Tables { deliveries, attempts, .. } = &mut *tables;
+        for row in deliveries.values_mut().filter(|row| row.state == DeliveryState::Sending) {
+            row.state = DeliveryState::Uncertain;
+            if let Some((_, attempt)) = attempts.get_mut(&(row.id.clone(), row.attempts)) {
+                attempt.ended_ms.get_or_insert(now_ms);
+            }
+        }
+        let left = |row: &&DeliveryRow| {
+            row.state == DeliveryState::Uncertain
+                || (row.broadcast.is_empty() && row.state == DeliveryState::Pending)
+        };
+        Ok(deliveries.values().filter(left).cloned().collect())
+    }
+
+    async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError> {
+        let tables = self.tables.lock();
+        let of_account = tables.attempts.values().filter(|(owner, _)| owner == account);
+        let recent = of_account.filter(|(_, row)| row.ended_ms.is_none_or(|ended| ended >= since_ms));
+        Ok(recent.map(|(_, row)| row.clone()).collect())
+    }
+
+    fn pending_sends(&self, now_ms: i64) -> Result<Vec<PendingSend>, StorageError> {
+        let alive = |pending: &&PendingSend| match &pending.fact {
+            Fact::Send(send) => send.expires_ms == 0 || send.expires_ms > now_ms,
+            _ => true,
+        };
+        Ok(self.tables.lock().journal.iter().filter(alive).cloned().collect())
+    }
+
+    async fn audit(&self, _: AuditFilter) -> Result<Vec<AuditEntry>, StorageError> {
+        Ok(self.tables.lock().audit.clone())
+    }
+
+    async fn lease(&self, _: &str) -> Result<u64, StorageError> {
+        Ok(1)
+    }
+
+    async fn close(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn dedupe_secret(&self) -> [u8; 16] {
+        [0; 16]
+    }
+
+    fn append(&self, _: Append<'_>) -> Result<Receipt, StorageError> {
+        unreachable!("sending does not append")
+    }
+
+    async fn reset(&self, _: Partition) -> Result<(), StorageError> {
+        unreachable!("sending does not reset")
+    }
+
+    fn tail(&self, _: u64, _: usize, _: &mut dyn FnMut(JournalRow)) -> Result<u64, StorageError> {
+        unreachable!("sending does not tail")
+    }
+
+    fn replay(
+        &self,
+        _: u32,
+        _: &mut dyn FnMut(JournalRow) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        unreachable!("sending does not replay events")
+    }
+
+    fn head_position(&self) -> Result<u64, StorageError> {
+        unreachable!("sending does not follow the journal")
+    }
+
+    fn seal(
+        &self,
+        _: Partition,
+        _: u64,
+        _: u32,
+        _: Vec<(u32, Vec<EventKey>)>,
+    ) -> BoxFuture<Result<(), StorageError>> {
+        unreachable!("sending does not seal")
+    }
+
+    fn sealed(&self, _: Partition) -> Result<Vec<SealedHour>, StorageError> {
+        unreachable!("sending does not seal")
+    }
+
+    fn sealed_before(&self, _: Partition) -> Result<Option<u32>, StorageError> {
+        unreachable!("sending does not seal")
+    }
+
+    fn sealed_contains(&self, _: Partition, _: u32, _: EventKey) -> Result<bool, StorageError> {
+        unreachable!("sending does not seal")
+    }
+
+    async fn prune(&self, _: u32, _: u64) -> Result<u64, StorageError> {
+        unreachable!("sending does not prune")
+    }
+
+    fn project(&self) -> Result<Projected, StorageError> {
+        unreachable!("sending does not project")
+    }
+
+    fn states(&self, _: i64) -> Result<Vec<StateRow>, StorageError> {
+        unreachable!("sending reads no small state")
+    }
+
+    fn groups(&self, _: Option<(String, String)>, _: usize) -> Result<Vec<GroupRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn group(&self, _: &str, _: &str) -> Result<Option<GroupRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn counts(&self, _: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn totals(&self, _: i64, _: i64) -> Result<Vec<Totals>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn members(&self, _: &str, _: &str, _: Option<String>, _: usize) -> Result<Vec<MemberRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn hits(&self, _: &str, _: &str, _: usize) -> Result<Vec<HitRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn lates(&self, _: &str, _: &str, _: usize) -> Result<Vec<LateRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn cases(&self, _: usize) -> Result<Vec<CaseRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    async fn backup(&self, _: &Path) -> Result<(), StorageError> {
+        unreachable!("sending makes no backups")
+    }
+}
