@@ -12,7 +12,7 @@ use crate::interception::Scratch;
 use crate::pipeline::Rules;
 
 /// The directory's groups.
-pub(super) struct Book(pub(super) Arc<Directory>);
+pub(crate) struct Book(pub(crate) Arc<Directory>);
 
 struct Entry {
     name: GroupName,
@@ -66,7 +66,7 @@ impl GroupBook for Book {
 const POLICY: &str = "strict";
 
 /// The rules in force, for what we are about to say ourselves.
-pub(super) struct Judge(pub(super) Arc<ArcSwap<Rules>>);
+pub(crate) struct Judge(pub(crate) Arc<ArcSwap<Rules>>);
 
 impl TextJudge for Judge {
     fn judge(&self, text: &str) -> Result<(), Vec<Hit>> {
