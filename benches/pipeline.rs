@@ -40,7 +40,7 @@ fn data(messages_max: usize) -> Data {
         let messages: Vec<String> = chat.lines().take(messages_max).map(str::to_owned).collect();
         return Data { what: "chat sample, 60,000 terms".into(), lexicon, messages };
     }
-    let lexicon = (0..20_000).map(|n| format!("广告{n:05}号\n")).collect();
+    let lexicon = (0..20_000).map(|n| format!("广告{n:05}号")).collect::<Vec<_>>().join("\n");
     let messages =
         (0..messages_max).map(|n| format!("今天第{n}位顾客问三黄鸡还有没有货，路口那家店几点关门")).collect();
     Data { what: "generated sample, 20,000 terms".into(), lexicon, messages }

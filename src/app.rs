@@ -10,6 +10,7 @@ pub mod config_command;
 pub mod control;
 pub mod demo;
 mod first_token;
+mod foundations;
 pub mod gateway;
 mod house;
 pub mod lint;

@@ -72,12 +72,11 @@ impl Dedupe {
     /// Looks an id up: in the hour it happened, or in every hour when the sender gave no time.
     pub fn lookup(&self, key: EventKey, bucket: Option<u32>) -> Lookup {
         let mut ask = Vec::new();
-        let seen = match bucket {
-            Some(bucket) => self.seen_in(bucket, key, &mut ask),
-            None => {
-                let buckets: Vec<u32> = self.exact.keys().chain(self.sealed.keys()).copied().collect();
-                buckets.into_iter().any(|bucket| self.seen_in(bucket, key, &mut ask))
-            }
+        let seen = if let Some(bucket) = bucket {
+            self.seen_in(bucket, key, &mut ask)
+        } else {
+            let buckets: Vec<u32> = self.exact.keys().chain(self.sealed.keys()).copied().collect();
+            buckets.into_iter().any(|bucket| self.seen_in(bucket, key, &mut ask))
         };
         match (seen, ask.is_empty()) {
             (true, _) => Lookup::Seen,

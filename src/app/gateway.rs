@@ -13,23 +13,15 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::accounts::Accounts;
-use super::book::{Book, Judge};
 use super::control::ControlSocket;
-use super::house::Residence;
+use super::foundations::Foundations;
 use super::rules::Rulebook;
-use super::{first_token, upkeep};
-use crate::access::Access;
 use crate::api;
-use crate::broadcasts::{self, Broadcasts};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Config, Drain};
-use crate::connectors::Connectors;
-use crate::directory::{Directory, Keyring};
-use crate::fleet;
-use crate::ingest::{self, Ingest, Partitions};
-use crate::outbox::{self, Outbox};
-use crate::storage::{SharedStorage, sqlite};
+use crate::ingest::{self, Ingest};
+use crate::outbox::Outbox;
+use crate::storage::SharedStorage;
 use crate::tasks::{TasksOwner, tasks};
 use crate::telemetry::health::{Check, Health};
 use crate::telemetry::listener::Listener;
@@ -62,56 +54,19 @@ impl Gateway {
         let (serving_tasks, serving) = tasks();
         let health = Health::default();
         let storage_check = health.check("storage");
-        let (dir, storage_config) = (config.server.data_dir.clone(), config.storage.clone());
-        let opened = tokio::task::spawn_blocking(move || sqlite::open(&dir, &storage_config)).await?;
-        let storage = opened.with_context(|| format!("open {}", config.server.data_dir.display()))?;
-        let epoch = storage.lease("local").await?;
-
-        let access = Access::open(storage.clone(), clock.clone(), config.access.clone()).await?;
-        let admin_token = first_token::make(&access, &config.server.data_dir).await?;
-        let access = Arc::new(access);
-        let keys = match &config.directory.key {
-            Some(key) => Keyring::parse(key.expose()),
-            None => Keyring::read_or_make(&config.server.data_dir.join("key")),
-        };
-        let keys = keys.context("the key of account secrets")?;
-        let directory =
-            Directory::open(storage.clone(), clock.clone(), config.directory.clone(), keys).await?;
-        let directory = Arc::new(directory);
-        let mut connectors_config = config.connectors.clone();
-        connectors_config.parse_limits = ingest::parse_limits(&config.ingest);
-        let connectors = Arc::new(Connectors::new(connectors_config, clock.clone()));
-        let rulebook = Arc::new(Rulebook::open(storage.clone(), config.clone()).await?);
-        let outbox = Outbox::start(outbox::Parts {
-            storage: storage.clone(),
-            deliverers: connectors.clone(),
-            places: directory.clone(),
-            tasks: work_tasks.clone(),
-            clock: clock.clone(),
-            config: config.outbox.clone(),
-            epoch,
-            seed: seed()?,
-        })
-        .await
-        .context("start the outbox")?;
-        let accounts =
-            Arc::new(Accounts::new(directory.clone(), connectors.clone(), outbox.clone(), health.clone()));
-        accounts.connect_all().await;
-
-        let rules = rulebook.current();
-        let limits = rules.load().limits.clone();
-        let (open_storage, open_clock) = (storage.clone(), clock.clone());
-        let opened =
-            tokio::task::spawn_blocking(move || Partitions::open(open_storage, epoch, &limits, open_clock));
-        let (partitions, repair) = opened.await?.context("read the journal")?;
+        let house = Foundations::lay(&config, &clock).await?;
+        let rulebook = Arc::new(Rulebook::open(house.storage.clone(), config.clone()).await?);
+        let outbox = house.outbox(&config, &clock, &work_tasks).await?;
+        let accounts = house.accounts(&outbox, &health).await;
+        let (partitions, repair) = house.partitions(&rulebook, &clock).await?;
         let ingest = Arc::new(Ingest::new(
             config.ingest.clone(),
             ingest::Parts {
                 partitions: partitions.clone(),
-                rules: rules.clone(),
-                access: access.clone(),
-                directory: directory.clone(),
-                connectors: connectors.clone(),
+                rules: rulebook.current(),
+                access: house.access.clone(),
+                directory: house.directory.clone(),
+                connectors: house.connectors.clone(),
                 outbox: outbox.clone(),
                 clock: clock.clone(),
                 tasks: work_tasks.clone(),
@@ -127,68 +82,28 @@ impl Gateway {
                 .with_context(|| {
                     format!("listen on {} (server.metrics_listen)", config.server.metrics_listen)
                 })?;
-        let api = listener.local_addr()?;
-        let metrics_address = metrics.address()?;
-        let broadcasts = Broadcasts::start(broadcasts::Parts {
-            storage: storage.clone(),
-            outbox: outbox.clone(),
-            book: Arc::new(Book(directory.clone())),
-            places: directory.clone(),
-            judge: Arc::new(Judge(rules.clone())),
-            tasks: work_tasks.clone(),
-            clock: clock.clone(),
-            config: config.broadcasts.clone(),
-            seed: seed()?,
-        })
-        .await
-        .context("read broadcasts")?;
-        let house = Arc::new(Residence { accounts, rulebook: rulebook.clone() });
-        let app = api::App::new(api::Parts {
-            config: config.api.clone(),
-            access: access.clone(),
-            directory,
-            storage: storage.clone(),
-            connectors,
-            outbox: outbox.clone(),
-            broadcasts,
-            rules,
-            house,
-            clock: clock.clone(),
-        });
+        let (api_address, metrics_address) = (listener.local_addr()?, metrics.address()?);
+        let app = house.api(&config, &clock, &work_tasks, &outbox, accounts, &rulebook).await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
 
-        let fleet = {
-            let (storage, clock, config) = (storage.clone(), clock.clone(), config.fleet.clone());
-            tokio::task::spawn_blocking(move || fleet::runner::Runner::open(storage, epoch, clock, config))
-        };
-        let fleet = fleet.await?.context("read the journal for the fleet stage")?;
-        let dedupe = config.dedupe.clone();
-        let (passed, tasks) = (fleet.passed(), &work_tasks);
-        tasks.spawn(
-            "repair",
-            repair.run(partitions.clone(), dedupe.clone(), storage_check.clone(), tasks.clone()),
-        );
-        tasks.spawn("project", upkeep::project(storage.clone(), tasks.clone()));
-        tasks.spawn("tidy", upkeep::tidy(partitions, dedupe.clone(), tasks.clone()));
-        tasks.spawn("prune", upkeep::prune(storage.clone(), dedupe, passed, clock.clone(), tasks.clone()));
-        tasks.spawn("fleet", fleet.run(tasks.clone()));
-        tasks.spawn("access", access.clone().run(tasks.clone()));
-        let stopping = tasks.clone();
-        tasks.spawn("metrics", async move { metrics.run(stopping.stopping()).await });
-        let stopping = tasks.clone();
-        let local = api::local_router(app.clone());
-        tasks.spawn("control", async move { socket.run(local, stopping.stopping()).await });
-        let router = api::router(app);
-        let serve = ingest::server::serve(listener, ingest, router, serving_tasks.clone());
+        let repairing =
+            repair.run(partitions.clone(), config.dedupe.clone(), storage_check.clone(), work_tasks.clone());
+        work_tasks.spawn("repair", repairing);
+        house.keep(&config, &clock, &work_tasks, partitions).await?;
+        let (stopping, local) = (work_tasks.clone(), api::local_router(app.clone()));
+        work_tasks.spawn("control", async move { socket.run(local, stopping.stopping()).await });
+        let stopping = work_tasks.clone();
+        work_tasks.spawn("metrics", async move { metrics.run(stopping.stopping()).await });
+        let serve = ingest::server::serve(listener, ingest, api::router(app), serving_tasks.clone());
         let server = serving_tasks.spawn("server", serve);
         Ok(Self {
-            api,
+            api: api_address,
             metrics: metrics_address,
-            admin_token,
-            drain: config.drain.clone(),
+            admin_token: house.admin_token,
+            drain: config.drain,
             health,
             storage_check,
-            storage,
+            storage: house.storage,
             outbox,
             rulebook,
             serving,
@@ -261,11 +176,4 @@ const CLOSE_MIN: Duration = Duration::from_secs(2);
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Where chance starts: jitter of retries only, nothing that is decided.
-fn seed() -> anyhow::Result<u64> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("draw a seed: {error}"))?;
-    Ok(u64::from_le_bytes(bytes))
 }

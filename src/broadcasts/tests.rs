@@ -39,7 +39,7 @@ struct Book(BTreeSet<GroupName>);
 
 impl Book {
     fn of(groups: u32) -> Arc<Self> {
-        let name = |n: u32| named(&format!("{}-{n:05}", if n % 2 == 0 { "east" } else { "west" }));
+        let name = |n: u32| named(&format!("{}-{n:05}", if n.is_multiple_of(2) { "east" } else { "west" }));
         Arc::new(Self((0..groups).map(name).collect()))
     }
 

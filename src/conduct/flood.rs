@@ -23,7 +23,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { flood_messages_max: 20, flood_window: Duration::from_secs(60), flood_verdict: Verdict::Review }
+        Self { flood_messages_max: 20, flood_window: Duration::from_mins(1), flood_verdict: Verdict::Review }
     }
 }
 

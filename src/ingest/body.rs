@@ -49,7 +49,7 @@ pub async fn read<'a>(
 }
 
 fn encoding(headers: &HeaderMap) -> Result<bool, Refusal> {
-    match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
+    match headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok(false),
         Some(value) if value.eq_ignore_ascii_case(b"gzip") => Ok(true),
         Some(_) => Err(Refusal::encoding()),

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::events::Source;
+use super::events::{Source, refuse};
 use super::reply::Refusal;
 use super::{Ingest, body};
 use crate::connectors::Callback;
@@ -17,7 +17,7 @@ impl Ingest {
     pub async fn callback(&self, request: &Parts, body: Incoming, request_id: &str) -> Response<Bytes> {
         match self.take_callback(request, body).await {
             Ok(response) => response,
-            Err(refusal) => self.refuse(refusal, request_id),
+            Err(refusal) => refuse(refusal, request_id),
         }
     }
 

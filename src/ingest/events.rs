@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
-use crate::event::{GroupChange, GroupEvent, Partition, What, json, pointer_part};
+use crate::event::{GroupEvent, Partition, What, json, pointer_part};
 use crate::outbox::delivery::Delivery;
 use crate::pipeline::{Rules, Setting};
 use crate::storage::Receipt;
@@ -39,11 +39,11 @@ impl Ingest {
     pub async fn events(&self, headers: &HeaderMap, body: Incoming, request_id: &str) -> Response<Bytes> {
         let admitted = match self.admit(headers) {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.refuse(refusal, request_id),
+            Err(refusal) => return refuse(refusal, request_id),
         };
         let mut response = match self.take_body(&admitted.caller, headers, body, request_id).await {
             Ok(response) => response,
-            Err(refusal) => self.refuse(refusal, request_id),
+            Err(refusal) => refuse(refusal, request_id),
         };
         if let Some(admission) = admitted.admission {
             rate_limit(response.headers_mut(), &self.policy_header, admission);
@@ -77,7 +77,10 @@ impl Ingest {
 
     fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let caller = self.access.authenticate(authorization.unwrap_or_default()).map_err(unauthorized)?;
+        let caller = self
+            .access
+            .authenticate(authorization.unwrap_or_default())
+            .map_err(|error| unauthorized(&error))?;
         if !caller.may(Right::EventsWrite) {
             let detail = "the token has no right `events:write`";
             return Err(Refusal::new(StatusCode::FORBIDDEN, "forbidden", detail));
@@ -186,19 +189,20 @@ impl Ingest {
 
     /// Lets the directory know of a group at its first sight, and of the name its platform gives it.
     fn seen(&self, event: &GroupEvent<'_>) {
-        match &event.what {
-            What::GroupCreated(GroupChange { name: Some(name), .. })
-            | What::GroupUpdated(GroupChange { name: Some(name), .. }) => {
-                self.directory.see_name(&event.account, &event.group, name);
-            }
-            _ => drop(self.directory.see(&event.account, &event.group)),
+        if let What::GroupCreated(change) | What::GroupUpdated(change) = &event.what
+            && let Some(name) = &change.name
+        {
+            self.directory.see_name(&event.account, &event.group, name);
+        } else {
+            self.directory.see(&event.account, &event.group);
         }
     }
+}
 
-    pub(super) fn refuse(&self, refusal: Refusal, request_id: &str) -> Response<Bytes> {
-        metrics::ingest_rejected(refusal.code, 1);
-        refusal.into_response(request_id)
-    }
+/// Counts a refusal and renders it.
+pub(super) fn refuse(refusal: Refusal, request_id: &str) -> Response<Bytes> {
+    metrics::ingest_rejected(refusal.code, 1);
+    refusal.into_response(request_id)
 }
 
 struct Admitted {
@@ -223,7 +227,7 @@ fn unknown_account(account: &str) -> Refusal {
     Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_account", detail).at("/account")
 }
 
-fn unauthorized(error: AccessError) -> Refusal {
+fn unauthorized(error: &AccessError) -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", error.to_string())
 }
 

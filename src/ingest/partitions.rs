@@ -316,7 +316,9 @@ impl Repair {
                 }
             }
             ready.pass();
-            broken.iter().for_each(|_| metrics::partition_reloaded());
+            for _ in &broken {
+                metrics::partition_reloaded();
+            }
             tracing::info!(partitions = broken.len(), "partitions are back in service");
         }
     }

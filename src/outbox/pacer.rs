@@ -4,7 +4,7 @@
 //! time that can work, and which level it is for. No slot is ever charged and then wasted because another level said no.
 //!
 //! Not for: who goes next (`outbox::lanes`). Invariants: a call that was granted is ended with [`Pacer::complete`] or
-//! [`Pacer::cancel`] exactly once; `now` may come in any order, the latest one counts. Layer: pure core.
+//! [`Pacer::cancel`] exactly once; the times of wishes may come in any order, the latest one counts; ends come in order. Layer: pure core.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -79,12 +79,14 @@ pub enum Decision {
 pub struct Permit {
     group: GroupNo,
     cost: NonZeroU32,
+    from: Micros,
 }
 
 impl Permit {
-    /// Returns the group the call goes to.
-    pub fn group(&self) -> GroupNo {
-        self.group
+    /// Returns the moment from which the call may be made: the latest that was ever asked about, since a slot that comes
+    /// free in the future may have been asked for ahead of time.
+    pub fn from(&self) -> Micros {
+        self.from
     }
 }
 
@@ -148,7 +150,8 @@ impl Pacer {
         }
     }
 
-    /// Asks for one call: charges every level, or none and says why.
+    /// Asks for one call: charges every level, or none and says why. `now` may lie ahead of the clock, when something is
+    /// to be done before the call that takes a while; then [`Permit::from`] says when the call may start.
     pub fn acquire(&mut self, now: Micros, group: GroupNo, cost: NonZeroU32) -> Decision {
         let now = self.at(now);
         let mut room = (self.account.look(now, cost), Scope::Account);
@@ -163,7 +166,7 @@ impl Pacer {
             (Room::From(at), _) if at <= now => {
                 self.account.charge(now, cost);
                 self.group(group).charge(now, cost);
-                Decision::Granted(Permit { group, cost })
+                Decision::Granted(Permit { group, cost, from: now })
             }
             (Room::From(at), scope) => Decision::Wait { scope, until: Some(at) },
             (Room::AfterCompletion, scope) => Decision::Wait { scope, until: None },
@@ -183,7 +186,6 @@ impl Pacer {
     /// Notes that the call ended, whatever came of it: its slots stay occupied for the windows' length.
     #[expect(clippy::needless_pass_by_value, reason = "a permit is used up")]
     pub fn complete(&mut self, now: Micros, permit: Permit) {
-        let now = self.at(now);
         self.account.complete(now, permit.cost.get());
         self.group(permit.group).complete(now, permit.cost.get());
     }

@@ -183,9 +183,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(outcome: Outcome, tries: Tries, expect: &Judgement) {
+    fn check(outcome: &Outcome, tries: Tries, expect: &Judgement) {
         let config = RetryConfig::default();
-        let mut judged = judge(&outcome, tries, &config, 1.0);
+        let mut judged = judge(outcome, tries, &config, 1.0);
         if matches!(outcome, Outcome::Refused(_)) {
             assert_eq!((judged.code.as_str(), judged.detail.as_str()), ("c", "d"));
         }
@@ -201,29 +201,29 @@ mod tests {
         let of = Judgement::of;
         let last = Tries { made: 8, refreshed: false };
         let refreshed = Tries { made: 2, refreshed: true };
-        check(Outcome::Sent { platform_id: None }, first(), &of(Sent, Health::Good));
-        check(Outcome::AwaitingConfirmation, first(), &of(AwaitingConfirmation, Health::Good));
-        check(Outcome::Uncertain { detail: String::new() }, first(), &of(Uncertain, Health::Bad));
-        check(refused(Decision::Never, Delivery), first(), &of(Failed, Health::Good));
+        check(&Outcome::Sent { platform_id: None }, first(), &of(Sent, Health::Good));
+        check(&Outcome::AwaitingConfirmation, first(), &of(AwaitingConfirmation, Health::Good));
+        check(&Outcome::Uncertain { detail: String::new() }, first(), &of(Uncertain, Health::Bad));
+        check(&refused(Decision::Never, Delivery), first(), &of(Failed, Health::Good));
         let silent =
             |scope| Judgement { delay: TEN, silence: Some((scope, TEN)), ..of(Pending, Health::Neutral) };
-        check(refused(Decision::After(TEN), Group), first(), &silent(Group));
-        check(refused(Decision::After(TEN), Account), first(), &silent(Account));
+        check(&refused(Decision::After(TEN), Group), first(), &silent(Group));
+        check(&refused(Decision::After(TEN), Account), first(), &silent(Account));
         let two = Duration::from_secs(2);
         check(
-            refused(Decision::Backoff, Account),
+            &refused(Decision::Backoff, Account),
             first(),
             &Judgement { delay: two, ..of(Pending, Health::Bad) },
         );
         let given_up = Judgement { delay: two * 128, ..of(Failed, Health::Bad) };
-        check(refused(Decision::Backoff, Account), last, &given_up);
+        check(&refused(Decision::Backoff, Account), last, &given_up);
         let again = Judgement { refresh: true, ..of(Pending, Health::Neutral) };
-        check(refused(Decision::RefreshCredential, Account), first(), &again);
+        check(&refused(Decision::RefreshCredential, Account), first(), &again);
         let paused = |scope| Judgement { pause: Some(scope), ..of(Pending, Health::Neutral) };
-        check(refused(Decision::RefreshCredential, Account), refreshed, &paused(Account));
-        check(refused(Decision::PauseLane, Account), last, &paused(Account));
-        check(refused(Decision::PauseLane, Group), first(), &paused(Group));
-        check(refused(Decision::PauseLane, Delivery), first(), &of(Failed, Health::Neutral));
+        check(&refused(Decision::RefreshCredential, Account), refreshed, &paused(Account));
+        check(&refused(Decision::PauseLane, Account), last, &paused(Account));
+        check(&refused(Decision::PauseLane, Group), first(), &paused(Group));
+        check(&refused(Decision::PauseLane, Delivery), first(), &of(Failed, Health::Neutral));
     }
 
     #[test]

@@ -176,14 +176,10 @@ fn write_gauges(accounts: &[AccountStatus]) {
         let waiting = || accounts.iter().map(|account| account.waiting(priority));
         metrics::queue_depth(label, QueueState::Ready, waiting().map(|w| w.depth.ready).sum());
         metrics::queue_depth(label, QueueState::Delayed, waiting().map(|w| w.depth.delayed).sum());
+        metrics::queue_depth(label, QueueState::Held, waiting().map(|w| w.held).sum());
+        metrics::queue_depth(label, QueueState::InFlight, waiting().map(|w| w.in_flight).sum());
         metrics::oldest_due_age(label, waiting().map(|w| w.oldest_due()).max().unwrap_or_default());
     }
-    metrics::queue_depth(QueuePriority::Normal, QueueState::Held, accounts.iter().map(|a| a.held).sum());
-    metrics::queue_depth(
-        QueuePriority::Normal,
-        QueueState::InFlight,
-        accounts.iter().map(|a| a.in_flight).sum(),
-    );
     let most = |of: fn(&AccountStatus) -> f64| accounts.iter().map(of).fold(0.0, f64::max);
     metrics::limiter_saturation(LimitLevel::Account, most(|a| a.account_saturation));
     metrics::limiter_saturation(LimitLevel::Group, most(|a| a.group_saturation));

@@ -45,8 +45,8 @@ impl<'e> Decision<'e> {
             arrived_ms: arrival.now_ms,
             account: borrow(&event.account),
             group: borrow(&event.group),
-            member: event.member.as_ref().map(borrow),
-            name: event.name.as_ref().map(borrow),
+            member: event.member.as_deref().map(borrow),
+            name: event.name.as_deref().map(borrow),
             role: event.role,
             what: event.what.event_type(),
             status,
@@ -81,13 +81,13 @@ impl<'e> Decision<'e> {
     pub(super) fn happened(&mut self, event: &'e GroupEvent<'_>) {
         let fact = match &event.what {
             What::Message(_) => return,
-            What::MessageEdited { of, .. } => revision(of.as_ref(), false),
-            What::MessageRecalled { of } => revision(of.as_ref(), true),
+            What::MessageEdited { of, .. } => revision(of.as_deref(), false),
+            What::MessageRecalled { of } => revision(of.as_deref(), true),
             What::MemberJoined { inviter, scene, channel } => Fact::Member(MemberFact {
                 joined: true,
-                inviter: inviter.as_ref().map(borrow),
-                scene: scene.as_ref().map(borrow),
-                channel: channel.as_ref().map(borrow),
+                inviter: inviter.as_deref().map(borrow),
+                scene: scene.as_deref().map(borrow),
+                channel: channel.as_deref().map(borrow),
                 reason: None,
                 union_id: None,
                 inferred: false,
@@ -97,12 +97,12 @@ impl<'e> Decision<'e> {
                 inviter: None,
                 scene: None,
                 channel: None,
-                reason: reason.as_ref().map(borrow),
+                reason: reason.as_deref().map(borrow),
                 union_id: None,
                 inferred: *inferred,
             }),
             What::ContactAdded { staff, channel, .. } => {
-                Fact::Contact(ContactFact { staff: borrow(staff), channel: channel.as_ref().map(borrow) })
+                Fact::Contact(ContactFact { staff: borrow(staff), channel: channel.as_deref().map(borrow) })
             }
             What::GroupCreated(change) | What::GroupUpdated(change) | What::OwnerChanged(change) => {
                 group_fact(change)
@@ -112,7 +112,7 @@ impl<'e> Decision<'e> {
             What::Outcome { kind, value, broadcast } => Fact::Outcome(OutcomeFact {
                 kind: borrow(kind),
                 value: *value,
-                broadcast: broadcast.as_ref().map(borrow),
+                broadcast: broadcast.as_deref().map(borrow),
             }),
         };
         self.fact(|| fact);
@@ -198,10 +198,8 @@ impl<'e> Decision<'e> {
         if setting.can_recall {
             let index = self.next_index();
             let expires_ms = self.now_ms() + RECALL_EXPIRY_MS;
-            let of = match &event.what {
-                What::MessageEdited { of: Some(of), .. } => borrow(of),
-                _ => borrow(&event.id),
-            };
+            let of = if let What::MessageEdited { of: Some(of), .. } = &event.what { of } else { &event.id };
+            let of = borrow(of);
             self.fact(|| {
                 let rule = Cow::Borrowed("policy");
                 Fact::Action(ActionFact { index, kind: ActionKind::Recall, of: Some(of), rule, expires_ms })
@@ -265,8 +263,8 @@ impl<'e> Decision<'e> {
     }
 }
 
-fn borrow<'e>(text: &'e Cow<'_, str>) -> Cow<'e, str> {
-    Cow::Borrowed(text.as_ref())
+fn borrow(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
 }
 
 fn cooldown_key(event: &GroupEvent<'_>, rule: &str) -> String {
@@ -285,11 +283,11 @@ fn hit_fact(hit: &Hit, term: u64) -> Fact<'static> {
     })
 }
 
-fn revision<'e>(of: Option<&'e Cow<'_, str>>, recalled: bool) -> Fact<'e> {
+fn revision(of: Option<&str>, recalled: bool) -> Fact<'_> {
     Fact::Revision(RevisionFact { of: of.map(borrow), recalled })
 }
 
 fn group_fact<'e>(change: &'e GroupChange<'_>) -> Fact<'e> {
-    let (name, owner) = (change.name.as_ref().map(borrow), change.owner.as_ref().map(borrow));
+    let (name, owner) = (change.name.as_deref().map(borrow), change.owner.as_deref().map(borrow));
     Fact::Group(GroupFact { name, owner, dismissed: false })
 }

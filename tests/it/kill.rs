@@ -105,7 +105,7 @@ impl Shared {
 
     /// Sends events until the gateway acknowledges them all; returns their statuses.
     async fn acknowledged(&self, events: &[Event]) -> Vec<String> {
-        let body: String = events.iter().map(|event| format!("{}\n", event.json())).collect();
+        let body = events.iter().map(|event| event.json().to_string()).collect::<Vec<_>>().join("\n");
         loop {
             let headers = [("content-type", "application/x-ndjson")];
             let answer = self.client().send(Method::POST, "/v1/events", &headers, body.clone()).await;

@@ -3,9 +3,13 @@
     clippy::disallowed_methods,
     reason = "tests talk to the world: they spawn, wait and read the clock"
 )]
+#![expect(clippy::print_stdout, reason = "a failed story is told again by its seed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod support;
 
+mod broadcast;
 mod kill;
+mod operations;
 mod surface;
 mod tour;

@@ -23,7 +23,11 @@ impl Runner {
         let attempt = call.queued.attempts + 1;
         let deliver = self.route.as_ref().map(|route| Arc::clone(&route.deliver));
         let timeout = self.shared.config.call_timeout;
+        let early = Duration::from_micros(u64::try_from(call.permit.from() - self.now()).unwrap_or(0));
         let task = self.work.spawn(async move {
+            if !early.is_zero() {
+                tokio::time::sleep(early).await;
+            }
             let watch = Stopwatch::start();
             let outcome = match deliver {
                 Some(deliver) => tokio::time::timeout(timeout, deliver.deliver(&delivery, attempt))

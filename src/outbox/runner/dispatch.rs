@@ -55,7 +55,16 @@ impl Runner {
     fn ask_pacer(&mut self, now: Micros, key: QueueKey, cost: u32, canary: bool) -> Next {
         let Some(pacer) = &mut self.pacer else { return Next::Waits };
         let cost = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
-        match pacer.acquire(now, key.group(), cost) {
+        let lead = self.ledger.lead();
+        let mut decision = pacer.acquire(now, key.group(), cost);
+        // The intent's commit takes a while: a slot that is free by then is asked for now, so that the commit costs the
+        // window nothing. The call itself waits for its moment.
+        if let Decision::Wait { until: Some(at), .. } = decision
+            && at <= now + lead
+        {
+            decision = pacer.acquire(at, key.group(), cost);
+        }
+        match decision {
             Decision::Granted(permit) => {
                 let Some(queued) = self.lanes.take(key) else {
                     pacer.cancel(permit); // it was offered a line above
@@ -74,7 +83,7 @@ impl Runner {
                 match until {
                     Some(at) => {
                         metrics::limiter_waited(LimitLevel::Group, waited(now, at));
-                        self.lanes.wait_until(key, at);
+                        self.lanes.wait_until(key, at - lead);
                     }
                     None => self.lanes.wait_for_group(key),
                 }
@@ -84,7 +93,7 @@ impl Runner {
                 if let Some(at) = until {
                     metrics::limiter_waited(LimitLevel::Account, waited(now, at));
                 }
-                self.wake_at = until;
+                self.wake_at = until.map(|at| at - lead);
                 Next::Waits
             }
             Decision::Never { scope } => {

@@ -27,9 +27,15 @@ pub(super) struct Ledger {
     trouble: Option<Micros>,
     /// Another owner took over: nothing is sent any more.
     is_fenced: bool,
+    /// Moving average of the time an intent's commit takes, and when the one under way began.
+    commit_time: Micros,
+    intend_began: Micros,
     /// A batch met a conflict: one at a time until one gets through, so that a single one cannot hold the others up.
     one_by_one: bool,
 }
+
+/// A slow disk must not have us hold slots long before their time.
+const LEAD_MAX: Micros = 50_000;
 
 /// Something to be written, and what follows when it is.
 struct Outcome {
@@ -58,6 +64,11 @@ pub(super) enum Settled {
 impl Ledger {
     pub(super) fn is_in_trouble(&self) -> bool {
         self.trouble.is_some() || self.is_fenced
+    }
+
+    /// Returns how long before its call an intent should be on its way.
+    pub(super) fn lead(&self) -> Micros {
+        self.commit_time.min(LEAD_MAX)
     }
 
     pub(super) fn is_fenced(&self) -> bool {
@@ -110,6 +121,7 @@ impl Runner {
             }
         }
         if !intents.is_empty() {
+            self.ledger.intend_began = self.now();
             let storage = self.shared.storage.clone();
             self.work.spawn(async move { Done::Intended(storage.intend(intents).await) });
         }
@@ -137,6 +149,8 @@ impl Runner {
         let calls = std::mem::take(&mut self.ledger.intending);
         match result {
             Ok(()) => {
+                let took = self.now() - self.ledger.intend_began;
+                self.ledger.commit_time += (took - self.ledger.commit_time) / 8;
                 self.ledger.one_by_one = false;
                 for number in calls {
                     self.start_call(number);

@@ -28,10 +28,6 @@ pub struct AccountStatus {
     pub normal: Waiting,
     /// See [`Self::urgent`].
     pub bulk: Waiting,
-    /// Deliveries that holds stop (targets of broadcasts wait in the ledger and are not among them).
-    pub held: usize,
-    /// Calls under way.
-    pub in_flight: usize,
     /// Deliveries of which nobody knows whether they were sent, and about which the platform is being asked.
     pub resolving: usize,
     /// More waits in the journal than fits.
@@ -50,24 +46,34 @@ pub struct Waiting {
     /// How many.
     #[serde(flatten)]
     pub depth: Depth,
-    /// How long the oldest that is due has waited, in milliseconds.
+    /// Stopped by holds (targets of broadcasts wait in the ledger and are not among them).
+    pub held: usize,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// How long the oldest that is due has waited, in milliseconds; one that is held ages too.
     pub oldest_due_ms: u64,
 }
 
 impl Runner {
     /// Writes the status where others read it.
     pub(super) fn publish_status(&mut self, now: Micros) {
-        let waiting = self.lanes.survey().map(|(depth, oldest)| Waiting {
+        let age_ms = |due: Micros| u64::try_from((now - due) / 1000).unwrap_or(0);
+        let mut waiting = self.lanes.survey().map(|(depth, oldest)| Waiting {
             depth,
-            oldest_due_ms: oldest.map_or(0, |due| u64::try_from((now - due) / 1000).unwrap_or(0)),
+            oldest_due_ms: oldest.map_or(0, age_ms),
+            ..Waiting::default()
         });
+        for queued in &self.held {
+            let waiting = &mut waiting[place(queued.delivery.priority)];
+            waiting.held += 1;
+            waiting.oldest_due_ms = waiting.oldest_due_ms.max(age_ms(queued.due));
+        }
+        for call in self.calls.values() {
+            waiting[place(call.queued.delivery.priority)].in_flight += 1;
+        }
         let [urgent, normal, bulk] = waiting;
         let saturation = self.pacer.as_mut().map(|p| (p.account_saturation(now), p.group_saturation(now)));
         let (account_saturation, group_saturation) = saturation.unwrap_or_default();
-        let held_due = self.held.iter().map(|queued| queued.due).min();
-        let held_ms = held_due.map_or(0, |due| u64::try_from((now - due) / 1000).unwrap_or(0));
-        let mut normal = normal;
-        normal.oldest_due_ms = normal.oldest_due_ms.max(held_ms); // a held reply ages too, or nobody would notice
         let status = AccountStatus {
             account: self.account.as_str().to_owned(),
             platform: self.route.as_ref().map_or("", |route| route.platform).to_owned(),
@@ -76,8 +82,6 @@ impl Runner {
             urgent,
             normal,
             bulk,
-            held: self.held.len(),
-            in_flight: self.calls.len(),
             resolving: self.resolving.len() + self.resolving_now,
             overflow: self.handle.overflow.load(Ordering::Relaxed),
             circuit: self.breaker.circuit(),
@@ -101,6 +105,14 @@ impl Runner {
         } else {
             None
         }
+    }
+}
+
+fn place(priority: Priority) -> usize {
+    match priority {
+        Priority::Urgent => 0,
+        Priority::Normal => 1,
+        Priority::Bulk => 2,
     }
 }
 

@@ -307,9 +307,9 @@ impl Storage for TestLedger {
     }
 
     fn pending_sends(&self, now_ms: i64) -> Result<Vec<PendingSend>, StorageError> {
-        let alive = |pending: &&PendingSend| match &pending.fact {
-            Fact::Send(send) => send.expires_ms == 0 || send.expires_ms > now_ms,
-            _ => true,
+        let alive = |pending: &&PendingSend| {
+            let expires_ms = if let Fact::Send(send) = &pending.fact { send.expires_ms } else { 0 };
+            expires_ms == 0 || expires_ms > now_ms
         };
         Ok(self.tables.lock().journal.iter().filter(alive).cloned().collect())
     }

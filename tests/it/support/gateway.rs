@@ -24,18 +24,34 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts on an empty data directory, with settings from the environment.
     pub(crate) fn start(env: &[(&str, &str)]) -> Self {
+        let mut this = Self::unstarted_with(env);
+        this.spawn();
+        this
+    }
+
+    /// Makes an empty place for a gateway that is not started yet.
+    pub(crate) fn unstarted() -> Self {
+        Self::unstarted_with(&[])
+    }
+
+    /// The same with settings from the environment.
+    pub(crate) fn unstarted_with(env: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut this = Self {
+        Self {
             dir,
             env,
             process: None,
             client: Client::new("", ""),
             metrics: String::new(),
             token: String::new(),
-        };
-        this.spawn();
-        this
+        }
+    }
+
+    /// Speaks to the API with another token from now on.
+    pub(crate) fn use_token(&mut self, token: &str) {
+        token.clone_into(&mut self.token);
+        self.client = self.client.with_token(token);
     }
 
     /// The directory it was started in; its data lies in `data`.

@@ -1,0 +1,169 @@
+//! What the gateway stands on, and how each part is made from it. Called by `gateway` in the order written there.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::accounts::Accounts;
+use super::book::{Book, Judge};
+use super::house::Residence;
+use super::rules::Rulebook;
+use super::{first_token, upkeep};
+use crate::access::Access;
+use crate::api;
+use crate::broadcasts::{self, Broadcasts};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::connectors::Connectors;
+use crate::directory::{Directory, Keyring};
+use crate::fleet;
+use crate::ingest::partitions::Repair;
+use crate::ingest::{self, Partitions};
+use crate::outbox::{self, Outbox};
+use crate::storage::{SharedStorage, sqlite};
+use crate::tasks::Tasks;
+use crate::telemetry::health::Health;
+
+/// Storage, and what is read from it before anything can be decided.
+pub(super) struct Foundations {
+    pub(super) storage: SharedStorage,
+    pub(super) epoch: u64,
+    pub(super) admin_token: Option<String>,
+    pub(super) access: Arc<Access>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) connectors: Arc<Connectors>,
+}
+
+impl Foundations {
+    /// Opens storage and reads people, places and accounts.
+    pub(super) async fn lay(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        let (dir, storage_config) = (config.server.data_dir.clone(), config.storage.clone());
+        let opened = tokio::task::spawn_blocking(move || sqlite::open(&dir, &storage_config)).await?;
+        let storage = opened.with_context(|| format!("open {}", config.server.data_dir.display()))?;
+        let epoch = storage.lease("local").await?;
+        let access = Access::open(storage.clone(), clock.clone(), config.access.clone()).await?;
+        let admin_token = first_token::make(&access, &config.server.data_dir).await?;
+        let keys = match &config.directory.key {
+            Some(key) => Keyring::parse(key.expose()),
+            None => Keyring::read_or_make(&config.server.data_dir.join("key")),
+        };
+        let keys = keys.context("the key of account secrets")?;
+        let directory = Directory::open(storage.clone(), clock.clone(), config.directory.clone(), keys);
+        let mut connectors = config.connectors.clone();
+        connectors.parse_limits = ingest::parse_limits(&config.ingest);
+        Ok(Self {
+            epoch,
+            admin_token,
+            access: Arc::new(access),
+            directory: Arc::new(directory.await?),
+            connectors: Arc::new(Connectors::new(connectors, clock.clone())),
+            storage,
+        })
+    }
+
+    /// Starts sending: what the last run left is found again.
+    pub(super) async fn outbox(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        tasks: &Tasks,
+    ) -> anyhow::Result<Arc<Outbox>> {
+        let parts = outbox::Parts {
+            storage: self.storage.clone(),
+            deliverers: self.connectors.clone(),
+            places: self.directory.clone(),
+            tasks: tasks.clone(),
+            clock: clock.clone(),
+            config: config.outbox.clone(),
+            epoch: self.epoch,
+            seed: seed()?,
+        };
+        Outbox::start(parts).await.context("start the outbox")
+    }
+
+    /// Connects every account.
+    pub(super) async fn accounts(&self, outbox: &Arc<Outbox>, health: &Health) -> Arc<Accounts> {
+        let (directory, connectors) = (self.directory.clone(), self.connectors.clone());
+        let accounts = Accounts::new(directory, connectors, outbox.clone(), health.clone());
+        accounts.connect_all().await;
+        Arc::new(accounts)
+    }
+
+    /// Reads the state of every partition.
+    pub(super) async fn partitions(
+        &self,
+        rulebook: &Rulebook,
+        clock: &Clock,
+    ) -> anyhow::Result<(Partitions, Repair)> {
+        let limits = rulebook.current().load().limits.clone();
+        let (storage, epoch, clock) = (self.storage.clone(), self.epoch, clock.clone());
+        let opened =
+            tokio::task::spawn_blocking(move || Partitions::open(storage, epoch, &limits, clock)).await?;
+        opened.context("read the journal")
+    }
+
+    /// Connects what people's tools see.
+    pub(super) async fn api(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        tasks: &Tasks,
+        outbox: &Arc<Outbox>,
+        accounts: Arc<Accounts>,
+        rulebook: &Arc<Rulebook>,
+    ) -> anyhow::Result<api::App> {
+        let rules = rulebook.current();
+        let broadcasts = Broadcasts::start(broadcasts::Parts {
+            storage: self.storage.clone(),
+            outbox: outbox.clone(),
+            book: Arc::new(Book(self.directory.clone())),
+            places: self.directory.clone(),
+            judge: Arc::new(Judge(rules.clone())),
+            tasks: tasks.clone(),
+            clock: clock.clone(),
+            config: config.broadcasts.clone(),
+            seed: seed()?,
+        });
+        Ok(api::App::new(api::Parts {
+            config: config.api.clone(),
+            access: self.access.clone(),
+            directory: self.directory.clone(),
+            storage: self.storage.clone(),
+            connectors: self.connectors.clone(),
+            outbox: outbox.clone(),
+            broadcasts: broadcasts.await.context("read broadcasts")?,
+            rules,
+            house: Arc::new(Residence { accounts, rulebook: rulebook.clone() }),
+            clock: clock.clone(),
+        }))
+    }
+
+    /// Starts what goes on by itself: housekeeping and the fleet stage.
+    pub(super) async fn keep(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        tasks: &Tasks,
+        partitions: Partitions,
+    ) -> anyhow::Result<()> {
+        let (storage, epoch) = (self.storage.clone(), self.epoch);
+        let (fleet_clock, fleet_config) = (clock.clone(), config.fleet.clone());
+        let open = move || fleet::runner::Runner::open(storage, epoch, fleet_clock, fleet_config);
+        let fleet =
+            tokio::task::spawn_blocking(open).await?.context("read the journal for the fleet stage")?;
+        let (storage, dedupe, passed) = (self.storage.clone(), config.dedupe.clone(), fleet.passed());
+        tasks.spawn("project", upkeep::project(storage.clone(), tasks.clone()));
+        tasks.spawn("tidy", upkeep::tidy(partitions, dedupe.clone(), tasks.clone()));
+        tasks.spawn("prune", upkeep::prune(storage, dedupe, passed, clock.clone(), tasks.clone()));
+        tasks.spawn("fleet", fleet.run(tasks.clone()));
+        tasks.spawn("access", self.access.clone().run(tasks.clone()));
+        Ok(())
+    }
+}
+
+/// Where chance starts: jitter of retries only, nothing that is decided.
+fn seed() -> anyhow::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("draw a seed: {error}"))?;
+    Ok(u64::from_le_bytes(bytes))
+}
