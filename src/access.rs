@@ -13,6 +13,7 @@ mod requests;
 mod rights;
 mod secret;
 mod write;
+mod write_token;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub use requests::{Admission, POLICY, RequestLimit};
 pub use rights::{Right, Rights};
 use secret::SecretHash;
 pub use secret::{PREFIX, TokenSecret};
-pub use write::NewToken;
+pub use write_token::NewToken;
 
 /// The name that stands in the audit log for the command line on the data directory.
 pub const LOCAL_OPERATOR: &str = "local";

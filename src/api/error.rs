@@ -149,6 +149,7 @@ impl ApiError {
     /// Fields have values that cannot be.
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
+            [one] if one.pointer.is_empty() => one.detail.clone(),
             [one] => format!("`{}` {}", one.pointer, one.detail),
             more => format!("{} fields are wrong", more.len()),
         };

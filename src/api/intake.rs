@@ -104,8 +104,6 @@ pub(super) struct RefusedEvent {
 /// One event, a JSON array, or NDJSON; gzip is welcome. The answer has the same shape and order and comes after the events
 /// are durable. In a batch a wrong event gets an error of its own and the others count. A repeat answers
 /// `"status": "duplicate"` and has no effect, so a request may be sent again until it is answered.
-///
-/// Needs the right `events:write`.
 #[utoipa::path(
     post, path = "/v1/events", tag = "events", operation_id = "postEvents",
     security(("token" = [])),

@@ -153,7 +153,7 @@ macro_rules! documents {
                 put, path = $one, tag = "rules", operation_id = $put_op,
                 summary = concat!("Makes or replaces a ", $name, " 新建或修改", $word),
                 description = "In force when this answers. Only an unlimited scope may.",
-                params(($name = String, Path, description = "Its id: 1 to 64 of A-Z a-z 0-9 - _ .")),
+                params(($name = String, Path, description = "Its id: 1 to 64 of A-Z a-z 0-9 - _ . A `name` in the body is the same, or left out")),
                 request_body = $body,
                 responses(
                     (status = 200, description = "Replaced", body = RuleView),

@@ -33,8 +33,10 @@ use crate::event::{Effects, EventKey, EventType, FieldError, Head, Role, Status,
 use crate::interception::{self, Ruleset};
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
+use crate::replies;
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
 use crate::tasks::{TasksOwner, detached};
+use crate::welcomes::Welcomes;
 
 /// 2026-11-22T10:00:00+08:00, a Sunday.
 const NOW_MS: i64 = 1_795_312_800_000;
@@ -52,7 +54,7 @@ struct Gateway {
     /// Rules do not compile.
     contradiction: Arc<AtomicBool>,
     _tasks: Arc<TasksOwner>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 /// The shipped wordlists, no replies, no welcomes.
@@ -60,7 +62,7 @@ fn rules() -> Rules {
     let config = interception::Config::default();
     let (words, _) = Ruleset::compile("r-1", &interception::shipped(), Vec::new(), &config).unwrap();
     let limits = Limits { policy: config.policy, ..Limits::default() };
-    Rules { words, replies: Default::default(), welcomes: Default::default(), limits }
+    Rules { words, replies: replies::Rules::default(), welcomes: Welcomes::default(), limits }
 }
 
 /// Checks little and has nothing to reload; can be told that rules do not compile.
@@ -199,7 +201,7 @@ impl Gateway {
             epoch,
             contradiction,
             _tasks: tasks_owner,
-            _data: data,
+            data,
         }
     }
 
@@ -223,7 +225,7 @@ impl Gateway {
                 request = request.header(header::CONTENT_TYPE, "application/x-ndjson");
                 Body::from(text)
             }
-            json => {
+            json @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
                 Body::from(json.to_string())
             }

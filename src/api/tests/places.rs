@@ -123,15 +123,18 @@ async fn an_import_answers_every_line_and_can_be_repeated() {
     assert_eq!(again.text.matches("updated").count(), 2);
 }
 
+/// More lines than two commits take.
+fn lines(line: impl Fn(usize) -> Value) -> String {
+    (0..1_201).map(|n| line(n).to_string()).collect::<Vec<_>>().join("\n")
+}
+
 #[tokio::test]
 async fn thousands_of_shops_and_groups_are_imported_in_chunks() {
     let gateway = Gateway::open().await;
-    let shops: String = (0..1_201).map(|n| format!("{{\"id\":\"s-{n}\",\"name\":\"店{n}\"}}\n")).collect();
+    let shops = lines(|n| json!({"id": format!("s-{n}"), "name": format!("店{n}")}));
     let got = gateway.call("POST", "/v1/shops", json!(shops)).await.expect(200);
     assert_eq!(got.text.matches("\"created\"").count(), 1_201);
-    let groups: String = (0..1_201)
-        .map(|n| format!("{{\"account\":\"demo\",\"group\":\"g-{n}\",\"shop\":\"s-{n}\"}}\n"))
-        .collect();
+    let groups = lines(|n| json!({"account": "demo", "group": format!("g-{n}"), "shop": format!("s-{n}")}));
     let got = gateway.call("POST", "/v1/groups", json!(groups)).await.expect(200);
     assert_eq!(got.text.matches("\"created\"").count(), 1_201);
     assert_eq!(
@@ -146,7 +149,7 @@ async fn what_is_declared_comes_back_after_a_restart() {
     gateway.furnish().await;
     gateway.message("g-seen", "m-1", super::NOW_MS).await;
     gateway.get("/v1/groups").await.expect(200); // the projection takes the message in
-    let keys = crate::directory::Keyring::read(&gateway._data.path().join("key")).unwrap();
+    let keys = crate::directory::Keyring::read(&gateway.data.path().join("key")).unwrap();
     let storage = std::sync::Arc::clone(&gateway.storage);
     let config = crate::directory::Config::default();
     let again =

@@ -65,7 +65,16 @@ fn eastern(path: &str, ids: &Ids) -> String {
 /// A body with which the route would do something, if it were allowed to.
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
-        ("GET" | "DELETE", _) => Value::Null,
+        ("GET" | "DELETE", _)
+        | (
+            "POST",
+            "/v1/broadcasts/{broadcast}/pause"
+            | "/v1/broadcasts/{broadcast}/resume"
+            | "/v1/broadcasts/{broadcast}/cancel"
+            | "/v1/broadcasts/{broadcast}/replay"
+            | "/v1/dead-letters/{delivery}/replay"
+            | "/v1/admin/reload",
+        ) => Value::Null,
         (_, "/v1/accounts/{account}") => json!({"platform": "sandbox", "name": "taken over"}),
         (_, "/v1/brands/{brand}" | "/v1/regions/{region}") => json!({"name": "taken over"}),
         (_, "/v1/shops/{shop}") => json!({"name": "taken over", "region": "west"}),
@@ -87,15 +96,6 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),
         (_, "/v1/broadcasts") => json!({"text": "taken over", "audience": {"groups": ["demo/g-east"]}}),
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),
-        (
-            "POST",
-            "/v1/broadcasts/{broadcast}/pause"
-            | "/v1/broadcasts/{broadcast}/resume"
-            | "/v1/broadcasts/{broadcast}/cancel"
-            | "/v1/broadcasts/{broadcast}/replay"
-            | "/v1/dead-letters/{delivery}/replay"
-            | "/v1/admin/reload",
-        ) => Value::Null,
         (_, "/v1/outbound/stop") => json!({"scope": "region:east"}),
         (_, "/v1/backup") => json!({"dir": "/nowhere/to/be/found"}),
         (method, path) => panic!("say here what {method} {path} would take, so that the walk is a real one"),
