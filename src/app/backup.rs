@@ -34,7 +34,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let data_dir = config.server.data_dir;
     // The gateway has another working directory than this command.
     let dir = std::path::absolute(&args.dir)?;
-    match control::call(&data_dir, Method::POST, "/v1/admin/backup", &json!({ "dir": dir })).await {
+    match control::call(&data_dir, Method::POST, "/v1/backup", &json!({ "dir": dir })).await {
         Ok(_) => {}
         Err(ControlError::NotRunning { .. }) => {
             anyhow::ensure!(data_dir.is_dir(), "there is no data directory {}", data_dir.display());

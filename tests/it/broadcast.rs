@@ -34,14 +34,6 @@ async fn create(client: &Client, body: &Value, key: &str) -> Value {
     answer.json()
 }
 
-async fn finished(client: &Client, id: &str) -> Value {
-    eventually("the broadcast finishes", || async {
-        let now = client.get(&format!("/v1/broadcasts/{id}")).await;
-        (now["state"] == "finished").then_some(now)
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_target_is_reached_once_within_the_limit_also_after_a_kill() {
     let audit = vec!["window:30/s".parse().unwrap()];
@@ -57,8 +49,12 @@ async fn every_target_is_reached_once_within_the_limit_also_after_a_kill() {
     );
     sink.wait_for(|report| report.distinct >= 40).await;
     gateway.restart();
-    let end = finished(&gateway.client, &id).await;
-    assert_eq!(end["counts"]["sent"], GROUPS, "{end}");
+    // What was in flight when it was killed is uncertain, asked about, and repeated under the same id.
+    eventually("every target is sent", || async {
+        let now = gateway.client.get(&format!("/v1/broadcasts/{id}")).await;
+        (now["state"] == "finished" && now["counts"]["sent"] == GROUPS).then_some(())
+    })
+    .await;
     let report = sink.report();
     assert_eq!((report.distinct, report.groups, report.repeated_content), (120, 120, 0), "{report:?}");
     assert!(report.audits.iter().all(|audit| audit.violations == 0), "{report:?}");
