@@ -15,8 +15,9 @@ use crate::storage::sqlite;
 /// What `backup` takes.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-The copy is complete when it has a manifest.json. Keep the key of account secrets apart
-from it: it is not in the copy, and without it the secrets cannot be read.")]
+The copy is complete when it has a manifest.json. The key of account secrets (the file
+`key` in the data directory, unless the configuration names another) is not in it: keep
+it apart. A restored gateway needs both.")]
 pub struct Args {
     /// New directory for the copy
     pub dir: PathBuf,
