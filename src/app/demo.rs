@@ -177,7 +177,7 @@ fn summary(end: &Snapshot, sink: &Sink, broadcast: &Value, numbers: &Value, case
          counted   {} messages, {} joins, {} leaves (the gateway's own numbers, {} groups)\n\
          sent      {} different deliveries ({}), repeats {}\n\
          broadcast {} — {}\n\
-         fleet     {} adverts seen in many groups at once\n",
+         fleet     {} texts seen in many groups at once\n",
         end.messages,
         end.joins,
         end.leaves,
