@@ -41,6 +41,9 @@ impl Foundations {
         let opened = tokio::task::spawn_blocking(move || sqlite::open(&dir, &storage_config)).await?;
         let storage = opened.with_context(|| format!("open {}", config.server.data_dir.display()))?;
         let epoch = storage.lease("local").await?;
+        // The last second before a crash, or before a backup was made, may be in the journal only.
+        let journal = storage.clone();
+        tokio::task::spawn_blocking(move || journal.project()).await?.context("fold the journal")?;
         let access = Access::open(storage.clone(), clock.clone(), config.access.clone()).await?;
         let admin_token = first_token::make(&access, &config.server.data_dir).await?;
         let keys = match &config.directory.key {
