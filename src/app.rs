@@ -7,6 +7,7 @@ pub mod backup;
 pub(crate) mod book;
 pub mod cli;
 pub mod config_command;
+mod connector_state;
 pub mod control;
 pub mod demo;
 mod first_token;

@@ -5,9 +5,12 @@
 //!
 //! Adding a platform touches its folder, [`registry`], the configuration and the documents, nothing else.
 
+pub mod offers;
 pub mod registry;
 pub mod sandbox;
 pub mod spec;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod webhook;
 
 use std::time::Duration;
@@ -20,10 +23,14 @@ use crate::event::GroupEvent;
 use crate::event::json::ParseLimits;
 use crate::outbox::delivery::Deliver;
 
+pub use offers::{
+    ConnectorState, ConnectorStates, EventSink, GroupLife, MassSends, Numbers, OwnGroups, PlatformError,
+    Retry, Rosters, SelfCheck, StaffInterception, StateError, WelcomeTemplates,
+};
 pub use registry::Connectors;
 pub use spec::{AccountSpec, Secret, SpecError};
 
-/// What a platform can do. A `false` is a promise the product does not make (and says so).
+/// What a platform can do, in one kind of its groups. A `false` is a promise the product does not make (and says so).
 ///
 /// Each connector's `capabilities` names the source of every flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -53,6 +60,26 @@ pub struct Capabilities {
     pub content_types: &'static [ContentType],
 }
 
+/// Why a flag of [`Capabilities`] is what it is: the platform's page, a measurement, or who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct CapabilitySource {
+    /// The flag's name.
+    pub flag: &'static str,
+    /// Where the fact is from.
+    pub source: &'static str,
+}
+
+/// A limit of a platform, kept when the account names none of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct LimitPreset {
+    /// What it holds for: an interface of the platform, or a level (`robot`, `member`, `corp`).
+    pub of: &'static str,
+    /// In the grammar of `outbox::limit`.
+    pub limit: &'static str,
+    /// Where the fact is from.
+    pub source: &'static str,
+}
+
 /// A kind of content that can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +98,10 @@ pub enum ContentType {
     Link,
     /// A mini program's card.
     Miniprogram,
+    /// A recording.
+    Voice,
+    /// Several links in one.
+    News,
     /// A card with buttons.
     Card,
 }
@@ -119,8 +150,22 @@ pub trait Connector: Deliver {
     /// The platform's name, a metric label: `sandbox`, `webhook`, `wecom`, ….
     fn platform(&self) -> &'static str;
 
-    /// What it can do.
+    /// What it can do in most of its groups.
     fn capabilities(&self) -> Capabilities;
+
+    /// What it can do in this group, where a platform has groups of several kinds.
+    fn capabilities_of(&self, group: &str) -> Capabilities {
+        _ = group; // one kind
+        self.capabilities()
+    }
+
+    /// Where each flag of [`Self::capabilities`] is from.
+    fn sources(&self) -> &'static [CapabilitySource];
+
+    /// The platform's own limits, as far as they are known.
+    fn limit_presets(&self) -> &'static [LimitPreset] {
+        &[]
+    }
 
     /// Limits that hold when the account names none, in the grammar of `outbox::limit` (`window:20/m`).
     fn limits_default(&self) -> &'static [&'static str];
@@ -130,6 +175,74 @@ pub trait Connector: Deliver {
     /// # Errors
     /// Says how to answer, and why.
     fn open(&self, callback: Callback<'_>) -> Result<Opened, CallbackError>;
+
+    /// Takes events of a callback whose roster step does not follow from what we know, durably, before the platform gets
+    /// its answer; [`Rosters::close_gaps`] finds out later what they mean.
+    ///
+    /// # Errors
+    /// When they could not be kept: then the platform is told to send again.
+    async fn gap(&self, events: Vec<GroupEvent<'static>>) -> Result<(), StateError> {
+        _ = events; // no platform without versions has any
+        Ok(())
+    }
+
+    /// Says what keeps the account from working at the moment, for people.
+    fn trouble(&self) -> Option<Trouble> {
+        None
+    }
+
+    /// Who is in which group.
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        None
+    }
+
+    /// The platform's own numbers.
+    fn numbers(&self) -> Option<&dyn Numbers> {
+        None
+    }
+
+    /// Sends that wait for a person.
+    fn mass_sends(&self) -> Option<&dyn MassSends> {
+        None
+    }
+
+    /// The platform's library of welcome templates.
+    fn welcome_templates(&self) -> Option<&dyn WelcomeTemplates> {
+        None
+    }
+
+    /// The platform's own interception of what staff send.
+    fn staff_interception(&self) -> Option<&dyn StaffInterception> {
+        None
+    }
+
+    /// Groups that change hands, ways into them.
+    fn group_life(&self) -> Option<&dyn GroupLife> {
+        None
+    }
+
+    /// Groups we may make and change.
+    fn own_groups(&self) -> Option<&dyn OwnGroups> {
+        None
+    }
+
+    /// A walk through the account.
+    fn self_check(&self) -> Option<&dyn SelfCheck> {
+        None
+    }
+}
+
+/// What keeps an account from working.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Trouble {
+    /// Since when, in milliseconds since the epoch.
+    pub since_ms: i64,
+    /// The platform's code or ours.
+    pub code: String,
+    /// In plain Chinese: what is wrong and where to click.
+    pub zh: String,
+    /// The same in English.
+    pub en: String,
 }
 
 /// What holds for every account, unless it says otherwise.

@@ -12,13 +12,14 @@ mod scope;
 mod verdict;
 
 use std::borrow::Cow;
+use std::hash::Hasher as _;
 
 use serde::{Deserialize, Serialize};
 
 pub use fact::{
     ActionFact, CaseFact, ConsentFact, ContactFact, Effects, EvidenceFact, Fact, FactKind, GroupFact, Head,
-    HitFact, KickFact, MemberFact, OutcomeFact, ReviewFact, RevisionFact, SendFact, SilenceFact, StateFact,
-    StateKind,
+    HitFact, KickFact, MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact,
+    StateFact, StateKind,
 };
 pub use field::{FieldError, pointer_part};
 pub use ids::{
@@ -50,8 +51,43 @@ pub struct GroupEvent<'a> {
     pub role: Role,
     /// When it happened by the platform's clock; `None` means the arrival time counts.
     pub at_ms: Option<i64>,
+    /// The step of the group's roster that it is, where the platform numbers its rosters.
+    pub step: Option<RosterStep>,
     /// What happened.
     pub what: What<'a>,
+}
+
+/// From one version of a group's roster to the next. An event with a step counts only when the roster we know stands at
+/// `from`: then a delta is a delta, whatever is lost, repeated or reordered on the way; otherwise the event is a *gap* and
+/// the roster must be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RosterStep {
+    /// What the roster must stand at; `None` for "was never read".
+    pub from: Option<u64>,
+    /// What it stands at afterwards.
+    pub to: u64,
+}
+
+impl RosterStep {
+    /// Versions of a group's roster that are remembered, the newest among them.
+    pub const MARKS_MAX: usize = 8;
+
+    /// Reduces a version, in the platform's own words (WeCom: `LastMemVer`, `CurMemVer`, `member_version`), to a mark.
+    /// Equal versions have equal marks, over restarts too.
+    pub fn mark(version: &str) -> u64 {
+        Self::mark_between(version, 0)
+    }
+
+    /// Makes the mark of a version that no platform names: after the first `nth` changes of several that lead to `version`
+    /// together. 0 means all of them.
+    pub fn mark_between(version: &str, nth: u32) -> u64 {
+        // Fixed keys: nobody gains by making two versions look alike.
+        let mut hasher =
+            siphasher::sip::SipHasher13::new_with_keys(0x6d65_6e73_6865_6e21, 0x726f_7374_6572_7321);
+        hasher.write(version.as_bytes());
+        hasher.write_u32(nth);
+        hasher.finish()
+    }
 }
 
 impl GroupEvent<'_> {
@@ -68,6 +104,7 @@ impl GroupEvent<'_> {
             name: self.name.map(|n| Cow::Owned(n.into_owned())),
             role: self.role,
             at_ms: self.at_ms,
+            step: self.step,
             what: self.what.into_owned(),
         }
     }
@@ -114,6 +151,10 @@ pub enum EventType {
     ConsentChanged,
     /// A business result reported by the brand: click, order, visit.
     Outcome,
+    /// The platform's own list of a group's members was read; not part of the API.
+    RosterRead,
+    /// An account told us nothing for a time; not part of the API.
+    Silence,
 }
 
 /// What happened, with the fields that only this kind has.
@@ -141,6 +182,10 @@ pub enum What<'a> {
         scene: Option<Cow<'a, str>>,
         /// The channel code (渠道码) they came by.
         channel: Option<Cow<'a, str>>,
+        /// The platform's id of the person over all groups, where it gives one.
+        union_id: Option<Cow<'a, str>>,
+        /// Found by comparing rosters, not told by the platform: counted, and never greeted.
+        inferred: bool,
     },
     /// See [`EventType::MemberLeft`].
     MemberLeft {
@@ -180,6 +225,15 @@ pub enum What<'a> {
         /// The broadcast it is credited to.
         broadcast: Option<Cow<'a, str>>,
     },
+    /// See [`EventType::RosterRead`].
+    RosterRead(RosterRead<'a>),
+    /// See [`EventType::Silence`].
+    Silence {
+        /// From when on nothing was heard, in milliseconds since the epoch.
+        since_ms: i64,
+        /// Until when; `None` while it lasts.
+        until_ms: Option<i64>,
+    },
 }
 
 impl What<'_> {
@@ -198,6 +252,8 @@ impl What<'_> {
             What::GroupDismissed => EventType::GroupDismissed,
             What::ConsentChanged { .. } => EventType::ConsentChanged,
             What::Outcome { .. } => EventType::Outcome,
+            What::RosterRead(_) => EventType::RosterRead,
+            What::Silence { .. } => EventType::Silence,
         }
     }
 
@@ -214,7 +270,9 @@ impl What<'_> {
             | What::OwnerChanged(_)
             | What::GroupDismissed
             | What::ConsentChanged { .. }
-            | What::Outcome { .. } => None,
+            | What::Outcome { .. }
+            | What::RosterRead(_)
+            | What::Silence { .. } => None,
         }
     }
 
@@ -225,9 +283,13 @@ impl What<'_> {
                 What::MessageEdited { of: owned(of), message: message.into_owned() }
             }
             What::MessageRecalled { of } => What::MessageRecalled { of: owned(of) },
-            What::MemberJoined { inviter, scene, channel } => {
-                What::MemberJoined { inviter: owned(inviter), scene: owned(scene), channel: owned(channel) }
-            }
+            What::MemberJoined { inviter, scene, channel, union_id, inferred } => What::MemberJoined {
+                inviter: owned(inviter),
+                scene: owned(scene),
+                channel: owned(channel),
+                union_id: owned(union_id),
+                inferred,
+            },
             What::MemberLeft { reason, inferred } => What::MemberLeft { reason: owned(reason), inferred },
             What::ContactAdded { staff, welcome_code, channel } => What::ContactAdded {
                 staff: Cow::Owned(staff.into_owned()),
@@ -242,6 +304,8 @@ impl What<'_> {
             What::Outcome { kind, value, broadcast } => {
                 What::Outcome { kind: Cow::Owned(kind.into_owned()), value, broadcast: owned(broadcast) }
             }
+            What::RosterRead(read) => What::RosterRead(read.into_owned()),
+            What::Silence { since_ms, until_ms } => What::Silence { since_ms, until_ms },
         }
     }
 }
@@ -318,6 +382,70 @@ pub struct GroupChange<'a> {
 impl GroupChange<'_> {
     fn into_owned(self) -> GroupChange<'static> {
         GroupChange { name: owned(self.name), owner: owned(self.owner) }
+    }
+}
+
+/// Who is in a group by the platform's own list: taken over, not counted as joins and leaves. For the first reading of a
+/// group, and for changes longer ago than events are counted; all others come as events of their own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RosterRead<'a> {
+    /// Members who are there and of whom we did not know.
+    pub found: Vec<RosterMember<'a>>,
+    /// Members we believed there who are not.
+    pub gone: Vec<Cow<'a, str>>,
+    /// The group's name and owner.
+    pub group: GroupChange<'a>,
+}
+
+impl RosterRead<'_> {
+    fn into_owned(self) -> RosterRead<'static> {
+        RosterRead {
+            found: self.found.into_iter().map(RosterMember::into_owned).collect(),
+            gone: self.gone.into_iter().map(|member| Cow::Owned(member.into_owned())).collect(),
+            group: self.group.into_owned(),
+        }
+    }
+}
+
+/// One member on a platform's list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RosterMember<'a> {
+    /// The platform's id.
+    #[serde(borrow)]
+    pub member: Cow<'a, str>,
+    /// The role.
+    pub role: Role,
+    /// Display name.
+    #[serde(borrow)]
+    pub name: Option<Cow<'a, str>>,
+    /// When they joined, by the platform.
+    pub joined_ms: i64,
+    /// Who invited them.
+    #[serde(borrow)]
+    pub inviter: Option<Cow<'a, str>>,
+    /// How they came in, in the platform's words.
+    #[serde(borrow)]
+    pub scene: Option<Cow<'a, str>>,
+    /// Channel code they came by.
+    #[serde(borrow)]
+    pub channel: Option<Cow<'a, str>>,
+    /// The platform's id of the person over all groups, where it gives one.
+    #[serde(borrow)]
+    pub union_id: Option<Cow<'a, str>>,
+}
+
+impl RosterMember<'_> {
+    fn into_owned(self) -> RosterMember<'static> {
+        RosterMember {
+            member: Cow::Owned(self.member.into_owned()),
+            role: self.role,
+            name: owned(self.name),
+            joined_ms: self.joined_ms,
+            inviter: owned(self.inviter),
+            scene: owned(self.scene),
+            channel: owned(self.channel),
+            union_id: owned(self.union_id),
+        }
     }
 }
 

@@ -168,7 +168,9 @@ pub fn decide<'e>(
         | What::OwnerChanged(_)
         | What::GroupDismissed
         | What::ConsentChanged { .. }
-        | What::Outcome { .. } => {}
+        | What::Outcome { .. }
+        | What::RosterRead(_)
+        | What::Silence { .. } => {}
     }
 
     decision.act(setting, event);

@@ -129,6 +129,11 @@ impl Got {
     }
 }
 
+fn connectors_for(clock: &Clock) -> Arc<Connectors> {
+    let states = Arc::new(connectors::testing::MemoryStates::default());
+    Arc::new(Connectors::new(connectors::Config::default(), clock.clone(), states))
+}
+
 impl Gateway {
     async fn open() -> Self {
         Self::open_with(access::Config::default(), Config::default()).await
@@ -147,7 +152,7 @@ impl Gateway {
         let directory = Directory::open(Arc::clone(&storage), clock.clone(), limits, keys).await.unwrap();
         let (access, directory) = (Arc::new(access), Arc::new(directory));
         let places = Arc::clone(&directory);
-        let connectors = Arc::new(Connectors::new(connectors::Config::default(), clock.clone()));
+        let connectors = connectors_for(&clock);
         let specs = directory
             .accounts()
             .into_iter()

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::accounts::Accounts;
 use super::book::{Book, Judge};
+use super::connector_state::States;
 use super::house::Residence;
 use super::rules::Rulebook;
 use super::{first_token, upkeep};
@@ -59,7 +60,11 @@ impl Foundations {
             admin_token,
             access: Arc::new(access),
             directory: Arc::new(directory.await?),
-            connectors: Arc::new(Connectors::new(connectors, clock.clone())),
+            connectors: Arc::new(Connectors::new(
+                connectors,
+                clock.clone(),
+                Arc::new(States::new(&storage, clock)),
+            )),
             storage,
         })
     }

@@ -53,7 +53,8 @@ impl House for Residence {
             | DocumentKind::Audience
             | DocumentKind::Broadcast
             | DocumentKind::Hold
-            | DocumentKind::Endpoint => Ok(()),
+            | DocumentKind::Endpoint
+            | DocumentKind::ConnectorState => Ok(()),
         }
     }
 

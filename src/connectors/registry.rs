@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 
 use super::sandbox::{Sandbox, SandboxLog};
 use super::webhook::Webhook;
-use super::{AccountSpec, Capabilities, Config, Connector, SpecError};
+use super::{AccountSpec, Capabilities, Config, Connector, ConnectorStates, SpecError};
 use crate::clock::Clock;
 use crate::event::AccountId;
 use crate::outbox::delivery::Deliver;
@@ -25,6 +25,8 @@ pub const PLATFORMS: [&str; 2] = [Sandbox::PLATFORM, Webhook::PLATFORM];
 pub struct Connectors {
     config: Config,
     clock: Clock,
+    #[expect(dead_code, reason = "the first connector that remembers anything comes with the next commit")]
+    states: Arc<dyn ConnectorStates>,
     sandbox_log: Arc<SandboxLog>,
     entries: ArcSwap<HashMap<AccountId, Entry>>,
 }
@@ -38,9 +40,9 @@ struct Entry {
 
 impl Connectors {
     /// Makes a registry without accounts.
-    pub fn new(config: Config, clock: Clock) -> Self {
+    pub fn new(config: Config, clock: Clock, states: Arc<dyn ConnectorStates>) -> Self {
         let sandbox_log = Arc::new(SandboxLog::new(config.sandbox_sends_max));
-        Self { config, clock, sandbox_log, entries: ArcSwap::default() }
+        Self { config, clock, states, sandbox_log, entries: ArcSwap::default() }
     }
 
     /// Connects an account without taking it in: also the check before an account is stored.
@@ -148,9 +150,10 @@ mod tests {
 
     use super::*;
     use crate::connectors::Secret;
+    use crate::connectors::testing::MemoryStates;
 
     fn registry() -> Connectors {
-        Connectors::new(Config::default(), Clock::manual(0))
+        Connectors::new(Config::default(), Clock::manual(0), Arc::new(MemoryStates::default()))
     }
 
     fn spec(id: &str, platform: &str) -> AccountSpec {

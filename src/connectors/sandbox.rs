@@ -14,7 +14,10 @@ use http::StatusCode;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountSpec, Callback, CallbackError, Capabilities, Connector, ContentType, Opened, SpecError};
+use super::{
+    AccountSpec, Callback, CallbackError, Capabilities, CapabilitySource, Connector, ContentType, Opened,
+    SpecError,
+};
 use crate::clock::Clock;
 use crate::event::{AccountId, ActionKind, DeliveryId};
 use crate::outbox::delivery::{Deliver, Delivery, Outcome, Payload, Resolution};
@@ -104,6 +107,29 @@ impl SandboxLog {
     }
 }
 
+const fn source(flag: &'static str, source: &'static str) -> CapabilitySource {
+    CapabilitySource { flag, source }
+}
+
+/// It does everything by recording it.
+const RECORDED: &str = "the sandbox records whatever it is asked to do";
+/// Its events come by `POST /v1/events`, whose answer comes before anybody is shown anything.
+const BY_EVENTS: &str = "events come by POST /v1/events";
+
+const SOURCES: &[CapabilitySource] = &[
+    source("can_block_before", BY_EVENTS),
+    source("can_recall", RECORDED),
+    source("can_mute", RECORDED),
+    source("can_remove", RECORDED),
+    source("can_post_into_group", RECORDED),
+    source("can_welcome_by_code", RECORDED),
+    source("sends_need_confirmation", RECORDED),
+    source("gives_member_ids", BY_EVENTS),
+    source("gives_message_text", BY_EVENTS),
+    source("max_text_bytes", RECORDED),
+    source("content_types", RECORDED),
+];
+
 /// One sandbox account.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -133,7 +159,8 @@ impl Sandbox {
 impl Deliver for Sandbox {
     async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome {
         let (text, action, of) = match &delivery.payload {
-            Payload::Text { text, .. } => (Some(text.clone()), None, None),
+            Payload::Text { text, .. } | Payload::MassSend { text, .. } => (Some(text.clone()), None, None),
+            Payload::Content { content } => (Some(content.words()), None, None),
             Payload::Action { action, of } => (None, Some(*action), of.clone()),
         };
         let seq = self.log.record(SandboxSend {
@@ -157,13 +184,16 @@ impl Deliver for Sandbox {
     }
 }
 
+#[async_trait]
 impl Connector for Sandbox {
     fn platform(&self) -> &'static str {
         Self::PLATFORM
     }
 
-    /// Source of every flag: this file. It does everything by recording it, and its events come by `POST /v1/events`,
-    /// whose answer comes before anybody is shown anything.
+    fn sources(&self) -> &'static [CapabilitySource] {
+        SOURCES
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             can_block_before: true,

@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    AccountSpec, Callback, CallbackError, Capabilities, Config, Connector, ContentType, Opened, Secret,
-    SpecError,
+    AccountSpec, Callback, CallbackError, Capabilities, CapabilitySource, Config, Connector, ContentType,
+    Opened, Secret, SpecError,
 };
 use crate::clock::Clock;
 use crate::event::AccountId;
@@ -96,6 +96,32 @@ const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// What a receiver is taken to do when its account does not say.
 const ABILITIES: [Ability; 4] = [Ability::Recall, Ability::Mute, Ability::Remove, Ability::Send];
+
+/// Only its operator knows the receiver.
+const BY_ACCOUNT: &str = "the account's own `settings.can`";
+/// It requires a member and a text.
+const BY_FORMAT: &str = "the event format of POST /v1/events";
+
+const fn source(flag: &'static str, source: &'static str) -> CapabilitySource {
+    CapabilitySource { flag, source }
+}
+
+const SOURCES: &[CapabilitySource] = &[
+    source("can_block_before", BY_ACCOUNT),
+    source("can_recall", BY_ACCOUNT),
+    source("can_mute", BY_ACCOUNT),
+    source("can_remove", BY_ACCOUNT),
+    source("can_post_into_group", BY_ACCOUNT),
+    source("can_welcome_by_code", BY_ACCOUNT),
+    source("sends_need_confirmation", "Standard Webhooks 1.0.0: a 2xx is the receiver's final word"),
+    source("gives_member_ids", BY_FORMAT),
+    source("gives_message_text", BY_FORMAT),
+    source(
+        "max_text_bytes",
+        "the account's own `settings.text_bytes_max`; else Standard Webhooks 1.0.0, payload size",
+    ),
+    source("content_types", BY_ACCOUNT),
+];
 
 /// Secrets by this name verify callbacks.
 const SECRET_INBOUND: &str = "inbound";
@@ -235,14 +261,16 @@ impl Deliver for Webhook {
     }
 }
 
+#[async_trait]
 impl Connector for Webhook {
     fn platform(&self) -> &'static str {
         Self::PLATFORM
     }
 
-    /// Source of the `can_…` flags: the account's own `can`, for only its operator knows the receiver. The others: the
-    /// event format of `POST /v1/events`, which requires a member and a text; and a 2xx is a receiver's final word, so
-    /// nobody confirms later.
+    fn sources(&self) -> &'static [CapabilitySource] {
+        SOURCES
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             can_block_before: self.can(Ability::BlockBefore),

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{ActionKind, EventKey, EventType, Level, Role, Status, Verdict, Via};
+use super::{ActionKind, EventKey, EventType, Level, Role, RosterMember, Status, Verdict, Via};
 
 /// Everything that one event caused; one journal record.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +86,8 @@ pub enum Fact<'a> {
     Silence(SilenceFact),
     /// Original text was kept, encrypted, in the evidence store.
     Evidence(EvidenceFact<'a>),
+    /// The platform's own list of members, as far as it differed from what we knew.
+    Roster(RosterFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -109,6 +111,7 @@ pub enum FactKind {
     Kick = 14,
     Silence = 15,
     Evidence = 16,
+    Roster = 17,
 }
 
 /// A member joined or left.
@@ -223,6 +226,8 @@ pub enum StateKind {
     Budget,
     /// A case of the fleet stage.
     Case,
+    /// At which version a group's roster stands.
+    Roster,
 }
 
 /// One change of small durable state: the last write wins, `None` removes.
@@ -338,6 +343,17 @@ pub struct EvidenceFact<'a> {
     pub expires_ms: i64,
 }
 
+/// The platform's own list of members, as far as it differed: taken over without being counted as joins and leaves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RosterFact<'a> {
+    /// Members who are there and of whom we did not know.
+    #[serde(borrow)]
+    pub found: Vec<RosterMember<'a>>,
+    /// Members we believed there who are not.
+    #[serde(borrow)]
+    pub gone: Vec<Cow<'a, str>>,
+}
+
 impl Fact<'_> {
     /// Returns the number of the fact's kind on disk.
     pub fn kind(&self) -> FactKind {
@@ -357,6 +373,7 @@ impl Fact<'_> {
             Fact::Kick(_) => FactKind::Kick,
             Fact::Silence(_) => FactKind::Silence,
             Fact::Evidence(_) => FactKind::Evidence,
+            Fact::Roster(_) => FactKind::Roster,
         }
     }
 }

@@ -167,6 +167,9 @@ fn check<'a>(
     limits: &ParseLimits,
 ) -> Result<GroupEvent<'a>, ParseError> {
     let Some(kind) = raw.kind else { return Err(missing("type", None)) };
+    if matches!(kind, EventType::RosterRead | EventType::Silence) {
+        return Err(not_sent_in());
+    }
     if let Some(stray) = Fields::of(&raw).first_not_in(Fields::allowed(kind)) {
         return Err(ParseError::at(stray, format!("does not belong to a `{}`", fields::name(kind))));
     }
@@ -186,7 +189,12 @@ fn check<'a>(
     let (role, at_ms) = (raw.role.unwrap_or_default(), raw.at.map(|at| at.0));
     let (name, change) = if Fields::renames_group(kind) { (None, name) } else { (name, None) };
     let what = what(kind, raw, change, limits)?;
-    Ok(GroupEvent { id, account, group, member, name, role, at_ms, what })
+    Ok(GroupEvent { id, account, group, member, name, role, at_ms, step: None, what })
+}
+
+/// For the kinds that connectors make themselves.
+fn not_sent_in() -> ParseError {
+    ParseError::at("type", "is not a type of event that is sent in")
 }
 
 fn account<'a>(given: Option<Text<'a>>, through: Option<&'a str>) -> Result<Cow<'a, str>, ParseError> {
@@ -213,7 +221,9 @@ fn needs_member(kind: EventType) -> bool {
         | EventType::GroupUpdated
         | EventType::OwnerChanged
         | EventType::GroupDismissed
-        | EventType::Outcome => false,
+        | EventType::Outcome
+        | EventType::RosterRead
+        | EventType::Silence => false,
     }
 }
 
@@ -235,6 +245,8 @@ fn what<'a>(
             inviter: id_optional("inviter", raw.inviter)?,
             scene: field("scene", raw.scene, limits)?,
             channel: field("channel", raw.channel, limits)?,
+            union_id: None,
+            inferred: false,
         },
         EventType::MemberLeft => What::MemberLeft {
             reason: field("reason", raw.reason, limits)?,
@@ -267,6 +279,7 @@ fn what<'a>(
             value: raw.value.unwrap_or(0.0),
             broadcast: id_optional("broadcast", raw.broadcast)?,
         },
+        EventType::RosterRead | EventType::Silence => return Err(not_sent_in()),
     })
 }
 

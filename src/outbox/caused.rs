@@ -32,7 +32,8 @@ impl Delivery {
             | Fact::Case(_)
             | Fact::Kick(_)
             | Fact::Silence(_)
-            | Fact::Evidence(_) => return None,
+            | Fact::Evidence(_)
+            | Fact::Roster(_) => return None,
         };
         Some(Self {
             id: head.key.delivery(usize::from(index)),

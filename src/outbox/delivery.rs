@@ -31,6 +31,20 @@ pub enum Payload {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         welcome_code: Option<String>,
     },
+    /// Say something that is more than text: to a group, a robot's group, or the delivery's `member`.
+    Content {
+        /// What.
+        content: Content,
+    },
+    /// Create a task by which a person sends one text to several of the groups they own (群发任务).
+    MassSend {
+        /// The owner who is to confirm it.
+        sender: String,
+        /// The groups, each with its target's number in the broadcast, at most as many as the platform takes at once.
+        targets: Vec<(u32, String)>,
+        /// Our own text, variables filled in.
+        text: String,
+    },
     /// Act on a message or a member.
     Action {
         /// What.
@@ -39,6 +53,119 @@ pub enum Payload {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<String>,
     },
+}
+
+/// Something to be said that is more than text, in the platforms' common shapes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Content {
+    /// Plain text.
+    Text {
+        /// The text.
+        text: String,
+        /// Ids of staff to be named with @, or `@all`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mentions: Vec<String>,
+    },
+    /// Text with marks.
+    Markdown {
+        /// The text in the platform's own dialect.
+        text: String,
+    },
+    /// A picture.
+    Image {
+        /// The picture.
+        media: Media,
+    },
+    /// A recording.
+    Voice {
+        /// The recording.
+        media: Media,
+    },
+    /// A film.
+    Video {
+        /// The film.
+        media: Media,
+        /// Shown above it.
+        #[serde(default)]
+        title: String,
+        /// Shown below it.
+        #[serde(default)]
+        description: String,
+    },
+    /// Any file.
+    File {
+        /// The file.
+        media: Media,
+    },
+    /// Links with titles and pictures.
+    News {
+        /// One to eight of them.
+        articles: Vec<Article>,
+    },
+    /// A card in the platform's own form.
+    Card {
+        /// The card, as the platform describes it.
+        #[schema(value_type = Object)]
+        card: serde_json::Value,
+    },
+}
+
+impl Content {
+    /// Returns its words, for those who judge or list them: what people will read of it.
+    pub fn words(&self) -> String {
+        match self {
+            Content::Text { text, .. } | Content::Markdown { text } => text.clone(),
+            Content::Image { media } | Content::Voice { media } | Content::File { media } => {
+                media.name.clone()
+            }
+            Content::Video { media, title, description } => {
+                [&media.name, title, description].map(String::as_str).join("\n")
+            }
+            Content::News { articles } => {
+                let words = |article: &Article| {
+                    [article.title.as_str(), &article.description, &article.url].join("\n")
+                };
+                articles.iter().map(words).collect::<Vec<_>>().join("\n")
+            }
+            Content::Card { card } => strings(card).join("\n"),
+        }
+    }
+}
+
+fn strings(value: &serde_json::Value) -> Vec<&str> {
+    match value {
+        serde_json::Value::String(text) => vec![text],
+        serde_json::Value::Array(values) => values.iter().flat_map(strings).collect(),
+        serde_json::Value::Object(fields) => fields.values().flat_map(strings).collect(),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => Vec::new(),
+    }
+}
+
+/// Bytes to be shown, heard or kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    /// Name of the file, with its ending.
+    pub name: String,
+    /// The bytes in standard base64.
+    pub base64: String,
+}
+
+/// A link with title and picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Article {
+    /// Title.
+    pub title: String,
+    /// Some words more.
+    #[serde(default)]
+    pub description: String,
+    /// Where it leads.
+    pub url: String,
+    /// Address of the picture.
+    #[serde(default)]
+    pub picture_url: String,
 }
 
 /// One thing to be sent. Its JSON is the ledger's `body` (for all but broadcast targets).
@@ -78,7 +205,10 @@ pub enum Outcome {
         platform_id: Option<String>,
     },
     /// The platform took it; a person must still confirm it there.
-    AwaitingConfirmation,
+    AwaitingConfirmation {
+        /// The platform's id of the task.
+        platform_id: String,
+    },
     /// The call was made and nobody knows what became of it (time-out after sending, reset).
     Uncertain {
         /// What was seen, without message text.

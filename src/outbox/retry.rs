@@ -87,7 +87,9 @@ impl Judgement {
 pub fn judge(outcome: &Outcome, tries: Tries, config: &RetryConfig, chance: f64) -> Judgement {
     match outcome {
         Outcome::Sent { .. } => Judgement::of(DeliveryState::Sent, Health::Good),
-        Outcome::AwaitingConfirmation => Judgement::of(DeliveryState::AwaitingConfirmation, Health::Good),
+        Outcome::AwaitingConfirmation { .. } => {
+            Judgement::of(DeliveryState::AwaitingConfirmation, Health::Good)
+        }
         Outcome::Uncertain { detail } => Judgement {
             code: "uncertain".to_owned(),
             detail: detail.clone(),
@@ -202,7 +204,11 @@ mod tests {
         let last = Tries { made: 8, refreshed: false };
         let refreshed = Tries { made: 2, refreshed: true };
         check(&Outcome::Sent { platform_id: None }, first(), &of(Sent, Health::Good));
-        check(&Outcome::AwaitingConfirmation, first(), &of(AwaitingConfirmation, Health::Good));
+        check(
+            &Outcome::AwaitingConfirmation { platform_id: String::new() },
+            first(),
+            &of(AwaitingConfirmation, Health::Good),
+        );
         check(&Outcome::Uncertain { detail: String::new() }, first(), &of(Uncertain, Health::Bad));
         check(&refused(Decision::Never, Delivery), first(), &of(Failed, Health::Good));
         let silent =

@@ -47,9 +47,10 @@ fn body_of(delivery: &Delivery, broadcast_text: Option<&str>) -> String {
     }
     match &delivery.payload {
         Payload::Text { text, welcome_code: None } if Some(text.as_str()) == broadcast_text => String::new(),
-        payload @ (Payload::Text { .. } | Payload::Action { .. }) => {
-            serde_json::to_string(payload).expect(SAYABLE)
-        }
+        payload @ (Payload::Text { .. }
+        | Payload::Content { .. }
+        | Payload::MassSend { .. }
+        | Payload::Action { .. }) => serde_json::to_string(payload).expect(SAYABLE),
     }
 }
 

@@ -97,7 +97,8 @@ impl Platform {
 impl Deliver for Platform {
     async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome {
         let text = match &delivery.payload {
-            Payload::Text { text, .. } => text.clone(),
+            Payload::Text { text, .. } | Payload::MassSend { text, .. } => text.clone(),
+            Payload::Content { content } => content.words(),
             Payload::Action { action, .. } => format!("{action:?}"),
         };
         let number = {

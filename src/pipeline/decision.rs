@@ -6,8 +6,8 @@ use super::{Arrival, Rules, Setting, is_revision, millis};
 use crate::conduct;
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, ConsentFact, ContactFact, Effects, Fact, GroupChange, GroupEvent,
-    GroupFact, Head, Hit, HitFact, Level, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role, SendFact,
-    StateFact, StateKind, Status, Verdict, What,
+    GroupFact, Head, Hit, HitFact, Level, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role,
+    RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status, Verdict, What,
 };
 use crate::interception::Judgement;
 use crate::pipeline::PartitionState;
@@ -83,14 +83,14 @@ impl<'e> Decision<'e> {
             What::Message(_) => return,
             What::MessageEdited { of, .. } => revision(of.as_deref(), false),
             What::MessageRecalled { of } => revision(of.as_deref(), true),
-            What::MemberJoined { inviter, scene, channel } => Fact::Member(MemberFact {
+            What::MemberJoined { inviter, scene, channel, union_id, inferred } => Fact::Member(MemberFact {
                 joined: true,
                 inviter: inviter.as_deref().map(borrow),
                 scene: scene.as_deref().map(borrow),
                 channel: channel.as_deref().map(borrow),
                 reason: None,
-                union_id: None,
-                inferred: false,
+                union_id: union_id.as_deref().map(borrow),
+                inferred: *inferred,
             }),
             What::MemberLeft { reason, inferred } => Fact::Member(MemberFact {
                 joined: false,
@@ -109,6 +109,15 @@ impl<'e> Decision<'e> {
             }
             What::GroupDismissed => Fact::Group(GroupFact { name: None, owner: None, dismissed: true }),
             What::ConsentChanged { granted } => Fact::Consent(ConsentFact { granted: *granted }),
+            What::RosterRead(read) => {
+                if read.group != GroupChange::default() {
+                    self.fact(|| group_fact(&read.group));
+                }
+                Fact::Roster(RosterFact { found: read.found.clone(), gone: read.gone.clone() })
+            }
+            What::Silence { since_ms, until_ms } => {
+                Fact::Silence(SilenceFact { since_ms: *since_ms, until_ms: *until_ms })
+            }
             What::Outcome { kind, value, broadcast } => Fact::Outcome(OutcomeFact {
                 kind: borrow(kind),
                 value: *value,

@@ -69,6 +69,7 @@ impl House {
 
 fn event(id: &str, what: What<'static>) -> GroupEvent<'static> {
     GroupEvent {
+        step: None,
         id: id.to_owned().into(),
         account: "demo".into(),
         group: "g-1".into(),
@@ -85,7 +86,10 @@ fn says(id: &str, text: &'static str) -> GroupEvent<'static> {
 }
 
 fn joined(id: &str) -> GroupEvent<'static> {
-    event(id, What::MemberJoined { inviter: None, scene: None, channel: None })
+    event(
+        id,
+        What::MemberJoined { inviter: None, scene: None, channel: None, union_id: None, inferred: false },
+    )
 }
 
 fn sends(effects: Option<&Effects<'_>>) -> Vec<String> {

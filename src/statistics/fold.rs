@@ -107,7 +107,8 @@ impl Delta {
                 | Fact::Review(_)
                 | Fact::Kick(_)
                 | Fact::Silence(_)
-                | Fact::Evidence(_) => {}
+                | Fact::Evidence(_)
+                | Fact::Roster(_) => {}
             }
         }
     }
@@ -253,7 +254,9 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         | EventType::OwnerChanged
         | EventType::GroupDismissed
         | EventType::ConsentChanged
-        | EventType::Outcome => {}
+        | EventType::Outcome
+        | EventType::RosterRead
+        | EventType::Silence => {}
     }
     if matches!(head.what, EventType::Message | EventType::MessageEdited) {
         match head.verdict {
@@ -287,7 +290,9 @@ fn shows_member(what: EventType) -> bool {
         | EventType::OwnerChanged
         | EventType::GroupDismissed
         | EventType::ConsentChanged
-        | EventType::Outcome => false,
+        | EventType::Outcome
+        | EventType::RosterRead
+        | EventType::Silence => false,
     }
 }
 

@@ -79,6 +79,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Kick(f) => record(kind, f, out),
             Fact::Silence(f) => record(kind, f, out),
             Fact::Evidence(f) => record(kind, f, out),
+            Fact::Roster(f) => record(kind, f, out),
         }
     }
 }
@@ -243,10 +244,11 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Kick => Fact::Kick(body_of(kind, body)?),
         FactKind::Silence => Fact::Silence(body_of(kind, body)?),
         FactKind::Evidence => Fact::Evidence(body_of(kind, body)?),
+        FactKind::Roster => Fact::Roster(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 16] = [
+const KINDS: [FactKind; 17] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -263,6 +265,7 @@ const KINDS: [FactKind; 16] = [
     FactKind::Kick,
     FactKind::Silence,
     FactKind::Evidence,
+    FactKind::Roster,
 ];
 
 fn kind_of(byte: u8) -> Option<FactKind> {

@@ -23,6 +23,7 @@ pub enum DocumentKind {
     Broadcast,
     Hold,
     Endpoint,
+    ConnectorState,
 }
 
 impl DocumentKind {
@@ -45,6 +46,7 @@ impl DocumentKind {
             DocumentKind::Broadcast => "broadcast",
             DocumentKind::Hold => "hold",
             DocumentKind::Endpoint => "endpoint",
+            DocumentKind::ConnectorState => "connector_state",
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Ability, Outbound, Webhook};
 use crate::event::ActionKind;
-use crate::outbox::delivery::{Decision, Delivery, Outcome, Payload, Refusal, RefusalScope};
+use crate::outbox::delivery::{Content, Decision, Delivery, Outcome, Payload, Refusal, RefusalScope};
 use crate::webhooks::client::{CallError, Reply};
 use crate::webhooks::{retry_after, sign};
 
@@ -33,6 +33,8 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a Content>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     welcome_code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<ActionKind>,
@@ -49,8 +51,11 @@ impl<'a> Body<'a> {
             Payload::Text { text, welcome_code } => {
                 ("message.send", Some(text.as_str()), welcome_code.as_deref(), None, None)
             }
+            Payload::MassSend { text, .. } => ("message.send", Some(text.as_str()), None, None, None),
+            Payload::Content { .. } => ("message.send", None, None, None, None),
             Payload::Action { action, of } => (type_of(*action), None, None, Some(*action), of.as_deref()),
         };
+        let content = if let Payload::Content { content } = &delivery.payload { Some(content) } else { None };
         Self {
             kind,
             timestamp: jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default().to_string(),
@@ -61,6 +66,7 @@ impl<'a> Body<'a> {
                 member: delivery.member.as_deref(),
                 kind: &delivery.kind,
                 text,
+                content,
                 welcome_code,
                 action,
                 of,
@@ -146,7 +152,12 @@ fn decide(status: StatusCode, asked: Option<Duration>) -> (Decision, RefusalScop
 pub(super) fn unsupported(account: &Webhook, delivery: &Delivery) -> Option<Outcome> {
     let needed = match &delivery.payload {
         Payload::Text { welcome_code: Some(_), .. } => Ability::WelcomeByCode,
-        Payload::Text { welcome_code: None, .. } => Ability::Send,
+        Payload::Text { welcome_code: None, .. } | Payload::Content { .. } => Ability::Send,
+        // Only platforms on which a person confirms have such tasks, and this one's receiver is not asked.
+        Payload::MassSend { .. } => {
+            let detail = "this platform has no tasks for people to confirm";
+            return Some(refused(Decision::Never, RefusalScope::Delivery, "unsupported", detail));
+        }
         Payload::Action { action, .. } => match action {
             ActionKind::Recall => Ability::Recall,
             ActionKind::Warn => Ability::Send,
@@ -163,7 +174,10 @@ pub(super) fn unsupported(account: &Webhook, delivery: &Delivery) -> Option<Outc
             let detail = format!("the text has {} bytes, {} at most", text.len(), account.text_bytes_max);
             Some(refused(Decision::Never, RefusalScope::Delivery, "text_too_long", detail))
         }
-        Payload::Text { .. } | Payload::Action { .. } => None,
+        Payload::Text { .. }
+        | Payload::Content { .. }
+        | Payload::MassSend { .. }
+        | Payload::Action { .. } => None,
     }
 }
 

@@ -74,6 +74,7 @@ impl Fields {
             EventType::GroupDismissed => GROUP | MEMBER | ROLE,
             EventType::ConsentChanged => GROUP | WHO | GRANTED,
             EventType::Outcome => GROUP | WHO | KIND | VALUE | BROADCAST,
+            EventType::RosterRead | EventType::Silence => 0,
         })
     }
 
@@ -98,5 +99,7 @@ pub(super) fn name(kind: EventType) -> &'static str {
         EventType::GroupDismissed => "group_dismissed",
         EventType::ConsentChanged => "consent_changed",
         EventType::Outcome => "outcome",
+        EventType::RosterRead => "roster_read",
+        EventType::Silence => "silence",
     }
 }

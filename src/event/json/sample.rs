@@ -36,7 +36,7 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
             put_message(&mut put, message);
         }
         What::MessageRecalled { of } => put("of", json!(of)),
-        What::MemberJoined { inviter, scene, channel } => {
+        What::MemberJoined { inviter, scene, channel, .. } => {
             put("inviter", json!(inviter));
             put("scene", json!(scene));
             put("channel", json!(channel));
@@ -51,7 +51,7 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
             put("channel", json!(channel));
         }
         What::GroupCreated(c) | What::GroupUpdated(c) | What::OwnerChanged(c) => change(c),
-        What::GroupDismissed => {}
+        What::GroupDismissed | What::RosterRead(_) | What::Silence { .. } => {}
         What::ConsentChanged { granted } => put("granted", json!(granted)),
         What::Outcome { kind, value, broadcast } => {
             put("kind", json!(kind));
@@ -118,7 +118,9 @@ fn what() -> impl Strategy<Value = What<'static>> {
         (maybe_id(), maybe_text(), maybe_text()).prop_map(|(inviter, scene, channel)| What::MemberJoined {
             inviter,
             scene,
-            channel
+            channel,
+            union_id: None,
+            inferred: false,
         }),
         (maybe_text(), any::<bool>()).prop_map(|(reason, inferred)| What::MemberLeft { reason, inferred }),
         (id(), maybe_text(), maybe_text()).prop_map(|(staff, welcome_code, channel)| What::ContactAdded {
@@ -156,7 +158,7 @@ pub(crate) fn event() -> impl Strategy<Value = GroupEvent<'static>> {
             );
             let group = if kind == EventType::ContactAdded { Cow::Borrowed("") } else { group };
             let name = name.filter(|_| of_member);
-            GroupEvent { id, account, group, member: Some(member), name, role, at_ms, what }
+            GroupEvent { id, account, group, member: Some(member), name, role, at_ms, step: None, what }
         },
     )
 }
