@@ -238,7 +238,7 @@ impl Connection {
     }
 
     /// Errors are for people only: whatever broke, the remedy is a new connection.
-    async fn try_once(&mut self, call: &Call) -> Result<Reply, String> {
+    pub(crate) async fn try_once(&mut self, call: &Call) -> Result<Reply, String> {
         let limit = self.target.timeout;
         timeout(limit, self.exchange(call)).await.map_err(|_| format!("no answer in {limit:?}"))?
     }

@@ -29,4 +29,5 @@ pub mod sink;
 mod standin;
 pub mod table;
 pub mod units;
+pub mod wecom;
 pub mod wire;

@@ -39,9 +39,12 @@ enum Kind {
     Hang,
 }
 
+/// How often a fault applies.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Share {
+pub(crate) enum Share {
+    /// To a share of what comes, from 0 to 1.
     Of(f64),
+    /// To the first so many.
     First(u64),
 }
 
@@ -142,7 +145,7 @@ impl Script {
 }
 
 /// Two numbers in `0..1` that depend on nothing but the arguments, the same on every machine and in every release.
-fn draws(seed: u64, id: &str, attempt: u32, index: usize) -> [f64; 2] {
+pub(crate) fn draws(seed: u64, id: &str, attempt: u32, index: usize) -> [f64; 2] {
     let digest = Sha256::digest(format!("{seed}/{id}/{attempt}/{index}"));
     let number = |at: usize| {
         let bytes = [digest[at], digest[at + 1], digest[at + 2], digest[at + 3]];
@@ -196,7 +199,8 @@ impl FromStr for Fault {
     }
 }
 
-fn parse_share(text: &str) -> Option<Share> {
+/// Reads `0.05`, `5%` or `first:20`.
+pub(crate) fn parse_share(text: &str) -> Option<Share> {
     if let Some(count) = text.strip_prefix("first:") {
         return count.parse().ok().map(Share::First);
     }

@@ -1,0 +1,188 @@
+//! A faithful stand-in for WeCom (企业微信): a real HTTP server with the platform's paths, limits, lags and faults.
+//!
+//! It is written from the platform's published protocol and shares nothing with any gateway. Point a client at
+//! [`Simulator::url`] instead of `https://qyapi.weixin.qq.com`. One simulator is one corp with its apps.
+//!
+//! Every business error is HTTP 200 with `errcode` and an `errmsg` in the platform's form; unknown paths are 404.
+//! What goes wrong is a script, see [`faults`]; limits and their penalties are in [`limits`].
+//!
+//! | file | paths behind `/cgi-bin/` |
+//! |---|---|
+//! | `apis/token.rs` | `gettoken` |
+//!
+//! | route | does |
+//! |---|---|
+//! | `GET /_sim/report` | [`SimReport`]: counts, limits, faults |
+//! | `GET /_sim/calls?after=N&limit=M` | [`CallRecord`]s |
+//! | `GET /_sim/deliveries?after=N&limit=M` | [`DeliveryRecord`]s |
+//! | `GET /_sim/sends?after=N&limit=M` | [`SendRecord`]s |
+//! | `POST /_sim/faults` `["*:503@5%"]` | replaces the script |
+//! | `POST /_sim/tokens` `{"app":…,"end":"void"\|"expire"}` | ends an app's token early |
+//! | `POST /_sim/limits` `{"api":…,"calls":N}` | somebody else makes so many calls of an API |
+//! | `POST /_sim/clock` `{"advance_ms":N}` | moves the simulated time |
+
+mod apis;
+mod clock;
+mod config;
+mod control;
+mod crypto;
+mod envelope;
+pub mod errcode;
+pub mod faults;
+mod gate;
+mod ledger;
+pub mod limits;
+mod request;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod world;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use self::apis::States;
+pub use self::clock::Clock;
+pub use self::config::{AppConfig, CallbackConfig, Family, MemberList, Population, SimConfig};
+pub use self::crypto::{Cipher, CryptoError};
+pub use self::envelope::{Envelope, encrypted_part, xml_text};
+pub use self::faults::{Fault, FaultError};
+pub use self::ledger::{CallRecord, DeliveryEnd, DeliveryRecord, Ledger, LedgerSummary, SendRecord};
+pub use self::limits::{LimitConfig, LimitReport, Limits, Windows};
+pub use self::request::{Answer, Caller, Outcome, Refusal, Request};
+pub use self::tokens::Tokens;
+pub use self::world::{App, World};
+
+/// How often things happen by themselves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A running simulator. It owns the listener, all connections and what happens by itself; dropping it ends them.
+#[derive(Debug)]
+pub struct Simulator {
+    url: String,
+    shared: Arc<Shared>,
+    changes: watch::Receiver<u64>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What connections share.
+#[derive(Debug)]
+struct Shared {
+    world: Mutex<World>,
+    latency: Duration,
+    /// Counts whatever was done, so that waiting for a condition needs no polling.
+    changed: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Does one thing to the world.
+    fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        let result = act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.send_modify(|count| *count += 1);
+        result
+    }
+
+    /// Looks at the world; tells nobody.
+    fn look<R>(&self, look: impl FnOnce(&World) -> R) -> R {
+        look(&self.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn report(&self) -> SimReport {
+        self.look(|world| SimReport {
+            now_ms: world.now_ms(),
+            ledger: world.ledger.summary(),
+            limits: world.limits.report(),
+            faults: world.faults.texts(),
+        })
+    }
+}
+
+/// What a simulator has to say.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SimReport {
+    /// The simulated time, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// What happened.
+    pub ledger: LedgerSummary,
+    /// What limits had to bear.
+    pub limits: LimitReport,
+    /// The script in force.
+    pub faults: Vec<String>,
+}
+
+impl Simulator {
+    /// Makes the world, binds and starts to answer.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or an app's `EncodingAESKey` is none (`InvalidInput`).
+    pub async fn start(config: SimConfig) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(config.listen).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let (changed, changes) = watch::channel(0);
+        let latency = config.latency;
+        let world = World::new(config)
+            .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error.to_string()))?;
+        let shared = Arc::new(Shared { world: Mutex::new(world), latency, changed });
+        let tasks = vec![
+            tokio::spawn(serve::serve(listener, Arc::clone(&shared))),
+            tokio::spawn(tick(Arc::clone(&shared))),
+        ];
+        Ok(Self { url, shared, changes, tasks })
+    }
+
+    /// The address that replaces `https://qyapi.weixin.qq.com`, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Does one thing to the world, as one step: nothing else happens meanwhile.
+    pub fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        self.shared.with(act)
+    }
+
+    /// What happened so far.
+    pub fn report(&self) -> SimReport {
+        self.shared.report()
+    }
+
+    /// Replaces the script; counts and moments start again.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.with(|world| {
+            let now_ms = world.now_ms();
+            world.faults.replace(faults, now_ms);
+        });
+    }
+
+    /// Waits until the world satisfies a condition. Put a time-out around it.
+    pub async fn wait_for(&self, mut condition: impl FnMut(&World) -> bool) {
+        let mut changes = self.changes.clone();
+        loop {
+            changes.mark_unchanged();
+            if self.shared.look(&mut condition) || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn tick(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        ticks.tick().await;
+        shared.with(gate::tick);
+    }
+}

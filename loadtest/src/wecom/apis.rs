@@ -1,0 +1,77 @@
+//! The table of all APIs: path to one function each, and what is checked before it.
+//!
+//! A family is a file with a `ROUTES` table; add it to [`FAMILIES`]. What it keeps goes into [`States`], what happens by
+//! itself as time passes into [`TICKS`].
+
+mod token;
+
+use super::config::Family;
+use super::request::{Caller, Outcome, Request};
+use super::world::World;
+
+/// The function behind a path.
+pub(crate) type Handler = fn(&mut World, &Caller, &Request) -> Outcome;
+
+/// How a call shows who it is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// By `access_token`; the app's families, addresses and state are checked.
+    Token(Family),
+    /// By something the function checks itself: a secret, a robot's key.
+    Own,
+}
+
+/// Whether the basic limits per (corp, API) and (address, API) count a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Basics {
+    Counted,
+    /// The API has limits of its own, which its function charges.
+    Exempt,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// What stands behind `/cgi-bin/`.
+    pub(crate) path: &'static str,
+    pub(crate) auth: Auth,
+    pub(crate) basics: Basics,
+    pub(crate) handler: Handler,
+}
+
+impl Route {
+    /// A usual one: by token, with the basic limits.
+    pub(crate) const fn new(path: &'static str, family: Family, handler: Handler) -> Self {
+        Self { path, auth: Auth::Token(family), basics: Basics::Counted, handler }
+    }
+}
+
+/// All families.
+const FAMILIES: &[&[Route]] = &[token::ROUTES];
+
+/// What happens as time passes: called with every request and every tenth of a second.
+pub(crate) const TICKS: &[fn(&mut World)] = &[];
+
+/// What the families keep, one field for each that keeps something.
+#[derive(Debug, Default)]
+pub struct States {}
+
+/// The row of a path.
+pub(crate) fn find(path: &str) -> Option<&'static Route> {
+    FAMILIES.iter().flat_map(|family| family.iter()).find(|route| route.path == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_is_listed_twice() {
+        let mut paths: Vec<_> =
+            FAMILIES.iter().flat_map(|family| family.iter()).map(|row| row.path).collect();
+        let all = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), all);
+    }
+}

@@ -1,0 +1,123 @@
+//! All state of the simulated corp. One lock is around it, so whatever happens is one thing after the other.
+//!
+//! Files of an API family keep their own state in [`super::apis::States`].
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::apis::States;
+use super::clock::Clock;
+use super::config::{AppConfig, Family, SimConfig};
+use super::crypto::{Cipher, CryptoError};
+use super::faults::Script;
+use super::ledger::Ledger;
+use super::limits::Limits;
+use super::tokens::Tokens;
+
+/// How long a newly trusted address takes to work.
+const TRUST_DELAY_MS: u64 = 60_000;
+
+/// One app with what it needs to seal callbacks.
+#[derive(Debug)]
+pub struct App {
+    /// As it was set up, with later changes.
+    pub config: AppConfig,
+    pub(crate) cipher: Cipher,
+    /// Addresses trusted later, and from when on.
+    trusted_later: Vec<(IpAddr, u64)>,
+}
+
+impl App {
+    fn new(config: AppConfig, corpid: &str) -> Result<Self, CryptoError> {
+        let cipher = Cipher::new(&config.token, &config.aes_key, corpid)?;
+        Ok(Self { config, cipher, trusted_later: Vec::new() })
+    }
+
+    pub(crate) fn may_call(&self, family: Family) -> bool {
+        family == Family::Basic || self.config.families.contains(&family)
+    }
+
+    pub(crate) fn trusts(&self, ip: IpAddr, now_ms: u64) -> bool {
+        self.config.trusted_ips.is_empty()
+            || self.config.trusted_ips.contains(&ip)
+            || self.trusted_later.iter().any(|&(trusted, from_ms)| trusted == ip && now_ms >= from_ms)
+    }
+
+    /// Someone adds an address to the list; it works a minute later.
+    pub fn trust(&mut self, ip: IpAddr, now_ms: u64) {
+        self.trusted_later.push((ip, now_ms + TRUST_DELAY_MS));
+    }
+}
+
+/// All state of the corp.
+#[derive(Debug)]
+pub struct World {
+    /// What time it is.
+    pub clock: Clock,
+    /// As it was set up; what can change while it runs is changed here.
+    pub config: SimConfig,
+    /// The apps, in the order they were set up.
+    pub apps: Vec<App>,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// Frequency limits.
+    pub limits: Limits,
+    /// What happened.
+    pub ledger: Ledger,
+    /// What the families of APIs keep for themselves.
+    pub states: States,
+    pub(crate) faults: Script,
+    pub(crate) rng: StdRng,
+    /// Calls in flight, by API.
+    pub(crate) in_flight: HashMap<&'static str, usize>,
+}
+
+impl World {
+    /// Makes the world as it is at the start.
+    ///
+    /// # Errors
+    /// When an app's `EncodingAESKey` is none.
+    pub(crate) fn new(config: SimConfig) -> Result<Self, CryptoError> {
+        let now_ms = config.clock.now_ms();
+        let apps = config.apps.iter().map(|app| App::new(app.clone(), &config.corpid));
+        Ok(Self {
+            clock: config.clock.clone(),
+            apps: apps.collect::<Result<_, _>>()?,
+            tokens: Tokens::new(config.token_life, config.limits.wrong_secrets_max),
+            limits: Limits::new(config.limits.clone()),
+            ledger: Ledger::new(config.keep_records),
+            states: States::default(),
+            faults: Script::new(config.faults.clone(), config.seed, now_ms),
+            rng: StdRng::seed_from_u64(config.seed),
+            in_flight: HashMap::new(),
+            config,
+        })
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// The app of a name.
+    pub fn app_named(&self, name: &str) -> Option<usize> {
+        self.apps.iter().position(|app| app.config.name == name)
+    }
+
+    /// An id with a prefix and 30 more letters and digits, different each time, the same for the same seed.
+    pub fn new_id(&mut self, prefix: &str) -> String {
+        const CHARS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let tail: String =
+            (0..30).map(|_| char::from(CHARS[self.rng.random_range(0..CHARS.len())])).collect();
+        format!("{prefix}{tail}")
+    }
+
+    /// The `hint` of an error text: digits and underscores.
+    pub(crate) fn new_hint(&mut self) -> String {
+        let now_s = self.now_ms() / 1_000;
+        format!("{now_s}_{}_{:032}", self.rng.random_range(1..999_u32), self.rng.random::<u64>())
+    }
+}
