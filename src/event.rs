@@ -86,7 +86,21 @@ impl RosterStep {
             siphasher::sip::SipHasher13::new_with_keys(0x6d65_6e73_6865_6e21, 0x726f_7374_6572_7321);
         hasher.write(version.as_bytes());
         hasher.write_u32(nth);
-        hasher.finish()
+        // The lowest bit tells the two kinds apart.
+        hasher.finish() & !1 | u64::from(nth > 0)
+    }
+
+    /// Says whether a mark is that of a version that no platform names.
+    pub fn is_between(mark: u64) -> bool {
+        mark & 1 == 1
+    }
+
+    /// Returns the marks, newest first, after a roster that went through `marks` has come to `to`. A version that no
+    /// platform names is kept only while the roster stands at it: no reading can lag behind to it, and a burst of joins
+    /// told together would push out what a reading can.
+    pub fn marks_after(marks: &[u64], to: u64) -> Vec<u64> {
+        let older = marks.iter().copied().filter(|mark| *mark != to && !Self::is_between(*mark));
+        std::iter::once(to).chain(older).take(Self::MARKS_MAX).collect()
     }
 }
 
@@ -451,4 +465,30 @@ impl RosterMember<'_> {
 
 fn owned(value: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
     value.map(|v| Cow::Owned(v.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_joins_leaves_the_versions_that_a_reading_can_show() {
+        let named: Vec<u64> = (0..3).map(|nth| RosterStep::mark(&format!("v{nth}"))).collect();
+        let mut marks = vec![named[0]];
+        for nth in 1..50 {
+            marks = RosterStep::marks_after(&marks, RosterStep::mark_between("v1", nth));
+            assert!(RosterStep::is_between(marks[0]));
+        }
+        marks = RosterStep::marks_after(&marks, named[1]);
+        assert_eq!(marks, [named[1], named[0]]);
+        assert_eq!(
+            RosterStep::marks_after(&marks, named[0]),
+            [named[0], named[1]],
+            "back to an older version"
+        );
+        for nth in 2..20 {
+            marks = RosterStep::marks_after(&marks, RosterStep::mark(&format!("v{nth}")));
+        }
+        assert_eq!(marks.len(), RosterStep::MARKS_MAX);
+    }
 }

@@ -80,6 +80,8 @@ pub struct KnownGroup {
     pub owner: Option<String>,
     /// The platform said it is gone.
     pub dismissed: bool,
+    /// When the latest of its events that counted happened, in milliseconds since the epoch; 0 when there was none.
+    pub last_ms: i64,
 }
 
 /// A roster as we know it, and where it stands.
@@ -103,7 +105,8 @@ pub trait EventSink: Send + Sync {
     /// When a commit failed or the gateway is full: nothing is promised, all of it may be sent again.
     async fn take(&self, events: Vec<GroupEvent<'static>>) -> Result<Vec<Taken>, SinkError>;
 
-    /// Returns what we know of a group's roster, everything committed so far included.
+    /// Returns what we know of a group's roster, everything committed so far included. The marks are never newer than the
+    /// members: what changes while they are read makes the next step a gap, and is never counted twice.
     ///
     /// # Errors
     /// When storage cannot be read.
