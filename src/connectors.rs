@@ -5,6 +5,8 @@
 //!
 //! Adding a platform touches its folder, [`registry`], the configuration and the documents, nothing else.
 
+#[cfg(test)]
+mod conformance;
 pub mod offers;
 pub mod registry;
 pub mod sandbox;

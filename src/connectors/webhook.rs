@@ -5,6 +5,8 @@
 //!
 //! Invariants: nothing is believed unsigned and nothing is sent unsigned; a callback is taken whole or not at all.
 
+#[cfg(test)]
+mod conformance;
 mod inbound;
 mod outbound;
 #[cfg(test)]
@@ -101,6 +103,18 @@ const ABILITIES: [Ability; 4] = [Ability::Recall, Ability::Mute, Ability::Remove
 const BY_ACCOUNT: &str = "the account's own `settings.can`";
 /// It requires a member and a text.
 const BY_FORMAT: &str = "the event format of POST /v1/events";
+
+/// Whatever our own form of a content can say goes out in it; what a receiver makes of it is its own matter.
+const CONTENT_TYPES: &[ContentType] = &[
+    ContentType::Text,
+    ContentType::Markdown,
+    ContentType::Image,
+    ContentType::Voice,
+    ContentType::Video,
+    ContentType::File,
+    ContentType::News,
+    ContentType::Card,
+];
 
 const fn source(flag: &'static str, source: &'static str) -> CapabilitySource {
     CapabilitySource { flag, source }
@@ -283,7 +297,7 @@ impl Connector for Webhook {
             gives_member_ids: true,
             gives_message_text: true,
             max_text_bytes: self.text_bytes_max,
-            content_types: if self.can(Ability::Send) { &[ContentType::Text] } else { &[] },
+            content_types: if self.can(Ability::Send) { CONTENT_TYPES } else { &[] },
         }
     }
 
