@@ -9,6 +9,10 @@
 //! | file | paths behind `/cgi-bin/` |
 //! |---|---|
 //! | `apis/token.rs` | `gettoken` |
+//! | `apis/directory.rs` | `getcallbackip`, `agent/get`, `user/get`, `user/simplelist`, `department/simplelist` |
+//! | `apis/contacts.rs` | `externalcontact/list`, `…/get`, `…/get_follow_user_list` |
+//! | `apis/groups.rs` | `externalcontact/groupchat/list`, `…/get` |
+//! | `apis/statistics.rs` | `externalcontact/groupchat/statistic`, `…/statistic_group_by_day` |
 //!
 //! | route | does |
 //! |---|---|
@@ -16,27 +20,42 @@
 //! | `GET /_sim/calls?after=N&limit=M` | [`CallRecord`]s |
 //! | `GET /_sim/deliveries?after=N&limit=M` | [`DeliveryRecord`]s |
 //! | `GET /_sim/sends?after=N&limit=M` | [`SendRecord`]s |
+//! | `GET /_sim/groups?after=N&limit=M`, `GET /_sim/groups/{chat_id}` | the true rosters, whatever reads are shown |
+//! | `POST /_sim/act` `{"act":"join","chat_id":…,"newcomers":2}` | an [`Act`] with an optional `lag_ms`; answers a [`Deed`] |
+//! | `POST /_sim/callback` `{"app":…,"url":…}` | verifies a callback URL and sends the app's events there |
+//! | `GET`, `POST /_sim/callbacks` | the [`CallbackConfig`]: deadlines, tries, duplicates, order, forms |
+//! | `POST /_sim/inject` `{"app":…,"injection":"bad_padding"}` | sends a callback that must be refused, see [`Injection`] |
+//! | `POST /_sim/app` `{"app":…,"is_enabled":false}` | changes `families`, `visible_departments`, `trust_ip`, `is_enabled` |
 //! | `POST /_sim/faults` `["*:503@5%"]` | replaces the script |
 //! | `POST /_sim/tokens` `{"app":…,"end":"void"\|"expire"}` | ends an app's token early |
 //! | `POST /_sim/limits` `{"api":…,"calls":N}` | somebody else makes so many calls of an API |
 //! | `POST /_sim/clock` `{"advance_ms":N}` | moves the simulated time |
 
+mod acts;
 mod apis;
+mod callbacks;
 mod clock;
 mod config;
 mod control;
 mod crypto;
+mod days;
 mod envelope;
 pub mod errcode;
+mod events;
 pub mod faults;
 mod gate;
+mod groups;
+mod ids;
 mod ledger;
 pub mod limits;
+mod people;
+mod populate;
 mod request;
 mod serve;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod welcome;
 mod world;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,19 +63,27 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+pub use self::acts::{Act, ActError, Deed, LaggedAct};
 pub use self::apis::States;
+pub use self::callbacks::VerifyError;
 pub use self::clock::Clock;
 pub use self::config::{AppConfig, CallbackConfig, Family, MemberList, Population, SimConfig};
 pub use self::crypto::{Cipher, CryptoError};
 pub use self::envelope::{Envelope, encrypted_part, xml_text};
+pub use self::events::{Injection, Queue};
 pub use self::faults::{Fault, FaultError};
+pub use self::groups::{
+    GROUP_MEMBERS_MAX, Group, GroupNo, GroupState, GroupStatus, Groups, JoinScene, Membership,
+};
 pub use self::ledger::{CallRecord, DeliveryEnd, DeliveryRecord, Ledger, LedgerSummary, SendRecord};
 pub use self::limits::{LimitConfig, LimitReport, Limits, Windows};
+pub use self::people::{CustomerNo, Follow, People, Person, ROOT_DEPARTMENT, Staff, StaffNo, Words};
 pub use self::request::{Answer, Caller, Outcome, Refusal, Request};
 pub use self::tokens::Tokens;
+pub use self::welcome::{CodeState, WelcomeCode, WelcomeCodes};
 pub use self::world::{App, World};
 
 /// How often things happen by themselves.
@@ -76,6 +103,8 @@ pub struct Simulator {
 struct Shared {
     world: Mutex<World>,
     latency: Duration,
+    /// Tells the sender of callbacks that something waits.
+    wake: Notify,
     /// Counts whatever was done, so that waiting for a condition needs no polling.
     changed: watch::Sender<u64>,
 }
@@ -83,9 +112,21 @@ struct Shared {
 impl Shared {
     /// Does one thing to the world.
     fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
-        let result = act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner));
+        let (result, has_callbacks) = {
+            let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = act(&mut world);
+            (result, !world.queue.waiting.is_empty())
+        };
+        if has_callbacks {
+            self.wake.notify_one();
+        }
         self.changed.send_modify(|count| *count += 1);
         result
+    }
+
+    /// Does one thing to the world that nobody waits for.
+    fn with_quietly<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Looks at the world; tells nobody.
@@ -99,6 +140,12 @@ impl Shared {
             ledger: world.ledger.summary(),
             limits: world.limits.report(),
             faults: world.faults.texts(),
+            groups: world.groups.all().filter(|(_, group)| !group.now.is_dismissed).count(),
+            memberships: world.groups.membership_count(),
+            events: world.queue.numbered(),
+            callbacks_waiting: world.queue.depth().0 + world.queue.depth().1,
+            welcome_codes_issued: world.welcome.counts().0,
+            welcome_codes_used: world.welcome.counts().1,
         })
     }
 }
@@ -114,6 +161,18 @@ pub struct SimReport {
     pub limits: LimitReport,
     /// The script in force.
     pub faults: Vec<String>,
+    /// Groups that are not dismissed.
+    pub groups: usize,
+    /// People in them, once for each group they are in.
+    pub memberships: usize,
+    /// Events ever written.
+    pub events: u64,
+    /// Callbacks that wait or are being tried.
+    pub callbacks_waiting: usize,
+    /// Welcome codes given out.
+    pub welcome_codes_issued: u64,
+    /// Of these, the ones a message was sent with.
+    pub welcome_codes_used: u64,
 }
 
 impl Simulator {
@@ -128,9 +187,10 @@ impl Simulator {
         let latency = config.latency;
         let world = World::new(config)
             .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error.to_string()))?;
-        let shared = Arc::new(Shared { world: Mutex::new(world), latency, changed });
+        let shared = Arc::new(Shared { world: Mutex::new(world), latency, wake: Notify::new(), changed });
         let tasks = vec![
             tokio::spawn(serve::serve(listener, Arc::clone(&shared))),
+            tokio::spawn(callbacks::send_all(Arc::clone(&shared))),
             tokio::spawn(tick(Arc::clone(&shared))),
         ];
         Ok(Self { url, shared, changes, tasks })
@@ -157,6 +217,27 @@ impl Simulator {
             let now_ms = world.now_ms();
             world.faults.replace(faults, now_ms);
         });
+    }
+
+    /// Lets people do something; the event is on its way when this returns.
+    ///
+    /// # Errors
+    /// When it is impossible.
+    pub fn act(&self, act: impl Into<LaggedAct>) -> Result<Deed, ActError> {
+        self.with(|world| world.act(act))
+    }
+
+    /// Verifies a URL, as on saving the settings of an app, and sends the app's events there from then on.
+    ///
+    /// # Errors
+    /// When the answer is not the deciphered echo within the deadline.
+    pub async fn register_callback(&self, app: &str, url: &str) -> Result<(), VerifyError> {
+        self.shared.register_callback(app, url).await
+    }
+
+    /// Waits until no callback waits or is being tried. Put a time-out around it.
+    pub async fn settled(&self) {
+        self.wait_for(|world| world.queue.is_idle()).await;
     }
 
     /// Waits until the world satisfies a condition. Put a time-out around it.

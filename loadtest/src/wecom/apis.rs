@@ -3,6 +3,10 @@
 //! A family is a file with a `ROUTES` table; add it to [`FAMILIES`]. What it keeps goes into [`States`], what happens by
 //! itself as time passes into [`TICKS`].
 
+mod contacts;
+mod directory;
+pub(super) mod groups;
+mod statistics;
 mod token;
 
 use super::config::Family;
@@ -47,7 +51,8 @@ impl Route {
 }
 
 /// All families.
-const FAMILIES: &[&[Route]] = &[token::ROUTES];
+const FAMILIES: &[&[Route]] =
+    &[token::ROUTES, directory::ROUTES, contacts::ROUTES, groups::ROUTES, statistics::ROUTES];
 
 /// What happens as time passes: called with every request and every tenth of a second.
 pub(crate) const TICKS: &[fn(&mut World)] = &[];

@@ -161,7 +161,9 @@ pub enum MemberList {
     Items,
     /// One text, joined with commas.
     Joined,
-    /// Not at all, as the platform had it until 2025; without it there are no versions either.
+    /// Not at all, but with the versions around the change.
+    VersionsOnly,
+    /// Neither list nor versions, as the platform had it before it told either.
     Absent,
 }
 

@@ -2,20 +2,25 @@
 //!
 //! Files of an API family keep their own state in [`super::apis::States`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::apis::States;
-use super::clock::Clock;
+use super::clock::{Clock, millis};
 use super::config::{AppConfig, Family, SimConfig};
 use super::crypto::{Cipher, CryptoError};
+use super::events::Queue;
 use super::faults::Script;
+use super::groups::{GroupNo, Groups};
 use super::ledger::Ledger;
 use super::limits::Limits;
+use super::people::{People, Person, ROOT_DEPARTMENT, StaffNo};
+use super::populate::populate;
 use super::tokens::Tokens;
+use super::welcome::WelcomeCodes;
 
 /// How long a newly trusted address takes to work.
 const TRUST_DELAY_MS: u64 = 60_000;
@@ -67,6 +72,18 @@ pub struct World {
     pub limits: Limits,
     /// What happened.
     pub ledger: Ledger,
+    /// Members of the corp and customers.
+    pub people: People,
+    /// Customer groups.
+    pub groups: Groups,
+    /// Codes that came with new contacts.
+    pub welcome: WelcomeCodes,
+    /// Callbacks that wait.
+    pub queue: Queue,
+    /// Ids that are chats but no customer groups: `groupchat/get` says 90501 of them.
+    pub other_chats: HashSet<String>,
+    /// Who has ever spoken where.
+    pub(crate) spoken: HashSet<(GroupNo, Person)>,
     /// What the families of APIs keep for themselves.
     pub states: States,
     pub(crate) faults: Script,
@@ -82,6 +99,8 @@ impl World {
     /// When an app's `EncodingAESKey` is none.
     pub(crate) fn new(config: SimConfig) -> Result<Self, CryptoError> {
         let now_ms = config.clock.now_ms();
+        let (mut people, mut groups) = (People::new(config.seed), Groups::new(config.seed));
+        populate(&mut people, &mut groups, &config.population, config.seed, now_ms / 1_000);
         let apps = config.apps.iter().map(|app| App::new(app.clone(), &config.corpid));
         Ok(Self {
             clock: config.clock.clone(),
@@ -89,6 +108,12 @@ impl World {
             tokens: Tokens::new(config.token_life, config.limits.wrong_secrets_max),
             limits: Limits::new(config.limits.clone()),
             ledger: Ledger::new(config.keep_records),
+            people,
+            groups,
+            welcome: WelcomeCodes::new(millis(config.welcome_life)),
+            queue: Queue::default(),
+            other_chats: HashSet::new(),
+            spoken: HashSet::new(),
             states: States::default(),
             faults: Script::new(config.faults.clone(), config.seed, now_ms),
             rng: StdRng::seed_from_u64(config.seed),
@@ -105,6 +130,12 @@ impl World {
     /// The app of a name.
     pub fn app_named(&self, name: &str) -> Option<usize> {
         self.apps.iter().position(|app| app.config.name == name)
+    }
+
+    /// Whether an app's visible range holds a member.
+    pub fn sees(&self, app: usize, staff: StaffNo) -> bool {
+        let visible = &self.apps[app].config.visible_departments;
+        visible.contains(&ROOT_DEPARTMENT) || visible.contains(&self.people.staff(staff).department)
     }
 
     /// An id with a prefix and 30 more letters and digits, different each time, the same for the same seed.
