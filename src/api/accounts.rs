@@ -50,8 +50,10 @@ pub(super) struct AccountView {
 pub(super) struct LimitsView {
     /// On everything through it.
     limits: Vec<String>,
-    /// On each of its groups.
+    /// On each of its groups that is in none of the classes.
     group_limits: Vec<String>,
+    /// On groups of a kind of their own: `@robot group:window:20/m`.
+    class_limits: Vec<String>,
 }
 
 /// What is known of a secret.
@@ -98,6 +100,7 @@ fn view(cx: &Cx, account: &Account) -> AccountView {
         limits_in_force: connectors.route(&account.id).map(|route| LimitsView {
             limits: route.limits.limits.iter().map(ToString::to_string).collect(),
             group_limits: route.limits.group_limits.iter().map(ToString::to_string).collect(),
+            class_limits: route.limits.texts().into_iter().filter(|text| text.starts_with('@')).collect(),
         }),
         capabilities: connectors.capabilities(id),
     }

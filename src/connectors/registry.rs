@@ -103,13 +103,10 @@ impl Connectors {
         self.with(account, |entry| entry.connector.capabilities())
     }
 
-    /// Returns the limits that hold for an account in their grammar, those of each group after `group:`.
+    /// Returns the limits that hold for an account in their grammar, those of each group after `group:`, those of a class
+    /// after `@class `.
     pub fn limits(&self, account: &str) -> Option<Vec<String>> {
-        self.with(account, |entry| {
-            let own = entry.limits.limits.iter().map(ToString::to_string);
-            let of_groups = entry.limits.group_limits.iter().map(|limit| format!("group:{limit}"));
-            own.chain(of_groups).collect()
-        })
+        self.with(account, |entry| entry.limits.texts())
     }
 
     /// Lists the accounts, in order.

@@ -69,24 +69,28 @@ impl SpecError {
 }
 
 impl AccountSpec {
-    /// Reads the limits: the account's own, or `defaults` where it names none.
+    /// Reads the limits: the account's own, and `defaults` for what it names none of: the account and its groups together,
+    /// each class of groups (`@robot window:20/m`) by itself.
     ///
     /// # Errors
     /// Names the limit that cannot be read.
     pub fn limits(&self, defaults: &[&str]) -> Result<AccountLimits, SpecError> {
-        let own = |name: &str, texts: &[String]| {
-            let read = |(nth, text): (usize, &String)| {
-                text.parse()
-                    .map_err(|error: LimitError| SpecError::at(format!("{name}[{nth}]"), error.to_string()))
-            };
-            texts.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()
-        };
-        if self.limits.is_empty() && self.group_limits.is_empty() {
-            return AccountLimits::parse(defaults)
-                .map_err(|error| SpecError::at("limits", error.to_string()));
+        let defaults =
+            AccountLimits::parse(defaults).map_err(|error| SpecError::at("limits", error.to_string()))?;
+        let mut own = AccountLimits::default();
+        for (name, texts, group) in
+            [("limits", &self.limits, ""), ("group_limits", &self.group_limits, "group:")]
+        {
+            for (nth, text) in texts.iter().enumerate() {
+                let refused = |error: LimitError| SpecError::at(format!("{name}[{nth}]"), error.to_string());
+                let written = match text.split_once(' ').filter(|_| text.starts_with('@')) {
+                    Some((class, limit)) => format!("{class} {group}{limit}"),
+                    None => format!("{group}{text}"),
+                };
+                own.add(&written).map_err(refused)?;
+            }
         }
-        let limits = own("limits", &self.limits)?;
-        Ok(AccountLimits { limits, group_limits: own("group_limits", &self.group_limits)? })
+        Ok(own.or(defaults))
     }
 
     /// Reads the settings as a platform's own type.

@@ -276,6 +276,12 @@ pub trait Deliver: Send + Sync {
     /// Makes one call. Bounded in time; never panics on what the platform answers.
     async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome;
 
+    /// Returns what the call costs of the platform's limits, where it is not what the delivery says: a message to 200
+    /// people may cost 200. Neither I/O nor waiting.
+    fn cost(&self, delivery: &Delivery) -> u32 {
+        delivery.cost
+    }
+
     /// Finds out about an uncertain delivery.
     async fn resolve(&self, delivery: &Delivery) -> Resolution;
 }

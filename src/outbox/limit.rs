@@ -28,6 +28,9 @@ pub const PERIOD_MAX: Duration = Duration::from_secs(31 * DAY);
 /// Largest quantity, burst or concurrency of a limit.
 pub const QUANTITY_MAX: u32 = 10_000_000;
 
+/// Classes of groups that one account's limits may tell apart.
+pub const CLASSES_MAX: usize = 16;
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -123,30 +126,148 @@ pub struct AccountLimits {
     /// On everything through the account.
     #[serde(default)]
     pub limits: Vec<Limit>,
-    /// On each group of it.
+    /// On each group of it that is in none of the classes.
+    #[serde(default)]
+    pub group_limits: Vec<Limit>,
+    /// On groups of a kind of their own, where a platform has several.
+    #[serde(default)]
+    pub classes: Vec<ClassLimits>,
+}
+
+/// The limits of one class of groups: those whose id begins with `name:`, or what goes to people and not to groups
+/// ([`ClassLimits::DIRECT`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassLimits {
+    /// What its groups' ids begin with.
+    pub name: String,
+    /// On everything to these groups together, beside the account's own.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// On each of these groups, in place of the account's `group_limits`.
     #[serde(default)]
     pub group_limits: Vec<Limit>,
 }
 
+impl ClassLimits {
+    /// The class of what goes to people.
+    pub const DIRECT: &str = "direct";
+
+    fn holds(&self, group: &str) -> bool {
+        if group.is_empty() {
+            return self.name == Self::DIRECT;
+        }
+        group.strip_prefix(self.name.as_str()).is_some_and(|rest| rest.starts_with(':'))
+    }
+}
+
+/// A class's number in its account; 0 is for groups that are in none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ClassNo(pub u8);
+
 impl AccountLimits {
-    /// Reads a connector's defaults: limits of the account, or of each group when they start with `group:`.
+    /// Reads limits: of the account, or of each group when they start with `group:`; `@robot ` in front says that they
+    /// hold for that class of groups.
     ///
     /// # Errors
     /// Names the first text that is no limit.
     pub fn parse(texts: &[&str]) -> Result<Self, LimitError> {
         let mut limits = Self::default();
         for text in texts {
-            match text.strip_prefix("group:") {
-                Some(rest) => limits.group_limits.push(rest.parse()?),
-                None => limits.limits.push(text.parse()?),
-            }
+            limits.add(text)?;
         }
         Ok(limits)
     }
 
+    /// Adds one limit, written as for [`Self::parse`].
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn add(&mut self, text: &str) -> Result<(), LimitError> {
+        let (class, rest) = match text.strip_prefix('@').and_then(|text| text.split_once(' ')) {
+            Some((class, rest)) => (Some(class), rest),
+            None => (None, text),
+        };
+        let (group, rest) = rest.strip_prefix("group:").map_or((false, rest), |rest| (true, rest));
+        let limit = rest.parse()?;
+        let (limits, group_limits) = match class {
+            None => (&mut self.limits, &mut self.group_limits),
+            Some(name) => {
+                let own = self.class_mut(name, text)?;
+                (&mut own.limits, &mut own.group_limits)
+            }
+        };
+        if group {
+            group_limits.push(limit);
+        } else {
+            limits.push(limit);
+        }
+        Ok(())
+    }
+
+    fn class_mut(&mut self, name: &str, text: &str) -> Result<&mut ClassLimits, LimitError> {
+        let at = match self.classes.iter().position(|class| class.name == name) {
+            Some(at) => at,
+            None if self.classes.len() == CLASSES_MAX => {
+                let problem = "there are more classes of groups than limits may tell apart";
+                return Err(LimitError { text: text.to_owned(), position: 2, problem });
+            }
+            None => {
+                self.classes.push(ClassLimits { name: name.to_owned(), ..ClassLimits::default() });
+                self.classes.len() - 1
+            }
+        };
+        Ok(&mut self.classes[at])
+    }
+
+    /// Takes from `defaults` what is not said here: the limits of the account, of its groups, of each class.
+    #[must_use]
+    pub fn or(mut self, defaults: Self) -> Self {
+        if self.limits.is_empty() && self.group_limits.is_empty() {
+            self.limits = defaults.limits;
+            self.group_limits = defaults.group_limits;
+        }
+        for class in defaults.classes {
+            if !self.classes.iter().any(|own| own.name == class.name) && self.classes.len() < CLASSES_MAX {
+                self.classes.push(class);
+            }
+        }
+        self
+    }
+
+    /// Returns the class of a group.
+    pub fn class_of(&self, group: &str) -> ClassNo {
+        let at = self.classes.iter().position(|class| class.holds(group));
+        ClassNo(at.and_then(|at| u8::try_from(at + 1).ok()).unwrap_or(0))
+    }
+
+    /// Returns the limits of each group of a class.
+    pub fn of_groups(&self, class: ClassNo) -> &[Limit] {
+        match usize::from(class.0).checked_sub(1).and_then(|at| self.classes.get(at)) {
+            Some(own) => &own.group_limits,
+            None => &self.group_limits,
+        }
+    }
+
+    /// Returns every limit as it is written, those of groups after `group:`, those of a class after `@class `.
+    pub fn texts(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut add = |prefix: &str, limits: &[Limit], group_limits: &[Limit]| {
+            texts.extend(limits.iter().map(|limit| format!("{prefix}{limit}")));
+            texts.extend(group_limits.iter().map(|limit| format!("{prefix}group:{limit}")));
+        };
+        add("", &self.limits, &self.group_limits);
+        for class in &self.classes {
+            add(&format!("@{} ", class.name), &class.limits, &class.group_limits);
+        }
+        texts
+    }
+
     /// Returns the longest time a call of the past still weighs.
     pub fn memory(&self) -> Duration {
-        self.limits.iter().chain(&self.group_limits).map(Limit::period).max().unwrap_or_default()
+        let own = self.limits.iter().chain(&self.group_limits);
+        let of_classes = self.classes.iter().flat_map(|class| class.limits.iter().chain(&class.group_limits));
+        own.chain(of_classes).map(Limit::period).max().unwrap_or_default()
     }
 }
 

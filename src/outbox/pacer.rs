@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 
 use hashbrown::HashMap;
 
-use super::limit::AccountLimits;
+use super::limit::{AccountLimits, ClassNo};
 pub use super::limiter::Micros;
 use super::limiter::{Limiter, Room};
 
@@ -78,6 +78,7 @@ pub enum Decision {
 #[must_use = "a permit that is dropped occupies its slots for ever"]
 pub struct Permit {
     group: GroupNo,
+    class: ClassNo,
     cost: NonZeroU32,
     from: Micros,
 }
@@ -88,6 +89,11 @@ impl Permit {
     pub fn from(&self) -> Micros {
         self.from
     }
+
+    /// Returns what the call costs.
+    pub fn cost(&self) -> NonZeroU32 {
+        self.cost
+    }
 }
 
 /// A call of the past, as the ledger remembers it, on the pacer's clock.
@@ -95,6 +101,8 @@ impl Permit {
 pub struct PastCall {
     /// To which group.
     pub group: GroupNo,
+    /// Of which class.
+    pub class: ClassNo,
     /// Its start.
     pub started: Micros,
     /// Its end; for a call whose end nobody knows: now.
@@ -108,6 +116,8 @@ pub struct PastCall {
 pub struct Pacer {
     limits: AccountLimits,
     account: Level,
+    /// Of each class, in the order of `limits`.
+    classes: Vec<Level>,
     /// Only groups that are not as good as new.
     groups: HashMap<GroupNo, Level>,
     latest: Micros,
@@ -126,7 +136,8 @@ impl Pacer {
     /// Makes a pacer of which nothing is spent.
     pub fn new(limits: AccountLimits) -> Self {
         let account = Level::new(&limits.limits);
-        Self { limits, account, groups: HashMap::new(), latest: Micros::MIN }
+        let classes = limits.classes.iter().map(|class| Level::new(&class.limits)).collect();
+        Self { limits, account, classes, groups: HashMap::new(), latest: Micros::MIN }
     }
 
     /// Returns the limits it keeps.
@@ -137,8 +148,9 @@ impl Pacer {
     /// Returns a copy that remembers the account's limits only: enough for [`Self::finish_of`], and small.
     #[must_use]
     pub fn without_groups(&self) -> Self {
-        let limits = AccountLimits { limits: self.limits.limits.clone(), group_limits: Vec::new() };
-        Self { limits, account: self.account.clone(), groups: HashMap::new(), latest: self.latest }
+        let limits = AccountLimits { limits: self.limits.limits.clone(), ..AccountLimits::default() };
+        let account = self.account.clone();
+        Self { limits, account, classes: Vec::new(), groups: HashMap::new(), latest: self.latest }
     }
 
     /// Puts calls of the past in, so that a restart gives no limit a fresh burst.
@@ -146,27 +158,45 @@ impl Pacer {
         calls.sort_by_key(|call| call.ended);
         for call in calls {
             self.account.restore(&call);
-            self.group(call.group).restore(&call);
+            if let Some(level) = self.class(call.class) {
+                level.restore(&call);
+            }
+            self.group(call.group, call.class).restore(&call);
         }
     }
 
     /// Asks for one call: charges every level, or none and says why. `now` may lie ahead of the clock, when something is
     /// to be done before the call that takes a while; then [`Permit::from`] says when the call may start.
     pub fn acquire(&mut self, now: Micros, group: GroupNo, cost: NonZeroU32) -> Decision {
+        self.acquire_in(now, group, ClassNo::default(), cost)
+    }
+
+    /// The same for a group of a class. One of a class that is short of room waits as a group does: it holds up nobody
+    /// outside.
+    pub fn acquire_in(&mut self, now: Micros, group: GroupNo, class: ClassNo, cost: NonZeroU32) -> Decision {
         let now = self.at(now);
         let mut room = (self.account.look(now, cost), Scope::Account);
+        if let Some(level) = self.class(class) {
+            // Whose end frees a slot of a class is not known to whoever waits, so it looks again soon.
+            let look = match level.look(now, cost) {
+                Room::AfterCompletion => Room::From(now + CLASS_LOOK_AGAIN),
+                look @ (Room::From(_) | Room::Never) => look,
+            };
+            room = room.max((look, Scope::Group));
+        }
         if let Some(level) = self.groups.get_mut(&group) {
             room = room.max((level.look(now, cost), Scope::Group));
-        } else if !group.is_direct()
-            && self.limits.group_limits.iter().any(|limit| limit.cost_max() < cost.get())
-        {
+        } else if self.of_group(group, class).iter().any(|limit| limit.cost_max() < cost.get()) {
             room = room.max((Room::Never, Scope::Group));
         }
         match room {
             (Room::From(at), _) if at <= now => {
                 self.account.charge(now, cost);
-                self.group(group).charge(now, cost);
-                Decision::Granted(Permit { group, cost, from: now })
+                if let Some(level) = self.class(class) {
+                    level.charge(now, cost);
+                }
+                self.group(group, class).charge(now, cost);
+                Decision::Granted(Permit { group, class, cost, from: now })
             }
             (Room::From(at), scope) => Decision::Wait { scope, until: Some(at) },
             (Room::AfterCompletion, scope) => Decision::Wait { scope, until: None },
@@ -187,14 +217,20 @@ impl Pacer {
     #[expect(clippy::needless_pass_by_value, reason = "a permit is used up")]
     pub fn complete(&mut self, now: Micros, permit: Permit) {
         self.account.complete(now, permit.cost.get());
-        self.group(permit.group).complete(now, permit.cost.get());
+        if let Some(level) = self.class(permit.class) {
+            level.complete(now, permit.cost.get());
+        }
+        self.group(permit.group, permit.class).complete(now, permit.cost.get());
     }
 
     /// Gives a permit back whose call was never made.
     #[expect(clippy::needless_pass_by_value, reason = "a permit is used up")]
     pub fn cancel(&mut self, permit: Permit) {
         self.account.cancel(permit.cost.get());
-        self.group(permit.group).cancel(permit.cost.get());
+        if let Some(level) = self.class(permit.class) {
+            level.cancel(permit.cost.get());
+        }
+        self.group(permit.group, permit.class).cancel(permit.cost.get());
     }
 
     /// Keeps the account silent until `until`: the platform asked for it.
@@ -203,8 +239,8 @@ impl Pacer {
     }
 
     /// Keeps one group silent until `until`: the platform asked for it.
-    pub fn delay_group(&mut self, group: GroupNo, until: Micros) {
-        let level = self.group(group);
+    pub fn delay_group(&mut self, group: GroupNo, class: ClassNo, until: Micros) {
+        let level = self.group(group, class);
         level.not_before = level.not_before.max(until);
     }
 
@@ -260,11 +296,26 @@ impl Pacer {
         self.latest
     }
 
-    fn group(&mut self, group: GroupNo) -> &mut Level {
-        let limits: &[_] = if group.is_direct() { &[] } else { &self.limits.group_limits };
-        self.groups.entry(group).or_insert_with(|| Level::new(limits))
+    /// Returns the limits of a group. What goes to a person has none but those of its class.
+    fn of_group(&self, group: GroupNo, class: ClassNo) -> &[super::limit::Limit] {
+        if group.is_direct() && class == ClassNo::default() { &[] } else { self.limits.of_groups(class) }
+    }
+
+    fn class(&mut self, class: ClassNo) -> Option<&mut Level> {
+        self.classes.get_mut(usize::from(class.0).checked_sub(1)?)
+    }
+
+    fn group(&mut self, group: GroupNo, class: ClassNo) -> &mut Level {
+        if !self.groups.contains_key(&group) {
+            let level = Level::new(self.of_group(group, class));
+            self.groups.insert(group, level);
+        }
+        self.groups.get_mut(&group).expect("it was put in a line above")
     }
 }
+
+/// How soon a class of groups is looked at again whose slots are all taken by calls under way.
+const CLASS_LOOK_AGAIN: Micros = 20_000;
 
 /// Calls run one by one for an estimate (about 10 ms); what is beyond goes on at the rate found.
 const CALLS_SIMULATED_MAX: u64 = 100_000;

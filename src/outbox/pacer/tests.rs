@@ -11,7 +11,7 @@ const SECOND: Micros = 1_000_000;
 
 fn limits(account: &[&str], group: &[&str]) -> AccountLimits {
     let read = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect();
-    AccountLimits { limits: read(account), group_limits: read(group) }
+    AccountLimits { limits: read(account), group_limits: read(group), classes: Vec::new() }
 }
 
 fn one() -> NonZeroU32 {
@@ -99,6 +99,7 @@ impl Run {
         let past = self.calls.iter_mut().map(|call| {
             call.ended.get_or_insert(now); // nobody knows: it counts as ending now
             PastCall {
+                class: ClassNo::default(),
                 group: call.group,
                 started: call.started / 1000 * 1000,
                 ended: (call.ended.unwrap_or(now) / 1000 * 1000 + 1000).min(now.max(call.started)),
@@ -258,7 +259,7 @@ fn a_platform_that_asks_for_silence_gets_it() {
     assert!(
         matches!(decision, Decision::Wait { scope: Scope::Account, until: Some(at) } if at == 5 * SECOND)
     );
-    pacer.delay_group(GroupNo(1), 9 * SECOND);
+    pacer.delay_group(GroupNo(1), ClassNo::default(), 9 * SECOND);
     let decision = pacer.acquire(6 * SECOND, GroupNo(1), one());
     assert!(matches!(decision, Decision::Wait { scope: Scope::Group, until: Some(at) } if at == 9 * SECOND));
     assert!(matches!(pacer.acquire(6 * SECOND, GroupNo(2), one()), Decision::Granted(_)));
@@ -329,4 +330,75 @@ fn an_estimate_of_very_many_goes_on_at_the_steady_rate() {
     let finish = pacer.finish_of(0, 1_000_000, 0, 64);
     let seconds = finish / SECOND;
     assert!((990..=1010).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn a_class_of_groups_has_limits_of_its_own() {
+    let texts = [
+        "window:100/m",
+        "group:window:1/m",
+        "@robot group:window:20/m",
+        "@appchat window:200/m",
+        "@direct group:window:2/m",
+    ];
+    let limits = AccountLimits::parse(&texts).unwrap();
+    assert_eq!(limits.texts(), texts);
+    let (robot, chat, direct) =
+        (limits.class_of("robot:a"), limits.class_of("appchat:b"), limits.class_of(""));
+    assert_eq!(limits.class_of("robotic"), ClassNo::default(), "the colon belongs to it");
+    let mut pacer = Pacer::new(limits);
+    let mut granted = |group: GroupNo, class: ClassNo, cost: u32, asked: usize| {
+        let cost = NonZeroU32::new(cost).unwrap();
+        (0..asked).filter(|_| matches!(pacer.acquire_in(0, group, class, cost), Decision::Granted(_))).count()
+    };
+    assert_eq!(granted(GroupNo(1), robot, 1, 30), 20, "each robot its own 20");
+    assert_eq!(granted(GroupNo(2), robot, 1, 30), 20);
+    assert_eq!(granted(GroupNo(3), ClassNo::default(), 1, 5), 1, "other groups keep theirs");
+    assert_eq!(granted(GroupNo::direct(4), direct, 1, 5), 2, "people have one only as a class");
+    assert_eq!(granted(GroupNo(5), chat, 50, 3), 1, "and the account's holds for all: 43 are spent, 50 fit");
+}
+
+#[test]
+fn a_class_that_is_short_holds_up_nobody_else_and_is_restored() {
+    let limits = AccountLimits::parse(&["@appchat window:10/m"]).unwrap();
+    let class = limits.class_of("appchat:x");
+    let mut pacer = Pacer::new(limits);
+    let cost = NonZeroU32::new(10).unwrap();
+    pacer.restore(vec![PastCall { group: GroupNo(1), class, started: 0, ended: SECOND, cost }]);
+    let now = 2 * SECOND;
+    let Decision::Wait { scope: Scope::Group, until: Some(at) } =
+        pacer.acquire_in(now, GroupNo(2), class, one())
+    else {
+        panic!("the past was forgotten");
+    };
+    assert_eq!(at, 61 * SECOND);
+    assert!(matches!(pacer.acquire(now, GroupNo(3), one()), Decision::Granted(_)));
+    let Decision::Granted(permit) = pacer.acquire_in(at, GroupNo(2), class, cost) else {
+        panic!("it is free now")
+    };
+    // All slots are with a call under way whose end nobody can foresee: looked at again soon, not never.
+    let Decision::Wait { until: Some(again), .. } = pacer.acquire_in(at, GroupNo(4), class, one()) else {
+        panic!("more than the window");
+    };
+    assert!(again > at && again < at + SECOND);
+    pacer.complete(at, permit);
+}
+
+proptest! {
+    /// What an account names stands; what it does not name is the platform's.
+    #[test]
+    fn own_limits_replace_the_platforms_by_class(own in 0_usize..8) {
+        let named = |bit: usize| own & (1 << bit) != 0;
+        let mut texts = Vec::new();
+        if named(0) { texts.push("window:7/m"); }
+        if named(1) { texts.push("@robot group:window:7/m"); }
+        if named(2) { texts.push("@shop window:7/m"); }
+        let defaults = AccountLimits::parse(&["window:9/m", "group:window:9/m", "@robot group:window:9/m"]).unwrap();
+        let limits = AccountLimits::parse(&texts).unwrap().or(defaults).texts();
+        prop_assert_eq!(limits.contains(&"window:7/m".to_owned()), named(0));
+        prop_assert_eq!(limits.contains(&"group:window:9/m".to_owned()), !named(0));
+        prop_assert_eq!(limits.contains(&"@robot group:window:7/m".to_owned()), named(1));
+        prop_assert_eq!(limits.contains(&"@robot group:window:9/m".to_owned()), !named(1));
+        prop_assert_eq!(limits.contains(&"@shop window:7/m".to_owned()), named(2));
+    }
 }

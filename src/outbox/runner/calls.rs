@@ -98,10 +98,11 @@ impl Runner {
     /// Keeps quiet where the platform asked for it, and stops where a person must look.
     fn learn(&mut self, judged: &Judgement, delivery: &Delivery, group: GroupNo, now: Micros) {
         if let (Some((scope, wait)), Some(pacer)) = (judged.silence, &mut self.pacer) {
+            let class = pacer.limits().class_of(&delivery.group);
             let until = now.saturating_add(micros(wait));
             match scope {
                 RefusalScope::Account => pacer.delay_account(until),
-                RefusalScope::Group => pacer.delay_group(group, until),
+                RefusalScope::Group => pacer.delay_group(group, class, until),
                 RefusalScope::Delivery => {}
             }
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::{Call, Done, Forecast, Runner};
 use crate::outbox::breaker::Gate;
+use crate::outbox::delivery::Delivery;
 use crate::outbox::lanes::{QueueKey, Queued};
+use crate::outbox::limit::ClassNo;
 use crate::outbox::limiter::Micros;
 use crate::outbox::pacer::{Decision, GroupNo, Pacer, PastCall, Scope};
 use crate::storage::{AttemptRow, DeliveryState, StorageError};
@@ -46,23 +48,24 @@ impl Runner {
                     self.lanes.call_ended(key);
                     self.hold(queued);
                 }
-            } else if self.ask_pacer(now, key, delivery.cost, canary) == Next::Waits {
+            } else if self.ask_pacer(now, key, &delivery, canary) == Next::Waits {
                 return;
             }
         }
     }
 
-    fn ask_pacer(&mut self, now: Micros, key: QueueKey, cost: u32, canary: bool) -> Next {
-        let Some(pacer) = &mut self.pacer else { return Next::Waits };
-        let cost = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
+    fn ask_pacer(&mut self, now: Micros, key: QueueKey, delivery: &Delivery, canary: bool) -> Next {
+        let (Some(pacer), Some(route)) = (&mut self.pacer, &self.route) else { return Next::Waits };
+        let cost = NonZeroU32::new(route.deliver.cost(delivery)).unwrap_or(NonZeroU32::MIN);
+        let class = route.limits.class_of(&delivery.group);
         let lead = self.ledger.lead();
-        let mut decision = pacer.acquire(now, key.group(), cost);
+        let mut decision = pacer.acquire_in(now, key.group(), class, cost);
         // The intent's commit takes a while: a slot that is free by then is asked for now, so that the commit costs the
         // window nothing. The call itself waits for its moment.
         if let Decision::Wait { until: Some(at), .. } = decision
             && at <= now + lead
         {
-            decision = pacer.acquire(at, key.group(), cost);
+            decision = pacer.acquire_in(at, key.group(), class, cost);
         }
         match decision {
             Decision::Granted(permit) => {
@@ -184,7 +187,10 @@ impl Runner {
         let Some(route) = &self.route else { return };
         let mut pacer = Pacer::new(route.limits.clone());
         let (now, now_ms) = (self.now(), self.now_ms());
-        let calls = attempts.iter().map(|row| past_call(self.lanes.group_no(&row.group), row, now, now_ms));
+        let calls = attempts.iter().map(|row| {
+            let class = route.limits.class_of(&row.group);
+            past_call(self.lanes.group_no(&row.group), class, row, now, now_ms)
+        });
         pacer.restore(calls.collect());
         self.pacer = Some(pacer);
     }
@@ -208,10 +214,11 @@ fn waited(now: Micros, until: Micros) -> Duration {
 ///
 /// The ledger keeps whole milliseconds, so an end counts one later; an end in the future (the wall clock was set back)
 /// or unknown counts as now.
-fn past_call(group: GroupNo, row: &AttemptRow, now: Micros, now_ms: i64) -> PastCall {
+fn past_call(group: GroupNo, class: ClassNo, row: &AttemptRow, now: Micros, now_ms: i64) -> PastCall {
     let at = |ms: i64| now.saturating_sub(now_ms.saturating_sub(ms).saturating_mul(1000)).min(now);
     PastCall {
         group,
+        class,
         started: at(row.started_ms),
         ended: row.ended_ms.map_or(now, |ms| at(ms.saturating_add(1))),
         cost: NonZeroU32::new(row.cost).unwrap_or(NonZeroU32::MIN),

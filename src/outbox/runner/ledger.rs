@@ -114,7 +114,7 @@ impl Runner {
             }
             let Some(call) = self.calls.get(&number) else { continue };
             if self.may_be_called(&call.queued) {
-                intents.push(self.intent_of(&call.queued, now_ms));
+                intents.push(self.intent_of(call, now_ms));
                 self.ledger.intending.push(number);
             } else {
                 self.give_back(number);
@@ -132,7 +132,8 @@ impl Runner {
             && self.shared.holds.stopping(&queued.delivery).is_none()
     }
 
-    fn intent_of(&self, queued: &Queued, now_ms: i64) -> Intent {
+    fn intent_of(&self, call: &Call, now_ms: i64) -> Intent {
+        let queued = &call.queued;
         let attempt = queued.attempts + 1;
         let text = self.text_of(queued);
         let row = row_of(&queued.delivery, text.as_deref(), DeliveryState::Sending, now_ms);
@@ -140,7 +141,7 @@ impl Runner {
             delivery: DeliveryRow { attempts: attempt, ..row },
             attempt,
             at_ms: now_ms,
-            cost: queued.delivery.cost,
+            cost: call.permit.cost().get(),
             epoch: self.shared.epoch,
         }
     }
