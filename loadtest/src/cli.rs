@@ -1,5 +1,7 @@
 //! The command line of the binary: every flag, its default and its meaning.
 
+mod wecom;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use loadtest::sink::{Fault, Secret};
 use loadtest::units::{WindowLimit, parse_duration};
+
+pub(crate) use self::wecom::WecomArgs;
 
 /// Loads a group-message gateway over HTTP and checks every answer.
 ///
@@ -55,6 +59,7 @@ pub(crate) enum Command {
     Sink(SinkArgs),
     Broadcast(BroadcastArgs),
     Simulate(SimulateArgs),
+    Wecom(Box<WecomArgs>),
     Bare(BareArgs),
     Compare(CompareArgs),
 }
@@ -334,6 +339,11 @@ mod tests {
         let Command::Sink(args) = Cli::parse_from(line).command else { panic!("another command") };
         assert_eq!((args.fault.len(), args.audit[0].count), (2, 20));
         assert!(Cli::try_parse_from(["loadtest", "sink", "--fault", "teapot"]).is_err());
+        let line = ["loadtest", "wecom", "--fault", "groupchat/get:errcode=-1@10%", "--speed", "60"];
+        let Command::Wecom(args) = Cli::parse_from(line).command else { panic!("another command") };
+        assert_eq!((args.fault.len(), args.speed), (1, Some(60.0)));
+        assert!(Cli::try_parse_from(["loadtest", "wecom", "--fault", "get:teapot"]).is_err());
+        assert!(Cli::try_parse_from(["loadtest", "wecom", "--limit-scale", "0"]).is_err());
         assert!(Cli::try_parse_from(["loadtest", "events", "--repeat-ratio", "2"]).is_err());
     }
 }

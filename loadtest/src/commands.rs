@@ -1,5 +1,7 @@
 //! Carries out what the command line asks for.
 
+mod wecom;
+
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<bool> {
             Command::Sink(args) => receive(args).await,
             Command::Broadcast(args) => send_broadcast(args).await,
             Command::Simulate(args) => simulate(args).await,
+            Command::Wecom(args) => wecom::run(*args).await,
             Command::Bare(args) => serve_bare(args).await,
             Command::Compare(args) => compare_runs(&args),
         }

@@ -25,6 +25,7 @@
 //! | `POST /_sim/callback` `{"app":…,"url":…}` | verifies a callback URL and sends the app's events there |
 //! | `GET`, `POST /_sim/callbacks` | the [`CallbackConfig`]: deadlines, tries, duplicates, order, forms |
 //! | `POST /_sim/inject` `{"app":…,"injection":"bad_padding"}` | sends a callback that must be refused, see [`Injection`] |
+//! | `POST /_sim/live` `{"joins":2.5,"leaves":1}` | a crowd lives at these [`Rates`]; `{}` ends it |
 //! | `POST /_sim/app` `{"app":…,"is_enabled":false}` | changes `families`, `visible_departments`, `trust_ip`, `is_enabled` |
 //! | `POST /_sim/faults` `["*:503@5%"]` | replaces the script |
 //! | `POST /_sim/tokens` `{"app":…,"end":"void"\|"expire"}` | ends an app's token early |
@@ -48,6 +49,7 @@ mod groups;
 mod ids;
 mod ledger;
 pub mod limits;
+mod live;
 mod people;
 mod populate;
 mod request;
@@ -80,6 +82,7 @@ pub use self::groups::{
 };
 pub use self::ledger::{CallRecord, DeliveryEnd, DeliveryRecord, Ledger, LedgerSummary, SendRecord};
 pub use self::limits::{LimitConfig, LimitReport, Limits, Windows};
+pub use self::live::Rates;
 pub use self::people::{CustomerNo, Follow, People, Person, ROOT_DEPARTMENT, Staff, StaffNo, Words};
 pub use self::request::{Answer, Caller, Outcome, Refusal, Request};
 pub use self::tokens::Tokens;
@@ -227,6 +230,24 @@ impl Simulator {
         self.with(|world| world.act(act))
     }
 
+    /// Moves the simulated time, and lets happen what was due by then.
+    pub fn advance(&self, by: Duration) {
+        self.with(|world| {
+            world.clock.advance(by);
+            world.tick();
+        });
+    }
+
+    /// Lets a crowd live from now on, in place of the one before; rates of zero end it.
+    pub fn live(&self, rates: Rates) {
+        self.with(|world| world.live(rates));
+    }
+
+    /// Ends the crowd's life.
+    pub fn be_still(&self) {
+        self.with(World::be_still);
+    }
+
     /// Verifies a URL, as on saving the settings of an app, and sends the app's events there from then on.
     ///
     /// # Errors
@@ -264,6 +285,6 @@ async fn tick(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(TICK);
     loop {
         ticks.tick().await;
-        shared.with(gate::tick);
+        shared.with(World::tick);
     }
 }

@@ -85,7 +85,8 @@ fn next(world: &mut World) -> Option<(Pending, CallbackConfig)> {
 }
 
 async fn deliver(shared: &Shared, idle: &Idle, pending: Pending, config: &CallbackConfig) {
-    let [hold, twice] = shared.with_quietly(|world| [world.rng.random::<f64>(), world.rng.random::<f64>()]);
+    let [hold, twice] =
+        shared.with_quietly(|world| [world.wire_rng.random::<f64>(), world.wire_rng.random::<f64>()]);
     if hold < config.reorder_share {
         sleep(Duration::from_millis(config.reorder_hold_ms)).await;
     }
@@ -190,8 +191,8 @@ fn query(url: &str, signature: &str, timestamp: &str, nonce: &str) -> String {
 
 /// Seals a document for its app, rightly or as its injection wants it.
 fn seal(world: &mut World, pending: &Pending, url: &str, envelope: Envelope) -> Call {
-    let random: [u8; 16] = world.rng.random();
-    let nonce = world.rng.random_range(100_000_000..2_000_000_000_u32).to_string();
+    let random: [u8; 16] = world.wire_rng.random();
+    let nonce = world.wire_rng.random_range(100_000_000..2_000_000_000_u32).to_string();
     let timestamp = (world.now_ms() / 1_000).to_string();
     let app = &world.apps[pending.app];
     let document = pending.event.document.as_bytes();
@@ -253,9 +254,9 @@ impl Shared {
 
 /// The GET of a URL verification and what it must be answered with.
 fn challenge(world: &mut World, app: usize, url: &str) -> (String, Call) {
-    let random: [u8; 16] = world.rng.random();
-    let echo = world.rng.random_range(1_000_000_000_000_000_000..u64::MAX).to_string();
-    let nonce = world.rng.random_range(100_000_000..2_000_000_000_u32).to_string();
+    let random: [u8; 16] = world.wire_rng.random();
+    let echo = world.wire_rng.random_range(1_000_000_000_000_000_000..u64::MAX).to_string();
+    let nonce = world.wire_rng.random_range(100_000_000..2_000_000_000_u32).to_string();
     let timestamp = (world.now_ms() / 1_000).to_string();
     let cipher = &world.apps[app].cipher;
     let encrypt = cipher.encrypt(echo.as_bytes(), random);

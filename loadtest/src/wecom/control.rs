@@ -47,6 +47,10 @@ pub(super) async fn answer(request: &Request, shared: &Shared) -> Page {
         (&Method::GET, "callbacks") => Ok(json(&shared.look(|world| world.config.callbacks.clone()))),
         (&Method::POST, "callbacks") => set_callbacks(request, shared),
         (&Method::POST, "inject") => inject(request, shared),
+        (&Method::POST, "live") => read(request).map(|rates| {
+            shared.with(|world| world.live(rates));
+            json(&rates)
+        }),
         (&Method::POST, "app") => change_app(request, shared),
         _ => return plain(StatusCode::NOT_FOUND, "no such route under /_sim/"),
     };

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::apis::{Auth, Basics, Route, TICKS};
+use super::apis::{Auth, Basics, Route};
 use super::config::Family;
 use super::errcode;
 use super::faults::Turn;
@@ -18,7 +18,7 @@ use super::world::World;
 
 /// Runs one call to its end and writes it down. `turn` is what the fault script has in store for it.
 pub(crate) fn call(world: &mut World, route: &Route, ip: IpAddr, request: &Request, turn: Turn) -> Reply {
-    tick(world);
+    world.tick();
     let mut caller = Caller { app: None, ip, now_ms: world.now_ms(), call: world.ledger.next_call() };
     let admitted = admit(world, route, &mut caller, request);
     let outcome = admitted.and_then(|()| match turn {
@@ -49,13 +49,6 @@ pub(crate) fn crowded(world: &mut World, route: &Route, ip: IpAddr) -> Reply {
     let caller = Caller { app: None, ip, now_ms: world.now_ms(), call: world.ledger.next_call() };
     write_down(world, route, &caller, Some(errcode::CONCURRENCY), "answered", None);
     render(world, ip, Err(Refusal::code(errcode::CONCURRENCY)))
-}
-
-/// Lets everything happen that was due by now.
-pub(crate) fn tick(world: &mut World) {
-    for tick in TICKS {
-        tick(world);
-    }
 }
 
 /// What goes back over the wire.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use super::apis::States;
+use super::apis::{States, TICKS};
 use super::clock::{Clock, millis};
 use super::config::{AppConfig, Family, SimConfig};
 use super::crypto::{Cipher, CryptoError};
@@ -17,6 +17,7 @@ use super::faults::Script;
 use super::groups::{GroupNo, Groups};
 use super::ledger::Ledger;
 use super::limits::Limits;
+use super::live::{self, Crowd};
 use super::people::{People, Person, ROOT_DEPARTMENT, StaffNo};
 use super::populate::populate;
 use super::tokens::Tokens;
@@ -86,8 +87,11 @@ pub struct World {
     pub(crate) spoken: HashSet<(GroupNo, Person)>,
     /// What the families of APIs keep for themselves.
     pub states: States,
+    pub(crate) crowd: Option<Crowd>,
     pub(crate) faults: Script,
     pub(crate) rng: StdRng,
+    /// For nonces, prefixes and hints: what the wire draws must not change what people get.
+    pub(crate) wire_rng: StdRng,
     /// Calls in flight, by API.
     pub(crate) in_flight: HashMap<&'static str, usize>,
 }
@@ -114,9 +118,11 @@ impl World {
             queue: Queue::default(),
             other_chats: HashSet::new(),
             spoken: HashSet::new(),
+            crowd: None,
             states: States::default(),
             faults: Script::new(config.faults.clone(), config.seed, now_ms),
             rng: StdRng::seed_from_u64(config.seed),
+            wire_rng: StdRng::seed_from_u64(config.seed ^ 1 << 63),
             in_flight: HashMap::new(),
             config,
         })
@@ -125,6 +131,14 @@ impl World {
     /// Milliseconds since 1970.
     pub fn now_ms(&self) -> u64 {
         self.clock.now_ms()
+    }
+
+    /// Lets everything happen that was due by now. Every call and every tenth of a second do it.
+    pub fn tick(&mut self) {
+        live::tick(self);
+        for tick in TICKS {
+            tick(self);
+        }
     }
 
     /// The app of a name.
@@ -149,6 +163,6 @@ impl World {
     /// The `hint` of an error text: digits and underscores.
     pub(crate) fn new_hint(&mut self) -> String {
         let now_s = self.now_ms() / 1_000;
-        format!("{now_s}_{}_{:032}", self.rng.random_range(1..999_u32), self.rng.random::<u64>())
+        format!("{now_s}_{}_{:032}", self.wire_rng.random_range(1..999_u32), self.wire_rng.random::<u64>())
     }
 }
