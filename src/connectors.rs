@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod conformance;
 pub mod offers;
+pub mod promises;
 pub mod registry;
 pub mod sandbox;
 pub mod spec;
@@ -155,10 +156,16 @@ pub trait Connector: Deliver {
     /// What it can do in most of its groups.
     fn capabilities(&self) -> Capabilities;
 
-    /// What it can do in this group, where a platform has groups of several kinds.
+    /// What it can do in this group, where a platform has groups of several kinds; the empty one stands for a member of
+    /// staff, one to one.
     fn capabilities_of(&self, group: &str) -> Capabilities {
         _ = group; // one kind
         self.capabilities()
+    }
+
+    /// Groups that a robot of the account sits in.
+    fn robot_groups(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Where each flag of [`Self::capabilities`] is from.

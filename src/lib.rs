@@ -20,6 +20,7 @@ pub mod access;
 pub mod broadcasts;
 pub mod directory;
 pub mod fleet;
+pub mod notices;
 pub mod outbox;
 pub mod statistics;
 pub mod storage;

@@ -136,6 +136,11 @@ impl Outbox {
         }
     }
 
+    /// Sends what was added to the ledger for an account and belongs to no broadcast.
+    pub async fn look_again(&self, account: &AccountId) {
+        self.tell(&self.runner(account), Command::LookAgain).await;
+    }
+
     /// Stops a broadcast on every account. When this returns nothing more of it is called but what is under way.
     pub async fn halt(&self, broadcast: &BroadcastId, halt: Halt) {
         let mut answers = Vec::new();

@@ -15,7 +15,7 @@ pub enum Right {
     /// Have texts judged without effect.
     #[serde(rename = "moderate")]
     Moderate,
-    /// Create, pause, resume and cancel broadcasts; repeat dead letters.
+    /// Create, pause, resume and cancel broadcasts; send notices; repeat dead letters.
     #[serde(rename = "broadcasts:write")]
     BroadcastsWrite,
     /// Release broadcasts that wait for a second person.

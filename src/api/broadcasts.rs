@@ -350,11 +350,7 @@ pub(super) fn refused(error: BroadcastError) -> ApiError {
         BroadcastError::NotFound => ApiError::not_found("broadcast"),
         BroadcastError::Text(error) => field("/text", "template", error.to_string()),
         BroadcastError::Length { .. } => field("/text", "length", error.to_string()),
-        BroadcastError::Blocked(hits) => {
-            let detail = format!("{} listed terms block it; reword it, or change the wordlist", hits.len());
-            let hits = serde_json::to_value(hits).unwrap_or_default(); // plain strings and numbers
-            ApiError::new(Code::TextBlocked, detail).with("hits", hits)
-        }
+        BroadcastError::Blocked(hits) => ApiError::blocked(hits),
         BroadcastError::Audience(error) => {
             let code = match error {
                 AudienceError::Empty => "empty",

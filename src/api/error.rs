@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessError, POLICY};
 use crate::directory::DirectoryError;
-use crate::event::FieldError;
+use crate::event::{FieldError, Hit};
 use crate::storage::StorageError;
 
 macro_rules! codes {
@@ -154,6 +154,13 @@ impl ApiError {
             more => format!("{} fields are wrong", more.len()),
         };
         Self { errors, ..Self::new(Code::InvalidFields, detail) }
+    }
+
+    /// Our own text has terms that may not be said.
+    pub fn blocked(hits: Vec<Hit>) -> Self {
+        let detail = format!("{} listed terms block it; reword it, or change the wordlist", hits.len());
+        let hits = serde_json::to_value(hits).unwrap_or_default(); // plain strings and numbers
+        Self::new(Code::TextBlocked, detail).with("hits", hits)
     }
 
     /// A mistake of ours; `cause` goes to the log, not to the client.

@@ -43,6 +43,7 @@ const TAGS: &[(&str, &str)] = &[
     ("directory", "账号、品牌、大区、门店 · accounts, brands, regions and shops"),
     ("rules", "词库、策略、自动回复、欢迎语 · wordlists, policies, replies and welcomes"),
     ("broadcasts", "群发 · broadcasts, their targets and progress"),
+    ("notices", "通知 · telling one group or some staff something now"),
     ("outbound", "外发控制 · stopping, resuming, dead letters"),
     ("access", "操作员与令牌 · operators, tokens, audit"),
     ("administration", "运维 · reload and backup"),

@@ -117,7 +117,7 @@ pub(super) async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldV
     }
     // A stop is set before it is written, so the key cannot lie in its commit; instead the key makes the id, and the same
     // id is the same hold.
-    let id = asked.key.map_or_else(fresh_id, |key| key.id("hld_"));
+    let id = asked.key.map_or_else(|| fresh_id("hld_"), |key| key.id("hld_"));
     let hold = Hold {
         id: id.clone(),
         kinds: kind.into_iter().collect(),
@@ -134,11 +134,12 @@ pub(super) async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldV
     Ok(Answer::created(format!("/v1/holds/{id}"), hold_view(hold)))
 }
 
-fn fresh_id() -> String {
+/// Makes an id that was never used before.
+pub(super) fn fresh_id(prefix: &str) -> String {
     let mut random = [0_u8; 12];
     // Without randomness two holds might share an id, and then the second replaces the first: both stop something.
     _ = getrandom::fill(&mut random);
-    random.iter().fold("hld_".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+    random.iter().fold(prefix.to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 fn hold_refused(error: &HoldError) -> ApiError {

@@ -15,8 +15,8 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audit, broadcasts, cases, groups, moderate, openapi, operators, outbound,
-    places, rules, statistics, tokens,
+    accounts, administration, audit, broadcasts, cases, groups, moderate, notices, openapi, operators,
+    outbound, places, promises, rules, statistics, tokens,
 };
 use crate::access::{Caller, Right};
 
@@ -71,6 +71,7 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/groups/{account}/{group}"             Admin groups::delete;
         GET    "/v1/groups/{account}/{group}/members"     Read  groups::members;
         GET    "/v1/groups/{account}/{group}/hits"        Read  groups::hits;
+        GET    "/v1/groups/{account}/{group}/promises"    Read  promises::list;
         GET    "/v1/groups/{account}/{group}/statistics"  Read  statistics::of_group;
         GET    "/v1/statistics"                           Read  statistics::overall;
         GET    "/v1/operators"                            Admin operators::list;
@@ -109,6 +110,8 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/broadcasts/{broadcast}/resume"        BroadcastsWrite broadcasts::resume;
         POST   "/v1/broadcasts/{broadcast}/cancel"        BroadcastsWrite broadcasts::cancel;
         POST   "/v1/broadcasts/{broadcast}/replay"        BroadcastsWrite broadcasts::replay;
+        POST   "/v1/notices"                              BroadcastsWrite notices::create;
+        GET    "/v1/notices/{notice}"                     Read  notices::get;
         GET    "/v1/outbound"                             Read  outbound::status;
         POST   "/v1/outbound/stop"                        Admin outbound::stop;
         GET    "/v1/holds"                                Read  outbound::holds;

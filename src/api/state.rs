@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::{Actor, Scope};
+use crate::notices::Notices;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
 use crate::storage::{SharedStorage, Storage, StorageError};
@@ -41,6 +42,8 @@ pub struct Parts {
     pub outbox: Arc<Outbox>,
     /// Texts to many groups.
     pub broadcasts: Arc<Broadcasts>,
+    /// One thing said to one group or some staff.
+    pub notices: Arc<Notices>,
     /// Words, replies, welcomes: what decides.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
@@ -148,6 +151,11 @@ impl Cx {
     /// Returns texts to many groups.
     pub(super) fn broadcasts(&self) -> &Broadcasts {
         &self.app.0.parts.broadcasts
+    }
+
+    /// Returns what is said to one group or some staff.
+    pub(super) fn notices(&self) -> &Notices {
+        &self.app.0.parts.notices
     }
 
     /// Returns what decides at this moment.

@@ -1,6 +1,7 @@
 //! The API over its real router, on a storage in a temporary directory.
 
 mod document;
+mod notices;
 mod outbound;
 mod people;
 mod places;
@@ -31,6 +32,7 @@ use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
 use crate::event::{Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of};
 use crate::interception::{self, Ruleset};
+use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
@@ -134,6 +136,21 @@ fn connectors_for(clock: &Clock) -> Arc<Connectors> {
     Arc::new(Connectors::new(connectors::Config::default(), clock.clone(), states))
 }
 
+fn notices_for(
+    storage: &SharedStorage,
+    outbox: &Arc<Outbox>,
+    rules: &Arc<ArcSwap<Rules>>,
+    clock: &Clock,
+) -> Arc<Notices> {
+    Arc::new(Notices::new(crate::notices::Parts {
+        storage: Arc::clone(storage),
+        outbox: Arc::clone(outbox),
+        judge: Arc::new(Judge(Arc::clone(rules))),
+        clock: clock.clone(),
+        config: crate::notices::Config::default(),
+    }))
+}
+
 impl Gateway {
     async fn open() -> Self {
         Self::open_with(access::Config::default(), Config::default()).await
@@ -182,6 +199,7 @@ impl Gateway {
             config: broadcasts::Config::default(),
             seed: 7,
         });
+        let notices = notices_for(&storage, &outbox, &rules, &clock);
         let app = App::new(Parts {
             config,
             access: Arc::clone(&access),
@@ -190,6 +208,7 @@ impl Gateway {
             connectors,
             outbox,
             broadcasts: broadcasts.await.unwrap(),
+            notices,
             rules,
             house: Arc::new(Quiet(Arc::clone(&contradiction))),
             clock: clock.clone(),

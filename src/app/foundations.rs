@@ -20,6 +20,7 @@ use crate::directory::{Directory, Keyring};
 use crate::fleet;
 use crate::ingest::partitions::Repair;
 use crate::ingest::{self, Partitions};
+use crate::notices::{self, Notices};
 use crate::outbox::{self, Outbox};
 use crate::storage::{SharedStorage, sqlite};
 use crate::tasks::Tasks;
@@ -132,6 +133,13 @@ impl Foundations {
             config: config.broadcasts.clone(),
             seed: seed()?,
         });
+        let notices = Notices::new(notices::Parts {
+            storage: self.storage.clone(),
+            outbox: outbox.clone(),
+            judge: Arc::new(Judge(rules.clone())),
+            clock: clock.clone(),
+            config: config.notices.clone(),
+        });
         Ok(api::App::new(api::Parts {
             config: config.api.clone(),
             access: self.access.clone(),
@@ -140,6 +148,7 @@ impl Foundations {
             connectors: self.connectors.clone(),
             outbox: outbox.clone(),
             broadcasts: broadcasts.await.context("read broadcasts")?,
+            notices: Arc::new(notices),
             rules,
             house: Arc::new(Residence { accounts, rulebook: rulebook.clone() }),
             clock: clock.clone(),

@@ -41,6 +41,8 @@ enum Kind {
     Journey,
     /// Warnings to members 警告
     Warning,
+    /// What groups or staff are told 通知
+    Notice,
     /// Recalls, mutes, removals 处置动作
     Action,
 }
@@ -53,6 +55,7 @@ impl Kind {
             Kind::Welcome => "welcome",
             Kind::Journey => "journey",
             Kind::Warning => "warning",
+            Kind::Notice => "notice",
             Kind::Action => "action",
         }
     }

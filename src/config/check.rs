@@ -104,12 +104,12 @@ fn sending(config: &Config, broken: &mut Vec<Broken>) {
         });
     }
     // A delivery forgotten while it may still be sent would be taken for a new one after a restart.
-    let longest = config.replies.expiry.max(config.welcomes.expiry);
+    let longest = config.replies.expiry.max(config.welcomes.expiry).max(config.notices.expiry);
     if keep <= longest {
         broken.push(Broken {
-            keys: &["storage.deliveries_keep", "replies.expiry", "welcomes.expiry"],
+            keys: &["storage.deliveries_keep", "replies.expiry", "welcomes.expiry", "notices.expiry"],
             value: quoted(keep),
-            detail: "replies and welcomes may wait longer than they are remembered".to_owned(),
+            detail: "replies, welcomes and notices may wait longer than they are remembered".to_owned(),
             remedy: format!("more than {}", quoted(longest)),
         });
     }
@@ -119,7 +119,10 @@ fn sending(config: &Config, broken: &mut Vec<Broken>) {
 /// would wonder why nothing changed.
 fn sizes(config: &Config, broken: &mut Vec<Broken>) {
     let (ingest, api) = (&config.ingest, &config.api);
-    let pairs: [(&'static [&'static str], usize, usize); 5] = [
+    // In JSON three bytes of a file are four characters.
+    let media = config.notices.media_bytes_max.saturating_add(2) / 3 * 4;
+    let pairs: [(&'static [&'static str], usize, usize); 6] = [
+        (&["notices.media_bytes_max", "api.body_bytes_max"], media, api.body_bytes_max),
         (&["ingest.text_bytes_max", "ingest.line_bytes_max"], ingest.text_bytes_max, ingest.line_bytes_max),
         (
             &["ingest.line_bytes_max", "ingest.decoded_bytes_max"],

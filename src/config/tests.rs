@@ -172,7 +172,7 @@ fn a_problem_names_key_value_place_and_remedy() {
 fn values_that_contradict_each_other_are_refused() {
     check("[connectors]\nconnect_timeout = \"20s\"\n", "connectors.connect_timeout", "\"15s\" at most");
     check("[connectors]\nsignature_tolerance = \"6m\"\n", "connectors.replay_window", "at least: \"12m\"");
-    check("[storage]\ndeliveries_keep = \"10m\"\n", "storage.deliveries_keep", "more than \"10m\"");
+    check("[storage]\ndeliveries_keep = \"10m\"\n", "storage.deliveries_keep", "more than \"1d\"");
     check("[fleet]\ncase_groups_min = 2000\n", "fleet.case_groups_max", "raise it to 2000");
     check(
         "[outbox]\ncall_timeout = \"15s\"\n",

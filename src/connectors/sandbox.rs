@@ -130,6 +130,20 @@ const SOURCES: &[CapabilitySource] = &[
     source("content_types", RECORDED),
 ];
 
+/// Whatever there is.
+const CONTENT_TYPES: &[ContentType] = &[
+    ContentType::Text,
+    ContentType::Markdown,
+    ContentType::Image,
+    ContentType::Video,
+    ContentType::File,
+    ContentType::Link,
+    ContentType::Miniprogram,
+    ContentType::Voice,
+    ContentType::News,
+    ContentType::Card,
+];
+
 /// One sandbox account.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -206,7 +220,7 @@ impl Connector for Sandbox {
             gives_member_ids: true,
             gives_message_text: true,
             max_text_bytes: 64 * 1024,
-            content_types: &[ContentType::Text],
+            content_types: CONTENT_TYPES,
         }
     }
 

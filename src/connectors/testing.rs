@@ -7,7 +7,24 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::offers::{ConnectorState, ConnectorStates, StateError};
+use super::registry::PLATFORMS;
+use super::{AccountSpec, Config, Connector, Connectors};
+use crate::clock::Clock;
 use crate::event::AccountId;
+
+/// A connector of each platform, with settings that do nothing in particular.
+pub(crate) fn one_of_each() -> Vec<(&'static str, Arc<dyn Connector>)> {
+    let registry = Connectors::new(Config::default(), Clock::manual(0), Arc::new(MemoryStates::default()));
+    let spec = |platform: &str| AccountSpec {
+        id: AccountId::parse("a").unwrap(),
+        platform: platform.to_owned(),
+        settings: serde_json::Value::Null,
+        secrets: Vec::new(),
+        limits: Vec::new(),
+        group_limits: Vec::new(),
+    };
+    PLATFORMS.map(|platform| (platform, registry.build(&spec(platform)).unwrap())).to_vec()
+}
 
 /// A state that ends with the test; clones share it, as a restart shares a disk.
 #[derive(Clone, Debug, Default)]

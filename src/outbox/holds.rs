@@ -60,6 +60,8 @@ pub enum HoldKind {
     Journey,
     /// Warnings to members.
     Warning,
+    /// What a group or staff are told.
+    Notice,
     /// Recall, warn, mute, remove.
     Action,
 }
@@ -73,6 +75,7 @@ impl HoldKind {
             "welcome" => HoldKind::Welcome,
             "journey" => HoldKind::Journey,
             "warning" => HoldKind::Warning,
+            "notice" => HoldKind::Notice,
             _action => HoldKind::Action,
         }
     }
@@ -85,6 +88,7 @@ impl HoldKind {
             HoldKind::Welcome => "welcome",
             HoldKind::Journey => "journey",
             HoldKind::Warning => "warning",
+            HoldKind::Notice => "notice",
             HoldKind::Action => "action",
         }
     }

@@ -62,6 +62,8 @@ pub(super) enum Command {
     Submit(Vec<Delivery>),
     /// Look through all pending rows from the start: some became pending again.
     Rescan,
+    /// Look through the pending rows of no broadcast from the start: some were added.
+    LookAgain,
     /// Find out about these.
     Resolve(Vec<Queued>),
     /// Send a broadcast's targets as they are found in the ledger; look again if they are being sent.
@@ -280,6 +282,7 @@ impl Runner {
         match command {
             Command::Submit(deliveries) => self.submit(deliveries),
             Command::Rescan => self.rescan(),
+            Command::LookAgain => self.look_again(),
             Command::Resolve(uncertain) => self.resolve_later(uncertain),
             Command::Feed(broadcast, text) => self.feed(broadcast, text),
             Command::Halt(broadcast, halt, done) => {

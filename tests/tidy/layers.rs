@@ -39,7 +39,8 @@ const CORE: &[&str] = &[
 const TOOLS: &[&str] = &["telemetry", "tasks", "clock"];
 
 /// Layer 2: state. They may not use each other, but for storage.
-const STATE: &[&str] = &["access", "directory", "outbox", "statistics", "storage", "fleet", "broadcasts"];
+const STATE: &[&str] =
+    &["access", "directory", "outbox", "statistics", "storage", "fleet", "broadcasts", "notices"];
 
 /// Layer 3: edges.
 const EDGES: &[&str] = &["connectors", "webhooks"];
@@ -92,6 +93,8 @@ const ROOMS: &[Room] = &[
     room("outbox", &[WORDS, CORE, TOOLS, &["storage"]]),
     // A broadcast's targets are the outbox's deliveries.
     room("broadcasts", &[WORDS, CORE, TOOLS, &["storage", "outbox"]]),
+    // Judged as a broadcast is.
+    room("notices", &[WORDS, CORE, TOOLS, &["storage", "outbox", "broadcasts::TextJudge"]]),
     // 3: edges see the traits they implement, not the state below. The `webhook` platform speaks Standard Webhooks.
     room("webhooks", &[WORDS, TOOLS, &["outbox::delivery"]]),
     room(

@@ -181,3 +181,28 @@ async fn moving_a_region_moves_its_groups() {
     gateway.call("DELETE", "/v1/regions/east", Value::Null).await.expect(204);
     gateway.call("DELETE", "/v1/brands/other", Value::Null).await.expect(204);
 }
+
+#[tokio::test]
+async fn a_group_says_what_is_promised_and_what_is_not() {
+    let gateway = Gateway::open().await;
+    gateway.furnish().await;
+    let promises = async |account: &str, group: &str| {
+        let list = gateway.get(&format!("/v1/groups/{account}/{group}/promises")).await.expect(200).json();
+        list["items"].as_array().unwrap().clone()
+    };
+    let find =
+        |items: &[Value], name: &str| items.iter().find(|item| item["promise"] == name).unwrap().clone();
+    let items = promises("demo", "g-east").await;
+    let recall = find(&items, "recall");
+    assert_eq!((&recall["kept"], &recall["title"]), (&json!("yes"), &json!("撤回")));
+    assert_eq!(recall["source"], "can_recall: the sandbox records whatever it is asked to do");
+    assert_eq!(find(&items, "rich_content")["kept"], "yes");
+
+    let off = json!({"platform": "sandbox", "disabled": true});
+    gateway.call("PUT", "/v1/accounts/off", off).await.expect(201);
+    gateway.call("PUT", "/v1/groups/off/g-1", json!({})).await.expect(201);
+    let items = promises("off", "g-1").await;
+    assert!(items.iter().all(|item| item["kept"] == "no"), "{items:?}");
+    assert!(find(&items, "protection")["zh"].as_str().unwrap().contains("没有连接"));
+    gateway.get("/v1/groups/demo/g-gone/promises").await.expect(404);
+}

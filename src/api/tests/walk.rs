@@ -34,12 +34,18 @@ struct Ids {
     token: String,
     hold: String,
     broadcast: String,
+    notice: String,
 }
 
 impl Ids {
     /// Ids of nothing.
     fn none() -> Self {
-        Self { token: "0123456789ab".into(), hold: "hld_none".into(), broadcast: "bc_none".into() }
+        Self {
+            token: "0123456789ab".into(),
+            hold: "hld_none".into(),
+            broadcast: "bc_none".into(),
+            notice: "ntc_none".into(),
+        }
     }
 }
 
@@ -60,6 +66,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{hold}", &ids.hold)
         .replace("{broadcast}", &ids.broadcast)
         .replace("{delivery}", "dlv_east")
+        .replace("{notice}", &ids.notice)
 }
 
 /// A body with which the route would do something, if it were allowed to.
@@ -96,6 +103,9 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),
         (_, "/v1/broadcasts") => json!({"text": "taken over", "audience": {"groups": ["demo/g-east"]}}),
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),
+        (_, "/v1/notices") => {
+            json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "taken over"}})
+        }
         (_, "/v1/outbound/stop") => json!({"scope": "region:east"}),
         (_, "/v1/backup") => json!({"dir": "/nowhere/to/be/found"}),
         (method, path) => panic!("say here what {method} {path} would take, so that the walk is a real one"),
@@ -120,6 +130,8 @@ async fn furnish(gateway: &Gateway) -> Ids {
     let hold = gateway.call_as(&token, "POST", "/v1/outbound/stop", stop).await.expect(201).json();
     let text = json!({"name": "机密", "text": "机密：今日会员日", "audience": {"regions": ["east"]}});
     let sent = gateway.post_once(&token, "/v1/broadcasts", "k", text).await.expect(202).json();
+    let notice = json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "机密通知"}});
+    let told = gateway.post_once(&token, "/v1/notices", "k", notice).await.expect(202).json();
     let letter = DeliveryRow {
         id: "dlv_east".into(),
         broadcast: String::new(),
@@ -138,7 +150,12 @@ async fn furnish(gateway: &Gateway) -> Ids {
     };
     gateway.storage.deliveries_add(vec![letter]).await.unwrap();
     let id = |json: &Value| json["id"].as_str().unwrap().to_owned();
-    Ids { token: token.split('_').nth(1).unwrap().to_owned(), hold: id(&hold), broadcast: id(&sent) }
+    Ids {
+        token: token.split('_').nth(1).unwrap().to_owned(),
+        hold: id(&hold),
+        broadcast: id(&sent),
+        notice: id(&told),
+    }
 }
 
 /// Every document that is not the western operator's own. A broadcast's are left to go on by themselves.

@@ -98,6 +98,13 @@ impl Runner {
         self.feeds.values_mut().for_each(Feed::rescan);
     }
 
+    /// Looks through the pending rows of no broadcast from the start again.
+    pub(super) fn look_again(&mut self) {
+        if let Some(feed) = self.feeds.get_mut(&None) {
+            feed.rescan();
+        }
+    }
+
     /// Stops a broadcast: what waits in memory is dropped, what is called goes on, what is refused stays or is called off.
     pub(super) fn halt(&mut self, broadcast: &BroadcastId, halt: Halt) {
         let key = Some(broadcast.clone());

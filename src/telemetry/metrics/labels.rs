@@ -121,6 +121,7 @@ pub(super) const SEND_KIND: Label = Label {
         "welcome",
         "journey",
         "warning",
+        "notice",
         "recall",
         "warn",
         "mute",
