@@ -302,6 +302,8 @@ fn target(broadcast: &str, target: u32) -> DeliveryRow {
         code: String::new(),
         detail: String::new(),
         updated_ms: 0,
+        platform_id: String::new(),
+        carrier: 0,
     }
 }
 
@@ -337,6 +339,7 @@ fn ledger(root: &Path, rounds: u32, sends: u32) {
                         due_ms: 0,
                         code: "200".to_owned(),
                         detail: String::new(),
+                        platform_id: None,
                     };
                     storage.settle(vec![settled]).await.expect("settled");
                 }

@@ -335,7 +335,7 @@ impl Broadcasts {
             writes: vec![put(&broadcast, Some(active.version))],
             audit,
             deliveries,
-            idempotency: None,
+            ..Change::default()
         };
         let versions = self.parts.storage.apply(change).await.map_err(storage_error("store"))?;
         active.version = versions.first().copied().unwrap_or(active.version + 1);

@@ -34,7 +34,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::event::{AccountId, BroadcastId};
-use crate::storage::{DeliveryFilter, DeliveryRow, DeliveryState, StorageError};
+use crate::storage::{DeliveryFilter, DeliveryRow, DeliveryState, Kinds, MASS_SEND, StorageError};
 use delivery::{Deliver, Delivery};
 use holds::{HoldError, HoldKind, Holds};
 use limit::AccountLimits;
@@ -267,6 +267,8 @@ fn failed(filter: DeadLetterFilter) -> DeliveryFilter {
         account,
         broadcast,
         states: vec![DeliveryState::Failed],
+        // What it carried failed with it and is listed; it is carried anew.
+        kinds: Kinds::Not(MASS_SEND),
         ..DeliveryFilter::default()
     }
 }

@@ -33,8 +33,9 @@ use crate::event::{Effects, EventKey, Partition};
 
 pub use config::{Config, Durability};
 pub use ledger::{
-    AttemptRow, AuditEntry, AuditFilter, Change, DeliveryFilter, DeliveryRow, DeliveryState, Document,
-    DocumentKind, IdempotencyRecord, Intent, Settlement, Write,
+    AttemptRow, AuditEntry, AuditFilter, Carried, Change, DeliveryFilter, DeliveryRow, DeliveryState,
+    Document, DocumentKind, IdempotencyRecord, Intent, Kinds, MASS_SEND, MASS_SENDS_FROM, MASS_TARGET,
+    Settlement, Write,
 };
 pub use projection::{
     CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, Projected, StateRow,
@@ -318,7 +319,7 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns deliveries in id order within their broadcast.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StorageError>;
 
-    /// Moves every matching delivery from one of `from` to `to`; returns how many.
+    /// Moves every matching delivery to a state; returns how many. What is pending again is carried by no mass send.
     async fn deliveries_move(
         &self,
         filter: DeliveryFilter,
@@ -326,7 +327,7 @@ pub trait Storage: Send + Sync + 'static {
         now_ms: i64,
     ) -> Result<u64, StorageError>;
 
-    /// Returns the number of deliveries of a broadcast by state.
+    /// Returns the number of targets of a broadcast by state: mass sends are left out.
     async fn delivery_counts(&self, broadcast: &str) -> Result<Vec<(DeliveryState, u64)>, StorageError>;
 
     /// Commits the intent to call, before the call: state `sending` and an attempt row. All or nothing.
@@ -335,8 +336,12 @@ pub trait Storage: Send + Sync + 'static {
     /// Commits what became of calls.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StorageError>;
 
+    /// Returns how often each group of an account received a mass send since a time, in order of groups; those that
+    /// received none are left out.
+    async fn mass_received(&self, account: &str, since_ms: i64) -> Result<Vec<(String, u64)>, StorageError>;
+
     /// At start: turns every `sending` into `uncertain` and returns all deliveries that are not finished and belong to
-    /// no broadcast, and all uncertain ones.
+    /// no broadcast, and all uncertain ones but those that a mass send carries: it is asked about in their place.
     async fn recover(&self, now_ms: i64) -> Result<Vec<DeliveryRow>, StorageError>;
 
     /// Returns attempts of an account that started or ended after `since_ms`, oldest first.

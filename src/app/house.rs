@@ -54,7 +54,9 @@ impl House for Residence {
             | DocumentKind::Broadcast
             | DocumentKind::Hold
             | DocumentKind::Endpoint
-            | DocumentKind::ConnectorState => Ok(()),
+            | DocumentKind::ConnectorState
+            | DocumentKind::MassTask
+            | DocumentKind::OwnerHistory => Ok(()),
         }
     }
 

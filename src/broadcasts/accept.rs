@@ -53,8 +53,8 @@ impl Broadcasts {
             at_ms: now_ms,
             writes: vec![put(&broadcast, Some(0))],
             audit: vec![audit],
-            deliveries: Vec::new(),
             idempotency,
+            ..Change::default()
         };
         let versions = self.parts.storage.apply(change).await.map_err(|source| {
             if had_key && matches!(source, StorageError::Conflict { .. }) {

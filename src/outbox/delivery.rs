@@ -179,7 +179,7 @@ pub struct Delivery {
     pub group: String,
     /// About or to which member.
     pub member: Option<String>,
-    /// `broadcast`, `reply`, `welcome`, `warning`, `journey`, or an action's kind.
+    /// `broadcast`, `mass_target`, `mass_send`, `reply`, `welcome`, `warning`, `journey`, or an action's kind.
     pub kind: String,
     /// Which rule or policy asked for it; empty for broadcasts.
     #[serde(default)]
@@ -258,10 +258,15 @@ pub enum RefusalScope {
 }
 
 /// What is known of an uncertain delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// The platform says it has it.
     Sent,
+    /// The platform has it, as a task that a person must confirm.
+    Awaiting {
+        /// The platform's id of the task.
+        platform_id: String,
+    },
     /// The platform says it has not.
     NotSent,
     /// The platform recognises the id: sending again cannot double it.

@@ -20,7 +20,9 @@ use tokio::sync::watch;
 use super::delivery::Delivery;
 use crate::clock::Clock;
 use crate::event::{AccountId, BrandId, GroupId, GroupName, IdError, Places, RegionId, ShopId};
-use crate::storage::{AuditEntry, Change, DocumentKind, SharedStorage, StorageError, Write};
+use crate::storage::{
+    AuditEntry, Change, DocumentKind, MASS_SEND, MASS_TARGET, SharedStorage, StorageError, Write,
+};
 use crate::telemetry::metrics;
 
 /// One stop.
@@ -70,7 +72,7 @@ impl HoldKind {
     /// Returns the kind of a delivery; what is not said in words is an action.
     pub fn of(delivery: &Delivery) -> Self {
         match delivery.kind.as_str() {
-            "broadcast" => HoldKind::Broadcast,
+            "broadcast" | MASS_SEND | MASS_TARGET => HoldKind::Broadcast,
             "reply" => HoldKind::Reply,
             "welcome" => HoldKind::Welcome,
             "journey" => HoldKind::Journey,

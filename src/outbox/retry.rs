@@ -58,6 +58,8 @@ pub struct Judgement {
     pub code: String,
     /// In words; no message text.
     pub detail: String,
+    /// The platform's id, if it gave one.
+    pub platform_id: Option<String>,
     /// Nothing of this scope is to be sent for so long.
     pub silence: Option<(RefusalScope, Duration)>,
     /// Nothing of this scope is to be sent until a person has looked.
@@ -75,6 +77,7 @@ impl Judgement {
             delay: Duration::ZERO,
             code: String::new(),
             detail: String::new(),
+            platform_id: None,
             silence: None,
             pause: None,
             refresh: false,
@@ -86,10 +89,13 @@ impl Judgement {
 /// Judges an outcome. `chance` is uniform in 0..1.
 pub fn judge(outcome: &Outcome, tries: Tries, config: &RetryConfig, chance: f64) -> Judgement {
     match outcome {
-        Outcome::Sent { .. } => Judgement::of(DeliveryState::Sent, Health::Good),
-        Outcome::AwaitingConfirmation { .. } => {
-            Judgement::of(DeliveryState::AwaitingConfirmation, Health::Good)
+        Outcome::Sent { platform_id } => {
+            Judgement { platform_id: platform_id.clone(), ..Judgement::of(DeliveryState::Sent, Health::Good) }
         }
+        Outcome::AwaitingConfirmation { platform_id } => Judgement {
+            platform_id: Some(platform_id.clone()),
+            ..Judgement::of(DeliveryState::AwaitingConfirmation, Health::Good)
+        },
         Outcome::Uncertain { detail } => Judgement {
             code: "uncertain".to_owned(),
             detail: detail.clone(),
@@ -205,9 +211,9 @@ mod tests {
         let refreshed = Tries { made: 2, refreshed: true };
         check(&Outcome::Sent { platform_id: None }, first(), &of(Sent, Health::Good));
         check(
-            &Outcome::AwaitingConfirmation { platform_id: String::new() },
+            &Outcome::AwaitingConfirmation { platform_id: "msg1".into() },
             first(),
-            &of(AwaitingConfirmation, Health::Good),
+            &Judgement { platform_id: Some("msg1".into()), ..of(AwaitingConfirmation, Health::Good) },
         );
         check(&Outcome::Uncertain { detail: String::new() }, first(), &of(Uncertain, Health::Bad));
         check(&refused(Decision::Never, Delivery), first(), &of(Failed, Health::Good));

@@ -37,6 +37,8 @@ pub fn row_of(
         code: String::new(),
         detail: String::new(),
         updated_ms: now_ms,
+        platform_id: String::new(),
+        carrier: 0,
     }
 }
 
@@ -92,11 +94,16 @@ fn target_of(row: &DeliveryRow, broadcast_text: Option<&str>) -> Result<Delivery
         serde_json::from_str(&row.body).map_err(|error| error.to_string())?
     };
     let id = |error: crate::event::IdError| error.to_string();
+    // Mass sends go to no group; each of their owners has a queue.
+    let member = match &payload {
+        Payload::MassSend { sender, .. } => Some(sender.clone()),
+        Payload::Text { .. } | Payload::Content { .. } | Payload::Action { .. } => None,
+    };
     Ok(Delivery {
         id: DeliveryId::parse(&row.id).map_err(id)?,
         account: AccountId::parse(&row.account).map_err(id)?,
         group: row.group.clone(),
-        member: None,
+        member,
         kind: row.kind.clone(),
         rule: String::new(),
         priority: Priority::Bulk,

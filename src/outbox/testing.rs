@@ -120,7 +120,7 @@ impl Deliver for Platform {
 
     async fn resolve(&self, _: &Delivery) -> Resolution {
         self.questions.fetch_add(1, Ordering::SeqCst);
-        self.resolution
+        self.resolution.clone()
     }
 }
 

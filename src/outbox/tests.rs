@@ -115,11 +115,29 @@ async fn the_platforms_word_settles_what_is_uncertain() {
         let bench = bench(|p| p, &[]).await;
         submit(&bench, 0..5, own_group);
         bench.until("calls are under way", |b| b.platform.count() == 5).await;
-        let after = restart(&bench, |p| p.resolving(resolution)).await;
+        let after = restart(&bench, |p| p.resolving(resolution.clone())).await;
         after.until("all are sent", |b| b.ledger.count(DeliveryState::Sent) == 5).await;
         assert_eq!(after.platform.count(), calls, "{resolution:?}");
         assert!(after.platform.calls().iter().all(|call| call.attempt == 2));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_must_confirm_keeps_the_tasks_id_also_when_a_crash_made_it_uncertain() {
+    let told = |n: &Delivery| Outcome::AwaitingConfirmation { platform_id: format!("msg_{}", n.group) };
+    let bench = bench(|p| p.answering(move |delivery, _| told(delivery)), &[]).await;
+    submit(&bench, 0..1, own_group);
+    bench.until("it waits", |b| b.ledger.count(DeliveryState::AwaitingConfirmation) == 1).await;
+    let row = bench.ledger.rows().remove(0);
+    assert_eq!(row.platform_id, format!("msg_{}", row.group));
+    submit(&bench, 1..2, own_group);
+    bench.until("a call is under way", |b| b.platform.count() == 2).await;
+    let found = Resolution::Awaiting { platform_id: "msg_found".into() };
+    let after = restart(&bench, |p| p.resolving(found)).await;
+    after.until("both wait", |b| b.ledger.count(DeliveryState::AwaitingConfirmation) == 2).await;
+    let ids: Vec<_> = after.ledger.rows().into_iter().map(|row| row.platform_id).collect();
+    assert!(ids.contains(&"msg_found".to_owned()) && ids.contains(&row.platform_id), "{ids:?}");
+    assert_eq!(after.platform.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,10 @@ pub enum DocumentKind {
     Hold,
     Endpoint,
     ConnectorState,
+    /// What a person was asked to confirm: id is broadcast + `/` + number of the mass send in hex.
+    MassTask,
+    /// How long an owner takes to confirm: id is account + `/` + owner.
+    OwnerHistory,
 }
 
 impl DocumentKind {
@@ -47,6 +51,8 @@ impl DocumentKind {
             DocumentKind::Hold => "hold",
             DocumentKind::Endpoint => "endpoint",
             DocumentKind::ConnectorState => "connector_state",
+            DocumentKind::MassTask => "mass_task",
+            DocumentKind::OwnerHistory => "owner_history",
         }
     }
 }
@@ -100,6 +106,8 @@ pub struct Change {
     pub audit: Vec<AuditEntry>,
     /// Deliveries added (a small broadcast is accepted and expanded in one commit).
     pub deliveries: Vec<DeliveryRow>,
+    /// What became of targets that a person must confirm, and of the mass sends that carry them.
+    pub carried: Vec<Carried>,
     /// The answer to remember for the request's key; a key already there makes the whole change a conflict.
     pub idempotency: Option<IdempotencyRecord>,
 }
@@ -211,6 +219,16 @@ impl DeliveryState {
     }
 }
 
+/// The kind of a target that a person must confirm on the platform: a mass send carries it, no call is made for it.
+pub const MASS_TARGET: &str = "mass_target";
+
+/// The kind of the send that carries such targets. It is no target: its number is from [`MASS_SENDS_FROM`] on, and counts
+/// and lists of targets leave it out.
+pub const MASS_SEND: &str = "mass_send";
+
+/// Numbers of a broadcast's rows from here on are mass sends; below are targets.
+pub const MASS_SENDS_FROM: u32 = 1 << 31;
+
 /// One thing to be sent, as the ledger knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRow {
@@ -224,7 +242,7 @@ pub struct DeliveryRow {
     pub account: String,
     /// Group.
     pub group: String,
-    /// `broadcast`, `reply`, `welcome`, `warning`, `journey`, or an action's kind.
+    /// `broadcast`, [`MASS_TARGET`], [`MASS_SEND`], `reply`, `welcome`, `warning`, `journey`, or an action's kind.
     pub kind: String,
     /// State.
     pub state: DeliveryState,
@@ -240,8 +258,35 @@ pub struct DeliveryRow {
     pub code: String,
     /// Last answer in words; no message text.
     pub detail: String,
-    /// Last change.
+    /// Last change; of a [`MASS_TARGET`] that is sent: when it arrived, by what the platform tells.
     pub updated_ms: i64,
+    /// The platform's id of it or, while a person must confirm it, of the task; empty when it gave none.
+    pub platform_id: String,
+    /// Of a [`MASS_TARGET`]: the number of the mass send that carries it; 0 for none yet.
+    pub carrier: u32,
+}
+
+/// Of which kind deliveries are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kinds {
+    /// Any.
+    #[default]
+    Any,
+    /// This one.
+    Only(&'static str),
+    /// Any but this one.
+    Not(&'static str),
+}
+
+impl Kinds {
+    /// Says whether a kind is among them.
+    pub fn contains(self, kind: &str) -> bool {
+        match self {
+            Kinds::Any => true,
+            Kinds::Only(only) => only == kind,
+            Kinds::Not(not) => not != kind,
+        }
+    }
 }
 
 /// Which deliveries.
@@ -255,6 +300,10 @@ pub struct DeliveryFilter {
     pub id: Option<String>,
     /// Of this account.
     pub account: Option<String>,
+    /// Of these kinds.
+    pub kinds: Kinds,
+    /// Carried by this mass send (0: by none).
+    pub carrier: Option<u32>,
     /// After this (broadcast, target, id), for paging.
     pub after: Option<(String, u32, String)>,
     /// At most; 0 for all (moves only).
@@ -293,6 +342,52 @@ pub struct Settlement {
     pub code: String,
     /// In words; no message text.
     pub detail: String,
+    /// The platform's id, if it gave one; else the delivery keeps the one it has.
+    pub platform_id: Option<String>,
+}
+
+/// What became of a [`MASS_TARGET`], or of the [`MASS_SEND`] that carries it.
+///
+/// Nothing happens when the row stands there already, is carried by another mass send by now, or has its result: a poll
+/// that comes twice or late changes nothing, and a final state never goes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The delivery's id.
+    pub id: String,
+    /// Who carries it now; 0 for nobody, and for a mass send.
+    pub from: u32,
+    /// Who carries it then.
+    pub carrier: u32,
+    /// The state it is in then.
+    pub state: DeliveryState,
+    /// When; for a target that is sent: when it arrived.
+    pub at_ms: i64,
+    /// The platform's code or ours.
+    pub code: String,
+    /// In words; no message text.
+    pub detail: String,
+    /// The platform's id of the task.
+    pub platform_id: String,
+}
+
+impl Carried {
+    /// Returns the states in which a row of `kind` may come to this one.
+    pub fn sources(&self, kind: &str) -> &'static [DeliveryState] {
+        use DeliveryState::{
+            AwaitingConfirmation, Cancelled, Expired, Failed, Pending, Sending, Sent, Uncertain,
+        };
+        match (kind, self.state) {
+            (MASS_TARGET, Pending | AwaitingConfirmation) => &[Pending, Uncertain],
+            (MASS_TARGET, Uncertain) => &[Pending],
+            (MASS_TARGET, Sent | Failed | Cancelled | Expired) => &[Pending, Uncertain, AwaitingConfirmation],
+            // All else that happens to it is the outbox's.
+            (MASS_SEND, Sent | Failed | Cancelled | Expired) => &[AwaitingConfirmation],
+            (
+                _,
+                Pending | Uncertain | AwaitingConfirmation | Sending | Sent | Failed | Cancelled | Expired,
+            ) => &[],
+        }
+    }
 }
 
 /// One call, as limits remember it.

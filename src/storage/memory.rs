@@ -317,6 +317,10 @@ impl Storage for Memory {
         self.change(|ledger, _| Ok(ledger.recover(now_ms)))
     }
 
+    async fn mass_received(&self, account: &str, since_ms: i64) -> Result<Vec<(String, u64)>, StorageError> {
+        Ok(self.disk.data.lock().ledger.mass_received(account, since_ms))
+    }
+
     async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError> {
         Ok(self.disk.data.lock().ledger.attempts_since(account, since_ms))
     }

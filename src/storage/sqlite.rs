@@ -353,6 +353,11 @@ impl Storage for Sqlite {
         self.ledger.write(move |conn| deliveries::recover(conn, now_ms)).await
     }
 
+    async fn mass_received(&self, account: &str, since_ms: i64) -> Result<Vec<(String, u64)>, StorageError> {
+        let account = account.to_owned();
+        self.ledger_read(move |conn| deliveries::mass_received(conn, &account, since_ms)).await
+    }
+
     async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError> {
         let account = account.to_owned();
         self.ledger_read(move |conn| deliveries::attempts_since(conn, &account, since_ms)).await

@@ -158,6 +158,8 @@ async fn dead_letters_are_listed_and_tried_again_within_the_scope() {
         code: "http_500".into(),
         detail: "机密".into(),
         updated_ms: super::NOW_MS,
+        platform_id: String::new(),
+        carrier: 0,
     };
     gateway.storage.deliveries_add(vec![row("dlv_east", "g-east"), row("dlv_west", "g-west")]).await.unwrap();
     let all = gateway.get("/v1/dead-letters").await.expect(200).json();

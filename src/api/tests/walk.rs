@@ -147,6 +147,8 @@ async fn furnish(gateway: &Gateway) -> Ids {
         code: "http_500".into(),
         detail: SECRET.into(),
         updated_ms: NOW_MS,
+        platform_id: String::new(),
+        carrier: 0,
     };
     gateway.storage.deliveries_add(vec![letter]).await.unwrap();
     let id = |json: &Value| json["id"].as_str().unwrap().to_owned();

@@ -71,6 +71,7 @@ impl Runner {
             due_ms: if judged.state == DeliveryState::Pending { self.wall_ms(queued.due) } else { 0 },
             code: judged.code,
             detail: judged.detail,
+            platform_id: judged.platform_id,
         };
         let then = match judged.state {
             // The queue goes on only when the retry is back in it, so that replies keep their order.

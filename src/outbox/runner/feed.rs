@@ -12,7 +12,9 @@ use crate::outbox::delivery::{Delivery, Priority};
 use crate::outbox::holds::HoldKind;
 use crate::outbox::lanes::Queued;
 use crate::outbox::rows::queued_of;
-use crate::storage::{DeliveryFilter, DeliveryRow, DeliveryState, SharedStorage, StorageError};
+use crate::storage::{
+    DeliveryFilter, DeliveryRow, DeliveryState, Kinds, MASS_TARGET, SharedStorage, StorageError,
+};
 use crate::telemetry::metrics;
 
 /// Whether a broadcast may send.
@@ -153,6 +155,8 @@ impl Runner {
                 broadcast: Some(broadcast.as_ref().map_or_else(String::new, ToString::to_string)),
                 states: vec![DeliveryState::Pending],
                 account: Some(self.account.as_str().to_owned()),
+                // A mass send carries them.
+                kinds: Kinds::Not(MASS_TARGET),
                 after: feed.cursor.clone(),
                 limit,
                 ..DeliveryFilter::default()

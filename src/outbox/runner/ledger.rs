@@ -235,6 +235,7 @@ impl Runner {
                 due_ms: 0,
                 code: code.to_owned(),
                 detail: detail.to_owned(),
+                platform_id: None,
             })
         } else {
             let row = row_of(&queued.delivery, None, state, now_ms);

@@ -46,8 +46,13 @@ impl Runner {
 
     pub(super) fn resolved(&mut self, mut queued: Queued, tries: u32, resolution: Resolution) {
         self.resolving_now -= 1;
+        let mut platform_id = None;
         let (state, detail) = match resolution {
             Resolution::Sent => (DeliveryState::Sent, "the platform has it"),
+            Resolution::Awaiting { platform_id: task } => {
+                platform_id = Some(task);
+                (DeliveryState::AwaitingConfirmation, "the platform has it; a person must confirm it there")
+            }
             Resolution::NotSent => (DeliveryState::Pending, "the platform has not got it"),
             Resolution::SafeToRepeat => (DeliveryState::Pending, "the platform recognises a repeat"),
             Resolution::Unknown => {
@@ -69,6 +74,7 @@ impl Runner {
             due_ms: 0,
             code: "resolved".to_owned(),
             detail: detail.to_owned(),
+            platform_id,
         };
         let then = if state == DeliveryState::Pending {
             queued.due = self.now();

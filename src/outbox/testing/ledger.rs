@@ -101,6 +101,15 @@ impl Tables {
         self.deliveries.get_mut(self.by_id.get(id)?)
     }
 
+    fn carry(&mut self, one: Carried) {
+        let Some(row) = self.by_id(&one.id) else { return };
+        let changes = row.state != one.state || row.carrier != one.carrier;
+        if changes && row.carrier == one.from && one.sources(&row.kind).contains(&row.state) {
+            (row.state, row.carrier, row.updated_ms) = (one.state, one.carrier, one.at_ms);
+            (row.code, row.detail, row.platform_id) = (one.code, one.detail, one.platform_id);
+        }
+    }
+
     /// Rows that may pass a filter: one by id, or those from its cursor or broadcast on.
     fn rows<'a>(
         &'a self,
@@ -122,6 +131,8 @@ fn passes(row: &DeliveryRow, filter: &DeliveryFilter) -> bool {
     filter.broadcast.as_ref().is_none_or(|broadcast| *broadcast == row.broadcast)
         && filter.account.as_ref().is_none_or(|account| *account == row.account)
         && filter.id.as_ref().is_none_or(|id| *id == row.id)
+        && filter.kinds.contains(&row.kind)
+        && filter.carrier.is_none_or(|carrier| carrier == row.carrier)
         && (filter.states.is_empty() || filter.states.contains(&row.state))
         && filter.after.as_ref().is_none_or(|after| key(row) > *after)
 }
@@ -160,6 +171,9 @@ impl Storage for TestLedger {
         next.audit.extend(change.audit);
         for row in change.deliveries {
             next.add(row);
+        }
+        for one in change.carried {
+            next.carry(one);
         }
         *tables = next;
         Ok(versions)
@@ -216,6 +230,7 @@ impl Storage for TestLedger {
         for row in self.tables.lock().deliveries.values_mut().filter(|row| passes(row, &filter)) {
             row.state = to;
             row.updated_ms = now_ms;
+            row.carrier = if to == DeliveryState::Pending { 0 } else { row.carrier };
             moved += 1;
         }
         Ok(moved)
@@ -223,7 +238,9 @@ impl Storage for TestLedger {
 
     async fn delivery_counts(&self, broadcast: &str) -> Result<Vec<(DeliveryState, u64)>, StorageError> {
         let mut counts: Vec<(DeliveryState, u64)> = Vec::new();
-        for row in self.tables.lock().deliveries.values().filter(|row| row.broadcast == broadcast) {
+        let tables = self.tables.lock();
+        let is_target = |row: &&DeliveryRow| row.broadcast == broadcast && row.target < MASS_SENDS_FROM;
+        for row in tables.deliveries.values().filter(is_target) {
             match counts.iter_mut().find(|(state, _)| *state == row.state) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((row.state, 1)),
@@ -278,9 +295,25 @@ impl Storage for TestLedger {
                 row.due_ms = settled.due_ms;
                 row.code = settled.code;
                 row.detail = settled.detail;
+                row.updated_ms = settled.at_ms;
+                row.platform_id = settled.platform_id.unwrap_or_else(|| row.platform_id.clone());
             }
         }
         Ok(())
+    }
+
+    async fn mass_received(&self, account: &str, since_ms: i64) -> Result<Vec<(String, u64)>, StorageError> {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        let arrived = |row: &&DeliveryRow| {
+            row.account == account
+                && row.kind == MASS_TARGET
+                && row.state == DeliveryState::Sent
+                && row.updated_ms >= since_ms
+        };
+        for row in self.tables.lock().deliveries.values().filter(arrived) {
+            *counts.entry(row.group.clone()).or_default() += 1;
+        }
+        Ok(counts.into_iter().collect())
     }
 
     async fn recover(&self, now_ms: i64) -> Result<Vec<DeliveryRow>, StorageError> {
@@ -293,7 +326,7 @@ impl Storage for TestLedger {
             }
         }
         let left = |row: &&DeliveryRow| {
-            row.state == DeliveryState::Uncertain
+            (row.state == DeliveryState::Uncertain && row.kind != MASS_TARGET)
                 || (row.broadcast.is_empty() && row.state == DeliveryState::Pending)
         };
         Ok(deliveries.values().filter(left).cloned().collect())

@@ -2,8 +2,9 @@
 
 use super::{Harness, NOW_MS};
 use crate::storage::{
-    AuditEntry, AuditFilter, Change, Config, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind,
-    IdempotencyRecord, Intent, Settlement, StorageError, Write,
+    AuditEntry, AuditFilter, Carried, Change, Config, DeliveryFilter, DeliveryRow, DeliveryState,
+    DocumentKind, IdempotencyRecord, Intent, Kinds, MASS_SEND, MASS_SENDS_FROM, MASS_TARGET, Settlement,
+    StorageError, Write,
 };
 
 fn put(id: &str, body: &str, expect: Option<u64>) -> Write {
@@ -44,6 +45,8 @@ fn delivery(broadcast: &str, target: u32, state: DeliveryState) -> DeliveryRow {
         code: String::new(),
         detail: String::new(),
         updated_ms: NOW_MS,
+        platform_id: String::new(),
+        carrier: 0,
     }
 }
 
@@ -64,6 +67,7 @@ fn settlement(id: &str, attempt: u32, at_ms: i64, state: DeliveryState) -> Settl
         due_ms: at_ms + 5,
         code: "200".to_owned(),
         detail: "ok".to_owned(),
+        platform_id: None,
     }
 }
 
@@ -347,4 +351,153 @@ pub(in crate::storage) async fn a_stale_owner_cannot_send<H: Harness>(harness: &
     assert!(matches!(stale, Err(StorageError::Fenced(_))));
     assert!(storage.deliveries(of("b")).await.unwrap().is_empty());
     storage.intend(vec![intent(pending("b", 1), 1, new, NOW_MS)]).await.unwrap();
+}
+
+fn mass_target(target: u32, state: DeliveryState, carrier: u32) -> DeliveryRow {
+    DeliveryRow { kind: MASS_TARGET.to_owned(), carrier, ..delivery("b", target, state) }
+}
+
+fn mass_send(number: u32, state: DeliveryState) -> DeliveryRow {
+    DeliveryRow { kind: MASS_SEND.to_owned(), group: String::new(), ..delivery("b", number, state) }
+}
+
+fn carried(target: u32, from: u32, carrier: u32, state: DeliveryState, at_ms: i64) -> Carried {
+    Carried {
+        id: format!("b_{target}"),
+        from,
+        carrier,
+        state,
+        at_ms,
+        code: format!("{state:?}"),
+        detail: String::new(),
+        platform_id: "msg1".to_owned(),
+    }
+}
+
+pub(in crate::storage) async fn what_mass_sends_carry_is_settled_once<H: Harness>(harness: &H) {
+    use DeliveryState::{AwaitingConfirmation, Cancelled, Failed, Pending, Sending, Sent, Uncertain};
+    const ONE: u32 = MASS_SENDS_FROM;
+    const TWO: u32 = MASS_SENDS_FROM + 1;
+    let storage = harness.open(&Config::default()).unwrap();
+    let rows = vec![mass_target(1, Pending, 0), mass_send(ONE, AwaitingConfirmation), pending("b", 2)];
+    storage.deliveries_add(rows).await.unwrap();
+    let now = async |target: u32| {
+        let rows = storage.deliveries(of("b")).await.unwrap();
+        let row = rows.into_iter().find(|row| row.target == target).unwrap();
+        (row.state, row.carrier, row.updated_ms - NOW_MS)
+    };
+    // What is asked, and where target 1 stands then.
+    for (at, (from, carrier, state), then) in [
+        (1, (ONE, ONE, AwaitingConfirmation), (Pending, 0, 0)), // nobody carries it yet
+        (2, (0, ONE, Pending), (Pending, ONE, 2)),
+        (3, (0, TWO, Pending), (Pending, ONE, 2)), // it is carried already
+        (4, (ONE, ONE, Uncertain), (Uncertain, ONE, 4)),
+        (5, (ONE, ONE, Pending), (Pending, ONE, 5)),
+        (6, (ONE, ONE, AwaitingConfirmation), (AwaitingConfirmation, ONE, 6)),
+        (7, (ONE, ONE, AwaitingConfirmation), (AwaitingConfirmation, ONE, 6)),
+        (8, (ONE, ONE, Pending), (AwaitingConfirmation, ONE, 6)),
+        (9, (TWO, TWO, Failed), (AwaitingConfirmation, ONE, 6)),
+        (10, (ONE, ONE, Sending), (AwaitingConfirmation, ONE, 6)),
+        (11, (ONE, ONE, Sent), (Sent, ONE, 11)),
+        (12, (ONE, ONE, Sent), (Sent, ONE, 11)),
+        (13, (ONE, ONE, Failed), (Sent, ONE, 11)),
+        (14, (ONE, ONE, Cancelled), (Sent, ONE, 11)),
+    ] {
+        let at_ms = NOW_MS + at;
+        let change = Change { carried: vec![carried(1, from, carrier, state, at_ms)], ..change(Vec::new()) };
+        storage.apply(change).await.unwrap();
+        assert_eq!(now(1).await, then, "step {at}");
+    }
+    // Ordinary targets are the outbox's alone; a mass send ends once.
+    let others = [(2, Sent), (ONE, Pending), (ONE, Failed), (ONE, Sent)];
+    let others = others.map(|(target, state)| carried(target, 0, 0, state, NOW_MS + 20)).to_vec();
+    storage.apply(Change { carried: others, ..change(Vec::new()) }).await.unwrap();
+    assert_eq!((now(2).await, now(ONE).await), ((Pending, 0, 0), (Failed, 0, 20)));
+    drop(storage);
+    let storage = harness.open(&Config::default()).unwrap();
+    let row = storage.deliveries(of("b")).await.unwrap().remove(0);
+    assert_eq!((row.state, row.platform_id.as_str(), row.code.as_str()), (Sent, "msg1", "Sent"));
+}
+
+pub(in crate::storage) async fn mass_sends_are_no_targets<H: Harness>(harness: &H) {
+    use DeliveryState::{Failed, Pending, Uncertain};
+    const ONE: u32 = MASS_SENDS_FROM;
+    let storage = harness.open(&Config::default()).unwrap();
+    let rows = vec![
+        pending("b", 0),
+        mass_target(1, Pending, ONE),
+        mass_target(2, Pending, 0),
+        mass_target(3, Failed, ONE),
+        mass_target(4, Uncertain, ONE),
+        mass_send(ONE, Pending),
+        mass_send(ONE + 1, Uncertain),
+    ];
+    storage.deliveries_add(rows).await.unwrap();
+    let mut counts = storage.delivery_counts("b").await.unwrap();
+    counts.sort_unstable();
+    assert_eq!(counts, [(Pending, 3), (Failed, 1), (Uncertain, 1)]);
+    let targets = async |filter: DeliveryFilter| -> Vec<u32> {
+        let rows = storage.deliveries(filter).await.unwrap();
+        rows.into_iter().map(|row| row.target).collect()
+    };
+    for (kinds, carrier, states, expect) in [
+        (Kinds::Any, None, vec![], vec![0, 1, 2, 3, 4, ONE, ONE + 1]),
+        (Kinds::Not(MASS_SEND), None, vec![], vec![0, 1, 2, 3, 4]),
+        (Kinds::Not(MASS_TARGET), None, vec![Pending], vec![0, ONE]),
+        (Kinds::Only(MASS_SEND), None, vec![Pending, Uncertain], vec![ONE, ONE + 1]),
+        (Kinds::Only(MASS_TARGET), Some(0), vec![Pending], vec![2]),
+        (Kinds::Only(MASS_TARGET), Some(ONE), vec![], vec![1, 3, 4]),
+    ] {
+        let filter = DeliveryFilter { states, kinds, carrier, ..of("b") };
+        assert_eq!(targets(filter.clone()).await, expect, "{filter:?}");
+        let half = DeliveryFilter { after: Some(("b".to_owned(), 1, "b_1".to_owned())), ..filter };
+        let rest: Vec<_> = expect.into_iter().filter(|target| *target > 1).collect();
+        assert_eq!(targets(half).await, rest);
+    }
+    // Only what is sent by itself is asked about, and what is pending again is carried by nobody.
+    let left = storage.recover(NOW_MS).await.unwrap();
+    assert_eq!(left.iter().map(|row| row.target).collect::<Vec<_>>(), [ONE + 1]);
+    let failed = DeliveryFilter { states: vec![Failed], kinds: Kinds::Not(MASS_SEND), limit: 0, ..of("b") };
+    assert_eq!(storage.deliveries_move(failed, Pending, NOW_MS + 1).await.unwrap(), 1);
+    let free = DeliveryFilter { kinds: Kinds::Only(MASS_TARGET), carrier: Some(0), ..of("b") };
+    assert_eq!(targets(free).await, [2, 3]);
+}
+
+pub(in crate::storage) async fn what_groups_received_is_counted<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let row = |number: u32, group: &str, at_ms: i64, state| DeliveryRow {
+        group: group.to_owned(),
+        updated_ms: at_ms,
+        ..mass_target(number, state, MASS_SENDS_FROM)
+    };
+    let sent = DeliveryState::Sent;
+    let rows = vec![
+        row(1, "g-1", NOW_MS - 1, sent),
+        row(2, "g-1", NOW_MS, sent),
+        row(3, "g-1", NOW_MS + 5, sent),
+        row(4, "g-2", NOW_MS + 1, sent),
+        row(5, "g-2", NOW_MS + 1, DeliveryState::Failed),
+        DeliveryRow { account: "other".to_owned(), ..row(6, "g-3", NOW_MS + 1, sent) },
+        DeliveryRow { kind: "broadcast".to_owned(), ..row(7, "g-1", NOW_MS + 1, sent) },
+    ];
+    storage.deliveries_add(rows).await.unwrap();
+    let counts = storage.mass_received("demo", NOW_MS).await.unwrap();
+    assert_eq!(counts, [("g-1".to_owned(), 2), ("g-2".to_owned(), 1)]);
+}
+
+pub(in crate::storage) async fn the_platforms_id_is_kept<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let row = mass_send(MASS_SENDS_FROM, DeliveryState::Pending);
+    storage.intend(vec![intent(row.clone(), 1, epoch, NOW_MS)]).await.unwrap();
+    let told = Settlement {
+        platform_id: Some("msg7".to_owned()),
+        ..settlement(&row.id, 1, NOW_MS, DeliveryState::AwaitingConfirmation)
+    };
+    storage
+        .settle(vec![told, settlement(&row.id, 1, NOW_MS, DeliveryState::AwaitingConfirmation)])
+        .await
+        .unwrap();
+    let now = storage.deliveries(of("b")).await.unwrap().remove(0);
+    assert_eq!((now.state, now.platform_id.as_str()), (DeliveryState::AwaitingConfirmation, "msg7"));
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::event::partition_of;
 use crate::storage::{
-    AttemptRow, AuditEntry, AuditFilter, Change, DeliveryFilter, DeliveryRow, DeliveryState, Document,
-    DocumentKind, IdempotencyRecord, Intent, Settlement, StorageError, Write,
+    AttemptRow, AuditEntry, AuditFilter, Carried, Change, DeliveryFilter, DeliveryRow, DeliveryState,
+    Document, DocumentKind, IdempotencyRecord, Intent, MASS_SENDS_FROM, MASS_TARGET, Settlement,
+    StorageError, Write,
 };
 
 /// Everything in the ledger.
@@ -32,6 +33,7 @@ impl LedgerData {
             versions.push(self.write(write, change.at_ms)?);
         }
         self.add(&change.deliveries);
+        self.carry(&change.carried);
         for entry in &change.audit {
             self.audit.push(AuditEntry { seq: self.audit.len() as u64 + 1, ..entry.clone() });
         }
@@ -91,6 +93,35 @@ impl LedgerData {
         }
     }
 
+    fn carry(&mut self, carried: &[Carried]) {
+        for one in carried {
+            let Some(row) = self.deliveries.get_mut(&one.id) else { continue };
+            let changes = row.state != one.state || row.carrier != one.carrier;
+            if changes && row.carrier == one.from && one.sources(&row.kind).contains(&row.state) {
+                row.state = one.state;
+                row.carrier = one.carrier;
+                row.updated_ms = one.at_ms;
+                row.code.clone_from(&one.code);
+                row.detail.clone_from(&one.detail);
+                row.platform_id.clone_from(&one.platform_id);
+            }
+        }
+    }
+
+    pub(super) fn mass_received(&self, account: &str, since_ms: i64) -> Vec<(String, u64)> {
+        let received = |row: &&DeliveryRow| {
+            row.account == account
+                && row.kind == MASS_TARGET
+                && row.state == DeliveryState::Sent
+                && row.updated_ms >= since_ms
+        };
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for row in self.deliveries.values().filter(received) {
+            *counts.entry(row.group.clone()).or_default() += 1;
+        }
+        counts.into_iter().collect()
+    }
+
     fn matching(&self, filter: &DeliveryFilter) -> Vec<&DeliveryRow> {
         let key = |row: &DeliveryRow| (row.broadcast.clone(), row.target, row.id.clone());
         let mut rows: Vec<_> = self
@@ -99,6 +130,8 @@ impl LedgerData {
             .filter(|row| filter.id.as_ref().is_none_or(|id| row.id == *id))
             .filter(|row| filter.broadcast.as_ref().is_none_or(|broadcast| row.broadcast == *broadcast))
             .filter(|row| filter.account.as_ref().is_none_or(|account| row.account == *account))
+            .filter(|row| filter.kinds.contains(&row.kind))
+            .filter(|row| filter.carrier.is_none_or(|carrier| row.carrier == carrier))
             .filter(|row| filter.states.is_empty() || filter.states.contains(&row.state))
             .filter(|row| filter.after.as_ref().is_none_or(|after| key(row) > *after))
             .collect();
@@ -116,6 +149,7 @@ impl LedgerData {
         for id in &ids {
             if let Some(row) = self.deliveries.get_mut(id) {
                 row.state = to;
+                row.carrier = if to == DeliveryState::Pending { 0 } else { row.carrier };
                 row.updated_ms = now_ms;
             }
         }
@@ -124,7 +158,9 @@ impl LedgerData {
 
     pub(super) fn counts(&self, broadcast: &str) -> Vec<(DeliveryState, u64)> {
         let mut counts = BTreeMap::new();
-        for row in self.deliveries.values().filter(|row| row.broadcast == broadcast) {
+        for row in
+            self.deliveries.values().filter(|row| row.broadcast == broadcast && row.target < MASS_SENDS_FROM)
+        {
             *counts.entry(row.state).or_default() += 1;
         }
         counts.into_iter().collect()
@@ -172,6 +208,9 @@ impl LedgerData {
                 row.code.clone_from(&settled.code);
                 row.detail.clone_from(&settled.detail);
                 row.updated_ms = settled.at_ms;
+                if let Some(platform_id) = &settled.platform_id {
+                    row.platform_id.clone_from(platform_id);
+                }
             }
         }
     }
@@ -187,7 +226,7 @@ impl LedgerData {
             }
         }
         let left = |row: &&DeliveryRow| match row.state {
-            DeliveryState::Uncertain => true,
+            DeliveryState::Uncertain => row.kind != MASS_TARGET,
             DeliveryState::Pending | DeliveryState::AwaitingConfirmation => row.broadcast.is_empty(),
             DeliveryState::Sending
             | DeliveryState::Sent

@@ -6,16 +6,17 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::{fault, signed, unsigned};
 use crate::event::partition_of;
 use crate::storage::{
-    AttemptRow, DeliveryFilter, DeliveryRow, DeliveryState, Intent, Settlement, StorageError,
+    AttemptRow, Carried, DeliveryFilter, DeliveryRow, DeliveryState, Intent, Kinds, MASS_SEND, MASS_TARGET,
+    Settlement, StorageError,
 };
 
 const COLUMNS: &str = "id, broadcast, target, account, grp, kind, state, attempts, due_ms, expires_ms, body, code, \
-                       detail, updated_ms";
+                       detail, updated_ms, platform_id, carrier";
 
 const INSERT: &str =
     "INSERT INTO delivery (id, part, broadcast, target, account, grp, kind, state, attempts, due_ms,
-    expires_ms, body, code, detail, updated_ms)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    expires_ms, body, code, detail, updated_ms, platform_id, carrier)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 fn insert(conn: &Connection, sql: &str, row: &DeliveryRow) -> Result<usize, StorageError> {
     conn.prepare_cached(sql)
@@ -35,7 +36,9 @@ fn insert(conn: &Connection, sql: &str, row: &DeliveryRow) -> Result<usize, Stor
                 row.body,
                 row.code,
                 row.detail,
-                row.updated_ms
+                row.updated_ms,
+                row.platform_id,
+                row.carrier
             ])
         })
         .map_err(fault("write a delivery"))
@@ -112,8 +115,8 @@ pub(super) fn settle(conn: &Connection, settlements: &[Settlement]) -> Result<()
             .map_err(fault("settle an attempt"))?;
         let changed = conn
             .prepare_cached(
-                "UPDATE delivery SET state = ?3, due_ms = ?4, code = ?5, detail = ?6, updated_ms = ?7
-                 WHERE id = ?1 AND attempts = ?2",
+                "UPDATE delivery SET state = ?3, due_ms = ?4, code = ?5, detail = ?6, updated_ms = ?7,
+                 platform_id = coalesce(?8, platform_id) WHERE id = ?1 AND attempts = ?2",
             )
             .and_then(|mut update| {
                 update.execute(params![
@@ -123,7 +126,8 @@ pub(super) fn settle(conn: &Connection, settlements: &[Settlement]) -> Result<()
                     settled.due_ms,
                     settled.code,
                     settled.detail,
-                    settled.at_ms
+                    settled.at_ms,
+                    settled.platform_id
                 ])
             })
             .map_err(fault("settle a delivery"))?;
@@ -136,6 +140,56 @@ pub(super) fn settle(conn: &Connection, settlements: &[Settlement]) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Writes down what became of what mass sends carry; see [`Carried`].
+pub(super) fn carry(conn: &Connection, carried: &[Carried]) -> Result<(), StorageError> {
+    for one in carried {
+        let among = |kind| {
+            let words: Vec<_> =
+                one.sources(kind).iter().map(|state| format!("'{}'", state.as_str())).collect();
+            format!("kind = '{kind}' AND state IN ({})", words.join(", "))
+        };
+        let sql = format!(
+            "UPDATE delivery SET state = ?3, carrier = ?4, updated_ms = ?5, code = ?6, detail = ?7, platform_id = ?8
+             WHERE id = ?1 AND carrier = ?2 AND (state <> ?3 OR carrier <> ?4) AND (({}) OR ({}))",
+            among(MASS_TARGET),
+            among(MASS_SEND)
+        );
+        conn.prepare_cached(&sql)
+            .and_then(|mut update| {
+                update.execute(params![
+                    one.id,
+                    one.from,
+                    one.state.as_str(),
+                    one.carrier,
+                    one.at_ms,
+                    one.code,
+                    one.detail,
+                    one.platform_id
+                ])
+            })
+            .map_err(fault("settle what a mass send carries"))?;
+    }
+    Ok(())
+}
+
+/// Returns how often each group of an account received a mass send since a time.
+pub(super) fn mass_received(
+    conn: &Connection,
+    account: &str,
+    since_ms: i64,
+) -> Result<Vec<(String, u64)>, StorageError> {
+    conn.prepare_cached(
+        "SELECT grp, COUNT(*) FROM delivery WHERE account = ?1 AND updated_ms >= ?2 AND kind = 'mass_target'
+         AND state = 'sent' GROUP BY grp ORDER BY grp",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map(params![account, since_ms], |row| Ok((row.get(0)?, row.get(1).map(unsigned)?)))?
+            .collect()
+    })
+    .map_err(fault("count received mass sends"))
 }
 
 /// Turns every `sending` into `uncertain`, ends their calls now, and returns what is left to do.
@@ -159,7 +213,8 @@ pub(super) fn recover(conn: &Connection, now_ms: i64) -> Result<Vec<DeliveryRow>
     )?;
     rows.extend(query(
         conn,
-        "WHERE state IN ('sending', 'uncertain', 'failed') AND state = 'uncertain' ORDER BY broadcast, target, id",
+        "WHERE state IN ('sending', 'uncertain', 'failed') AND state = 'uncertain' AND kind <> 'mass_target'
+         ORDER BY broadcast, target, id",
         Vec::new(),
     )?);
     rows.sort_by(|a, b| (&a.broadcast, a.target, &a.id).cmp(&(&b.broadcast, b.target, &b.id)));
@@ -205,7 +260,8 @@ pub(super) fn change_state(
     values.push(Value::Integer(super::limit(filter.limit)));
     let changed = conn
         .prepare_cached(&format!(
-            "UPDATE delivery SET state = ?, updated_ms = ? WHERE rowid IN
+            "UPDATE delivery SET state = ?1, updated_ms = ?2, carrier = CASE ?1 WHEN 'pending' THEN 0 ELSE carrier END
+             WHERE rowid IN
              (SELECT rowid FROM delivery {rest} ORDER BY broadcast, target, id LIMIT ?)"
         ))
         .and_then(|mut update| update.execute(params_from_iter(values)))
@@ -216,7 +272,8 @@ pub(super) fn change_state(
 /// Returns how many deliveries of a broadcast are in each state.
 pub(super) fn counts(conn: &Connection, broadcast: &str) -> Result<Vec<(DeliveryState, u64)>, StorageError> {
     conn.prepare_cached(
-        "SELECT state, COUNT(*) FROM delivery WHERE broadcast = ?1 AND broadcast <> '' GROUP BY state",
+        "SELECT state, COUNT(*) FROM delivery WHERE broadcast = ?1 AND broadcast <> '' AND target < 2147483648
+         GROUP BY state",
     )
     .and_then(|mut query| {
         query.query_map([broadcast], |row| Ok((state(row, 0)?, row.get(1).map(unsigned)?)))?.collect()
@@ -276,7 +333,29 @@ fn conditions(filter: &DeliveryFilter, states: &[DeliveryState]) -> (String, Vec
         sql.push_str(&words.join(", "));
         sql.push(')');
     }
+    if let Some(carrier) = filter.carrier {
+        sql.push_str(" AND carrier = ?");
+        values.push(Value::Integer(i64::from(carrier)));
+    }
+    match filter.kinds {
+        Kinds::Any => {}
+        // The numbers say the same and stand in the index.
+        Kinds::Only(MASS_SEND) => sql.push_str(" AND kind = 'mass_send' AND target >= 2147483648"),
+        Kinds::Not(MASS_SEND) => sql.push_str(" AND target < 2147483648"),
+        Kinds::Only(kind) => {
+            sql.push_str(" AND kind = ?");
+            values.push(Value::Text(kind.to_owned()));
+        }
+        Kinds::Not(kind) => {
+            sql.push_str(" AND kind <> ?");
+            values.push(Value::Text(kind.to_owned()));
+        }
+    }
     if let Some((broadcast, target, id)) = &filter.after {
+        if filter.broadcast.as_ref() == Some(broadcast) {
+            sql.push_str(" AND target >= ?"); // runs along the index, which the triple does not
+            values.push(Value::Integer(i64::from(*target)));
+        }
         sql.push_str(" AND (broadcast, target, id) > (?, ?, ?)");
         values.push(Value::Text(broadcast.clone()));
         values.push(Value::Integer(i64::from(*target)));
@@ -307,6 +386,8 @@ fn delivery(row: &Row<'_>) -> Result<DeliveryRow, rusqlite::Error> {
         code: row.get(11)?,
         detail: row.get(12)?,
         updated_ms: row.get(13)?,
+        platform_id: row.get(14)?,
+        carrier: row.get(15)?,
     })
 }
 

@@ -35,7 +35,7 @@ pub(super) const JOURNAL: Schema =
 
 /// What people decided and what sending must never lose.
 pub(super) const LEDGER: Schema =
-    Schema { file: "ledger.db", synchronous: "FULL", migrations: &[LEDGER_1, LEDGER_2] };
+    Schema { file: "ledger.db", synchronous: "FULL", migrations: &[LEDGER_1, LEDGER_2, LEDGER_3] };
 
 /// The projection.
 pub(super) const STATE: Schema =
@@ -93,6 +93,14 @@ CREATE TABLE lease (kind TEXT NOT NULL, part INTEGER NOT NULL, owner TEXT NOT NU
   PRIMARY KEY (kind, part)) WITHOUT ROWID;
 CREATE INDEX delivery_finished ON delivery (updated_ms)
   WHERE broadcast = '' AND state IN ('sent', 'cancelled', 'expired', 'failed');
+";
+
+/// Sends that a person must confirm: the platform's id of the task, which mass send carries which target, and how often a
+/// group received one lately.
+const LEDGER_3: &str = "
+ALTER TABLE delivery ADD COLUMN platform_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE delivery ADD COLUMN carrier INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX delivery_received ON delivery (account, updated_ms, grp) WHERE kind = 'mass_target' AND state = 'sent';
 ";
 
 const STATE_1: &str = "

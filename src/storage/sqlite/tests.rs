@@ -286,6 +286,8 @@ async fn old_attempts_and_finished_sends_are_forgotten() {
         code: String::new(),
         detail: String::new(),
         updated_ms: NOW_MS,
+        platform_id: String::new(),
+        carrier: 0,
     };
     let call = |row: DeliveryRow, at_ms| Intent { delivery: row, attempt: 1, at_ms, cost: 1, epoch };
     let sent = |id: &str, at_ms| Settlement {
@@ -296,6 +298,7 @@ async fn old_attempts_and_finished_sends_are_forgotten() {
         due_ms: 0,
         code: String::new(),
         detail: String::new(),
+        platform_id: None,
     };
     let later_ms = NOW_MS + 8 * 24 * 3_600_000;
     storage.intend(vec![call(row("old", ""), NOW_MS), call(row("b_0", "b"), NOW_MS)]).await.unwrap();
@@ -372,6 +375,8 @@ mod copies {
                 code: String::new(),
                 detail: String::new(),
                 updated_ms: NOW_MS,
+                platform_id: String::new(),
+                carrier: 0,
             });
         }
         storage.deliveries_add(deliveries).await.unwrap();
