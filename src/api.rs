@@ -13,6 +13,7 @@ mod audit;
 mod body;
 mod broadcasts;
 mod cases;
+mod checks;
 mod envelope;
 mod error;
 mod groups;

@@ -22,5 +22,6 @@ pub mod serve;
 pub mod stop_outbound;
 pub mod token;
 mod upkeep;
+pub mod wecom;
 pub mod wordlist;
 pub mod wordlists;

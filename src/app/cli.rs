@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{backup, config_command, demo, restore, scan, serve, stop_outbound, token, wordlist};
+use super::{backup, config_command, demo, restore, scan, serve, stop_outbound, token, wecom, wordlist};
 use crate::config::{Flags, Layers, Loaded, Problems};
 
 /// Exit code for a failure at run time.
@@ -76,6 +76,8 @@ pub enum Command {
     Token(token::Args),
     /// Stop what is sent, at once and over restarts 紧急停止外发
     StopOutbound(stop_outbound::Args),
+    /// Check a WeCom account, read its groups 企业微信:检查账号、同步群
+    Wecom(wecom::Args),
     /// Copy everything durable to a new directory, also while running 备份
     Backup(backup::Args),
     /// Put a backup in place of an empty data directory 恢复
@@ -160,6 +162,8 @@ mod tests {
             "backup dir",
             "restore dir",
             "wordlist lint list.txt",
+            "wecom check --account shops",
+            "wecom sync",
         ] {
             let words: Vec<_> = words.split(' ').collect();
             assert!(parse(&words).is_ok(), "{words:?}: {:?}", parse(&words).err());
