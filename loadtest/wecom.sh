@@ -45,7 +45,7 @@ sim() {
 
 # Saves the callback's address in the console: WeCom asks it at once whether it is ours.
 save_in_console() {
-  sim POST callback "{\"app\":$WECOM_AGENT_ID,\"url\":\"$MENSHEN/hooks/wecom\"}" >/dev/null \
+  sim POST callback "{\"app\":\"gateway\",\"url\":\"$MENSHEN/hooks/wecom\"}" >/dev/null \
     || fail "the simulated console refused the callback's address"
 }
 
