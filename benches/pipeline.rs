@@ -95,7 +95,7 @@ impl Ours {
         let event = parse(body, &ParseLimits::default()).expect("a good event");
         let key = EventKey::of(&[7; 16], &event.account, &event.group, &event.id);
         let arrival = Arrival { now_ms: NOW, key, secret: [7; 16] };
-        let recognised = pipeline::recognise(&self.state, &self.rules.limits.dedupe, &event, &arrival);
+        let recognised = pipeline::recognise(&self.state, &self.rules.limits.dedupe, &event, &arrival, None);
         assert_eq!(recognised, Recognised::As(Status::Counted));
         let setting = Setting {
             policy: self.rules.policy(None, event.role),

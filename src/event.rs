@@ -137,8 +137,8 @@ pub enum Role {
     Bot,
 }
 
-/// The kind of an event without its contents; the spelling is the API's `type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+/// The kind of an event without its contents; the spelling of those that may be sent in is the API's `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventType {
     /// A member said something.

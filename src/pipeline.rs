@@ -1,12 +1,13 @@
 //! One event through all stages. Pure: the same state, rules, event and `now` give the same decision.
 //!
 //! ```text
-//! recognise   dedupe: new, seen before, late, or from the future
+//! recognise   dedupe, then the roster's order: new, seen before, late, from the future, or a gap
 //! decide      interception → conduct → replies | welcomes → effects
 //! apply       the state takes the effects in; so does a replay of the journal
 //! ```
 
 mod decision;
+mod marks;
 mod state;
 
 use crate::conduct;
@@ -91,18 +92,24 @@ pub struct Scratch {
 pub enum Recognised {
     /// New or late or seen: decide with this status.
     As(Status),
-    /// Perhaps in one of these sealed hours; the caller looks, then says `Seen` or `New`.
+    /// Perhaps in one of these sealed hours; the caller looks, then asks again with what it found.
     Ask(Vec<u32>),
     /// So far in the future that the sender's clock must be wrong: refused.
     Future,
+    /// New, but its roster step does not begin where the group's roster stands: nothing may follow from it.
+    Gap,
 }
 
-/// Stage 1, dedupe: says what an event is.
+/// Stage 1, dedupe and the roster's order: says what an event is. `on_disk` is what the caller found in the sealed hours
+/// that an earlier answer asked for.
+///
+/// A repeat is a repeat whatever the roster has become since: dedupe comes before the step.
 pub fn recognise(
     state: &PartitionState,
     limits: &dedupe::Config,
     event: &GroupEvent<'_>,
     arrival: &Arrival,
+    on_disk: Option<bool>,
 ) -> Recognised {
     let age_ms = arrival.now_ms - event.at_ms.unwrap_or(arrival.now_ms);
     if age_ms < -millis(limits.future_max) {
@@ -111,10 +118,18 @@ pub fn recognise(
     if age_ms > millis(limits.window) {
         return Recognised::As(Status::Late);
     }
-    match state.dedupe.lookup(arrival.key, event.at_ms.map(dedupe::bucket_of)) {
-        Lookup::New => Recognised::As(Status::Counted),
-        Lookup::Seen => Recognised::As(Status::Duplicate),
-        Lookup::Ask(buckets) => Recognised::Ask(buckets),
+    let seen = match (state.dedupe.lookup(arrival.key, event.at_ms.map(dedupe::bucket_of)), on_disk) {
+        (Lookup::New, _) => false,
+        (Lookup::Seen, _) => true,
+        (Lookup::Ask(_), Some(found)) => found,
+        (Lookup::Ask(buckets), None) => return Recognised::Ask(buckets),
+    };
+    if seen {
+        return Recognised::As(Status::Duplicate);
+    }
+    match event.step {
+        Some(step) if !marks::follows(state, event, step) => Recognised::Gap,
+        Some(_) | None => Recognised::As(Status::Counted),
     }
 }
 
@@ -139,7 +154,10 @@ pub fn decide<'e>(
 
     decision.happened(event);
     if status == Status::Late {
-        return decision; // recorded apart: nobody is answered or greeted after days
+        return decision; // recorded apart: nobody is answered or greeted after days, and no roster moves on
+    }
+    if let Some(step) = event.step {
+        decision.stepped(marks::taken(state, event, step));
     }
 
     if let (What::Message(_), Role::Customer, Some(member)) = (&event.what, event.role, &event.member) {

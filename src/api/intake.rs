@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::json::SentIn;
 use crate::event::{Answer, EventType, FieldError, Role};
 
 /// Something that happened in a group.
@@ -21,6 +22,7 @@ pub(super) struct EventDocument {
     group: Option<String>,
     /// What happened.
     #[serde(rename = "type")]
+    #[schema(value_type = SentIn)]
     kind: EventType,
     /// The member it is about.
     #[schema(example = "u-3", max_length = 128)]

@@ -24,6 +24,8 @@ use super::{Attachment, EventType, GroupChange, GroupEvent, Message, What, ids};
 use fields::Fields;
 use raw::{Object, RawAttachment, RawEvent, Text};
 
+pub use raw::SentIn;
+
 /// How much of an event is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseLimits {
@@ -166,10 +168,7 @@ fn check<'a>(
     through: Option<&'a str>,
     limits: &ParseLimits,
 ) -> Result<GroupEvent<'a>, ParseError> {
-    let Some(kind) = raw.kind else { return Err(missing("type", None)) };
-    if matches!(kind, EventType::RosterRead | EventType::Silence) {
-        return Err(not_sent_in());
-    }
+    let Some(raw::Kind(kind)) = raw.kind else { return Err(missing("type", None)) };
     if let Some(stray) = Fields::of(&raw).first_not_in(Fields::allowed(kind)) {
         return Err(ParseError::at(stray, format!("does not belong to a `{}`", fields::name(kind))));
     }

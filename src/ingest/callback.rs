@@ -6,8 +6,8 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::events::{Source, refuse};
-use super::reply::Refusal;
+use super::events::{GAP, Source, refuse};
+use super::reply::{EventResult, Refusal};
 use super::{Ingest, body};
 use crate::connectors::Callback;
 use crate::telemetry::metrics;
@@ -41,12 +41,21 @@ impl Ingest {
             })
             .map_err(|error| Refusal::new(error.status, error.code, error.detail))?;
         let events = opened.events.len();
-        let results = self.take(Source::Platform, opened.events.into_iter().map(Ok)).await?;
-        for refusal in results.iter().filter_map(|result| result.as_ref().err()) {
+        let results = self.take(Source::Platform, opened.events.iter().map(Ok)).await?;
+        let is_gap = |result: &EventResult| result.as_ref().is_err_and(|refusal| refusal.code == GAP);
+        for refusal in
+            results.iter().filter(|result| !is_gap(result)).filter_map(|result| result.as_ref().err())
+        {
             if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
                 return Err(refusal.clone()); // the platform sends all of it again; repeats are recognised
             }
             tracing::warn!(account.id = account, code = refusal.code, "an authenticated event was refused");
+        }
+        let of_gap = |(event, result)| is_gap(result).then_some(event);
+        let gaps: Vec<_> = opened.events.into_iter().zip(&results).filter_map(of_gap).collect();
+        if !gaps.is_empty() {
+            // The platform may forget the callback only when somebody else remembers it.
+            connector.gap(gaps).await.map_err(|error| Refusal::not_ready(error.to_string()))?;
         }
         metrics::callback(connector.platform(), events);
         Ok(opened.reply)

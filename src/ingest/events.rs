@@ -1,5 +1,6 @@
 //! `POST /v1/events`: one object, an array or NDJSON in; the same shape out, in order, after the commit.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +15,10 @@ use crate::outbox::delivery::Delivery;
 use crate::pipeline::{Rules, Setting};
 use crate::storage::Receipt;
 use crate::telemetry::metrics;
+
+/// The code of an event whose roster step does not follow. Nobody outside sees it: only platforms have steps, and the
+/// answer to a platform is its connector's.
+pub(super) const GAP: &str = "gap";
 
 /// After so many events of one request the worker lets others go first.
 const YIELD_EVERY: usize = 100;
@@ -98,10 +103,10 @@ impl Ingest {
     ///
     /// # Errors
     /// When a commit failed: nothing of the request is promised, and all of it may be sent again.
-    pub async fn take<'a>(
+    pub async fn take<'a, E: Borrow<GroupEvent<'a>>>(
         &self,
         source: Source<'_>,
-        events: impl Iterator<Item = Result<GroupEvent<'a>, Refusal>>,
+        events: impl Iterator<Item = Result<E, Refusal>>,
     ) -> Result<Vec<EventResult>, Refusal> {
         let rules = self.rules.load_full();
         let mut waiting = Vec::with_capacity(events.size_hint().0);
@@ -110,7 +115,7 @@ impl Ingest {
                 tokio::task::yield_now().await;
             }
             waiting.push(match event {
-                Ok(event) => self.take_one(source, &rules, &event).await,
+                Ok(event) => self.take_one(source, &rules, event.borrow()).await,
                 Err(refusal) => Waiting { result: Err(refusal), commit: None, deliveries: Vec::new() },
             });
         }
@@ -216,6 +221,7 @@ fn take_refusal(error: &super::partitions::TakeError) -> Refusal {
         TakeError::Future => {
             Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "future", error.to_string()).at("/at")
         }
+        TakeError::Gap => Refusal::new(StatusCode::CONFLICT, GAP, error.to_string()),
         TakeError::NotReady => Refusal::not_ready(error.to_string()),
     }
 }
@@ -237,6 +243,7 @@ fn count(result: &EventResult) {
             metrics::event_answered(answer.status, answer.verdict);
             metrics::hits(answer.hits.len());
         }
+        Err(refusal) if refusal.code == GAP => metrics::roster_gap(),
         Err(refusal) => metrics::ingest_rejected(refusal.code, 1),
     }
 }

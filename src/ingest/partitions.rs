@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::load;
 use crate::clock::Clock;
 use crate::dedupe::{self, Filter};
-use crate::event::{EventKey, GroupEvent, HOUR_MS, PARTITIONS, Partition, Status, partition_of};
+use crate::event::{EventKey, GroupEvent, HOUR_MS, PARTITIONS, Partition, partition_of};
 use crate::pipeline::{self, Arrival, Decision, Limits, PartitionState, Recognised, Rules, Scratch, Setting};
 use crate::storage::{Append, CommitError, Receipt, SharedStorage, StorageError, codec};
 use crate::tasks::Tasks;
@@ -65,6 +65,9 @@ pub enum TakeError {
     /// Its time lies too far in the future.
     #[error("`at` lies in the future; check the sender's clock and time zone")]
     Future,
+    /// Its roster step does not begin where the group's roster stands.
+    #[error("the change does not follow from the roster as we know it; the roster must be read")]
+    Gap,
     /// Storage cannot take it now.
     #[error("storage cannot take the event now; nothing was counted, send it again")]
     NotReady,
@@ -133,14 +136,11 @@ impl Partitions {
         if cell.broken {
             return Ok(Err(TakeError::NotReady));
         }
-        let status = match pipeline::recognise(&cell.state, &rules.limits.dedupe, event, arrival) {
+        let status = match pipeline::recognise(&cell.state, &rules.limits.dedupe, event, arrival, on_disk) {
             Recognised::As(status) => status,
-            Recognised::Ask(buckets) => match on_disk {
-                Some(true) => Status::Duplicate,
-                Some(false) => Status::Counted,
-                None => return Err(buckets),
-            },
+            Recognised::Ask(buckets) => return Err(buckets),
             Recognised::Future => return Ok(Err(TakeError::Future)),
+            Recognised::Gap => return Ok(Err(TakeError::Gap)),
         };
         let decision =
             pipeline::decide(&cell.state, rules, setting, event, status, arrival, &mut cell.scratch);

@@ -127,6 +127,11 @@ impl<'e> Decision<'e> {
         self.fact(|| fact);
     }
 
+    /// The group's roster has moved on.
+    pub(super) fn stepped(&mut self, mark: Fact<'e>) {
+        self.fact(|| mark);
+    }
+
     /// The member says too much in too short a time.
     pub(super) fn flooded(&mut self, config: &conduct::Config) {
         self.raise(config.flood_verdict);

@@ -1,7 +1,7 @@
 //! The stages together, on events as they come.
 
 use super::*;
-use crate::event::{ActionKind, Effects, Fact, Message, Verdict};
+use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
 use crate::interception::{Origin, Term, WordlistSource};
 use crate::replies::{MatchKind, Rule};
 use crate::welcomes::Welcome;
@@ -49,10 +49,18 @@ impl House {
         Self { rules: rules(), state: PartitionState::default(), now_ms: NOW, shop: Some("南京东路店") }
     }
 
-    fn take<'e>(&mut self, event: &'e GroupEvent<'_>) -> Decision<'e> {
+    fn arrival(&self, event: &GroupEvent<'_>) -> Arrival {
         let key = EventKey::of(&[3; 16], &event.account, &event.group, &event.id);
-        let arrival = Arrival { now_ms: self.now_ms, key, secret: [3; 16] };
-        let recognised = recognise(&self.state, &self.rules.limits.dedupe, event, &arrival);
+        Arrival { now_ms: self.now_ms, key, secret: [3; 16] }
+    }
+
+    fn recognise(&self, event: &GroupEvent<'_>) -> Recognised {
+        recognise(&self.state, &self.rules.limits.dedupe, event, &self.arrival(event), None)
+    }
+
+    fn take<'e>(&mut self, event: &'e GroupEvent<'_>) -> Decision<'e> {
+        let arrival = self.arrival(event);
+        let recognised = self.recognise(event);
         let Recognised::As(status) = recognised else { panic!("{recognised:?}") };
         let shop = self.shop;
         let variable = |name: &str| if name == "shop.name" { shop } else { None };
@@ -184,5 +192,59 @@ fn an_old_hour_is_marked_revised_and_the_future_is_refused() {
     let early = GroupEvent { at_ms: Some(NOW + 6 * 60_000), ..says("3", "好") };
     let arrival = Arrival { now_ms: NOW, key: EventKey(1), secret: [0; 16] };
     let limits = dedupe::Config::default();
-    assert_eq!(recognise(&house.state, &limits, &early, &arrival), Recognised::Future);
+    assert_eq!(recognise(&house.state, &limits, &early, &arrival, None), Recognised::Future);
+}
+
+fn step(id: &str, from: Option<u64>, to: u64) -> GroupEvent<'static> {
+    GroupEvent { step: Some(RosterStep { from, to }), ..joined(id) }
+}
+
+#[test]
+fn a_step_counts_only_where_the_roster_stands_at_its_beginning() {
+    let mut house = House::new();
+    assert_eq!(house.recognise(&step("1", Some(7), 8)), Recognised::Gap, "the roster was never read");
+    for event in [step("2", None, 8), step("3", Some(8), 9)] {
+        assert_eq!(house.take(&event).answer.status, Status::Counted);
+    }
+    assert_eq!(house.recognise(&step("4", Some(8), 10)), Recognised::Gap, "reordered");
+    assert_eq!(house.recognise(&step("5", Some(10), 11)), Recognised::Gap, "10 was lost");
+    assert_eq!(house.recognise(&step("6", None, 12)), Recognised::Gap);
+    assert_eq!(house.recognise(&step("3", Some(8), 9)), Recognised::As(Status::Duplicate), "told again");
+    let elsewhere = GroupEvent { group: "g-2".into(), ..step("7", None, 1) };
+    assert_eq!(house.take(&elsewhere).answer.status, Status::Counted);
+    assert_eq!(house.state.roster_marks("demo", "g-1"), [9, 8]);
+}
+
+#[test]
+fn a_reading_of_the_version_we_know_checks_and_moves_nothing() {
+    let mut house = House::new();
+    house.take(&step("1", None, 8));
+    let read = event("2", What::RosterRead(RosterRead::default()));
+    let same = GroupEvent { step: Some(RosterStep { from: Some(8), to: 8 }), ..read.clone() };
+    let facts = house.take(&same).effects.unwrap().facts;
+    assert!(matches!(&facts[..], [Fact::Roster(_), Fact::State(_)]), "{facts:?}");
+    assert_eq!(house.state.roster_marks("demo", "g-1"), [8]);
+    let other = GroupEvent { step: Some(RosterStep { from: Some(9), to: 9 }), id: "3".into(), ..read };
+    assert_eq!(house.recognise(&other), Recognised::Gap);
+}
+
+#[test]
+fn the_newest_marks_survive_a_replay_and_years_of_silence() {
+    let mut house = House::new();
+    let mut replayed = PartitionState::default();
+    for to in 1..=20 {
+        let event = step(&to.to_string(), (to > 1).then_some(to - 1), to);
+        let decision = house.take(&event);
+        replayed.apply(&decision.effects.unwrap());
+    }
+    replayed.sweep(NOW + 10_000 * 24 * HOUR_MS, 0);
+    assert_eq!(replayed.roster_marks("demo", "g-1"), [20, 19, 18, 17, 16, 15, 14, 13]);
+}
+
+#[test]
+fn a_step_that_comes_too_late_moves_no_roster() {
+    let mut house = House::new();
+    let late = GroupEvent { at_ms: Some(NOW - 73 * HOUR_MS), ..step("1", None, 8) };
+    assert_eq!(house.take(&late).answer.status, Status::Late);
+    assert!(house.state.roster_marks("demo", "g-1").is_empty());
 }

@@ -100,6 +100,11 @@ pub fn callback(platform: &str, events: usize) {
     add(Metric::CallbackEvents, place, u64::try_from(events).unwrap_or(u64::MAX));
 }
 
+/// A change of a roster did not follow from what was known.
+pub fn roster_gap() {
+    add(Metric::RosterGaps, 0, 1);
+}
+
 /// A rule had something to say, but the group has no value for a variable in its text.
 pub fn say_skipped() {
     add(Metric::SaysSkipped, 0, 1);

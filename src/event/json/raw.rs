@@ -73,6 +73,43 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// A `type` that may be sent in.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Kind(#[serde(with = "SentIn")] pub(super) EventType);
+
+/// The kind of an event without its contents; the spelling is the API's `type`.
+// Connectors make some more kinds by themselves; naming those here would let a caller make them too.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(remote = "EventType", rename_all = "snake_case")]
+#[schema(as = EventType)]
+pub enum SentIn {
+    /// A member said something.
+    Message,
+    /// A member changed an earlier message.
+    MessageEdited,
+    /// A member took a message back.
+    MessageRecalled,
+    /// Someone entered the group.
+    MemberJoined,
+    /// Someone left the group or was removed.
+    MemberLeft,
+    /// A person added a staff member one to one.
+    ContactAdded,
+    /// The group came into being.
+    GroupCreated,
+    /// Name, notice or another property of the group changed.
+    GroupUpdated,
+    /// The group has a new owner.
+    OwnerChanged,
+    /// The group is gone.
+    GroupDismissed,
+    /// A member agreed to, or withdrew from, having messages stored.
+    ConsentChanged,
+    /// A business result reported by the brand: click, order, visit.
+    Outcome,
+}
+
 /// Every field of every type.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +121,7 @@ pub(super) struct RawEvent<'a> {
     #[serde(borrow)]
     pub(super) group: Option<Text<'a>>,
     #[serde(rename = "type")]
-    pub(super) kind: Option<EventType>,
+    pub(super) kind: Option<Kind>,
     #[serde(borrow)]
     pub(super) member: Option<Text<'a>>,
     #[serde(borrow)]

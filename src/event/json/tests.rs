@@ -71,6 +71,14 @@ fn every_type_is_read_with_the_least_it_needs() {
 }
 
 #[test]
+fn what_only_connectors_find_out_is_like_a_type_that_does_not_exist() {
+    let said = |kind: &str| read(&good(kind)).unwrap_err();
+    for kind in ["roster_read", "silence", "contact_removed", "tags_changed"] {
+        assert_eq!(said(kind), said("nonsense"), "{kind}");
+    }
+}
+
+#[test]
 fn what_is_missing_is_named() {
     for kind in KINDS {
         for field in ["id", "account", "group", "type", "member", "text", "staff", "owner", "granted", "kind"]

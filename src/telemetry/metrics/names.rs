@@ -88,6 +88,8 @@ metrics! {
         "Callbacks of platforms that were believed and taken.";
     CallbackEvents: Counter, "menshen_callback_events_total", [PLATFORM],
         "Events in those callbacks.";
+    RosterGaps: Counter, "menshen_roster_gaps_total", [],
+        "Changes of rosters that did not follow from what was known, so that the roster is read again.";
     ReplayIdsEvicted: Counter, "menshen_callback_replay_ids_evicted_total", [],
         "Callback ids forgotten before their time because an account's memory of them was full.";
     IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
