@@ -13,6 +13,15 @@
 //! | `apis/contacts.rs` | `externalcontact/list`, `…/get`, `…/get_follow_user_list` |
 //! | `apis/groups.rs` | `externalcontact/groupchat/list`, `…/get` |
 //! | `apis/statistics.rs` | `externalcontact/groupchat/statistic`, `…/statistic_group_by_day` |
+//! | `apis/welcomes.rs` | `externalcontact/send_welcome_msg`, `…/group_welcome_template/{add,edit,get,del}` |
+//! | `apis/mass.rs` | `externalcontact/add_msg_template`, `…/get_groupmsg_{list_v2,task,send_result}`, `…/{remind,cancel}_groupmsg_send` |
+//! | `apis/robots.rs` | `webhook/send`, `webhook/upload_media` |
+//! | `apis/media.rs` | `media/upload`, `media/get` |
+//! | `apis/messages.rs` | `message/send`, `message/recall` |
+//! | `apis/appchats.rs` | `appchat/{create,update,get,send}` |
+//! | `apis/intercept.rs` | `externalcontact/{add,get,update,del}_intercept_rule`, `…/get_intercept_rule_list` |
+//! | `apis/transfers.rs` | `externalcontact/groupchat/transfer`, `…/onjob_transfer` |
+//! | `apis/join_ways.rs` | `externalcontact/groupchat/{add,get,update,del}_join_way`, `externalcontact/opengid_to_chatid` |
 //!
 //! | route | does |
 //! |---|---|
@@ -27,6 +36,17 @@
 //! | `POST /_sim/inject` `{"app":…,"injection":"bad_padding"}` | sends a callback that must be refused, see [`Injection`] |
 //! | `POST /_sim/live` `{"joins":2.5,"leaves":1}` | a crowd lives at these [`Rates`]; `{}` ends it |
 //! | `POST /_sim/app` `{"app":…,"is_enabled":false}` | changes `families`, `visible_departments`, `trust_ip`, `is_enabled` |
+//! | `GET`, `POST /_sim/acting` | the [`ActingConfig`]: owners, caps, disputed points |
+//! | `GET /_sim/mass?after=N&limit=M` | mass sends, their senders, and targets by status |
+//! | `GET /_sim/received?after=N&limit=M` | the newest messages, whole |
+//! | `GET /_sim/greetings?chat_id=…` | what newcomers of groups saw |
+//! | `POST /_sim/robot` `{"key":…,"group":…,"state":"active"}` | puts a robot into an internal group, or changes it |
+//! | `POST /_sim/robot_calls` `{"key":…,"calls":N}` | somebody else uses a robot's key |
+//! | `POST /_sim/temper` `{"userid":…,"temper":"prompt"}` | how soon a member confirms: `prompt`, `late`, `never` |
+//! | `POST /_sim/confirm` `{"msgid":…,"userid":…}` | a member confirms a mass send now |
+//! | `POST /_sim/template` `{"chat_id":…,"template_id":…}` | an owner picks a welcome template for a group, or none |
+//! | `POST /_sim/say` `{"userid":…,"text":…}` | a member says something to a customer; answers the `verdict` |
+//! | `POST /_sim/join_way` `{"config_id":…,"members":[…]}` | customers come by a join way; answers [`Deed`]s |
 //! | `POST /_sim/faults` `["*:503@5%"]` | replaces the script |
 //! | `POST /_sim/tokens` `{"app":…,"end":"void"\|"expire"}` | ends an app's token early |
 //! | `POST /_sim/limits` `{"api":…,"calls":N}` | somebody else makes so many calls of an API |
@@ -50,6 +70,7 @@ mod ids;
 mod ledger;
 pub mod limits;
 mod live;
+pub mod machines;
 mod people;
 mod populate;
 mod request;
@@ -83,6 +104,7 @@ pub use self::groups::{
 pub use self::ledger::{CallRecord, DeliveryEnd, DeliveryRecord, Ledger, LedgerSummary, SendRecord};
 pub use self::limits::{LimitConfig, LimitReport, Limits, Windows};
 pub use self::live::Rates;
+pub use self::machines::{ActingConfig, ActingReport};
 pub use self::people::{CustomerNo, Follow, People, Person, ROOT_DEPARTMENT, Staff, StaffNo, Words};
 pub use self::request::{Answer, Caller, Outcome, Refusal, Request};
 pub use self::tokens::Tokens;
@@ -149,6 +171,7 @@ impl Shared {
             callbacks_waiting: world.queue.depth().0 + world.queue.depth().1,
             welcome_codes_issued: world.welcome.counts().0,
             welcome_codes_used: world.welcome.counts().1,
+            acting: ActingReport::of(&world.states),
         })
     }
 }
@@ -176,6 +199,8 @@ pub struct SimReport {
     pub welcome_codes_issued: u64,
     /// Of these, the ones a message was sent with.
     pub welcome_codes_used: u64,
+    /// What came of everything that apps did.
+    pub acting: ActingReport,
 }
 
 impl Simulator {

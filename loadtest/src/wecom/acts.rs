@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::apis::welcomes;
 use super::clock::millis;
 use super::world::World;
 
@@ -265,7 +266,14 @@ impl World {
             | Act::ChangeNotice { .. }
             | Act::SetAdmins { .. }
             | Act::Dismiss { .. }
-            | Act::Message { .. } => self.act_in_group(act, until_ms),
+            | Act::Message { .. } => {
+                let is_join = matches!(act, Act::Join { .. });
+                let deed = self.act_in_group(act, until_ms)?;
+                if is_join {
+                    welcomes::greet(self, &deed);
+                }
+                Ok(deed)
+            }
             Act::NewCustomer { .. }
             | Act::AddContact { .. }
             | Act::EditContact { .. }

@@ -3,13 +3,30 @@
 //! A family is a file with a `ROUTES` table; add it to [`FAMILIES`]. What it keeps goes into [`States`], what happens by
 //! itself as time passes into [`TICKS`].
 
+mod appchats;
 mod contacts;
 mod directory;
 pub(super) mod groups;
+mod intercept;
+mod join_ways;
+pub(super) mod mass;
+mod media;
+mod messages;
+mod multipart;
+mod robots;
 mod statistics;
 mod token;
+mod transfers;
+pub(super) mod welcomes;
+
+use std::collections::HashMap;
 
 use super::config::Family;
+use super::machines::{
+    ActingConfig, Appchats, Inbox, Intercept, JoinWays, Mass, Media, Messages, Robots, Temper, Templates,
+    Transfers,
+};
+use super::people::StaffNo;
 use super::request::{Caller, Outcome, Request};
 use super::world::World;
 
@@ -51,15 +68,65 @@ impl Route {
 }
 
 /// All families.
-const FAMILIES: &[&[Route]] =
-    &[token::ROUTES, directory::ROUTES, contacts::ROUTES, groups::ROUTES, statistics::ROUTES];
+const FAMILIES: &[&[Route]] = &[
+    token::ROUTES,
+    directory::ROUTES,
+    contacts::ROUTES,
+    groups::ROUTES,
+    statistics::ROUTES,
+    welcomes::ROUTES,
+    mass::ROUTES,
+    robots::ROUTES,
+    media::ROUTES,
+    messages::ROUTES,
+    appchats::ROUTES,
+    intercept::ROUTES,
+    transfers::ROUTES,
+    join_ways::ROUTES,
+];
 
 /// What happens as time passes: called with every request and every tenth of a second.
-pub(crate) const TICKS: &[fn(&mut World)] = &[];
+pub(crate) const TICKS: &[fn(&mut World)] = &[mass::tick];
 
 /// What the families keep, one field for each that keeps something.
 #[derive(Debug, Default)]
-pub struct States {}
+pub struct States {
+    /// Group welcome templates and who saw them.
+    pub templates: Templates,
+    /// The longest that a welcome came after its code.
+    pub slowest_welcome_ms: u64,
+    /// Mass sends.
+    pub mass: Mass,
+    /// What members are like whose kind was set by hand.
+    pub tempers: HashMap<StaffNo, Temper>,
+    /// Group robots.
+    pub robots: Robots,
+    /// Uploaded files.
+    pub media: Media,
+    /// App messages.
+    pub messages: Messages,
+    /// Groups that apps made.
+    pub appchats: Appchats,
+    /// Intercept rules.
+    pub intercept: Intercept,
+    /// Groups handed over.
+    pub transfers: Transfers,
+    /// Join ways.
+    pub join_ways: JoinWays,
+    /// The newest messages, whole.
+    pub inbox: Inbox,
+}
+
+impl States {
+    /// As they are at the start.
+    pub(crate) fn new(config: &ActingConfig) -> Self {
+        let mut states = Self::default();
+        for robot in &config.robots {
+            states.robots.put(robot.clone());
+        }
+        states
+    }
+}
 
 /// The row of a path.
 pub(crate) fn find(path: &str) -> Option<&'static Route> {

@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::errcode;
 use super::faults::Fault;
 use super::limits::LimitConfig;
+use super::machines::ActingConfig;
 
 /// What an app of the corp may call; other families are refused with 48002.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -124,6 +125,8 @@ pub struct SimConfig {
     pub refuses_json_escapes: bool,
     /// How long each call takes at least.
     pub latency: Duration,
+    /// How the platform treats what apps do.
+    pub acting: ActingConfig,
     /// How many records of each kind the ledger keeps.
     pub keep_records: usize,
 }
@@ -147,6 +150,7 @@ impl Default for SimConfig {
             has_unionid: true,
             refuses_json_escapes: true,
             latency: Duration::ZERO,
+            acting: ActingConfig::default(),
             keep_records: 200_000,
         }
     }

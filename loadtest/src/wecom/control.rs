@@ -1,5 +1,7 @@
 //! The routes under `/_sim/`, by which other processes drive and question the simulator. The table is in [`super`].
 
+mod acting;
+
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -52,7 +54,15 @@ pub(super) async fn answer(request: &Request, shared: &Shared) -> Page {
             json(&rates)
         }),
         (&Method::POST, "app") => change_app(request, shared),
-        _ => return plain(StatusCode::NOT_FOUND, "no such route under /_sim/"),
+        (method, path) => {
+            let answered = match *method {
+                Method::GET => acting::get(path, request, shared),
+                Method::POST => acting::post(path, request, shared),
+                _ => None,
+            };
+            let missing = || Ok(plain(StatusCode::NOT_FOUND, "no such route under /_sim/"));
+            answered.unwrap_or_else(missing)
+        }
     };
     answered.unwrap_or_else(|reason| plain(StatusCode::BAD_REQUEST, &reason))
 }

@@ -216,7 +216,7 @@ fn keep<R>(records: &mut VecDeque<R>, record: R, count: usize) {
     records.push_back(record);
 }
 
-fn digest(value: &(impl Hash + ?Sized)) -> u64 {
+pub(crate) fn digest(value: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

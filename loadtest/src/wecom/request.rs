@@ -129,6 +129,14 @@ impl Refusal {
         Self::new(code, errcode::text(code))
     }
 
+    /// Refuses with a code unless all is well.
+    ///
+    /// # Errors
+    /// The code.
+    pub(crate) fn unless(is_well: bool, code: i64) -> Result<(), Self> {
+        if is_well { Ok(()) } else { Err(Self::code(code)) }
+    }
+
     /// The `errmsg` in the platform's form.
     pub(crate) fn errmsg(&self, hint: &str, ip: IpAddr) -> String {
         let (text, code) = (&self.text, self.errcode);

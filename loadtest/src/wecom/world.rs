@@ -18,6 +18,7 @@ use super::groups::{GroupNo, Groups};
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::live::{self, Crowd};
+use super::machines::owners::Owners;
 use super::people::{People, Person, ROOT_DEPARTMENT, StaffNo};
 use super::populate::populate;
 use super::tokens::Tokens;
@@ -119,7 +120,7 @@ impl World {
             other_chats: HashSet::new(),
             spoken: HashSet::new(),
             crowd: None,
-            states: States::default(),
+            states: States::new(&config.acting),
             faults: Script::new(config.faults.clone(), config.seed, now_ms),
             rng: StdRng::seed_from_u64(config.seed),
             wire_rng: StdRng::seed_from_u64(config.seed ^ 1 << 63),
@@ -150,6 +151,16 @@ impl World {
     pub fn sees(&self, app: usize, staff: StaffNo) -> bool {
         let visible = &self.apps[app].config.visible_departments;
         visible.contains(&ROOT_DEPARTMENT) || visible.contains(&self.people.staff(staff).department)
+    }
+
+    /// What owners are like.
+    pub(crate) fn owners(&self) -> Owners<'_> {
+        Owners { config: &self.config.acting.owners, tempers: &self.states.tempers, seed: self.config.seed }
+    }
+
+    /// Keeps a message whole, for questions about what people saw.
+    pub(crate) fn keep_body(&mut self, at_ms: u64, via: &str, target: &str, message: &serde_json::Value) {
+        self.states.inbox.put(at_ms, via, target, message, self.config.acting.keep_bodies);
     }
 
     /// An id with a prefix and 30 more letters and digits, different each time, the same for the same seed.
