@@ -15,6 +15,7 @@ pub mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod webhook;
+pub mod wecom;
 
 use std::time::Duration;
 
@@ -270,6 +271,9 @@ pub struct Config {
     /// How much of a platform's reply is read, in bytes.
     #[serde(deserialize_with = "crate::units::de_size")]
     pub reply_bytes_max: usize,
+    /// The same for WeCom, whose lists of a group's members are long.
+    #[serde(deserialize_with = "crate::units::de_size")]
+    pub wecom_reply_bytes_max: usize,
     /// Ranges that calls may go to although they are not public.
     pub allow_private: Vec<IpNet>,
     /// How far a callback's signed time may be from ours, either way, inclusive.
@@ -296,6 +300,7 @@ impl Default for Config {
             total_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(4),
             reply_bytes_max: 8 * 1024,
+            wecom_reply_bytes_max: 4 * 1024 * 1024,
             allow_private: Vec::new(),
             signature_tolerance: Duration::from_mins(5),
             replay_window: Duration::from_mins(10),

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 
 use super::sandbox::{Sandbox, SandboxLog};
 use super::webhook::Webhook;
+use super::wecom::Wecom;
 use super::{AccountSpec, Capabilities, Config, Connector, ConnectorStates, SpecError};
 use crate::clock::Clock;
 use crate::event::AccountId;
@@ -19,13 +20,12 @@ use crate::outbox::limit::AccountLimits;
 use crate::outbox::{Deliverers, Route};
 
 /// The platforms there are, for messages.
-pub const PLATFORMS: [&str; 2] = [Sandbox::PLATFORM, Webhook::PLATFORM];
+pub const PLATFORMS: [&str; 3] = [Sandbox::PLATFORM, Webhook::PLATFORM, Wecom::PLATFORM];
 
 /// Account to connector. Owned by the composition root; everybody else holds an `Arc` of it and looks up each time.
 pub struct Connectors {
     config: Config,
     clock: Clock,
-    #[expect(dead_code, reason = "the first connector that remembers anything comes with the next commit")]
     states: Arc<dyn ConnectorStates>,
     sandbox_log: Arc<SandboxLog>,
     entries: ArcSwap<HashMap<AccountId, Entry>>,
@@ -53,6 +53,9 @@ impl Connectors {
         match spec.platform.as_str() {
             Sandbox::PLATFORM => Ok(Arc::new(Sandbox::build(spec, &self.clock, &self.sandbox_log)?)),
             Webhook::PLATFORM => Ok(Arc::new(Webhook::build(spec, &self.config, &self.clock)?)),
+            Wecom::PLATFORM => {
+                Ok(Arc::new(Wecom::build(spec, &self.config, &self.clock, self.states.of(&spec.id))?))
+            }
             unknown => Err(SpecError::at(
                 "platform",
                 format!("`{unknown}` is not known; known are: {}", PLATFORMS.join(", ")),
@@ -175,15 +178,22 @@ mod tests {
     #[test]
     fn an_unknown_platform_lists_the_known_ones() {
         let error = registry().build(&spec("a", "wechat")).err().unwrap();
-        assert_eq!(error.to_string(), "`platform` `wechat` is not known; known are: sandbox, webhook");
+        assert_eq!(error.to_string(), "`platform` `wechat` is not known; known are: sandbox, webhook, wecom");
     }
 
     #[test]
     fn every_listed_platform_can_be_built_and_names_itself() {
         for platform in PLATFORMS {
-            let spec = AccountSpec { platform: platform.to_owned(), ..webhook("a", "https://example.com/") };
-            let spec = if platform == "sandbox" { self::spec("a", platform) } else { spec };
-            assert_eq!(registry().build(&spec).unwrap().platform(), platform);
+            let account = match platform {
+                "webhook" => webhook("a", "https://example.com/"),
+                "wecom" => AccountSpec {
+                    settings: json!({"corp_id": "ww1f2e3d4c5b6a7988"}),
+                    secrets: vec![Secret::new("app_secret", "s")],
+                    ..spec("a", platform)
+                },
+                _ => spec("a", platform),
+            };
+            assert_eq!(registry().build(&account).unwrap().platform(), platform);
         }
     }
 

@@ -7,11 +7,15 @@ mod labels;
 mod names;
 mod process;
 mod registry;
+pub mod wecom;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use labels::{CircuitState, Label, LimitLevel, QueuePriority, QueueState, SendOutcome, Success};
+pub use labels::{
+    CircuitState, Label, LimitLevel, QueuePriority, QueueState, SendOutcome, Success, WecomCall, WecomFamily,
+    WecomIgnored,
+};
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};
 
 use crate::event::{Status, Verdict};

@@ -99,14 +99,23 @@ impl HttpClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn call(&self, request: Request<Bytes>) -> Result<Reply, CallError> {
+        self.call_within(request, self.total_timeout).await
+    }
+
+    /// Makes one call in less time than the client's own, where it is one of several.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call_within(&self, request: Request<Bytes>, time: Duration) -> Result<Reply, CallError> {
+        let time = time.min(self.total_timeout);
         let asked = Arc::new(AtomicBool::new(false));
         let request = request.map(|bytes| Tracked { bytes: Some(bytes), asked: Arc::clone(&asked) });
-        let mut deadline = pin!(tokio::time::sleep(self.total_timeout));
+        let mut deadline = pin!(tokio::time::sleep(time));
         // On either deadline the exchange is dropped with its connection; that is the point.
         let response = tokio::select! {
             biased;
             response = self.client.request(request) => response.map_err(|error| failed(&error, &asked))?,
-            () = &mut deadline => return Err(timed_out(self.total_timeout, &asked)),
+            () = &mut deadline => return Err(timed_out(time, &asked)),
         };
         let (parts, body) = Response::into_parts(response);
         let mut start = BytesMut::new();

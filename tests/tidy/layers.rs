@@ -105,6 +105,8 @@ const ROOMS: &[Room] = &[
             &[
                 "outbox::delivery",
                 "outbox::limit",
+                // The arithmetic of windows: a platform's interfaces have limits beside those of sends.
+                "outbox::limiter",
                 "outbox::Deliverers",
                 "outbox::Route",
                 "ingest::EventSink",

@@ -108,6 +108,70 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// Which part of WeCom a call is for.
+    WecomFamily, WECOM_FAMILY = "family" {
+        /// Access tokens.
+        Token = "token",
+        /// What is looked up about the account: its app, its staff, the platform's addresses.
+        Account = "account",
+        /// Groups and their rosters.
+        Groups = "groups",
+        /// The platform's own numbers.
+        Statistics = "statistics",
+        /// Owners and ways in.
+        GroupLife = "group_life",
+        /// Greetings and their templates.
+        Welcome = "welcome",
+        /// Mass sends and their tasks.
+        MassSend = "mass_send",
+        /// Groups that the app made.
+        Appchat = "appchat",
+        /// Group robots.
+        Robot = "robot",
+        /// Messages to staff.
+        Message = "message",
+        /// Files.
+        Media = "media",
+        /// Rules on what staff send.
+        Intercept = "intercept",
+    }
+}
+
+closed_set! {
+    /// What a call to WeCom came to.
+    WecomCall, WECOM_CALL = "outcome" {
+        /// Done.
+        Ok = "ok",
+        /// Refused, with a code of the platform's.
+        Refused = "refused",
+        /// Refused because of a limit of the platform's.
+        Throttled = "throttled",
+        /// Not made because of a limit: ours, or a penalty that still runs.
+        Held = "held",
+        /// Never arrived.
+        Unreached = "unreached",
+        /// Perhaps arrived, without a readable answer.
+        Lost = "lost",
+    }
+}
+
+closed_set! {
+    /// What WeCom told that stands for no event of ours.
+    WecomIgnored, WECOM_IGNORED = "kind" {
+        /// What a member of staff wrote to the app, one to one.
+        AppMessage = "app_message",
+        /// An event that is known and changes nothing here.
+        Known = "known",
+        /// An event we do not know.
+        Unknown = "unknown",
+        /// A robot's message or event.
+        Robot = "robot",
+        /// Decrypted well, and not to be read, or without what its kind must have.
+        Malformed = "malformed",
+    }
+}
+
 /// The platforms there are, as `Connector::platform` spells them.
 pub(super) const PLATFORM: Label =
     Label { name: "platform", values: &["sandbox", "webhook", "wecom", "matrix", OTHER] };
@@ -173,6 +237,9 @@ pub(super) const REJECTION: Label = Label {
         "no_inbound_secret",
         "no_such_path",
         "not_post",
+        "bad_envelope",
+        "bad_ciphertext",
+        "other_receiver",
         OTHER,
     ],
 };

@@ -2,7 +2,7 @@
 
 use super::labels::{
     CIRCUIT, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, STATUS,
-    SUCCESS, VERDICT,
+    SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
 };
 
 /// What a metric measures with.
@@ -150,6 +150,16 @@ metrics! {
         "1 while new work is taken, else 0.";
     Degraded: Gauge, "menshen_degraded", [],
         "Accounts that are reported as degraded.";
+    WecomCalls: Counter, "menshen_wecom_calls_total", [WECOM_FAMILY, WECOM_CALL],
+        "Calls to WeCom's interfaces by part of the platform and outcome.";
+    WecomTokens: Counter, "menshen_wecom_token_refreshes_total", [SUCCESS],
+        "Access tokens asked for.";
+    WecomQuotaWait: Histogram(WAIT_SECONDS), "menshen_wecom_quota_wait_seconds", [],
+        "How long calls to WeCom waited for a limit of its interfaces.";
+    WecomPenalties: Counter, "menshen_wecom_penalties_total", [],
+        "Times WeCom closed an interface for the rest of a window.";
+    WecomIgnored: Counter, "menshen_wecom_callbacks_ignored_total", [WECOM_IGNORED],
+        "Callbacks of WeCom that were authentic and stand for no event.";
 }
 
 /// Requests by route template, method and status; labels are found at run time, from the router's closed set.

@@ -1,0 +1,145 @@
+//! WeCom (企业微信): callbacks of customer groups and contacts in, tasks, robots and app messages out.
+//!
+//! * In: `callback` verifies and decrypts (`crypto`, `envelope`), `decode` makes events of it, with the roster's steps by
+//!   the platform's own versions. What does not follow from what we know goes to `gap`.
+//! * Out: `client` calls the platform's interfaces (`api`) with one shared `token`, under the limits of each (`quota`);
+//!   `errcode` says what a refusal means.
+//!
+//! What the platform cannot do in customer groups (`capabilities`): show a message before others see it or at all, take
+//! one back, mute or remove anybody, post without a person's confirmation.
+
+#![expect(dead_code, reason = "used in full once the sending and reading sides are there")]
+
+mod api;
+mod capabilities;
+mod client;
+pub mod crypto;
+mod deliver;
+mod errcode;
+mod error;
+mod gap;
+mod kind;
+mod quota;
+mod settings;
+mod staff;
+#[cfg(test)]
+pub(in crate::connectors) mod testing;
+mod token;
+mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    AccountSpec, Callback, CallbackError, Capabilities, CapabilitySource, Config, Connector, ConnectorState,
+    LimitPreset, Opened, SpecError, StateError, Trouble,
+};
+use crate::clock::Clock;
+use crate::event::{AccountId, GroupEvent};
+use crate::webhooks::address::AddressRules;
+use crate::webhooks::client::{ClientConfig, HttpClient};
+use client::Client;
+use gap::Gaps;
+use kind::GroupKind;
+use quota::Quota;
+use settings::{Secrets, Settings};
+use staff::Staff;
+use wire::Wire;
+
+/// One account: an app of a corp, with its robots.
+#[derive(Debug)]
+pub struct Wecom {
+    account: AccountId,
+    clock: Clock,
+    settings: Settings,
+    client: Client,
+    state: Arc<dyn ConnectorState>,
+    gaps: Gaps,
+    staff: Arc<Staff>,
+}
+
+impl Wecom {
+    /// Its name as a platform.
+    pub const PLATFORM: &str = "wecom";
+
+    /// Connects an account. Nothing is called yet.
+    ///
+    /// # Errors
+    /// Names the path of what is wrong.
+    pub fn build(
+        spec: &AccountSpec,
+        config: &Config,
+        clock: &Clock,
+        state: Arc<dyn ConnectorState>,
+    ) -> Result<Self, SpecError> {
+        let (settings, presets) = Settings::read(spec)?;
+        let secrets = Secrets::read(spec)?;
+        let http = HttpClient::new(&ClientConfig {
+            connect_timeout: config.connect_timeout,
+            total_timeout: config.total_timeout,
+            idle_timeout: config.idle_timeout,
+            reply_bytes_max: config.wecom_reply_bytes_max,
+            addresses: AddressRules::new(config.allow_private.clone()),
+        });
+        let wire = Wire::new(http, settings.api_url.clone(), clock.clone(), config.wecom_reply_bytes_max);
+        let quota = Quota::new(presets, clock.clone(), Arc::clone(&state), config.total_timeout);
+        let corp_id = settings.corp_id.clone();
+        let client = Client::new(wire, corp_id, secrets, quota, clock.clone(), config.total_timeout);
+        Ok(Self {
+            account: spec.id.clone(),
+            clock: clock.clone(),
+            settings,
+            client,
+            gaps: Gaps::new(Arc::clone(&state)),
+            state,
+            staff: Arc::default(),
+        })
+    }
+}
+
+#[async_trait]
+impl Connector for Wecom {
+    fn platform(&self) -> &'static str {
+        Self::PLATFORM
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities::of(GroupKind::Customer(""))
+    }
+
+    fn capabilities_of(&self, group: &str) -> Capabilities {
+        capabilities::of(GroupKind::of(group))
+    }
+
+    fn sources(&self) -> &'static [CapabilitySource] {
+        capabilities::SOURCES
+    }
+
+    fn limit_presets(&self) -> &'static [LimitPreset] {
+        quota::PRESETS
+    }
+
+    /// A robot's own limit holds for each group; only robots and groups of the app are posted into. The limits of
+    /// interfaces are kept by the client, reads included.
+    fn limits_default(&self) -> &'static [&'static str] {
+        &["concurrency:16", "group:window:20/m"]
+    }
+
+    fn open(&self, _: Callback<'_>) -> Result<Opened, CallbackError> {
+        let detail = "this account has no `callback_token` and `callback_key`; add them to take callbacks";
+        Err(CallbackError {
+            status: http::StatusCode::NOT_FOUND,
+            code: "no_callbacks",
+            detail: detail.to_owned(),
+        })
+    }
+
+    async fn gap(&self, events: Vec<GroupEvent<'static>>) -> Result<(), StateError> {
+        self.gaps.keep(&events).await
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.client.trouble()
+    }
+}
