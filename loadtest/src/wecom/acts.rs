@@ -158,6 +158,13 @@ pub enum Act {
         /// `customer_refused` or `customer_limit_exceed`.
         reason: String,
     },
+    /// A customer agrees to being archived (`msg_audit_approved`).
+    AgreeToArchive {
+        /// The member.
+        userid: String,
+        /// The customer.
+        external_userid: String,
+    },
     /// The two have started to chat: a welcome code about them is over. No event.
     StartChat {
         /// The member.
@@ -280,6 +287,7 @@ impl World {
             | Act::DeleteContact { .. }
             | Act::DeleteFollow { .. }
             | Act::TransferFail { .. }
+            | Act::AgreeToArchive { .. }
             | Act::StartChat { .. }
             | Act::ChangeTag { .. }
             | Act::OwnerLeaves { .. } => self.act_on_people(act),

@@ -50,20 +50,35 @@ pub(crate) enum Basics {
     Exempt,
 }
 
+/// Which method an API takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// 43001 for others.
+    Get,
+    /// 43002 for others.
+    Post,
+}
+
 /// One row of the table.
 #[derive(Debug)]
 pub(crate) struct Route {
     /// What stands behind `/cgi-bin/`.
     pub(crate) path: &'static str,
+    pub(crate) verb: Verb,
     pub(crate) auth: Auth,
     pub(crate) basics: Basics,
     pub(crate) handler: Handler,
 }
 
 impl Route {
-    /// A usual one: by token, with the basic limits.
+    /// A usual one: a POST by token, with the basic limits.
     pub(crate) const fn new(path: &'static str, family: Family, handler: Handler) -> Self {
-        Self { path, auth: Auth::Token(family), basics: Basics::Counted, handler }
+        Self { path, verb: Verb::Post, auth: Auth::Token(family), basics: Basics::Counted, handler }
+    }
+
+    /// The same as a GET.
+    pub(crate) const fn get(path: &'static str, family: Family, handler: Handler) -> Self {
+        Self { verb: Verb::Get, ..Self::new(path, family, handler) }
     }
 }
 

@@ -71,6 +71,8 @@ codes! {
     EMPTY_CONTENT = 44004, "empty content";
     MEDIA_TOO_LARGE = 45001, "media too large";
     CONTENT_TOO_LARGE = 45002, "content too large";
+    NEEDS_GET = 43001, "require GET method";
+    NEEDS_POST = 43002, "require POST method";
     FREQUENCY = 45009, "api freq out of limit";
     CONCURRENCY = 45033, "api concurrent out of limit";
     API_FORBIDDEN = 48002, "api forbidden";

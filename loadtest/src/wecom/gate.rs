@@ -5,14 +5,15 @@
 
 use std::net::IpAddr;
 
+use hyper::Method;
 use serde_json::{Map, Value};
 
-use super::apis::{Auth, Basics, Route};
+use super::apis::{Auth, Basics, Route, Verb};
 use super::config::Family;
 use super::errcode;
 use super::faults::Turn;
 use super::ledger::CallRecord;
-use super::limits::{PER_CORP, PER_IP};
+use super::limits::{DEBUG, PER_CORP, PER_IP, Rule};
 use super::request::{Answer, Caller, Outcome, Refusal, Request};
 use super::world::World;
 
@@ -85,6 +86,14 @@ fn admit(world: &mut World, route: &Route, caller: &mut Caller, request: &Reques
     if world.tokens.is_banned(ip, now_ms) {
         return Err(Refusal::new(errcode::FREQUENCY, "too many invalid secrets, ip banned"));
     }
+    match (route.verb, &request.method) {
+        (Verb::Get, &Method::GET) | (Verb::Post, &Method::POST) => {}
+        (Verb::Get, _) => return Err(Refusal::code(errcode::NEEDS_GET)),
+        (Verb::Post, _) => return Err(Refusal::code(errcode::NEEDS_POST)),
+    }
+    if request.param("debug") == Some("1") {
+        charge(world, "debug", route.path, &DEBUG, now_ms)?;
+    }
     if route.basics == Basics::Counted {
         let scope = format!("{ip} {}", route.path);
         charge(world, "ip", &scope, &PER_IP, now_ms)?;
@@ -119,13 +128,7 @@ fn charge_corp(world: &mut World, route: &Route, now_ms: u64) -> Result<(), Refu
     }
 }
 
-fn charge(
-    world: &mut World,
-    kind: &str,
-    scope: &str,
-    rules: &[super::limits::Rule],
-    now_ms: u64,
-) -> Result<(), Refusal> {
+fn charge(world: &mut World, kind: &str, scope: &str, rules: &[Rule], now_ms: u64) -> Result<(), Refusal> {
     world.limits.charge(kind, scope, rules, 1, now_ms).map_err(|_| Refusal::code(errcode::FREQUENCY))
 }
 

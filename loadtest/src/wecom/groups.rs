@@ -182,8 +182,13 @@ impl Group {
         self.remember(None, now_ms, until_ms);
     }
 
-    fn remember(&mut self, state: Option<GroupState>, now_ms: u64, until_ms: u64) {
+    /// Lets go of what no read is shown any more.
+    fn forget_past(&mut self, now_ms: u64) {
         self.past.retain(|(until_ms, _)| now_ms < *until_ms);
+    }
+
+    fn remember(&mut self, state: Option<GroupState>, now_ms: u64, until_ms: u64) {
+        self.forget_past(now_ms);
         let last_ms = self.past.back().map_or(0, |(until_ms, _)| *until_ms);
         // An act with a shorter lag cannot show earlier than one before it: both show together.
         if until_ms > now_ms.max(last_ms) {
@@ -201,17 +206,19 @@ impl Group {
 #[derive(Debug, Default)]
 pub struct Groups {
     seed: u64,
-    groups: Vec<Group>,
+    list: Vec<Group>,
+    /// Groups with a past, and when it is over.
+    lagging: BTreeSet<(u64, GroupNo)>,
 }
 
 impl Groups {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, groups: Vec::new() }
+        Self { seed, ..Self::default() }
     }
 
     /// Makes a group of its owner alone.
     pub(crate) fn create(&mut self, owner: StaffNo, name: String, created_s: u64) -> GroupNo {
-        let number = GroupNo(u32::try_from(self.groups.len()).unwrap_or(u32::MAX));
+        let number = GroupNo(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
         let mut days = DayLog::default();
         days.joined(day_of(created_s), 1);
         let now = GroupState {
@@ -224,27 +231,42 @@ impl Groups {
             change: 0,
             members: vec![Membership::new(Person::Staff(owner), created_s, JoinScene::Invited, None, 0)],
         };
-        self.groups.push(Group { now, created_s, dismissed_day: None, days, past: VecDeque::new() });
+        self.list.push(Group { now, created_s, dismissed_day: None, days, past: VecDeque::new() });
         number
+    }
+
+    /// Notes when a group's past is over, so that it is let go.
+    pub(crate) fn will_show(&mut self, number: GroupNo, until_ms: u64) {
+        self.lagging.insert((until_ms, number));
+    }
+
+    /// Lets go of the pasts that are over.
+    pub(crate) fn tick(&mut self, now_ms: u64) {
+        while let Some(&(until_ms, number)) = self.lagging.first()
+            && until_ms <= now_ms
+        {
+            self.lagging.pop_first();
+            self.group_mut(number).forget_past(now_ms);
+        }
     }
 
     /// A group. Numbers come from this list, so there is one.
     pub fn group(&self, number: GroupNo) -> &Group {
-        &self.groups[at(number.0)]
+        &self.list[at(number.0)]
     }
 
     pub(crate) fn group_mut(&mut self, number: GroupNo) -> &mut Group {
-        &mut self.groups[at(number.0)]
+        &mut self.list[at(number.0)]
     }
 
     /// All of them, dismissed ones too, in the order they were made.
     pub fn all(&self) -> impl Iterator<Item = (GroupNo, &Group)> {
-        (0..).map(GroupNo).zip(&self.groups)
+        (0..).map(GroupNo).zip(&self.list)
     }
 
     /// How many were ever made.
     pub fn count(&self) -> usize {
-        self.groups.len()
+        self.list.len()
     }
 
     /// The id of a group.
@@ -255,7 +277,7 @@ impl Groups {
     /// The group of an id.
     pub fn group_of(&self, chat_id: &str) -> Option<GroupNo> {
         let number = ids::decode(self.seed, ids::GROUP, chat_id)?;
-        (at(number) < self.groups.len()).then_some(GroupNo(number))
+        (at(number) < self.list.len()).then_some(GroupNo(number))
     }
 
     /// The version of a group's member list after so many changes.
@@ -265,12 +287,12 @@ impl Groups {
 
     /// Bytes held for memberships, room to grow included.
     pub fn membership_bytes(&self) -> usize {
-        self.groups.iter().map(|group| group.now.members.capacity() * size_of::<Membership>()).sum()
+        self.list.iter().map(|group| group.now.members.capacity() * size_of::<Membership>()).sum()
     }
 
     /// Memberships in all groups.
     pub fn membership_count(&self) -> usize {
-        self.groups.iter().map(|group| group.now.members.len()).sum()
+        self.list.iter().map(|group| group.now.members.len()).sum()
     }
 }
 

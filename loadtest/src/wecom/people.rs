@@ -3,7 +3,7 @@
 //! Members ([`Staff`]) are thousands and stored; customers are millions and nothing but a number, from which id, name and union
 //! id follow. Who has whom as a contact is stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::ids;
 
@@ -93,6 +93,8 @@ pub struct People {
     customers: u32,
     names: HashMap<CustomerNo, String>,
     follows: BTreeMap<(StaffNo, CustomerNo), Follow>,
+    /// The same pairs, by customer.
+    followed: BTreeSet<(CustomerNo, StaffNo)>,
     /// Channels of contacts and of joins.
     pub(crate) states: Words,
 }
@@ -195,11 +197,13 @@ impl People {
 
     pub(crate) fn follow(&mut self, staff: StaffNo, customer: CustomerNo, since_s: u64, state: &str) {
         let state = self.states.number(state);
+        self.followed.insert((customer, staff));
         self.follows.insert((staff, customer), Follow { since_s, state, tags: Vec::new() });
     }
 
     /// Ends a contact; says whether there was one.
     pub(crate) fn unfollow(&mut self, staff: StaffNo, customer: CustomerNo) -> bool {
+        self.followed.remove(&(customer, staff));
         self.follows.remove(&(staff, customer)).is_some()
     }
 
@@ -216,10 +220,9 @@ impl People {
 
     /// The members whose contact a customer is.
     pub(crate) fn followers_of(&self, customer: CustomerNo) -> impl Iterator<Item = (StaffNo, &Follow)> {
-        self.follows
-            .iter()
-            .filter(move |((_, followed), _)| *followed == customer)
-            .map(|((staff, _), follow)| (*staff, follow))
+        let range = (customer, StaffNo(0))..=(customer, StaffNo(u32::MAX));
+        let pairs = self.followed.range(range);
+        pairs.filter_map(|(customer, staff)| Some((*staff, self.follows.get(&(*staff, *customer))?)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Welcome codes: given out with a new contact, good for 20 seconds and one message.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::errcode;
 use super::people::{CustomerNo, StaffNo};
@@ -47,18 +47,22 @@ pub struct WelcomeCode {
 pub struct WelcomeCodes {
     life_ms: u64,
     codes: HashMap<String, WelcomeCode>,
+    /// Pairs that have been greeted or have chatted: there is nothing to welcome any more.
+    over: HashSet<(StaffNo, CustomerNo)>,
     issued: u64,
     used: u64,
 }
 
 impl WelcomeCodes {
     pub(crate) fn new(life_ms: u64) -> Self {
-        Self { life_ms, codes: HashMap::new(), issued: 0, used: 0 }
+        Self { life_ms, codes: HashMap::new(), over: HashSet::new(), issued: 0, used: 0 }
     }
 
     pub(crate) fn issue(&mut self, code: String, staff: StaffNo, customer: CustomerNo, now_ms: u64) {
         if self.codes.len() >= CODES_MAX {
             self.codes.retain(|_, code| now_ms < code.issued_ms + REMEMBERED_MS);
+            let known: HashSet<_> = self.codes.values().map(|code| (code.staff, code.customer)).collect();
+            self.over.retain(|pair| known.contains(pair));
         }
         self.issued += 1;
         let state = CodeState::Fresh;
@@ -72,6 +76,9 @@ impl WelcomeCodes {
     pub fn claim(&mut self, code: &str, app: usize, now_ms: u64) -> Result<WelcomeCode, Refusal> {
         let unknown = || Refusal::code(errcode::BAD_WELCOME_CODE);
         let found = self.codes.get_mut(code).ok_or_else(unknown)?;
+        if self.over.contains(&(found.staff, found.customer)) {
+            found.state = CodeState::Done;
+        }
         if let CodeState::InFlight { until_ms, succeeds, .. } = found.state
             && now_ms >= until_ms
         {
@@ -87,6 +94,7 @@ impl WelcomeCodes {
             }
             CodeState::Fresh | CodeState::InFlight { .. } => {
                 found.state = CodeState::Done;
+                self.over.insert((found.staff, found.customer));
                 self.used += 1;
                 Ok(found.clone())
             }
@@ -102,11 +110,17 @@ impl WelcomeCodes {
 
     /// The member and the customer have started to chat: codes about the two are over.
     pub fn chat_started(&mut self, staff: StaffNo, customer: CustomerNo) {
-        for code in self.codes.values_mut() {
-            if code.staff == staff && code.customer == customer {
-                code.state = CodeState::Done;
-            }
-        }
+        self.over.insert((staff, customer));
+    }
+
+    /// Whether the two have been greeted or have chatted, so that no code is given out.
+    pub(crate) fn is_over(&self, staff: StaffNo, customer: CustomerNo) -> bool {
+        self.over.contains(&(staff, customer))
+    }
+
+    /// The two are strangers again.
+    pub(crate) fn parted(&mut self, staff: StaffNo, customer: CustomerNo) {
+        self.over.remove(&(staff, customer));
     }
 
     /// How many were given out, and with how many a message was sent.

@@ -137,6 +137,7 @@ impl World {
     /// Lets everything happen that was due by now. Every call and every tenth of a second do it.
     pub fn tick(&mut self) {
         live::tick(self);
+        self.groups.tick(self.clock.now_ms());
         for tick in TICKS {
             tick(self);
         }

@@ -47,6 +47,16 @@ impl World {
                     document.text("FailReason", &reason)
                 }))
             }
+            Act::AgreeToArchive { userid, external_userid } => {
+                let (staff, customer) = self.pair(&userid, &external_userid)?;
+                let code = self.new_id("CODE");
+                self.welcome.issue(code.clone(), staff, customer, self.now_ms());
+                let deed =
+                    self.contact_changed("msg_audit_approved", &userid, &external_userid, |document| {
+                        document.text("WelcomeCode", &code)
+                    });
+                Ok(Deed { welcome_code: Some(code), ..deed })
+            }
             Act::StartChat { userid, external_userid } => {
                 let (staff, customer) = self.pair(&userid, &external_userid)?;
                 self.welcome.chat_started(staff, customer);
@@ -82,8 +92,9 @@ impl World {
         let now_ms = self.now_ms();
         let external_userid = self.people.external_userid(customer);
         self.people.follow(staff, customer, now_ms / 1_000, state);
-        // Contacts of corps that use WeCom themselves come without a code.
-        let has_code = has_code && self.people.unionid(customer).is_some();
+        // Contacts of corps that use WeCom themselves come without a code, and so do those who were greeted as half a contact.
+        let is_greeted = self.welcome.is_over(staff, customer);
+        let has_code = has_code && !is_greeted && self.people.unionid(customer).is_some();
         let code = has_code.then(|| self.new_id("CODE"));
         if let Some(code) = &code {
             self.welcome.issue(code.clone(), staff, customer, now_ms);
@@ -141,6 +152,7 @@ impl World {
     fn end_contact(&mut self, userid: &str, external_userid: &str) -> Result<(), ActError> {
         let (staff, customer) = self.pair(userid, external_userid)?;
         self.people.unfollow(staff, customer);
+        self.welcome.parted(staff, customer);
         Ok(())
     }
 

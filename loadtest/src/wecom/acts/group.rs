@@ -53,6 +53,7 @@ impl World {
             | Act::DeleteContact { .. }
             | Act::DeleteFollow { .. }
             | Act::TransferFail { .. }
+            | Act::AgreeToArchive { .. }
             | Act::StartChat { .. }
             | Act::ChangeTag { .. }
             | Act::OwnerLeaves { .. } => Err(ActError::Value("not an act on a group".to_owned())),
@@ -81,6 +82,7 @@ impl World {
         // What came with the group is its first roster, not a change of it.
         self.groups.group_mut(group).now.change = 0;
         self.groups.group_mut(group).hide(now_ms, until_ms);
+        self.groups.will_show(group, until_ms);
         let chat_id = self.groups.chat_id(group);
         let document = Document::new("change_external_chat", &chat_id)
             .text("ChatId", &chat_id)
@@ -243,6 +245,7 @@ impl World {
         let now_ms = self.now_ms();
         if until_ms > now_ms {
             self.groups.group_mut(group).lag(now_ms, until_ms);
+            self.groups.will_show(group, until_ms);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::wecom::world::World;
 pub(super) const ROUTES: &[Route] = &[
     Route::new("appchat/create", Appchat, create),
     Route::new("appchat/update", Appchat, update),
-    Route::new("appchat/get", Appchat, get),
+    Route::get("appchat/get", Appchat, get),
     Route::new("appchat/send", Appchat, send),
 ];
 

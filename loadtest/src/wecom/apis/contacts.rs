@@ -11,9 +11,9 @@ use crate::wecom::request::{Answer, Caller, Outcome, Refusal, Request};
 use crate::wecom::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new("externalcontact/list", CustomerContact, list),
-    Route::new("externalcontact/get", CustomerContact, get),
-    Route::new("externalcontact/get_follow_user_list", CustomerContact, follow_users),
+    Route::get("externalcontact/list", CustomerContact, list),
+    Route::get("externalcontact/get", CustomerContact, get),
+    Route::get("externalcontact/get_follow_user_list", CustomerContact, follow_users),
 ];
 
 fn list(world: &mut World, caller: &Caller, request: &Request) -> Outcome {

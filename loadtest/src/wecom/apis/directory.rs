@@ -11,11 +11,11 @@ use crate::wecom::request::{Answer, Caller, Outcome, Refusal, Request};
 use crate::wecom::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new("getcallbackip", Basic, callback_ips),
-    Route::new("agent/get", Basic, agent),
-    Route::new("user/get", Directory, user),
-    Route::new("user/simplelist", Directory, users),
-    Route::new("department/simplelist", Directory, departments),
+    Route::get("getcallbackip", Basic, callback_ips),
+    Route::get("agent/get", Basic, agent),
+    Route::get("user/get", Directory, user),
+    Route::get("user/simplelist", Directory, users),
+    Route::get("department/simplelist", Directory, departments),
 ];
 
 fn callback_ips(_: &mut World, caller: &Caller, _: &Request) -> Outcome {

@@ -19,7 +19,7 @@ use crate::wecom::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new("externalcontact/add_intercept_rule", CustomerContact, add),
-    Route::new("externalcontact/get_intercept_rule_list", CustomerContact, list),
+    Route::get("externalcontact/get_intercept_rule_list", CustomerContact, list),
     Route::new("externalcontact/get_intercept_rule", CustomerContact, get),
     Route::new("externalcontact/update_intercept_rule", CustomerContact, update),
     Route::new("externalcontact/del_intercept_rule", CustomerContact, delete),

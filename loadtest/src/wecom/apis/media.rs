@@ -12,7 +12,7 @@ use crate::wecom::request::{Answer, Caller, Outcome, Refusal, Request};
 use crate::wecom::world::World;
 
 pub(super) const ROUTES: &[Route] =
-    &[Route::new("media/upload", Message, upload), Route::new("media/get", Message, get)];
+    &[Route::new("media/upload", Message, upload), Route::get("media/get", Message, get)];
 
 fn upload(world: &mut World, caller: &Caller, request: &Request) -> Outcome {
     app_of(caller)?;

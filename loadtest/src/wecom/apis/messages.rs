@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::groups::app_of;
-use super::{Auth, Basics, Route};
+use super::{Auth, Basics, Route, Verb};
 use crate::wecom::config::Family::Message;
 use crate::wecom::errcode;
 use crate::wecom::ledger::digest;
@@ -21,7 +21,13 @@ use crate::wecom::world::World;
 
 /// App messages are not counted in the basic limits; they have their own.
 pub(super) const ROUTES: &[Route] = &[
-    Route { path: "message/send", auth: Auth::Token(Message), basics: Basics::Exempt, handler: send },
+    Route {
+        path: "message/send",
+        verb: Verb::Post,
+        auth: Auth::Token(Message),
+        basics: Basics::Exempt,
+        handler: send,
+    },
     Route::new("message/recall", Message, recall),
 ];
 

@@ -1,6 +1,6 @@
 //! `webhook/send` and `webhook/upload_media`: a group robot's key is all they ask for.
 
-use super::{Auth, Basics, Route, media};
+use super::{Auth, Basics, Route, Verb, media};
 use crate::wecom::errcode;
 use crate::wecom::machines::media::{Kind, Uploader};
 use crate::wecom::machines::robots::{self, PER_KEY};
@@ -9,8 +9,14 @@ use crate::wecom::world::World;
 
 /// The basic limits are a corp's, and a key shows no corp.
 pub(super) const ROUTES: &[Route] = &[
-    Route { path: "webhook/send", auth: Auth::Own, basics: Basics::Exempt, handler: send },
-    Route { path: "webhook/upload_media", auth: Auth::Own, basics: Basics::Exempt, handler: upload },
+    Route { path: "webhook/send", verb: Verb::Post, auth: Auth::Own, basics: Basics::Exempt, handler: send },
+    Route {
+        path: "webhook/upload_media",
+        verb: Verb::Post,
+        auth: Auth::Own,
+        basics: Basics::Exempt,
+        handler: upload,
+    },
 ];
 
 fn send(world: &mut World, caller: &Caller, request: &Request) -> Outcome {

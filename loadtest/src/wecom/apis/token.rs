@@ -1,12 +1,17 @@
 //! `gettoken`.
 
-use super::{Auth, Basics, Route};
+use super::{Auth, Basics, Route, Verb};
 use crate::wecom::errcode;
 use crate::wecom::request::{Answer, Caller, Outcome, Refusal, Request};
 use crate::wecom::world::World;
 
-pub(super) const ROUTES: &[Route] =
-    &[Route { path: "gettoken", auth: Auth::Own, basics: Basics::Counted, handler: gettoken }];
+pub(super) const ROUTES: &[Route] = &[Route {
+    path: "gettoken",
+    verb: Verb::Get,
+    auth: Auth::Own,
+    basics: Basics::Counted,
+    handler: gettoken,
+}];
 
 fn gettoken(world: &mut World, caller: &Caller, request: &Request) -> Outcome {
     let corpid = request.param("corpid").ok_or_else(|| Refusal::code(errcode::CORPID_MISSING))?;

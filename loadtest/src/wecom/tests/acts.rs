@@ -90,6 +90,7 @@ async fn contacts_and_tags_change_and_say_so() {
             pair("delete_follow", 1),
             with(pair("transfer_fail", 1), "reason", json!("customer_refused")),
             json!({"act": "change_tag", "change": "create", "id": "et1", "tag_type": "tag_group"}),
+            pair("agree_to_archive", 2),
         ]
     })
     .await;
@@ -105,11 +106,12 @@ async fn contacts_and_tags_change_and_say_so() {
         contact("del_follow_user owner00000 - - - -"),
         contact("transfer_fail owner00000 - - customer_refused -"),
         "change_external_tag create - - - - tag_group".to_owned(),
+        contact("msg_audit_approved owner00000 - - - -"),
     ];
     assert_eq!(found, expected);
     let has_code: Vec<_> =
         documents.iter().map(|document| xml_text(document, "WelcomeCode").is_some()).collect();
-    assert_eq!(has_code, [true, true, false, false, false, false, false, false]);
+    assert_eq!(has_code, [true, true, false, false, false, false, false, false, true]);
     let code = xml_text(&documents[0], "WelcomeCode").expect("a code");
     sim.with(|world| {
         let now_ms = world.now_ms();
@@ -117,6 +119,31 @@ async fn contacts_and_tags_change_and_say_so() {
         assert_eq!((claimed.staff, claimed.customer), (StaffNo(0), CustomerNo(0)));
         assert_eq!(world.people.contacts_of(StaffNo(0)).filter(|customer| customer.0 < 3).count(), 1);
     });
+}
+
+#[tokio::test]
+async fn no_code_comes_for_those_who_were_greeted_or_have_chatted() {
+    let sim = small().await;
+    let userid = "owner00000".to_owned();
+    let id = |number| sim.with(|world| world.people.external_userid(CustomerNo(number)));
+    let add = |number, half| {
+        let (external_userid, state) = (Some(id(number)), String::new());
+        let act =
+            Act::AddContact { userid: userid.clone(), external_userid, state, half, without_code: false };
+        sim.act(act).expect("possible").welcome_code
+    };
+    let code = add(0, true).expect("a code");
+    sim.with(|world| {
+        let now_ms = world.now_ms();
+        world.welcome.claim(&code, 0, now_ms).expect("fresh");
+    });
+    assert_eq!(add(0, false), None, "consumed through the half contact");
+    add(1, true).expect("a code");
+    sim.act(Act::StartChat { userid: userid.clone(), external_userid: id(1) }).expect("contacts");
+    assert_eq!(add(1, false), None, "the chat has started");
+    sim.act(Act::DeleteFollow { userid: userid.clone(), external_userid: id(1) }).expect("contacts");
+    assert!(add(1, false).is_some(), "strangers again");
+    assert_eq!(add(49, false), None, "a customer of another corp");
 }
 
 #[tokio::test]

@@ -172,6 +172,17 @@ async fn escapes_that_raw_utf8_does_not_need_are_refused() {
 }
 
 #[tokio::test]
+async fn methods_and_the_debug_flag_are_looked_at() {
+    let sim = small().await;
+    assert_eq!(code(&post(&sim, SELF, json!({})).await), 43_001);
+    assert_eq!(code(&get(&sim, "externalcontact/groupchat/list", "").await), 43_002);
+    for expected in [0, 0, 0, 0, 0, 45_009] {
+        assert_eq!(code(&get(&sim, SELF, "debug=1").await), expected);
+    }
+    assert_eq!(code(&get(&sim, SELF, "").await), 0);
+}
+
+#[tokio::test]
 async fn unknown_paths_are_404() {
     let sim = small().await;
     for path in ["/", "/cgi-bin/", "/cgi-bin/nothing", "/_sim/nothing"] {
