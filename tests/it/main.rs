@@ -11,5 +11,6 @@ mod support;
 mod broadcast;
 mod kill;
 mod operations;
+mod peers;
 mod surface;
 mod tour;
