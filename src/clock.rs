@@ -11,16 +11,21 @@ pub struct Clock(Source);
 
 #[derive(Clone)]
 enum Source {
-    System { start: Instant },
+    System { start: Instant, ahead_ms: i64 },
     Manual(Arc<AtomicI64>),
     Tokio { start: tokio::time::Instant, start_ms: i64 },
 }
 
 impl Clock {
     /// Reads the system's clock.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn system() -> Self {
-        Self(Source::System { start: Instant::now() })
+        Self::system_ahead(Duration::ZERO)
+    }
+
+    /// Reads the system's clock and adds this: for rehearsals, in which hours pass between two starts.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn system_ahead(ahead: Duration) -> Self {
+        Self(Source::System { start: Instant::now(), ahead_ms: millis(ahead) })
     }
 
     /// Starts at `now_ms` and follows tokio's time, which a test may pause.
@@ -37,7 +42,7 @@ impl Clock {
     /// Returns the time in milliseconds since the epoch.
     pub fn now_ms(&self) -> i64 {
         match &self.0 {
-            Source::System { .. } => system_ms(),
+            Source::System { ahead_ms, .. } => system_ms().saturating_add(*ahead_ms),
             Source::Manual(now) => now.load(Ordering::SeqCst),
             Source::Tokio { start, start_ms } => start_ms + millis(start.elapsed()),
         }
@@ -47,7 +52,7 @@ impl Clock {
     /// waits, which must not jump when somebody corrects the wall clock. Clones agree.
     pub fn steady_us(&self) -> i64 {
         let since = match &self.0 {
-            Source::System { start } => start.elapsed(),
+            Source::System { start, .. } => start.elapsed(),
             Source::Manual(now) => {
                 Duration::from_millis(u64::try_from(now.load(Ordering::SeqCst)).unwrap_or(0))
             }

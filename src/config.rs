@@ -89,6 +89,9 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where metrics and health listen.
     pub metrics_listen: SocketAddr,
+    /// How far its clock runs ahead of the machine's: for rehearsals.
+    #[serde(with = "crate::units::duration")]
+    pub clock_ahead: Duration,
     /// Where everything durable lives.
     pub data_dir: PathBuf,
 }
@@ -98,6 +101,7 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8180)),
             metrics_listen: SocketAddr::from(([127, 0, 0, 1], 8181)),
+            clock_ahead: Duration::ZERO,
             data_dir: PathBuf::from("./data"),
         }
     }

@@ -46,10 +46,16 @@ impl Args {
 /// With the problems of the configuration, or what could not be opened.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = crate::config::load(&args.layers())?.config;
-    let clock = Clock::system();
+    let clock = Clock::system_ahead(config.server.clock_ahead);
     let log_clock = clock.clone();
     telemetry::log::install(&config.log, move || log_clock.now_ms())?;
     telemetry::metrics::install();
+    if !config.server.clock_ahead.is_zero() {
+        tracing::warn!(
+            ahead_s = config.server.clock_ahead.as_secs(),
+            "the clock runs ahead (server.clock_ahead): a rehearsal"
+        );
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;

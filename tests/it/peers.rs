@@ -212,7 +212,8 @@ async fn what_our_simulator_sends_strangers_open() {
             state: String::new(),
         })
         .unwrap();
-    let (query, body) = tokio::time::timeout(Duration::from_secs(10), received.recv()).await.unwrap().unwrap();
+    let (query, body) =
+        tokio::time::timeout(Duration::from_secs(10), received.recv()).await.unwrap().unwrap();
     for mut peer in [Peer::node(), Peer::python()] {
         let asked = merged(json!({"do": "open", "query": query, "body": body}), &keys(&app, &corpid));
         let opened = peer.ask(asked).await;
@@ -247,7 +248,8 @@ async fn a_published_client_finds_the_platform_it_knows() {
     let mut peer = Peer::python();
     let client = json!({"do": "client", "api": simulator.url(), "corp": corpid, "secret": app.secret});
     assert_eq!(peer.ask(client).await["token"], true);
-    let call = |of: &str, name: &str, with: Value| json!({"do": "call", "of": of, "name": name, "with": with});
+    let call =
+        |of: &str, name: &str, with: Value| json!({"do": "call", "of": of, "name": name, "with": with});
 
     let chats = peer.ask(call("external_contact_group_chat", "list_all", json!({"limit": 3}))).await;
     let chats = chats["result"].as_array().unwrap().clone();
@@ -261,12 +263,15 @@ async fn a_published_client_finds_the_platform_it_knows() {
     let owner = group["owner"].as_str().unwrap().to_owned();
 
     let template = json!({"text": {"content": "欢迎 %NICKNAME%"}});
-    let added = peer.ask(call("external_contact", "add_group_welcome_template", json!({"template": template}))).await;
+    let added =
+        peer.ask(call("external_contact", "add_group_welcome_template", json!({"template": template}))).await;
     let id = added["result"]["template_id"].as_str().unwrap().to_owned();
-    let read = peer.ask(call("external_contact", "get_group_welcome_template", json!({"template_id": id}))).await;
+    let read =
+        peer.ask(call("external_contact", "get_group_welcome_template", json!({"template_id": id}))).await;
     assert_eq!(read["result"]["text"]["content"], "欢迎 %NICKNAME%");
     peer.ask(call("external_contact", "del_group_welcome_template", json!({"template_id": id}))).await;
-    let gone = peer.ask(call("external_contact", "get_group_welcome_template", json!({"template_id": id}))).await;
+    let gone =
+        peer.ask(call("external_contact", "get_group_welcome_template", json!({"template_id": id}))).await;
     assert!(gone["errcode"].as_i64().is_some_and(|code| code != 0), "{gone}");
 
     let task = json!({"chat_type": "group", "sender": owner, "chat_id_list": [chat], "text": {"content": "周末八折"}});
@@ -275,8 +280,14 @@ async fn a_published_client_finds_the_platform_it_knows() {
 
     let note = json!({"agent_id": app.agentid, "user_ids": [owner], "content": "请确认群发"});
     assert_eq!(peer.ask(call("message", "send_text", note)).await["result"]["errcode"], 0);
-    let late = peer.ask(call("external_contact", "send_welcome_msg", json!({"template": {
-        "welcome_code": "never-given", "text": {"content": "你好"}}}))).await;
+    let late = peer
+        .ask(call(
+            "external_contact",
+            "send_welcome_msg",
+            json!({"template": {
+        "welcome_code": "never-given", "text": {"content": "你好"}}}),
+        ))
+        .await;
     assert_eq!(late["errcode"], 41050, "{late}");
     // Three pages and the end.
     assert!(simulator.with(|world| world.ledger.count("externalcontact/groupchat/list", "0")) >= 3);
