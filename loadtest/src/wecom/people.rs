@@ -201,6 +201,13 @@ impl People {
         self.follows.insert((staff, customer), Follow { since_s, state, tags: Vec::new() });
     }
 
+    /// Tags a member's contact, in place of the tags it had.
+    pub fn tag(&mut self, staff: StaffNo, customer: CustomerNo, tags: Vec<String>) {
+        if let Some(follow) = self.follows.get_mut(&(staff, customer)) {
+            follow.tags = tags;
+        }
+    }
+
     /// Ends a contact; says whether there was one.
     pub(crate) fn unfollow(&mut self, staff: StaffNo, customer: CustomerNo) -> bool {
         self.followed.remove(&(customer, staff));

@@ -1,5 +1,6 @@
 //! The simulator over real connections, questioned as a gateway would.
 
+mod acting;
 mod acts;
 mod callbacks;
 mod control;
