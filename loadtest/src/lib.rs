@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`wire`] is the protocol, [`client`] one connection that speaks it, [`lines`] what people say;
 //! [`events`] sends and checks, [`sink`] receives and [`audit`]s, [`broadcast`] compares both ends, [`simulate`]
-//! plays a fleet of shops, [`bare`] is the reference server that ratios are stated against.
+//! plays a fleet of shops, [`wecom`] is a platform with everything that is hard about it, [`bare`] is the reference server that ratios are stated against.
 //!
 //! Not for: measuring code in one process (that is `benches/`), or anything that needs the gateway's insides.
 #![expect(

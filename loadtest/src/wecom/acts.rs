@@ -244,6 +244,9 @@ pub enum ActError {
     /// Neither a member nor a customer.
     #[error("nobody is called `{0}`")]
     Person(String),
+    /// The owner cannot go before somebody else owns the group.
+    #[error("`{0}` owns the group: change the owner first")]
+    Owner(String),
     /// The group has no room.
     #[error("group `{0}` is full")]
     Full(String),

@@ -34,7 +34,8 @@ impl Clock {
         Self::over(Base::Manual { start_ms: start_s * 1_000 })
     }
 
-    /// Starts at the wall's time and runs `factor` times as fast.
+    /// Starts at the wall's time and runs `factor` times as fast. A caller who lives in real time finds windows and lives
+    /// that much shorter, and the times in callbacks ahead of its own.
     pub fn scaled(factor: f64) -> Self {
         Self::over(Base::Scaled { began: Instant::now(), start_ms: wall_ms(), factor })
     }

@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::crypto::CryptoError;
 
-/// Which of the two forms callbacks take.
+/// Which form callbacks take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Envelope {
     /// `<xml>` with `ToUserName`, `AgentID` and `Encrypt`.
     #[default]
     Xml,
+    /// The same without CDATA and `AgentID`, in another order: events that belong to no app look so.
+    PlainXml,
     /// `{"encrypt": …}`.
     Json,
 }
@@ -23,7 +25,7 @@ impl Envelope {
     /// The type that goes with it.
     pub(crate) fn content_type(self) -> &'static str {
         match self {
-            Self::Xml => "text/xml",
+            Self::Xml | Self::PlainXml => "text/xml",
             Self::Json => "application/json",
         }
     }
@@ -37,6 +39,10 @@ impl Envelope {
                 cdata(&agentid.to_string()),
                 cdata(encrypt)
             ),
+            // Neither an id nor base64 holds anything that XML would want escaped.
+            Self::PlainXml => {
+                format!("<xml>\n<Encrypt>{encrypt}</Encrypt>\n<ToUserName>{corpid}</ToUserName>\n</xml>")
+            }
             Self::Json => serde_json::json!({ "encrypt": encrypt }).to_string(),
         }
     }
@@ -93,8 +99,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_give_back_what_was_put_in() {
-        for form in [Envelope::Xml, Envelope::Json] {
+    fn all_forms_give_back_what_was_put_in() {
+        for form in [Envelope::Xml, Envelope::PlainXml, Envelope::Json] {
             assert_eq!(encrypted_part(&form.wrap("ww1", 7, "a+/=")).as_deref(), Ok("a+/="));
         }
         assert_eq!(encrypted_part("{}"), Err(CryptoError::Envelope));

@@ -96,6 +96,8 @@ pub struct Ledger {
     deliveries: VecDeque<DeliveryRecord>,
     delivery_count: u64,
     by_end: BTreeMap<DeliveryEnd, u64>,
+    retried: u64,
+    slowest_ms: u64,
     sends: VecDeque<SendRecord>,
     send_count: u64,
     /// How often a content reached a target, by the digest of way, target and content.
@@ -112,6 +114,8 @@ impl Ledger {
             deliveries: VecDeque::new(),
             delivery_count: 0,
             by_end: BTreeMap::new(),
+            retried: 0,
+            slowest_ms: 0,
             sends: VecDeque::new(),
             send_count: 0,
             reached: HashMap::new(),
@@ -135,6 +139,10 @@ impl Ledger {
         self.delivery_count += 1;
         record.seq = self.delivery_count;
         *self.by_end.entry(record.end).or_insert(0) += 1;
+        if record.end == DeliveryEnd::Delivered {
+            self.retried += u64::from(record.tries > 1);
+            self.slowest_ms = self.slowest_ms.max(record.latency_ms);
+        }
         keep(&mut self.deliveries, record, self.keep);
     }
 
@@ -156,6 +164,11 @@ impl Ledger {
     /// The kept deliveries after a number, oldest first.
     pub fn deliveries(&self, after: u64, limit: usize) -> Vec<DeliveryRecord> {
         self.deliveries.iter().filter(|record| record.seq > after).take(limit).cloned().collect()
+    }
+
+    /// The kept deliveries that ended in a way, oldest first: which events were lost.
+    pub fn deliveries_that(&self, end: DeliveryEnd) -> Vec<DeliveryRecord> {
+        self.deliveries.iter().filter(|record| record.end == end).cloned().collect()
     }
 
     /// The kept messages after a number, oldest first.
@@ -186,6 +199,8 @@ impl Ledger {
             by_api: self.by_api.clone(),
             deliveries: self.delivery_count,
             deliveries_by_end: self.by_end.clone(),
+            deliveries_retried: self.retried,
+            slowest_answer_ms: self.slowest_ms,
             sends: self.send_count,
             sends_repeated: repeated,
         }
@@ -203,6 +218,10 @@ pub struct LedgerSummary {
     pub deliveries: u64,
     /// By how they ended.
     pub deliveries_by_end: BTreeMap<DeliveryEnd, u64>,
+    /// Of the delivered ones, those that took more than one try.
+    pub deliveries_retried: u64,
+    /// The longest that a receiver took over an answer of 200, in milliseconds of real time.
+    pub slowest_answer_ms: u64,
     /// Messages that reached someone.
     pub sends: u64,
     /// Of these, the ones that had reached the same target by the same way before.

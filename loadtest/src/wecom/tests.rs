@@ -4,6 +4,7 @@ mod acting;
 mod acts;
 mod callbacks;
 mod control;
+mod deltas;
 mod gate;
 mod reads;
 mod receiver;

@@ -126,6 +126,10 @@ impl World {
         let group = self.live_group(chat_id)?;
         let mut people = self.known_people(members)?;
         people.retain(|person| self.groups.group(group).has(*person));
+        let owner = Person::Staff(self.groups.group(group).now.owner);
+        if people.contains(&owner) {
+            return Err(ActError::Owner(self.people.id_of(owner)));
+        }
         if people.is_empty() {
             return Ok(Deed { chat_id: Some(chat_id.to_owned()), ..Deed::default() });
         }

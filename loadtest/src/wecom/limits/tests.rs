@@ -1,5 +1,7 @@
 //! Windows, penalties and the audit.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn limits(windows: Windows) -> Limits {
@@ -78,4 +80,41 @@ fn costs_are_taken_whole_or_not_at_all_and_counts_can_be_scaled() {
     assert!(limits.fits("corp", "a", &PER_CORP, 7, T));
     assert!(!limits.fits("corp", "a", &PER_CORP, 4, T));
     assert!(limits.fits("corp", "a", &PER_CORP, 3, T));
+}
+
+proptest! {
+    /// Whoever asks in whatever rhythm: what got through keeps the limit, and nothing gets through a penalty.
+    #[test]
+    fn what_gets_through_keeps_every_limit_and_no_penalty_is_cut_short(
+        gaps in prop::collection::vec(0_u64..40_000, 1..120),
+        counts in (1_u64..6, 3_u64..20),
+    ) {
+        let rules = [Rule::per_minute(counts.0), Rule::per_hour(counts.1)];
+        let mut limits = limits(Windows::Sliding);
+        let (mut now_ms, mut blocked_until_ms, mut accepted) = (T, 0, Vec::new());
+        for gap in gaps {
+            now_ms += gap;
+            match limits.charge("k", "s", &rules, 1, now_ms) {
+                Ok(()) => {
+                    prop_assert!(now_ms >= blocked_until_ms);
+                    accepted.push(now_ms);
+                }
+                Err(over) if over.was_blocked => prop_assert!(now_ms < over.until_ms),
+                Err(over) => {
+                    let length = over.period.length_ms();
+                    let rule = rules.iter().find(|rule| rule.period == over.period).expect("one of them");
+                    let inside = accepted.iter().filter(|&&then| now_ms - then < length).count();
+                    prop_assert_eq!(inside as u64, rule.count, "refused only when full");
+                    prop_assert_eq!(over.until_ms, now_ms + length);
+                    blocked_until_ms = over.until_ms;
+                }
+            }
+        }
+        for rule in rules {
+            let count = usize::try_from(rule.count).expect("small");
+            for pair in accepted.windows(count + 1) {
+                prop_assert!(pair[count] - pair[0] >= rule.period.length_ms());
+            }
+        }
+    }
 }
