@@ -101,7 +101,9 @@ pub use self::faults::{Fault, FaultError};
 pub use self::groups::{
     GROUP_MEMBERS_MAX, Group, GroupNo, GroupState, GroupStatus, Groups, JoinScene, Membership,
 };
-pub use self::ledger::{CallRecord, DeliveryEnd, DeliveryRecord, Ledger, LedgerSummary, SendRecord};
+pub use self::ledger::{
+    CallRecord, DeliveryEnd, DeliveryRecord, Ledger, LedgerSummary, SendRecord, WayCount,
+};
 pub use self::limits::{LimitConfig, LimitReport, Limits, Windows};
 pub use self::live::Rates;
 pub use self::machines::{ActingConfig, ActingReport};

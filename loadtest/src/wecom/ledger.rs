@@ -7,6 +7,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
+/// Contents at targets that are told apart; past this number new ones are counted as unchecked.
+pub(crate) const REACHED_MAX: usize = 8_000_000;
+
 /// One call of an API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRecord {
@@ -76,7 +79,7 @@ pub struct SendRecord {
     pub seq: u64,
     /// When it arrived, in milliseconds since 1970.
     pub at_ms: u64,
-    /// The way it took: `mass`, `welcome`, `robot`, `appchat`, `app`.
+    /// The way it took: `mass`, `welcome`, `group_welcome`, `robot`, `appchat`, `app`.
     pub via: String,
     /// The group or person.
     pub target: String,
@@ -100,6 +103,7 @@ pub struct Ledger {
     slowest_ms: u64,
     sends: VecDeque<SendRecord>,
     send_count: u64,
+    by_way: BTreeMap<String, WayCount>,
     /// How often a content reached a target, by the digest of way, target and content.
     reached: HashMap<u64, u32>,
 }
@@ -118,6 +122,7 @@ impl Ledger {
             slowest_ms: 0,
             sends: VecDeque::new(),
             send_count: 0,
+            by_way: BTreeMap::new(),
             reached: HashMap::new(),
         }
     }
@@ -149,7 +154,17 @@ impl Ledger {
     /// A message has arrived. `content` is digested, never kept.
     pub fn reached(&mut self, at_ms: u64, via: &str, target: &str, message: &str, content: &str) {
         self.send_count += 1;
-        *self.reached.entry(digest(&(via, target, content))).or_insert(0) += 1;
+        let key = digest(&(via, target, content));
+        let way = self.by_way.entry(via.to_owned()).or_default();
+        way.sends += 1;
+        if let Some(times) = self.reached.get_mut(&key) {
+            *times += 1;
+            way.repeated += 1;
+        } else if self.reached.len() < REACHED_MAX {
+            self.reached.insert(key, 1);
+        } else {
+            way.unchecked += 1;
+        }
         let content = format!("{:016x}", digest(content));
         let (via, target, message) = (via.to_owned(), target.to_owned(), message.to_owned());
         let record = SendRecord { seq: self.send_count, at_ms, via, target, message, content };
@@ -193,7 +208,6 @@ impl Ledger {
 
     /// The counts.
     pub fn summary(&self) -> LedgerSummary {
-        let repeated = self.reached.values().map(|&times| u64::from(times) - 1).sum();
         LedgerSummary {
             calls: self.call_count,
             by_api: self.by_api.clone(),
@@ -202,7 +216,8 @@ impl Ledger {
             deliveries_retried: self.retried,
             slowest_answer_ms: self.slowest_ms,
             sends: self.send_count,
-            sends_repeated: repeated,
+            sends_repeated: self.by_way.values().map(|way| way.repeated).sum(),
+            sends_by_way: self.by_way.clone(),
         }
     }
 }
@@ -226,6 +241,19 @@ pub struct LedgerSummary {
     pub sends: u64,
     /// Of these, the ones that had reached the same target by the same way before.
     pub sends_repeated: u64,
+    /// The same by the way they took.
+    pub sends_by_way: BTreeMap<String, WayCount>,
+}
+
+/// Messages that took one way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayCount {
+    /// All of them.
+    pub sends: u64,
+    /// Those whose content had reached the same target by this way before.
+    pub repeated: u64,
+    /// Those of which that is not known: there were more contents at targets than are told apart.
+    pub unchecked: u64,
 }
 
 fn keep<R>(records: &mut VecDeque<R>, record: R, count: usize) {
@@ -256,6 +284,8 @@ mod tests {
         assert_eq!(ledger.times_reached("robot", "wr1", "早"), 0);
         let summary = ledger.summary();
         assert_eq!((summary.sends, summary.sends_repeated), (6, 4));
+        let mass = WayCount { sends: 6, repeated: 4, unchecked: 0 };
+        assert_eq!(summary.sends_by_way, BTreeMap::from([("mass".to_owned(), mass)]));
         let kept: Vec<u64> = ledger.sends(0, 10).iter().map(|record| record.seq).collect();
         assert_eq!(kept, [5, 6]);
         assert_eq!(ledger.sends(5, 10)[0].target, "wr2");

@@ -155,9 +155,11 @@ fn targets(world: &World, app: usize, body: &Body) -> Result<Targets, Refusal> {
     let (_, invalid_tags) = split_targets(&body.totag, PARTIES_MAX, |_| false)?;
     found.people.extend(users.iter().filter_map(|id| of_user(id)));
     let parties: BTreeSet<u32> = parties.iter().filter_map(|id| of_party(id)).collect();
-    found.people.extend(everybody().filter(|staff| {
-        parties.contains(&ROOT_DEPARTMENT) || parties.contains(&world.people.staff(*staff).department)
-    }));
+    if !parties.is_empty() {
+        found.people.extend(everybody().filter(|staff| {
+            parties.contains(&ROOT_DEPARTMENT) || parties.contains(&world.people.staff(*staff).department)
+        }));
+    }
     found.invalid = [invalid_users, invalid_parties, invalid_tags];
     Ok(found)
 }

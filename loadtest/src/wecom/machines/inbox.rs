@@ -1,6 +1,6 @@
-//! The newest messages that robots, apps and mass sends brought, whole, so that tests see what people saw.
+//! The newest messages by robots, apps and welcomes, whole, so that tests see what people saw.
 //!
-//! The ledger keeps digests of everything; this keeps texts of a few.
+//! The ledger keeps digests of everything; this keeps texts of a few. What a mass send says its task tells.
 
 use std::collections::VecDeque;
 

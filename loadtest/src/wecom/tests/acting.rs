@@ -74,3 +74,27 @@ fn with(mut base: Value, more: Value) -> Value {
 async fn temper(sim: &Simulator, owner: usize, temper: &str) {
     control(sim, "temper", Some(json!({"userid": userid(owner), "temper": temper}))).await;
 }
+
+#[tokio::test]
+async fn what_people_cannot_do_is_refused_with_the_reason() {
+    let sim = two_apps(ActingConfig::default()).await;
+    for (path, body, reason) in [
+        ("acting", json!({"cup": 1}), "unknown field `cup`"),
+        ("temper", json!({"userid": "nobody", "temper": "late"}), "no such member"),
+        ("temper", json!({"userid": userid(0), "temper": "angry"}), "unknown variant `angry`"),
+        ("confirm", json!({"msgid": "msgNone", "userid": userid(0)}), "nothing waits"),
+        ("template", json!({"chat_id": "wrNone"}), "no such group"),
+        ("say", json!({"userid": "nobody"}), "no such member"),
+        ("robot", json!({"key": "k"}), "missing field `group`"),
+        ("join_way", json!({"config_id": "x", "members": ["y"]}), "`x` is not a known value"),
+    ] {
+        let call = Call::post(format!("/_sim/{path}"), "application/json", body.to_string());
+        let reply = connection(&sim).try_once(&call).await.expect("an answer");
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        assert_eq!(reply.status, 400, "{path}: {text}");
+        assert!(text.contains(reason), "{path}: {text}");
+    }
+    let acting = control(&sim, "acting", Some(json!({"cap": "one_per_day", "owners": {"late": 0.5}}))).await;
+    assert_eq!((&acting["cap"], &acting["sent_status"]), (&json!("one_per_day"), &json!(2)));
+    assert_eq!(control(&sim, "acting", None).await, acting);
+}

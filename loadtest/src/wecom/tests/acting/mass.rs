@@ -276,3 +276,39 @@ async fn who_has_left_confirms_nothing_and_whose_group_it_was_gets_nothing() {
     let shown = control(&sim, "mass?after=1", None).await;
     assert_eq!(shown[0]["senders"][0]["by_status"], json!([1, 0, 0, 0]));
 }
+
+#[tokio::test]
+async fn a_whole_fleet_is_asked_and_every_group_reads_it_at_most_once() {
+    let population = Population { owners: 4_000, groups: 24_000, members: 24_000, contacts: 0 };
+    let sim = start(SimConfig { population, ..SimConfig::default() }).await;
+    let route = apis::find(ADD).expect("an API");
+    sim.with(|world| {
+        let caller = Caller { app: Some(0), ip: [127, 0, 0, 1].into(), now_ms: world.now_ms(), call: 0 };
+        let chats: Vec<String> = world.groups.all().map(|(number, _)| world.groups.chat_id(number)).collect();
+        for owner in 0..4_000 {
+            let own: Vec<String> = chats.iter().skip(owner).step_by(4_000).cloned().collect();
+            let request = Request {
+                method: hyper::Method::POST,
+                path: ADD.to_owned(),
+                query: std::collections::BTreeMap::new(),
+                content_type: String::new(),
+                body: to_groups(&own, owner).to_string().into(),
+            };
+            (route.handler)(world, &caller, &request).expect("a task");
+        }
+    });
+    advance(&sim, Duration::from_hours(48));
+    let report = sim.report();
+    let mass = report.acting.mass;
+    assert_eq!((mass.tasks, mass.targets, mass.asked_twice), (4_000, 24_000, 0));
+    // Nine of ten owners confirm, each for six groups.
+    assert!((3_500..3_700).contains(&mass.confirmed), "{mass:?}");
+    assert_eq!((mass.sent, mass.capped, mass.not_friends), (mass.confirmed * 6, 0, 0));
+    let way = report.ledger.sends_by_way["mass"];
+    assert_eq!((way.sends, way.repeated, way.unchecked), (mass.sent, 0, 0));
+    let reached = sim.with(|world| {
+        let chats = world.groups.all().map(|(number, _)| world.groups.chat_id(number));
+        chats.filter(|chat_id| world.ledger.times_reached("mass", chat_id, "早") == 1).count()
+    });
+    assert_eq!(reached as u64, mass.sent);
+}
