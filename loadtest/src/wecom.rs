@@ -6,6 +6,11 @@
 //! Every business error is HTTP 200 with `errcode` and an `errmsg` in the platform's form; unknown paths are 404.
 //! What goes wrong is a script, see [`faults`]; limits and their penalties are in [`limits`].
 //!
+//! Where the platform's pages are silent or disagree, this is how it is here: a banned address gets 45009; groups outside an
+//! app's visible range 60011; more than 100 owners 40032, unknown ones 60111; a group's past counts for the owner it has now;
+//! `expires_in` is what the token has left; 30 days of statistics count both ends; a retry is the same bytes; an unknown chat
+//! gets 40050, windows slide, members are listed as items. What has a switch is in [`SimConfig`].
+//!
 //! | file | paths behind `/cgi-bin/` |
 //! |---|---|
 //! | `apis/token.rs` | `gettoken` |

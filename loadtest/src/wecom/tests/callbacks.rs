@@ -99,6 +99,10 @@ async fn members_are_listed_in_every_form_the_platform_has_had() {
         assert_eq!(xml_text(&document, "CurMemVer").is_some(), form != MemberList::Absent);
         assert_eq!(xml_text(&document, "MemChangeCnt").as_deref(), Some("2"));
     }
+    settings(&sim, |config| config.envelope = Envelope::PlainXml);
+    join(&sim, 1);
+    in_time(sim.settled()).await;
+    assert!(receiver.got().pop().expect("an event").body.starts_with("<xml>\n<Encrypt>"));
     settings(&sim, |config| config.envelope = Envelope::Json);
     join(&sim, 1);
     in_time(sim.settled()).await;
@@ -153,6 +157,8 @@ async fn a_receiver_that_is_down_loses_events_and_the_ledger_says_which() {
     assert_eq!(ends, expected);
     let last = deliveries(&sim).pop().expect("a delivery");
     assert_eq!(last.statuses, ["broken"; 4]);
+    let lost = sim.with(|world| world.ledger.deliveries_that(DeliveryEnd::Lost));
+    assert_eq!(lost.iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 3]);
 }
 
 #[tokio::test]
@@ -251,4 +257,23 @@ async fn every_app_that_sees_customers_gets_its_own_delivery() {
         deliveries(&sim).into_iter().map(|record| (record.app, Some(record.event))).collect();
     to.sort();
     assert_eq!(to, [("gateway".to_owned(), deed.event), ("second".to_owned(), deed.event)]);
+}
+
+#[tokio::test]
+async fn the_same_seed_and_time_send_the_same_bytes() {
+    let run = async |seed: u64| {
+        let receiver = Receiver::start("/cb").await;
+        let callbacks = CallbackConfig { concurrency: 1, ..CallbackConfig::default() };
+        let population = Population { owners: 1, groups: 1, members: 5, contacts: 0 };
+        let sim = start(SimConfig { seed, population, callbacks, ..SimConfig::default() }).await;
+        sim.with(|world| world.apps[0].config.callback_url = Some(receiver.url.clone()));
+        for newcomers in 1..4 {
+            join(&sim, newcomers);
+        }
+        in_time(sim.settled()).await;
+        receiver.got().into_iter().map(|got| got.uri + &got.body).collect::<Vec<_>>()
+    };
+    let once = run(1).await;
+    assert_eq!((once.len(), &once), (3, &run(1).await));
+    assert_ne!(once, run(2).await);
 }

@@ -193,3 +193,12 @@ async fn unknown_paths_are_404() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_app_with_a_key_that_is_none_does_not_start() {
+    let app = AppConfig { aes_key: "short".to_owned(), ..AppConfig::default() };
+    let started = Simulator::start(SimConfig { apps: vec![app], ..SimConfig::default() }).await;
+    let error = started.expect_err("no key");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("EncodingAESKey"), "{error}");
+}
