@@ -50,6 +50,7 @@
 //! | `POST /_sim/temper` `{"userid":…,"temper":"prompt"}` | how soon a member confirms: `prompt`, `late`, `never` |
 //! | `POST /_sim/confirm` `{"msgid":…,"userid":…}` | a member confirms a mass send now |
 //! | `POST /_sim/template` `{"chat_id":…,"template_id":…}` | an owner picks a welcome template for a group, or none |
+//! | `POST /_sim/occupy` `{"welcome_code":…,"for_ms":N,"succeeds":true}` | another app is busy with a welcome code |
 //! | `POST /_sim/say` `{"userid":…,"text":…}` | a member says something to a customer; answers the `verdict` |
 //! | `POST /_sim/join_way` `{"config_id":…,"members":[…]}` | customers come by a join way; answers [`Deed`]s |
 //! | `POST /_sim/faults` `["*:503@5%"]` | replaces the script |

@@ -101,11 +101,10 @@ impl WelcomeCodes {
         }
     }
 
-    /// Another app takes a code and is busy with it until a moment.
-    pub fn occupy(&mut self, code: &str, app: usize, until_ms: u64, succeeds: bool) {
-        if let Some(found) = self.codes.get_mut(code) {
-            found.state = CodeState::InFlight { app, until_ms, succeeds };
-        }
+    /// Another app takes a code and is busy with it until a moment; says whether there is such a code.
+    pub fn occupy(&mut self, code: &str, app: usize, until_ms: u64, succeeds: bool) -> bool {
+        let found = self.codes.get_mut(code);
+        found.map(|found| found.state = CodeState::InFlight { app, until_ms, succeeds }).is_some()
     }
 
     /// The member and the customer have started to chat: codes about the two are over.

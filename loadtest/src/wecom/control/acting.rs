@@ -41,6 +41,7 @@ pub(super) fn post(path: &str, request: &Request, shared: &Shared) -> Option<Res
         "template" => template(request, shared),
         "say" => say(request, shared),
         "join_way" => join(request, shared),
+        "occupy" => occupy(request, shared),
         _ => return None,
     })
 }
@@ -129,6 +130,23 @@ fn join(request: &Request, shared: &Shared) -> Result<Page, String> {
     let body: Body = read(request)?;
     let deeds = shared.with(|world| world.join_by_way(&body.config_id, &body.members));
     deeds.map(|deeds| json(&deeds)).map_err(|error| error.to_string())
+}
+
+/// Another app is busy with a welcome code for a while; its attempt may fail.
+fn occupy(request: &Request, shared: &Shared) -> Result<Page, String> {
+    #[derive(Deserialize)]
+    struct Body {
+        welcome_code: String,
+        for_ms: u64,
+        succeeds: bool,
+    }
+    let body: Body = read(request)?;
+    let occupied = shared.with(|world| {
+        let until_ms = world.now_ms().saturating_add(body.for_ms);
+        // None of the apps that were set up.
+        world.welcome.occupy(&body.welcome_code, usize::MAX, until_ms, body.succeeds)
+    });
+    done(occupied, "no such welcome code")
 }
 
 /// Mass sends with what became of each sender's targets, as counts by status.

@@ -86,6 +86,7 @@ async fn what_people_cannot_do_is_refused_with_the_reason() {
         ("template", json!({"chat_id": "wrNone"}), "no such group"),
         ("say", json!({"userid": "nobody"}), "no such member"),
         ("robot", json!({"key": "k"}), "missing field `group`"),
+        ("occupy", json!({"welcome_code": "x", "for_ms": 1, "succeeds": true}), "no such welcome code"),
         ("join_way", json!({"config_id": "x", "members": ["y"]}), "`x` is not a known value"),
     ] {
         let call = Call::post(format!("/_sim/{path}"), "application/json", body.to_string());

@@ -312,3 +312,18 @@ async fn a_whole_fleet_is_asked_and_every_group_reads_it_at_most_once() {
     });
     assert_eq!(reached as u64, mass.sent);
 }
+
+#[tokio::test]
+async fn a_call_whose_answer_was_lost_has_made_its_task() {
+    let sim = two_apps(ActingConfig::default()).await;
+    let own = [chat(&sim, 0)];
+    let token = token_of(&sim, 0).await;
+    sim.set_faults(vec!["add_msg_template:reset@first:1".parse().expect("a fault")]);
+    let path = format!("/cgi-bin/{ADD}?access_token={token}");
+    let call = Call::post(path, "application/json", to_groups(&own, 0).to_string());
+    assert!(connection(&sim).try_once(&call).await.is_err(), "no answer");
+    let asked =
+        json!({"chat_type": "group", "start_time": START_S, "end_time": START_S, "creator": userid(0)});
+    let list = post(&sim, LIST, asked).await;
+    assert_eq!((ids(&list).len(), &list["group_msg_list"][0]["text"]["content"]), (1, &json!("早")));
+}

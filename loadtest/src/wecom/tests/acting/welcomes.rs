@@ -42,8 +42,8 @@ async fn a_welcome_arrives_once_and_within_twenty_seconds() {
 async fn another_app_in_the_way_is_told_apart_from_one_that_has_sent() {
     let sim = two_apps(ActingConfig::default()).await;
     let (welcome_code, _) = new_contact(&sim);
-    let until_ms = START_S * 1_000 + 2_000;
-    sim.with(|world| world.welcome.occupy(&welcome_code, 1, until_ms, false));
+    let occupied = json!({"welcome_code": welcome_code, "for_ms": 2_000, "succeeds": false});
+    control(&sim, "occupy", Some(occupied)).await;
     assert_eq!(code(&post(&sim, SEND, welcome(&welcome_code)).await), 41_096);
     advance(&sim, Duration::from_secs(2));
     assert_eq!(code(&post(&sim, SEND, welcome(&welcome_code)).await), 0);
