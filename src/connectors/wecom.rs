@@ -3,7 +3,8 @@
 //! * In: `callback` verifies and decrypts (`crypto`, `envelope`), `decode` makes events of it, with the roster's steps by
 //!   the platform's own versions. What does not follow from what we know goes to `gap`.
 //! * Out: `client` calls the platform's interfaces (`api`) with one shared `token`, under the limits of each (`quota`);
-//!   `errcode` says what a refusal means.
+//!   `errcode` says what a refusal means. What we say and do there: `deliver` (which interface a delivery goes through),
+//!   `content` (how it is written), `mass`, `templates`, `intercept`, `life`, `appchat`, `check`.
 //!
 //! What the platform cannot do in customer groups (`capabilities`): show a message before others see it or at all, take
 //! one back, mute or remove anybody, post without a person's confirmation.
@@ -11,20 +12,33 @@
 #![expect(dead_code, reason = "used in full once the sending and reading sides are there")]
 
 mod api;
+mod appchat;
+mod book;
 mod capabilities;
+mod check;
 mod client;
+mod content;
 pub mod crypto;
 mod deliver;
 mod errcode;
 mod error;
 mod gap;
+mod intercept;
 mod kind;
+mod life;
+mod mass;
+mod media;
+mod message;
 mod quota;
+mod robot;
+mod send;
 mod settings;
 mod staff;
+mod templates;
 #[cfg(test)]
 pub(in crate::connectors) mod testing;
 mod token;
+mod welcome;
 mod wire;
 
 use std::sync::Arc;
@@ -33,13 +47,15 @@ use async_trait::async_trait;
 
 use super::{
     AccountSpec, Callback, CallbackError, Capabilities, CapabilitySource, Config, Connector, ConnectorState,
-    LimitPreset, Opened, SpecError, StateError, Trouble,
+    GroupLife, LimitPreset, MassSends, Opened, OwnGroups, SelfCheck, SpecError, StaffInterception,
+    StateError, Trouble, WelcomeTemplates,
 };
 use crate::clock::Clock;
 use crate::event::{AccountId, GroupEvent};
 use crate::webhooks::address::AddressRules;
 use crate::webhooks::client::{ClientConfig, HttpClient};
 use client::Client;
+use deliver::Acts;
 use gap::Gaps;
 use kind::GroupKind;
 use quota::Quota;
@@ -57,6 +73,7 @@ pub struct Wecom {
     state: Arc<dyn ConnectorState>,
     gaps: Gaps,
     staff: Arc<Staff>,
+    acts: Acts,
 }
 
 impl Wecom {
@@ -86,6 +103,9 @@ impl Wecom {
         let quota = Quota::new(presets, clock.clone(), Arc::clone(&state), config.total_timeout);
         let corp_id = settings.corp_id.clone();
         let client = Client::new(wire, corp_id, secrets, quota, clock.clone(), config.total_timeout);
+        let staff: Arc<Staff> = Arc::default();
+        let acts =
+            Acts::new(client.clone(), clock.clone(), Arc::clone(&state), &settings, Arc::clone(&staff));
         Ok(Self {
             account: spec.id.clone(),
             clock: clock.clone(),
@@ -93,7 +113,8 @@ impl Wecom {
             client,
             gaps: Gaps::new(Arc::clone(&state)),
             state,
-            staff: Arc::default(),
+            staff,
+            acts,
         })
     }
 }
@@ -141,5 +162,29 @@ impl Connector for Wecom {
 
     fn trouble(&self) -> Option<Trouble> {
         self.client.trouble()
+    }
+
+    fn mass_sends(&self) -> Option<&dyn MassSends> {
+        Some(&self.acts)
+    }
+
+    fn welcome_templates(&self) -> Option<&dyn WelcomeTemplates> {
+        Some(&self.acts)
+    }
+
+    fn staff_interception(&self) -> Option<&dyn StaffInterception> {
+        Some(&self.acts)
+    }
+
+    fn group_life(&self) -> Option<&dyn GroupLife> {
+        Some(&self.acts)
+    }
+
+    fn own_groups(&self) -> Option<&dyn OwnGroups> {
+        Some(&self.acts)
+    }
+
+    fn self_check(&self) -> Option<&dyn SelfCheck> {
+        Some(self)
     }
 }

@@ -56,6 +56,7 @@ apis! {
     CallbackIps: GET "getcallbackip" again Account;
     AgentGet: GET "agent/get" again Account;
     UserList: GET "user/simplelist" again Account;
+    FollowUsers: GET "externalcontact/get_follow_user_list" again Account;
     GroupChatList: POST "externalcontact/groupchat/list" again Groups;
     GroupChatGet: POST "externalcontact/groupchat/get" again Groups;
     OpengidToChatid: POST "externalcontact/opengid_to_chatid" again Groups;

@@ -112,6 +112,20 @@ impl Client {
         robots
     }
 
+    /// Names the robots whose key is not of the form that keys have: groups of hexadecimal digits, as in a UUID.
+    pub(super) fn odd_robots(&self) -> Vec<&str> {
+        let is_key = |key: &str| {
+            let mut groups = key.split('-');
+            let is_group = |digits| {
+                move |group: &str| group.len() == digits && group.bytes().all(|byte| byte.is_ascii_hexdigit())
+            };
+            [8, 4, 4, 4, 12].into_iter().all(|digits| groups.next().is_some_and(is_group(digits)))
+                && groups.next().is_none()
+        };
+        let odd = self.robots().into_iter();
+        odd.filter(|name| self.shared.robots.get(*name).is_some_and(|key| !is_key(key.expose()))).collect()
+    }
+
     /// What keeps the account from working at the moment: the token first, then interfaces in order of their paths.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         let troubles = self.shared.troubles.lock();

@@ -1,22 +1,177 @@
-//! Sends and actions of the `wecom` platform.
+//! What we ask WeCom to do: which interface a delivery goes through, and what is known of one in doubt.
+//!
+//! | delivery | goes through | in doubt |
+//! | --- | --- | --- |
+//! | welcome with a code | `send_welcome_msg` | repeated while the code lives: it works once |
+//! | mass send | `add_msg_template` | the corp's list of tasks is read (`mass`) |
+//! | to a robot's group | `webhook/send` | nobody can say: a robot's messages have no ids and no list |
+//! | to a group our app made | `appchat/send` | nobody can say either |
+//! | to a member of staff | `message/send` | the platform drops a repeat for a while (`message`) |
+//!
+//! Into a customer group nobody can speak but its people: that is refused with the reason, before a call.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 
 use super::Wecom;
-use crate::outbox::delivery::{Decision, Deliver, Delivery, Outcome, Refusal, RefusalScope, Resolution};
+use super::appchat::OwnGroupsRead;
+use super::book::CallBook;
+use super::client::Client;
+use super::content::{Message, Surface, Unfit, render, render_text};
+use super::kind::GroupKind;
+use super::media::MediaIds;
+use super::message::LatelySaid;
+use super::settings::Settings;
+use super::staff::Staff;
+use super::welcome::LostWelcomes;
+use crate::clock::Clock;
+use crate::connectors::ConnectorState;
+use crate::connectors::offers::ReceivingCap;
+use crate::event::ActionKind;
+use crate::outbox::delivery::{Deliver, Delivery, Outcome, Payload, Resolution};
+
+/// What one account does on WeCom. Owned by its connector, for as long as that lives.
+#[derive(Debug)]
+pub(super) struct Acts {
+    pub(super) client: Client,
+    pub(super) clock: Clock,
+    /// The app that speaks to staff.
+    pub(super) agent_id: Option<u64>,
+    /// How often a group may receive mass sends.
+    pub(super) receiving_cap: ReceivingCap,
+    /// Who was seen to be staff: also who may have owned a group.
+    pub(super) staff: Arc<Staff>,
+    pub(super) book: CallBook,
+    pub(super) media: MediaIds,
+    /// Held while a file is uploaded, so that a broadcast's picture is uploaded once.
+    pub(super) uploading: Mutex<()>,
+    pub(super) own_groups: OwnGroupsRead,
+    pub(super) said: LatelySaid,
+    pub(super) lost_welcomes: LostWelcomes,
+}
+
+impl Acts {
+    pub(super) fn new(
+        client: Client,
+        clock: Clock,
+        state: Arc<dyn ConnectorState>,
+        settings: &Settings,
+        staff: Arc<Staff>,
+    ) -> Self {
+        Self {
+            client,
+            book: CallBook::new(state, clock.clone()),
+            clock,
+            staff,
+            agent_id: settings.agent_id,
+            receiving_cap: settings.receiving_cap,
+            media: MediaIds::default(),
+            uploading: Mutex::default(),
+            own_groups: OwnGroupsRead::default(),
+            said: LatelySaid::default(),
+            lost_welcomes: LostWelcomes::default(),
+        }
+    }
+
+    /// Makes one call, or says why none was made.
+    pub(super) async fn deliver(&self, delivery: &Delivery) -> Outcome {
+        let kind = GroupKind::of(&delivery.group);
+        match &delivery.payload {
+            Payload::Text { text, welcome_code: Some(code) } => self.greet(delivery, code, text).await,
+            Payload::Text { text, welcome_code: None } => {
+                self.say(delivery, kind, |surface| render_text(surface, text, &[])).await
+            }
+            Payload::Content { content } => {
+                self.say(delivery, kind, |surface| render(surface, content)).await
+            }
+            Payload::MassSend { sender, targets, text } => {
+                self.mass_send(&delivery.id, sender, targets, text).await
+            }
+            Payload::Action { action, of: _ } => self.act(delivery, kind, *action).await,
+        }
+    }
+
+    async fn say(
+        &self,
+        delivery: &Delivery,
+        kind: GroupKind<'_>,
+        render: impl FnOnce(Surface) -> Result<Message, Unfit>,
+    ) -> Outcome {
+        let surface = match kind {
+            GroupKind::Robot(_) => Surface::Robot,
+            GroupKind::Appchat(_) => Surface::OwnGroup,
+            GroupKind::Direct => Surface::App,
+            GroupKind::Customer(_) => {
+                let detail = "nobody but its people can speak in a customer group (客户群): send it as a broadcast, \
+                              which each owner confirms, or have it in a welcome template";
+                return Unfit::new("unsupported", detail).into();
+            }
+        };
+        let message = match render(surface) {
+            Ok(message) => message,
+            Err(unfit) => return unfit.into(),
+        };
+        match (kind, &delivery.member) {
+            (GroupKind::Robot(robot), _) => self.say_by_robot(robot, &message).await,
+            (GroupKind::Appchat(chat), _) => self.say_in_own_group(chat, &message).await,
+            (GroupKind::Direct | GroupKind::Customer(_), Some(member)) => {
+                self.tell(delivery, member, &message).await
+            }
+            (GroupKind::Direct | GroupKind::Customer(_), None) => {
+                Unfit::new("no_receiver", "neither a group nor a member is named").into()
+            }
+        }
+    }
+
+    async fn act(&self, delivery: &Delivery, kind: GroupKind<'_>, action: ActionKind) -> Outcome {
+        match (action, kind, &delivery.member) {
+            (ActionKind::Remove, GroupKind::Appchat(chat), Some(member)) => self.take_out(chat, member).await,
+            (ActionKind::Remove | ActionKind::Recall | ActionKind::Mute | ActionKind::Warn, _, _) => {
+                let detail = "WeCom has no interface for this in this kind of group; only a member of a group that \
+                              our own app made can be removed";
+                Unfit::new("unsupported", detail).into()
+            }
+        }
+    }
+
+    /// Finds out about a delivery in doubt. The head of this file says what can be known.
+    pub(super) async fn resolve(&self, delivery: &Delivery) -> Resolution {
+        match &delivery.payload {
+            Payload::Text { welcome_code: Some(_), .. } => self.resolve_welcome(delivery),
+            Payload::Text { .. } | Payload::Content { .. } => match GroupKind::of(&delivery.group) {
+                GroupKind::Direct => self.resolve_told(&delivery.id).await,
+                GroupKind::Robot(_) | GroupKind::Appchat(_) => Resolution::Unknown,
+                // Such a delivery is refused before a call: a crash changed nothing.
+                GroupKind::Customer(_) => Resolution::NotSent,
+            },
+            Payload::MassSend { sender, targets, text } => {
+                self.resolve_mass_send(&delivery.id, sender, targets, text).await
+            }
+            // Taking somebody out twice is the same as once.
+            Payload::Action { .. } => Resolution::SafeToRepeat,
+        }
+    }
+}
 
 #[async_trait]
 impl Deliver for Wecom {
     async fn deliver(&self, delivery: &Delivery, _: u32) -> Outcome {
-        Outcome::Refused(Refusal {
-            decision: Decision::Never,
-            scope: RefusalScope::Delivery,
-            code: "unsupported".to_owned(),
-            detail: format!("WeCom takes no `{}` here", delivery.kind),
-        })
+        self.acts.deliver(delivery).await
     }
 
-    async fn resolve(&self, _: &Delivery) -> Resolution {
-        Resolution::NotSent
+    fn cost(&self, delivery: &Delivery) -> u32 {
+        match GroupKind::of(&delivery.group) {
+            GroupKind::Appchat(chat) => self.acts.people_known(chat).unwrap_or(delivery.cost),
+            GroupKind::Customer(_) | GroupKind::Robot(_) | GroupKind::Direct => delivery.cost,
+        }
+    }
+
+    async fn resolve(&self, delivery: &Delivery) -> Resolution {
+        self.acts.resolve(delivery).await
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

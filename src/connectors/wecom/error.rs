@@ -250,6 +250,13 @@ impl From<ApiError> for PlatformError {
     }
 }
 
+/// Makes the error of a call that was not made because WeCom would refuse it: our code, and what to change in both
+/// languages.
+pub(super) fn not_asked(api: Api, code: &str, zh: String, en: String) -> PlatformError {
+    let (operation, code) = (api.path(), code.to_owned());
+    PlatformError { operation, code, zh, en, retry: Retry::Never, uncertain: false }
+}
+
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(start)?;
     Some(rest.split_once(end)?.0)

@@ -39,6 +39,11 @@ impl Staff {
         }
     }
 
+    /// Returns everybody who was seen to be staff, oldest first.
+    pub(super) fn all(&self) -> Vec<Arc<str>> {
+        self.0.read().in_order.iter().cloned().collect()
+    }
+
     /// Says whether somebody was seen to be staff.
     pub(super) fn is_staff(&self, member: &str) -> bool {
         self.0.read().known.contains(member)

@@ -1,0 +1,299 @@
+//! Mass sends (群发任务): a task by which one owner sends one text to groups they own, once they have confirmed it.
+//!
+//! Nothing is sent by our call, and the platform takes the same call twice without a word. So a call whose answer was
+//! lost is looked for in the platform's own list (`doubt`), and never made again blindly.
+
+mod doubt;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+
+use super::api::Api;
+use super::book::Entry;
+use super::client::Done;
+use super::content::{Limit, Unfit};
+use super::deliver::Acts;
+use super::error::{ApiError, Code};
+use super::message::not_written;
+use crate::connectors::offers::{MassSends, PlatformError, ReceivingCap, TargetResult, TaskProgress};
+use crate::event::DeliveryId;
+use crate::outbox::delivery::Outcome;
+
+/// Most groups of one task.
+const TARGETS_MAX: usize = 2_000;
+/// Entries of one page of tasks' members and results.
+const PAGE: usize = 1_000;
+/// Most pages read of one list; a task has at most two pages of results.
+const PAGES_MAX: usize = 100;
+/// The platform is still handing the task out.
+const DISPATCHING: i64 = 41063;
+/// The task was cancelled.
+const CANCELLED: i64 = 41093;
+/// The person was reminded as often as they may be: three times a day.
+const REMIND_CAP: i64 = 41094;
+
+/// A list that comes page by page.
+trait Page: DeserializeOwned {
+    type Row;
+
+    fn take(self) -> (Vec<Self::Row>, String);
+}
+
+#[derive(Deserialize)]
+struct TaskPage {
+    #[serde(default)]
+    task_list: Vec<MemberTask>,
+    #[serde(default)]
+    next_cursor: String,
+}
+
+#[derive(Deserialize)]
+struct MemberTask {
+    userid: String,
+    #[serde(default)]
+    status: i64,
+    #[serde(default)]
+    send_time: Option<i64>,
+}
+
+impl MemberTask {
+    /// An SDK says 2, a sample answer of the vendor's shows 1: neither means anything else anywhere.
+    fn is_confirmed(&self) -> bool {
+        matches!(self.status, 1 | 2)
+    }
+}
+
+impl Page for TaskPage {
+    type Row = MemberTask;
+
+    fn take(self) -> (Vec<MemberTask>, String) {
+        (self.task_list, self.next_cursor)
+    }
+}
+
+#[derive(Deserialize)]
+struct ResultPage {
+    #[serde(default)]
+    send_list: Vec<SendResult>,
+    #[serde(default)]
+    next_cursor: String,
+}
+
+#[derive(Deserialize)]
+struct SendResult {
+    #[serde(default)]
+    chat_id: String,
+    #[serde(default)]
+    status: i64,
+}
+
+impl SendResult {
+    fn result(&self) -> TargetResult {
+        match self.status {
+            0 => TargetResult::Unsent,
+            1 => TargetResult::Sent,
+            2 => TargetResult::Failed("not_a_friend"),
+            3 => TargetResult::Failed("already_received"),
+            _ => TargetResult::Failed("refused"),
+        }
+    }
+}
+
+impl Page for ResultPage {
+    type Row = SendResult;
+
+    fn take(self) -> (Vec<SendResult>, String) {
+        (self.send_list, self.next_cursor)
+    }
+}
+
+#[derive(Serialize)]
+struct Task<'a> {
+    chat_type: &'static str,
+    sender: &'a str,
+    chat_id_list: Vec<&'a str>,
+    text: Text<'a>,
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    content: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    #[serde(default)]
+    msgid: String,
+    #[serde(default, deserialize_with = "list")]
+    fail_list: Vec<String>,
+}
+
+/// An empty list may come as null.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Option::<Vec<String>>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn check(sender: &str, targets: &[(u32, String)], text: &str) -> Result<(), Unfit> {
+    Limit::TASK_TEXT.check("text", text)?;
+    if sender.is_empty() {
+        return Err(Unfit::new(
+            "no_sender",
+            "`sender` is empty: a mass send needs the owner who confirms it",
+        ));
+    }
+    // Without groups the owner would pick them in the client, whichever they like.
+    if targets.is_empty() || targets.len() > TARGETS_MAX {
+        let detail = format!("`targets` has {}, 1 to {TARGETS_MAX} are taken", targets.len());
+        return Err(Unfit::new("wrong_count", detail));
+    }
+    Ok(())
+}
+
+impl Acts {
+    pub(super) async fn mass_send(
+        &self,
+        delivery: &DeliveryId,
+        sender: &str,
+        targets: &[(u32, String)],
+        text: &str,
+    ) -> Outcome {
+        if let Err(unfit) = check(sender, targets, text) {
+            return unfit.into();
+        }
+        let entry = match self.book.open(delivery, false).await {
+            Ok(Entry { answer: Some(task), .. }) => {
+                return Outcome::AwaitingConfirmation { platform_id: task };
+            }
+            Ok(entry) => entry,
+            Err(error) => return not_written(Api::AddMassSend, &error),
+        };
+        let body = Task {
+            chat_type: "group",
+            sender,
+            chat_id_list: targets.iter().map(|(_, group)| group.as_str()).collect(),
+            text: Text { content: text },
+        };
+        match self.client.call::<_, Created>(Api::AddMassSend, &body).await {
+            // The task is there, and its id is the only thing that can be asked about it.
+            Ok(created) if created.msgid.is_empty() => {
+                ApiError::new(Api::AddMassSend, Code::Unreadable).with_detail("no msgid").outcome()
+            }
+            Ok(created) => {
+                if !created.fail_list.is_empty() {
+                    self.book.note_refused(&created.msgid, &created.fail_list).await;
+                }
+                self.book.answered(delivery, entry, &created.msgid).await;
+                Outcome::AwaitingConfirmation { platform_id: created.msgid }
+            }
+            Err(error) => {
+                let outcome = error.outcome();
+                if matches!(outcome, Outcome::Refused(_)) {
+                    self.book.refused(delivery, &entry).await;
+                }
+                outcome
+            }
+        }
+    }
+
+    /// Reads a list to its end.
+    ///
+    /// # Errors
+    /// Also when it has no end: half a list is none.
+    async fn pages<P: Page>(&self, api: Api, mut body: serde_json::Value) -> Result<Vec<P::Row>, ApiError> {
+        let mut rows = Vec::new();
+        let mut cursor = String::new();
+        for _ in 0..PAGES_MAX {
+            body["cursor"] = json!(cursor);
+            let (more, next) = self.client.call::<_, P>(api, &body).await?.take();
+            rows.extend(more);
+            if next.is_empty() {
+                return Ok(rows);
+            }
+            if next == cursor {
+                break;
+            }
+            cursor = next;
+        }
+        Err(ApiError::new(api, Code::Unreadable).with_detail("the list does not end"))
+    }
+
+    async fn results(&self, task: &str, sender: &str) -> Result<Vec<SendResult>, ApiError> {
+        let body = json!({ "msgid": task, "userid": sender, "limit": PAGE });
+        self.pages::<ResultPage>(Api::MassSendResults, body).await
+    }
+
+    async fn read_progress(&self, task: &str, sender: &str) -> Result<TaskProgress, ApiError> {
+        let body = json!({ "msgid": task, "limit": PAGE });
+        let members = self.pages::<TaskPage>(Api::MassSendTasks, body).await?;
+        let member = members.into_iter().find(|member| member.userid == sender);
+        let confirmed = member.filter(MemberTask::is_confirmed);
+        let mut progress = TaskProgress::default();
+        // Until then every target is unsent, and four thousand owners are asked about.
+        let Some(member) = confirmed else { return Ok(progress) };
+        let seconds = member.send_time.filter(|seconds| *seconds > 0);
+        progress.confirmed_ms =
+            Some(seconds.map_or_else(|| self.clock.now_ms(), |seconds| seconds.saturating_mul(1_000)));
+        let results = self.results(task, sender).await?;
+        let told = results.into_iter().filter(|result| !result.chat_id.is_empty());
+        progress.targets = told.map(|result| (result.chat_id.clone(), result.result())).collect();
+        Ok(progress)
+    }
+}
+
+/// Gives the codes that callers act on a name.
+fn named(error: ApiError) -> PlatformError {
+    let names = [(CANCELLED, "cancelled"), (REMIND_CAP, "remind_cap")];
+    let name = names.into_iter().find(|(code, _)| error.is(*code));
+    let error = PlatformError::from(error);
+    match name {
+        Some((_, name)) => PlatformError { code: name.to_owned(), ..error },
+        None => error,
+    }
+}
+
+#[async_trait]
+impl MassSends for Acts {
+    fn targets_max(&self) -> usize {
+        TARGETS_MAX
+    }
+
+    fn receiving_cap(&self) -> Option<ReceivingCap> {
+        Some(self.receiving_cap)
+    }
+
+    async fn progress(&self, task: &str, sender: &str) -> Result<TaskProgress, PlatformError> {
+        let mut progress = match self.read_progress(task, sender).await {
+            Ok(progress) => progress,
+            Err(error) if error.is(DISPATCHING) => {
+                return Ok(TaskProgress { is_dispatching: true, ..TaskProgress::default() });
+            }
+            Err(error) => return Err(named(error)),
+        };
+        for group in self.book.refused_of(task).await {
+            if !progress.targets.iter().any(|(told, _)| *told == group) {
+                progress.targets.push((group, TargetResult::Failed("refused")));
+            }
+        }
+        Ok(progress)
+    }
+
+    async fn remind(&self, task: &str) -> Result<(), PlatformError> {
+        let body = json!({ "msgid": task });
+        let Done {} = self.client.call(Api::RemindMassSend, &body).await.map_err(named)?;
+        Ok(())
+    }
+
+    async fn cancel(&self, task: &str) -> Result<(), PlatformError> {
+        let body = json!({ "msgid": task });
+        match self.client.call::<_, Done>(Api::CancelMassSend, &body).await {
+            // What is asked for is so.
+            Ok(_) => Ok(()),
+            Err(error) if error.is(CANCELLED) => Ok(()),
+            Err(error) => Err(named(error)),
+        }
+    }
+}
