@@ -79,6 +79,9 @@ impl Acts {
     pub(super) async fn deliver(&self, delivery: &Delivery) -> Outcome {
         let kind = GroupKind::of(&delivery.group);
         match &delivery.payload {
+            Payload::Text { welcome_code: Some(_), .. } | Payload::MassSend { .. } if is_internal(kind) => {
+                Unfit::new("unsupported", "only customers are greeted by a code and sent to by a task").into()
+            }
             Payload::Text { text, welcome_code: Some(code) } => self.greet(delivery, code, text).await,
             Payload::Text { text, welcome_code: None } => {
                 self.say(delivery, kind, |surface| render_text(surface, text, &[])).await
@@ -152,6 +155,14 @@ impl Acts {
             // Taking somebody out twice is the same as once.
             Payload::Action { .. } => Resolution::SafeToRepeat,
         }
+    }
+}
+
+/// Says whether only staff are in a group of this kind.
+fn is_internal(kind: GroupKind<'_>) -> bool {
+    match kind {
+        GroupKind::Robot(_) | GroupKind::Appchat(_) => true,
+        GroupKind::Customer(_) | GroupKind::Direct => false,
     }
 }
 

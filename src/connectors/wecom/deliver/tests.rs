@@ -98,6 +98,13 @@ async fn what_a_surface_does_not_take_is_refused_before_a_call() {
         never(wecom.deliver(&act("appchat:abc", action), 1).await, "unsupported");
     }
     never(wecom.deliver(&act("wrGROUP", ActionKind::Remove), 1).await, "unsupported");
+    for group in ["robot:watch", "appchat:abc"] {
+        let greeted = Delivery { group: group.to_owned(), ..welcome("d-6", 0) };
+        never(wecom.deliver(&greeted, 1).await, "unsupported");
+        let (sender, targets, text) = ("lin".to_owned(), vec![(0, "wr1".to_owned())], "a".to_owned());
+        let mass_send = delivery("d-7", group, Payload::MassSend { sender, targets, text });
+        never(wecom.deliver(&mass_send, 1).await, "unsupported");
+    }
     assert_eq!(platform.asked().len(), 0);
     assert_eq!(wecom.resolve(&text("d-3", "wrGROUP", "a")).await, Resolution::NotSent);
 }

@@ -1,3 +1,4 @@
+use super::callback::{callback_keys, callback_seen};
 use super::*;
 use crate::connectors::offers::Standing::{Bad, Good, Skipped, Warning};
 
