@@ -234,6 +234,10 @@ pub(super) struct MemberView {
     scene: Option<String>,
     /// The channel code they came by.
     channel: Option<String>,
+    /// When they came in last, by the platform; null when nobody told.
+    joined_at: Option<String>,
+    /// The platform's id of the person over all groups, where it gives one.
+    union_id: Option<String>,
 }
 
 fn member_view(row: MemberRow) -> MemberView {
@@ -248,6 +252,8 @@ fn member_view(row: MemberRow) -> MemberView {
         inviter: row.inviter,
         scene: row.scene,
         channel: row.channel,
+        joined_at: row.joined_ms.map(moment::show),
+        union_id: row.union_id,
     }
 }
 

@@ -4,22 +4,24 @@
 //! differences of consecutive stretches gives what one long stretch would have given, wherever it was cut.
 
 mod delta;
+mod latest;
 mod merge;
+mod roster;
 #[cfg(test)]
 mod tests;
 
 use crate::event::{
-    CaseFact, Effects, EventType, Fact, HOUR_MS, Head, HitFact, MemberFact, Partition, Role, StateFact,
-    Status, Verdict,
+    CaseFact, Effects, EventType, Fact, HOUR_MS, Head, HitFact, Partition, Role, StateFact, Status, Verdict,
 };
 use crate::statistics::definitions::Counters;
 
-use delta::{GroupName, GroupRef, MemberName, MemberRef};
+use delta::{GroupName, GroupRef};
 
 pub use delta::{
     CaseDelta, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, MemberDelta, Place, Sighting,
     StateDelta,
 };
+pub use latest::Latest;
 pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Register, introduce};
 
 /// Returns the hour of a time, counted from the epoch; a time before 1970 is in hour 0.
@@ -31,6 +33,11 @@ impl Delta {
     /// Says whether nothing was gathered.
     pub fn is_empty(&self) -> bool {
         self.events == 0
+    }
+
+    /// Returns how much was gathered, in events; a list of many members weighs as much as that many events.
+    pub fn weight(&self) -> u64 {
+        self.events.max(self.members.len() as u64)
     }
 
     /// Forgets everything, keeping the memory.
@@ -96,6 +103,11 @@ impl Delta {
                     }
                 }
                 Fact::State(state) => self.state(place.partition, state),
+                Fact::Roster(roster) => {
+                    if let Some(group) = group {
+                        self.list(group, effects, roster);
+                    }
+                }
                 Fact::Case(case) => _ = self.cases.insert(case.id.to_string(), case_delta(case)),
                 Fact::Member(_)
                 | Fact::Action(_)
@@ -108,7 +120,8 @@ impl Delta {
                 | Fact::Kick(_)
                 | Fact::Silence(_)
                 | Fact::Evidence(_)
-                | Fact::Roster(_) => {}
+                | Fact::ContactEnd(_)
+                | Fact::Tags(_) => {}
             }
         }
     }
@@ -174,57 +187,6 @@ impl Delta {
         count.revised |= effects.head.revised;
     }
 
-    fn sight(&mut self, group: u32, effects: &Effects<'_>) {
-        let head = &effects.head;
-        let Some(member) = head.member.as_deref().filter(|_| shows_member(head.what)) else { return };
-        let changes = matches!(head.what, EventType::MemberJoined | EventType::MemberLeft);
-        let fact =
-            effects.facts.iter().find_map(|fact| if let Fact::Member(m) = fact { Some(m) } else { None });
-        let fact = fact.filter(|_| changes);
-        let index = self.member_index(group, member, head, fact.and_then(|fact| fact.union_id.as_deref()));
-        let delta = &mut self.members[index as usize];
-        if head.at_ms >= delta.seen.1 {
-            delta.role = head.role;
-        }
-        delta.seen = (delta.seen.0.min(head.at_ms), delta.seen.1.max(head.at_ms));
-        latest(&mut delta.name, head.at_ms, head.name.as_deref());
-        delta.messages += u64::from(head.what == EventType::Message);
-        if !changes {
-            return;
-        }
-        let joined = head.what == EventType::MemberJoined;
-        if delta.change.is_none_or(|(at, _)| at <= head.at_ms) {
-            delta.change = Some((head.at_ms, joined));
-        }
-        if joined && delta.join.as_ref().is_none_or(|join| join.at_ms <= head.at_ms) {
-            delta.join = Some(join_of(head.at_ms, fact));
-        }
-    }
-
-    fn member_index(&mut self, group: u32, member: &str, head: &Head<'_>, union_id: Option<&str>) -> u32 {
-        let union_id = union_id.map(str::to_owned);
-        if let Some(index) = self.member_index.get(&MemberRef(group, member)) {
-            if union_id.is_some() {
-                self.sightings.push(Sighting { member: *index, union_id });
-            }
-            return *index;
-        }
-        let index = u32::try_from(self.members.len()).expect("a stretch is bounded far below this");
-        self.member_index.insert(MemberName(group, member.to_owned()), index);
-        self.sightings.push(Sighting { member: index, union_id });
-        self.members.push(MemberDelta {
-            group,
-            member: member.to_owned(),
-            seen: (head.at_ms, head.at_ms),
-            name: None,
-            role: head.role,
-            messages: 0,
-            change: None,
-            join: None,
-        });
-        index
-    }
-
     fn state(&mut self, partition: Partition, state: &StateFact<'_>) {
         let value = state.value.as_deref().map(<[u8]>::to_vec);
         self.states.insert(
@@ -256,7 +218,9 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         | EventType::ConsentChanged
         | EventType::Outcome
         | EventType::RosterRead
-        | EventType::Silence => {}
+        | EventType::Silence
+        | EventType::ContactRemoved
+        | EventType::TagsChanged => {}
     }
     if matches!(head.what, EventType::Message | EventType::MessageEdited) {
         match head.verdict {
@@ -292,17 +256,9 @@ fn shows_member(what: EventType) -> bool {
         | EventType::ConsentChanged
         | EventType::Outcome
         | EventType::RosterRead
-        | EventType::Silence => false,
-    }
-}
-
-fn join_of(at_ms: i64, fact: Option<&MemberFact<'_>>) -> Join {
-    let Some(fact) = fact else { return Join { at_ms, ..Join::default() } };
-    Join {
-        at_ms,
-        inviter: fact.inviter.as_deref().map(str::to_owned),
-        scene: fact.scene.as_deref().map(str::to_owned),
-        channel: fact.channel.as_deref().map(str::to_owned),
+        | EventType::Silence
+        | EventType::ContactRemoved
+        | EventType::TagsChanged => false,
     }
 }
 

@@ -80,6 +80,8 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Silence(f) => record(kind, f, out),
             Fact::Evidence(f) => record(kind, f, out),
             Fact::Roster(f) => record(kind, f, out),
+            Fact::ContactEnd(f) => record(kind, f, out),
+            Fact::Tags(f) => record(kind, f, out),
         }
     }
 }
@@ -245,10 +247,12 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Silence => Fact::Silence(body_of(kind, body)?),
         FactKind::Evidence => Fact::Evidence(body_of(kind, body)?),
         FactKind::Roster => Fact::Roster(body_of(kind, body)?),
+        FactKind::ContactEnd => Fact::ContactEnd(body_of(kind, body)?),
+        FactKind::Tags => Fact::Tags(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 17] = [
+const KINDS: [FactKind; 19] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -266,6 +270,8 @@ const KINDS: [FactKind; 17] = [
     FactKind::Silence,
     FactKind::Evidence,
     FactKind::Roster,
+    FactKind::ContactEnd,
+    FactKind::Tags,
 ];
 
 fn kind_of(byte: u8) -> Option<FactKind> {

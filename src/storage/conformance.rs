@@ -99,6 +99,7 @@ macro_rules! all {
             pending_sends_wait_until_they_expire,
             late_events_are_listed_apart,
             a_person_keeps_one_number_over_groups,
+            a_list_of_members_is_taken_over_and_counts_nobody,
             cases_show_their_last_sighting,
             readers_page_through_groups_and_members,
         );

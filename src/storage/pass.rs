@@ -1,7 +1,7 @@
 //! One pass over the journal: what the projection must change, gathered in memory, the same for every storage.
 //!
 //! Beside the numbers of `statistics::fold` it keeps what is asked for and not yet sent, and the records that no table
-//! knows yet (contacts, consents, results, reviews, kicks, silences, evidence): the journal is pruned after the dedupe
+//! knows yet (contacts, consents, results, reviews, kicks, silences, evidence, tags): the journal is pruned after the dedupe
 //! window, and a later version must still be able to fold them.
 
 use super::{PendingSend, StorageError, codec};
@@ -86,7 +86,9 @@ impl Pass {
                 | Fact::Review(_)
                 | Fact::Kick(_)
                 | Fact::Silence(_)
-                | Fact::Evidence(_) => {
+                | Fact::Evidence(_)
+                | Fact::ContactEnd(_)
+                | Fact::Tags(_) => {
                     record = true;
                     continue;
                 }

@@ -93,6 +93,10 @@ pub struct MemberRow {
     pub scene: Option<String>,
     /// Channel code.
     pub channel: Option<String>,
+    /// The platform's id of the person over all groups, where told.
+    pub union_id: Option<String>,
+    /// When they came in, where told.
+    pub joined_ms: Option<i64>,
 }
 
 /// A hit without the text.

@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use hashbrown::{Equivalent, HashMap};
 
+use super::latest::Latest;
 use crate::event::{EventKey, EventType, Partition, Role, StateKind, Via};
 use crate::statistics::definitions::Counters;
 
@@ -73,7 +74,7 @@ pub struct MemberDelta {
     pub group: u32,
     /// The platform's id.
     pub member: String,
-    /// Earliest and latest sighting.
+    /// Earliest and latest sighting; the first is after the last when there was none.
     pub seen: (i64, i64),
     /// The latest name told, with its time.
     pub name: Option<(i64, String)>,
@@ -81,10 +82,12 @@ pub struct MemberDelta {
     pub role: Role,
     /// Messages said.
     pub messages: u64,
-    /// The latest join or leave: when, and whether it left the member in the group.
-    pub change: Option<(i64, bool)>,
+    /// The latest join or leave: whether it left the member in the group.
+    pub change: Latest<bool>,
     /// The latest join.
-    pub join: Option<Join>,
+    pub join: Latest<Join>,
+    /// The platform's id of the person over all groups, as last told.
+    pub union_id: Option<String>,
 }
 
 /// A member showed up, or the platform told who they are over all groups.
@@ -99,8 +102,6 @@ pub struct Sighting {
 /// How a member came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Join {
-    /// When.
-    pub at_ms: i64,
     /// Who invited them.
     pub inviter: Option<String>,
     /// How, in the platform's words.

@@ -80,7 +80,7 @@ pub struct MemberRecord {
     pub present: bool,
     /// When the latest join or leave was; far in the past when there was none.
     pub changed_ms: i64,
-    /// First sighting.
+    /// First sighting; after the last when there was none (a list only said that they are away).
     pub first_ms: i64,
     /// Last sighting.
     pub last_ms: i64,
@@ -94,6 +94,8 @@ pub struct MemberRecord {
     pub scene: Option<String>,
     /// Channel code.
     pub channel: Option<String>,
+    /// The platform's id of the person over all groups, where told.
+    pub union_id: Option<String>,
 }
 
 impl MemberDelta {
@@ -112,6 +114,7 @@ impl MemberDelta {
             inviter: None,
             scene: None,
             channel: None,
+            union_id: None,
         });
         if self.seen.1 >= record.last_ms {
             record.role = self.role;
@@ -120,16 +123,15 @@ impl MemberDelta {
         record.last_ms = record.last_ms.max(self.seen.1);
         record.messages += self.messages;
         told(&mut record.name, &mut record.name_ms, self.name.as_ref());
-        if let Some((at_ms, present)) = self.change
-            && at_ms >= record.changed_ms
-        {
-            record.present = present;
-            record.changed_ms = at_ms;
+        if let Some((at_ms, present)) = self.change.over(record.changed_ms) {
+            record.present = *present;
+            record.changed_ms = *at_ms;
         }
-        if let Some(join) = &self.join
-            && join.at_ms >= record.joined_ms
-        {
-            record.joined_ms = join.at_ms;
+        if self.union_id.is_some() {
+            record.union_id.clone_from(&self.union_id);
+        }
+        if let Some((at_ms, join)) = self.join.over(record.joined_ms) {
+            record.joined_ms = *at_ms;
             record.inviter.clone_from(&join.inviter);
             record.scene.clone_from(&join.scene);
             record.channel.clone_from(&join.channel);

@@ -1,5 +1,7 @@
 //! The fold against a slow recomputation, and against itself cut in two.
 
+mod roster;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{
-    ActionFact, ActionKind, CaseFact, ConsentFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact,
-    Head, HitFact, KickFact, Level, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role, SendFact,
-    SilenceFact, StateFact, StateKind, Status, Verdict, Via,
+    ActionFact, ActionKind, CaseFact, ConsentFact, ContactEnd, ContactEndFact, ContactFact, EventKey,
+    EventType, EvidenceFact, GroupFact, Head, HitFact, KickFact, Level, MemberFact, OutcomeFact, ReviewFact,
+    RevisionFact, Role, RosterFact, RosterMember, SendFact, SilenceFact, StateFact, StateKind, Status,
+    TagsFact, Verdict, Via,
 };
 
 fn text() -> impl Strategy<Value = Cow<'static, str>> {
@@ -93,12 +94,36 @@ fn facts_of_people() -> impl Strategy<Value = Fact<'static>> {
             broadcast
         })),
         (optional(), any::<bool>()).prop_map(|(of, recalled)| Fact::Revision(RevisionFact { of, recalled })),
+        (text(), one_of(&[ContactEnd::Customer, ContactEnd::Transfer]))
+            .prop_map(|(staff, by)| Fact::ContactEnd(ContactEndFact { staff, by })),
+        (text(), optional(), optional()).prop_map(|(change, id, tag_type)| Fact::Tags(TagsFact {
+            change,
+            id,
+            tag_type
+        })),
+        (vec(roster_members(), 0..4), vec("m-[0-5]".prop_map(Cow::Owned), 0..3))
+            .prop_map(|(found, gone)| Fact::Roster(RosterFact { found, gone })),
         (text(), text(), any::<i64>()).prop_map(|(member, rule, until_ms)| Fact::Kick(KickFact {
             member,
             rule,
             until_ms
         })),
     ]
+}
+
+fn roster_members() -> impl Strategy<Value = RosterMember<'static>> {
+    let role = one_of(&[Role::Customer, Role::Staff]);
+    let how = (optional(), optional(), optional(), option::of("[uv]"));
+    ("m-[0-5]", role, optional(), time(), how).prop_map(|(member, role, name, joined_ms, how)| RosterMember {
+        member: Cow::Owned(member),
+        role,
+        name,
+        joined_ms,
+        inviter: how.0,
+        scene: how.1,
+        channel: how.2,
+        union_id: how.3.map(Cow::Owned),
+    })
 }
 
 fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
@@ -132,7 +157,7 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
             })
         ),
         (
-            one_of(&[StateKind::Cooldown, StateKind::Flood]),
+            one_of(&[StateKind::Cooldown, StateKind::Flood, StateKind::Roster]),
             "[kl]",
             option::of(vec(any::<u8>(), 0..40)),
             time()
@@ -233,13 +258,13 @@ fn every_flipped_bit_and_every_cut_is_an_error() {
 
 #[test]
 fn an_unknown_kind_is_refused_below_128_and_skipped_above() {
-    for (kind, expect) in [(17, Err(CodecError::KindNewer(17))), (127, Err(CodecError::KindNewer(127)))] {
+    for (kind, expect) in [(20, Err(CodecError::KindNewer(20))), (127, Err(CodecError::KindNewer(127)))] {
         assert_eq!(read(&with_record(kind)), expect);
     }
     for kind in [128, 200, 255] {
         assert_eq!(read(&with_record(kind)), Ok(2), "kind {kind}");
     }
-    let newer = CodecError::KindNewer(17).to_string();
+    let newer = CodecError::KindNewer(20).to_string();
     assert!(newer.contains("newer menshen"), "{newer}");
 }
 

@@ -7,11 +7,11 @@ use proptest::test_runner::{TestRng, TestRunner};
 
 use super::{HOUR, Harness, NOW_MS, append, commit, event, message};
 use crate::event::{
-    CaseFact, Effects, EventType, Fact, GroupFact, HOUR_MS, HitFact, Level, MemberFact, Role, SendFact,
-    StateFact, StateKind, Status, Verdict, Via,
+    CaseFact, Effects, EventType, Fact, GroupFact, HOUR_MS, HitFact, Level, MemberFact, Role, RosterFact,
+    RosterMember, SendFact, StateFact, StateKind, Status, Verdict, Via,
 };
 use crate::statistics::definitions::Counters;
-use crate::storage::{Config, CountsQuery, SharedStorage, Totals};
+use crate::storage::{Config, CountsQuery, MemberRow, SharedStorage, Totals};
 
 fn query(group: &str) -> CountsQuery {
     CountsQuery { account: "demo".to_owned(), group: group.to_owned(), from_ms: 0, until_ms: i64::MAX }
@@ -299,6 +299,47 @@ pub(in crate::storage) async fn a_person_keeps_one_number_over_groups<H: Harness
     assert_eq!((number("g-1", "u-1"), number("g-2", "u-1")), (0, 0));
     assert_eq!((number("g-1", "u-2"), number("g-2", "u-3")), (1, 1));
     assert_eq!(number("g-3", "u-4"), 2);
+}
+
+pub(in crate::storage) async fn a_list_of_members_is_taken_over_and_counts_nobody<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let found = |member: &'static str, union_id: &'static str| RosterMember {
+        member: Cow::Borrowed(member),
+        role: Role::Customer,
+        name: Some(Cow::Borrowed("小王")),
+        joined_ms: NOW_MS - HOUR_MS,
+        inviter: Some(Cow::Borrowed("s-1")),
+        scene: Some(Cow::Borrowed("3")),
+        channel: Some(Cow::Borrowed("spring")),
+        union_id: Some(Cow::Borrowed(union_id)),
+    };
+    let read = |n, found: &[RosterMember<'static>], gone: &[&'static str]| {
+        let gone = gone.iter().map(|member| Cow::Borrowed(*member)).collect();
+        let roster = Fact::Roster(RosterFact { found: found.to_vec(), gone });
+        let mut read = event(EventType::RosterRead, n, "g-1", "", vec![roster]);
+        read.head.member = None;
+        read
+    };
+    let said = message(1, "g-1", "u-1", NOW_MS);
+    for one in [said, read(2, &[found("u-1", "p-1"), found("u-2", "p-2")], &["u-9"])] {
+        commit(&storage, epoch, &[one]).await;
+        storage.project().unwrap();
+    }
+    let members = storage.members("demo", "g-1", None, 10).unwrap();
+    let seen: Vec<_> = members.iter().map(|m| (m.member.as_str(), m.present, m.messages)).collect();
+    assert_eq!(seen, [("u-1", true, 1), ("u-2", true, 0), ("u-9", false, 0)]);
+    let how = |m: &MemberRow| (m.inviter.clone(), m.scene.clone(), m.channel.clone(), m.union_id.clone());
+    let word = |word: &str| Some(word.to_owned());
+    assert_eq!(how(&members[1]), (word("s-1"), word("3"), word("spring"), word("p-2")));
+    assert_eq!((members[1].joined_ms, members[2].joined_ms), (Some(NOW_MS - HOUR_MS), None));
+    assert_eq!((members[1].first_ms, members[2].first_ms, members[2].last_ms), (NOW_MS - HOUR_MS, 0, 0));
+    assert_eq!(storage.group("demo", "g-1").unwrap().unwrap().members, 2);
+    commit(&storage, epoch, &[read(3, &[], &["u-1"])]).await;
+    storage.project().unwrap();
+    assert_eq!(storage.group("demo", "g-1").unwrap().unwrap().members, 1);
+    let totals = storage.totals(0, i64::MAX).unwrap();
+    assert_eq!(totals[0].counters, Counters { messages: 1, ..Counters::default() });
 }
 
 pub(in crate::storage) async fn cases_show_their_last_sighting<H: Harness>(harness: &H) {

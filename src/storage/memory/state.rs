@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use super::ledger::all_if_zero;
 use crate::event::{HOUR_MS, Partition, StateKind};
 use crate::statistics::fold::{
-    CaseDelta, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, MemberRecord, Register, StateDelta,
-    hour_of, introduce,
+    CaseDelta, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, MemberRecord, NEVER_MS, Register,
+    StateDelta, hour_of, introduce,
 };
 use crate::storage::pass::{self, Kept, Pass};
 use crate::storage::{
@@ -209,12 +209,14 @@ impl StateData {
                 name: record.name.clone(),
                 role: record.role,
                 present: record.present,
-                first_ms: record.first_ms,
-                last_ms: record.last_ms,
+                first_ms: if record.first_ms > record.last_ms { 0 } else { record.first_ms },
+                last_ms: record.last_ms.max(0),
                 messages: record.messages,
                 inviter: record.inviter.clone(),
                 scene: record.scene.clone(),
                 channel: record.channel.clone(),
+                union_id: record.union_id.clone(),
+                joined_ms: (record.joined_ms != NEVER_MS).then_some(record.joined_ms),
             })
             .collect()
     }

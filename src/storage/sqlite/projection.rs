@@ -84,7 +84,7 @@ impl Projector {
                 .prepare_cached("SELECT pos, part, seq, payload FROM journal WHERE pos > ?1 ORDER BY pos")
                 .map_err(fault("read the journal"))?;
             let mut found = query.query([signed(self.position)]).map_err(fault("read the journal"))?;
-            while pass.delta.events < events_max
+            while pass.delta.weight() < events_max
                 && let Some(row) = found.next().map_err(fault("read the journal"))?
             {
                 let read = |column| row.get(column).map(unsigned).map_err(fault("read the journal"));

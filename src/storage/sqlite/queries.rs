@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{fault, signed, unsigned, words};
 use crate::event::{EventKey, HOUR_MS, Partition};
 use crate::statistics::definitions::Counters;
-use crate::statistics::fold::hour_of;
+use crate::statistics::fold::{NEVER_MS, hour_of};
 use crate::storage::{
     CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, StateRow,
     StorageError, Totals, pass,
@@ -58,10 +58,17 @@ pub(super) fn pending(conn: &Connection, floor: u64, now_ms: i64) -> Result<Vec<
     Ok(sends)
 }
 
+/// Of what was never seen (only late events, only on a list of those who are away) both ends are 0.
+fn seen(first_ms: i64, last_ms: i64) -> (i64, i64) {
+    if first_ms > last_ms { (0, 0) } else { (first_ms, last_ms) }
+}
+
+fn told(at_ms: i64) -> Option<i64> {
+    (at_ms != NEVER_MS).then_some(at_ms)
+}
+
 fn group_row(row: &Row<'_>) -> Result<GroupRow, rusqlite::Error> {
-    let (first_ms, last_ms): (i64, i64) = (row.get(4)?, row.get(5)?);
-    // Only late events: it was never seen in time.
-    let (first_ms, last_ms) = if first_ms > last_ms { (0, 0) } else { (first_ms, last_ms) };
+    let (first_ms, last_ms) = seen(row.get(4)?, row.get(5)?);
     Ok(GroupRow {
         account: row.get(0)?,
         group: row.get(1)?,
@@ -175,24 +182,27 @@ pub(super) fn members(
 ) -> Result<Vec<MemberRow>, StorageError> {
     conn.prepare_cached(
         "SELECT member, (SELECT number FROM person WHERE account = ?1 AND identity = 'm:' || member), name, role, present,
-         first_ms, last_ms, messages, inviter, scene, channel FROM member
+         first_ms, last_ms, messages, inviter, scene, channel, union_id, joined_ms FROM member
          WHERE grp = (SELECT no FROM grp WHERE account = ?1 AND grp = ?2) AND member > ?3 ORDER BY member LIMIT ?4",
     )
     .and_then(|mut query| {
         query
             .query_map(params![account, group, after.unwrap_or_default(), super::limit(limit)], |row| {
+                let (first_ms, last_ms) = seen(row.get(5)?, row.get(6)?);
                 Ok(MemberRow {
                     member: row.get(0)?,
                     number: row.get(1).map(unsigned)?,
                     name: row.get(2)?,
                     role: words::role_from(row.get(3)?),
                     present: row.get(4)?,
-                    first_ms: row.get(5)?,
-                    last_ms: row.get(6)?,
+                    first_ms,
+                    last_ms,
                     messages: row.get(7).map(unsigned)?,
                     inviter: row.get(8)?,
                     scene: row.get(9)?,
                     channel: row.get(10)?,
+                    union_id: row.get(11)?,
+                    joined_ms: row.get(12).map(told)?,
                 })
             })?
             .collect()

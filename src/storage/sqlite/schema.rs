@@ -39,7 +39,7 @@ pub(super) const LEDGER: Schema =
 
 /// The projection.
 pub(super) const STATE: Schema =
-    Schema { file: "state.db", synchronous: "NORMAL", migrations: &[STATE_1, STATE_2] };
+    Schema { file: "state.db", synchronous: "NORMAL", migrations: &[STATE_1, STATE_2, STATE_3] };
 
 /// All of them.
 pub(super) const ALL: [&Schema; 3] = [&STATE, &JOURNAL, &LEDGER];
@@ -142,6 +142,11 @@ const STATE_2: &str = "
 CREATE TABLE late (grp INTEGER NOT NULL, pos INTEGER NOT NULL, idx INTEGER NOT NULL, key BLOB NOT NULL,
   at_ms INTEGER NOT NULL, arrived_ms INTEGER NOT NULL, member TEXT NOT NULL, what TEXT NOT NULL,
   PRIMARY KEY (grp, pos, idx)) WITHOUT ROWID;
+";
+
+/// The person over all groups is shown with the member: `person` has it only from the identity to the number.
+const STATE_3: &str = "
+ALTER TABLE member ADD COLUMN union_id TEXT;
 ";
 
 /// Opens a file for writing, making or migrating it as needed.

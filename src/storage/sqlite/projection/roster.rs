@@ -5,7 +5,7 @@ use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
 use crate::statistics::fold::{Delta, GroupRecord, MemberDelta, MemberRecord, NEVER_MS, Register, introduce};
 use crate::storage::sqlite::{signed, unsigned, words};
 
-const MEMBER_COLUMNS: &str = "name, name_ms, role, present, changed_ms, first_ms, last_ms, messages, joined_ms, inviter, scene, channel";
+const MEMBER_COLUMNS: &str = "name, name_ms, role, present, changed_ms, first_ms, last_ms, messages, joined_ms, inviter, scene, channel, union_id";
 
 /// Merges the members, in the order of the table so that neighbours share a page.
 pub(super) fn merge(
@@ -29,7 +29,7 @@ pub(super) fn merge(
     let mut others = vec![true; delta.members.len()];
     for index in order {
         let member = &delta.members[index];
-        if member.change.is_some() {
+        if !(member.change.is_empty() && member.union_id.is_none()) {
             continue;
         }
         let name = member.name.as_ref().map(|(_, name)| name);
@@ -60,7 +60,7 @@ fn newcomers(
         tx.prepare_cached(&format!("SELECT {MEMBER_COLUMNS} FROM member WHERE grp = ?1 AND member = ?2"))?;
     let mut write = tx.prepare_cached(&format!(
         "INSERT OR REPLACE INTO member (grp, member, {MEMBER_COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     ))?;
     for (member, _) in delta.members.iter().zip(others).filter(|(_, other)| **other) {
         let (no, group) = &mut groups[member.group as usize];
@@ -82,7 +82,8 @@ fn newcomers(
             m.joined_ms,
             m.inviter,
             m.scene,
-            m.channel
+            m.channel,
+            m.union_id
         ])?;
         group.members = group.members.saturating_add(u64::from(m.present)).saturating_sub(u64::from(was));
     }
@@ -112,6 +113,7 @@ fn member_record(row: &Row<'_>) -> Result<MemberRecord, rusqlite::Error> {
         inviter: row.get(9)?,
         scene: row.get(10)?,
         channel: row.get(11)?,
+        union_id: row.get(12)?,
     })
 }
 
