@@ -37,7 +37,7 @@ pub use account::{
     Account, AccountRecord, AccountSpec, AccountSpecIn, DEMO_ACCOUNT, SANDBOX_PLATFORM, SealedSecret, Secret,
     SecretIn,
 };
-pub use group::{GroupContext, GroupFilter, GroupFound, GroupRecord};
+pub use group::{GroupContext, GroupFilter, GroupFound, GroupRecord, SeenGroup};
 pub use keys::{KeyError, Keyring, Sealed};
 pub use limits::{Config, KeyText, plain_id};
 pub use shop::{BrandRecord, Day, OpeningHours, RegionRecord, Shop, ShopRecord, ShopState, Stored};
@@ -81,7 +81,7 @@ pub enum DirectoryError {
 /// An account with its groups.
 struct Room {
     account: Arc<Account>,
-    /// The context of every group nobody declared and whose name nobody told.
+    /// The context of every group nobody declared and of which nobody told anything.
     plain: Arc<GroupContext>,
     /// By the platform's id; lives on when the account is written again.
     groups: Arc<DashMap<Box<str>, Arc<GroupContext>>>,
@@ -142,18 +142,31 @@ impl Directory {
         Some(Arc::clone(&room.plain))
     }
 
-    /// Notes the name that the platform gives a group.
-    pub fn see_name(&self, account: &str, group: &str, name: &str) {
+    /// Notes what the platform tells of a group: its name, its owner.
+    pub fn see_told(&self, account: &str, group: &str, told: SeenGroup<'_>) {
         let Some(known) = self.see(account, group) else { return };
-        if known.seen_name.as_deref() == Some(name) {
+        if known.seen.holds(told) {
             return;
         }
         let rooms = self.rooms.load();
         let Some(room) = rooms.get(account) else { return };
         let Some(mut slot) = room.groups.get_mut(group) else { return };
-        let mut renamed = GroupContext::clone(&slot);
-        renamed.seen_name = Some(Arc::from(name));
-        *slot = Arc::new(renamed);
+        let mut context = GroupContext::clone(&slot);
+        context.seen.take(told);
+        *slot = Arc::new(context);
+    }
+
+    /// Returns the shop that a staff member runs, as its manager before as its deputy; one in business before a closed
+    /// one. Looks at every shop: for events that are rare, such as new contacts.
+    pub fn shop_run_by(&self, staff: &str) -> Option<Arc<Shop>> {
+        let shops = self.shops.read();
+        let rank = |shop: &Shop| {
+            let is = |person: &Option<String>| person.as_deref() == Some(staff);
+            let runs = is(&shop.record.manager) || is(&shop.record.deputy);
+            runs.then(|| (shop.record.state == ShopState::Closed, !is(&shop.record.manager)))
+        };
+        let ranked = shops.values().filter_map(|shop| Some((rank(shop)?, shop)));
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, shop)| Arc::clone(shop))
     }
 
     /// Returns an account, for those who work for it (connectors, ingest).

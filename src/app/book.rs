@@ -32,6 +32,10 @@ impl GroupEntry for Entry {
         self.context.tags().iter().any(|own| own == tag)
     }
 
+    fn owner(&self) -> Option<&str> {
+        self.context.owner()
+    }
+
     fn value(&self, variable: &str) -> Option<&str> {
         self.context.variable(variable)
     }

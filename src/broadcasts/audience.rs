@@ -59,6 +59,8 @@ pub trait GroupEntry: Send + Sync {
     fn place(&self) -> &Place;
     /// Says whether it has a tag.
     fn has_tag(&self, tag: &str) -> bool;
+    /// Returns the staff member who owns it on the platform.
+    fn owner(&self) -> Option<&str>;
     /// Returns the value of a variable such as `shop.name`.
     fn value(&self, variable: &str) -> Option<&str>;
 }

@@ -29,6 +29,9 @@ impl GroupEntry for Entry {
     fn has_tag(&self, tag: &str) -> bool {
         tag == "vip" && self.name.group.as_str().ends_with('0')
     }
+    fn owner(&self) -> Option<&str> {
+        None
+    }
     fn value(&self, variable: &str) -> Option<&str> {
         self.variables.get(variable).map(String::as_str)
     }

@@ -17,7 +17,7 @@ use crate::event::{Place, Scope, ShopId};
 pub struct GroupRecord {
     /// Name for people; the platform's when left out.
     pub name: Option<String>,
-    /// The staff member who owns it on the platform.
+    /// The staff member who owns it on the platform; as the platform tells when left out.
     pub owner: Option<String>,
     /// Words to choose audiences and rules by; kept sorted, each once.
     pub tags: Vec<String>,
@@ -64,8 +64,46 @@ pub struct GroupContext {
     pub time_zone: TimeZone,
     /// What was declared, if anything.
     pub declared: Option<Arc<Stored<GroupRecord>>>,
-    /// The name the platform told.
-    pub(super) seen_name: Option<Arc<str>>,
+    /// What the platform told.
+    pub(super) seen: Seen,
+}
+
+/// What a platform tells of a group; `None` says nothing about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeenGroup<'a> {
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// The staff member who owns it.
+    pub owner: Option<&'a str>,
+}
+
+/// What the platform last told of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    name: Option<Arc<str>>,
+    owner: Option<Arc<str>>,
+}
+
+impl Seen {
+    /// Says whether nothing was ever told.
+    pub(super) fn is_empty(&self) -> bool {
+        self.name.is_none() && self.owner.is_none()
+    }
+
+    /// Says whether something told is known already.
+    pub(super) fn holds(&self, told: SeenGroup<'_>) -> bool {
+        told.name.is_none_or(|name| self.name.as_deref() == Some(name))
+            && told.owner.is_none_or(|owner| self.owner.as_deref() == Some(owner))
+    }
+
+    pub(super) fn take(&mut self, told: SeenGroup<'_>) {
+        if let Some(name) = told.name {
+            self.name = Some(Arc::from(name));
+        }
+        if let Some(owner) = told.owner {
+            self.owner = Some(Arc::from(owner));
+        }
+    }
 }
 
 static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
@@ -74,12 +112,13 @@ impl GroupContext {
     /// Returns the declared name, or the platform's.
     pub fn name(&self) -> Option<&str> {
         let declared = self.declared.as_ref().and_then(|d| d.record.name.as_deref());
-        declared.or(self.seen_name.as_deref())
+        declared.or(self.seen.name.as_deref())
     }
 
-    /// Returns the declared owner.
+    /// Returns the declared owner, or the platform's.
     pub fn owner(&self) -> Option<&str> {
-        self.declared.as_ref().and_then(|d| d.record.owner.as_deref())
+        let declared = self.declared.as_ref().and_then(|d| d.record.owner.as_deref());
+        declared.or(self.seen.owner.as_deref())
     }
 
     /// Returns its tags.

@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 
 use super::account::{Account, AccountRecord, DEMO_ACCOUNT, SANDBOX_PLATFORM};
-use super::group::{GroupContext, GroupRecord};
+use super::group::{GroupContext, GroupRecord, Seen, SeenGroup};
 use super::shop::{Shop, ShopRecord, Stored};
 use super::{Config, Directory, DirectoryError, Keyring, Room};
 use crate::clock::Clock;
@@ -116,10 +116,8 @@ impl Directory {
                 source: Box::new(error),
             })??;
             for row in &page {
-                match &row.name {
-                    Some(name) => self.see_name(&row.account, &row.group, name),
-                    None => drop(self.see(&row.account, &row.group)),
-                }
+                let told = SeenGroup { name: row.name.as_deref(), owner: row.owner.as_deref() };
+                self.see_told(&row.account, &row.group, told);
             }
             if page.len() < LOAD_PAGE {
                 break;
@@ -179,7 +177,7 @@ impl Directory {
             let rooms = self.rooms.load();
             rooms.get(id.as_str()).map_or_else(|| Arc::new(DashMap::new()), |room| Arc::clone(&room.groups))
         };
-        let plain = Arc::new(self.context_of(&account, None, None));
+        let plain = Arc::new(self.context_of(&account, None, Seen::default()));
         let room = Room { account: Arc::clone(&account), plain, groups };
         let mut rooms = HashMap::clone(&self.rooms.load());
         rooms.insert(Box::from(id.as_str()), Arc::new(room));
@@ -193,11 +191,12 @@ impl Directory {
         let rooms = self.rooms.load();
         // A declaration whose account is gone waits in the ledger for the account to come back.
         let Some(room) = rooms.get(name.account.as_str()) else { return };
-        let seen_name =
-            self.known(name.account.as_str(), name.group.as_str()).and_then(|known| known.seen_name.clone());
-        let context = match (&declared, &seen_name) {
-            (None, None) => Arc::clone(&room.plain),
-            _ => Arc::new(self.context_of(&room.account, declared, seen_name)),
+        let known = self.known(name.account.as_str(), name.group.as_str());
+        let seen = known.map(|known| known.seen.clone()).unwrap_or_default();
+        let context = if declared.is_none() && seen.is_empty() {
+            Arc::clone(&room.plain)
+        } else {
+            Arc::new(self.context_of(&room.account, declared, seen))
         };
         if room.groups.insert(Box::from(name.group.as_str()), context).is_none() {
             self.groups.fetch_add(1, Ordering::Relaxed);
@@ -211,10 +210,11 @@ impl Directory {
                 if !touched(&slot) {
                     continue;
                 }
-                let (declared, seen_name) = (slot.declared.clone(), slot.seen_name.clone());
-                *slot = match (&declared, &seen_name) {
-                    (None, None) => Arc::clone(&room.plain),
-                    _ => Arc::new(self.context_of(&room.account, declared, seen_name)),
+                let (declared, seen) = (slot.declared.clone(), slot.seen.clone());
+                *slot = if declared.is_none() && seen.is_empty() {
+                    Arc::clone(&room.plain)
+                } else {
+                    Arc::new(self.context_of(&room.account, declared, seen))
                 };
             }
         }
@@ -224,7 +224,7 @@ impl Directory {
         &self,
         account: &Arc<Account>,
         declared: Option<Arc<Stored<GroupRecord>>>,
-        seen_name: Option<Arc<str>>,
+        seen: Seen,
     ) -> GroupContext {
         let record = declared.as_ref().map(|declared| &declared.record);
         let shop = record.and_then(|record| record.shop.as_ref());
@@ -233,7 +233,7 @@ impl Directory {
         let own_zone = zone(record.and_then(|record| record.time_zone.as_deref()));
         let shop_zone = || shop.as_ref().map(|shop| shop.time_zone.clone());
         let time_zone = own_zone.or_else(shop_zone).unwrap_or_else(|| self.time_zone.clone());
-        GroupContext { account: Arc::clone(account), shop, place, time_zone, declared, seen_name }
+        GroupContext { account: Arc::clone(account), shop, place, time_zone, declared, seen }
     }
 }
 

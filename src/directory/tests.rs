@@ -43,7 +43,7 @@ async fn groups_nobody_declared_share_one_context() {
     assert!(Arc::ptr_eq(&plain, &directory.see("demo", "g-1").unwrap()));
     assert!(Arc::ptr_eq(&plain, &directory.see("demo", "g-2").unwrap()));
     assert_eq!(directory.groups.load(Ordering::Relaxed), 2);
-    directory.see_name("demo", "g-1", "一群");
+    directory.see_told("demo", "g-1", SeenGroup { name: Some("一群"), owner: None });
     assert_eq!(directory.context("demo", "g-1").unwrap().name(), Some("一群"));
     assert_eq!(directory.context("demo", "g-2").unwrap().name(), None);
     assert!(directory.context("nobody", "g-1").is_none() && directory.see("nobody", "g-1").is_none());
@@ -65,7 +65,7 @@ async fn past_the_limit_groups_are_known_but_not_kept() {
 #[tokio::test]
 async fn an_account_that_changes_keeps_its_groups() {
     let directory = Home::new().open(&[1], Config::default()).await.unwrap();
-    directory.see_name("demo", "g-1", "一群");
+    directory.see_told("demo", "g-1", SeenGroup { name: Some("一群"), owner: None });
     let name = GroupName::parse("demo/g-2").unwrap();
     directory.put_group(&actor(), &name, GroupRecord::default(), None).await.unwrap();
     let demo = directory.account("demo").unwrap().id.clone();
@@ -106,4 +106,41 @@ async fn a_write_that_was_overtaken_changes_nothing() {
         );
     }
     assert_eq!(directory.shop("s-1").unwrap().record.name, "一");
+}
+
+#[tokio::test]
+async fn the_owner_the_platform_told_holds_where_nobody_declared_one() {
+    let directory = Home::new().open(&[1], Config::default()).await.unwrap();
+    let told = |name, owner| directory.see_told("demo", "g-1", SeenGroup { name, owner });
+    let owner = || directory.context("demo", "g-1").unwrap().owner().map(str::to_owned);
+    told(Some("一群"), Some("s-1"));
+    told(Some("二群"), None);
+    assert_eq!(owner().as_deref(), Some("s-1"), "a new name says nothing of the owner");
+    let name = GroupName::parse("demo/g-1").unwrap();
+    let declared = GroupRecord { owner: Some("s-9".into()), ..GroupRecord::default() };
+    directory.put_group(&actor(), &name, declared, None).await.unwrap();
+    told(None, Some("s-2"));
+    assert_eq!(owner().as_deref(), Some("s-9"));
+    directory.delete_group(&actor(), "demo", "g-1").await.unwrap();
+    assert_eq!(owner().as_deref(), Some("s-2"));
+    assert_eq!(directory.context("demo", "g-1").unwrap().name(), Some("二群"));
+}
+
+#[tokio::test]
+async fn a_staff_member_is_known_by_the_shop_they_run() {
+    let directory = Home::new().open(&[1], Config::default()).await.unwrap();
+    let shops = [
+        ("a", r#"{"name": "甲", "manager": "s-1", "state": "closed"}"#),
+        ("b", r#"{"name": "乙", "deputy": "s-1"}"#),
+        ("c", r#"{"name": "丙", "manager": "s-1"}"#),
+        ("d", r#"{"name": "丁", "manager": "s-2"}"#),
+    ];
+    for (id, json) in shops {
+        let record: ShopRecord = serde_json::from_str(json).unwrap();
+        directory.put_shop(&actor(), &ShopId::parse(id).unwrap(), record, None).await.unwrap();
+    }
+    let runs = |staff: &str| directory.shop_run_by(staff).map(|shop| shop.record.name.clone());
+    assert_eq!(runs("s-1").as_deref(), Some("丙"));
+    assert_eq!(runs("s-2").as_deref(), Some("丁"));
+    assert_eq!(runs("s-3"), None);
 }
