@@ -102,6 +102,8 @@ impl Ours {
             tags: &[],
             variable: &|_| None,
             can_recall: true,
+            can_post: true,
+            welcome_code_life: None,
         };
         let status = Status::Counted;
         let decision =

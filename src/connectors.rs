@@ -169,6 +169,11 @@ pub trait Connector: Deliver {
         Vec::new()
     }
 
+    /// How long a one-time welcome code can be used after its event; `None` where the platform gives no codes.
+    fn welcome_code_life(&self) -> Option<Duration> {
+        None
+    }
+
     /// Where each flag of [`Self::capabilities`] is from.
     fn sources(&self) -> &'static [CapabilitySource];
 

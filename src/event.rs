@@ -17,9 +17,9 @@ use std::hash::Hasher as _;
 use serde::{Deserialize, Serialize};
 
 pub use fact::{
-    ActionFact, CaseFact, ConsentFact, ContactFact, Effects, EvidenceFact, Fact, FactKind, GroupFact, Head,
-    HitFact, KickFact, MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact,
-    StateFact, StateKind,
+    ActionFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact, FactKind,
+    GroupFact, Head, HitFact, KickFact, MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact,
+    SendFact, SilenceFact, StateFact, StateKind, TagsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub use ids::{
@@ -41,7 +41,7 @@ pub struct GroupEvent<'a> {
     pub id: Cow<'a, str>,
     /// The configured credential it came through.
     pub account: Cow<'a, str>,
-    /// The platform's id of the group; empty only for `contact_added`.
+    /// The platform's id of the group; empty only where it is about a contact or the whole account.
     pub group: Cow<'a, str>,
     /// The member it is about: the sender, the one who joined or left, the contact.
     pub member: Option<Cow<'a, str>>,
@@ -169,6 +169,10 @@ pub enum EventType {
     RosterRead,
     /// An account told us nothing for a time; not part of the API.
     Silence,
+    /// A person and a staff member are no longer in contact; not part of the API.
+    ContactRemoved,
+    /// The account's tags for contacts changed; not part of the API.
+    TagsChanged,
 }
 
 /// What happened, with the fields that only this kind has.
@@ -248,6 +252,34 @@ pub enum What<'a> {
         /// Until when; `None` while it lasts.
         until_ms: Option<i64>,
     },
+    /// See [`EventType::ContactRemoved`].
+    ContactRemoved {
+        /// The staff member.
+        staff: Cow<'a, str>,
+        /// Whose doing it was.
+        by: ContactEnd,
+    },
+    /// See [`EventType::TagsChanged`].
+    TagsChanged {
+        /// What happened, in the platform's words: `create`, `update`, `delete`, `shuffle`.
+        change: Cow<'a, str>,
+        /// The platform's id of the tag or of the group of tags; all of them when left out.
+        id: Option<Cow<'a, str>>,
+        /// `tag` or `tag_group`, in the platform's words.
+        tag_type: Option<Cow<'a, str>>,
+    },
+}
+
+/// Whose doing it was that a contact ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactEnd {
+    /// The customer took the staff member out of their contacts.
+    Customer,
+    /// The staff member took the customer out.
+    Staff,
+    /// The customer was handed on to another staff member.
+    Transfer,
 }
 
 impl What<'_> {
@@ -268,6 +300,30 @@ impl What<'_> {
             What::Outcome { .. } => EventType::Outcome,
             What::RosterRead(_) => EventType::RosterRead,
             What::Silence { .. } => EventType::Silence,
+            What::ContactRemoved { .. } => EventType::ContactRemoved,
+            What::TagsChanged { .. } => EventType::TagsChanged,
+        }
+    }
+
+    /// Returns what is told of the group itself, for the kinds that do.
+    pub fn group_change(&self) -> Option<&GroupChange<'_>> {
+        match self {
+            What::GroupCreated(change) | What::GroupUpdated(change) | What::OwnerChanged(change) => {
+                Some(change)
+            }
+            What::RosterRead(read) => Some(&read.group),
+            What::Message(_)
+            | What::MessageEdited { .. }
+            | What::MessageRecalled { .. }
+            | What::MemberJoined { .. }
+            | What::MemberLeft { .. }
+            | What::ContactAdded { .. }
+            | What::GroupDismissed
+            | What::ConsentChanged { .. }
+            | What::Outcome { .. }
+            | What::Silence { .. }
+            | What::ContactRemoved { .. }
+            | What::TagsChanged { .. } => None,
         }
     }
 
@@ -286,7 +342,9 @@ impl What<'_> {
             | What::ConsentChanged { .. }
             | What::Outcome { .. }
             | What::RosterRead(_)
-            | What::Silence { .. } => None,
+            | What::Silence { .. }
+            | What::ContactRemoved { .. }
+            | What::TagsChanged { .. } => None,
         }
     }
 
@@ -320,6 +378,14 @@ impl What<'_> {
             }
             What::RosterRead(read) => What::RosterRead(read.into_owned()),
             What::Silence { since_ms, until_ms } => What::Silence { since_ms, until_ms },
+            What::ContactRemoved { staff, by } => {
+                What::ContactRemoved { staff: Cow::Owned(staff.into_owned()), by }
+            }
+            What::TagsChanged { change, id, tag_type } => What::TagsChanged {
+                change: Cow::Owned(change.into_owned()),
+                id: owned(id),
+                tag_type: owned(tag_type),
+            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The way in: bytes become authenticated events, events become effects, effects become durable, then we answer.
 //!
 //! [`server`] speaks HTTP, [`events`] and [`callback`] are the two hot routes, [`batch`] takes bodies apart,
-//! [`partitions`] drives the pipeline. Order of refusal: connection, bytes in memory, token, work permit; only then is
+//! [`partitions`] drives the pipeline; `sink` takes what connectors find out by themselves. Order of refusal: connection, bytes in memory, token, work permit; only then is
 //! anything decoded.
 
 pub mod batch;
@@ -12,6 +12,9 @@ pub mod load;
 pub mod partitions;
 pub mod reply;
 pub mod server;
+mod sink;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;

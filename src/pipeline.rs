@@ -10,6 +10,8 @@ mod decision;
 mod marks;
 mod state;
 
+use std::time::Duration;
+
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Role, Status, What};
@@ -17,7 +19,7 @@ use crate::interception::{self, Policy, Ruleset};
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
-pub use decision::{Decision, Skipped};
+pub use decision::{Decision, SkipReason, Skipped};
 pub use state::{PartitionState, Small};
 
 /// Everything that decides, compiled: immutable, swapped whole.
@@ -67,6 +69,10 @@ pub struct Setting<'a> {
     pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The platform can withdraw a message.
     pub can_recall: bool,
+    /// The platform lets us say something in the group.
+    pub can_post: bool,
+    /// How long after its event a one-time welcome code can be used; `None` where the platform has no such codes.
+    pub welcome_code_life: Option<Duration>,
 }
 
 /// What is known about the arrival of an event.
@@ -174,7 +180,13 @@ pub fn decide<'e>(
             decision.fingerprinted(interception::fingerprint(&scratch.folded, &arrival.secret));
             decision.reply(state, rules, setting, event, &scratch.folded);
         }
-        What::MemberJoined { .. } if event.role == Role::Customer => decision.welcome(rules, setting, event),
+        // A join found by comparing rosters may be days old, and whoever has been there for days is not new.
+        What::MemberJoined { inferred: false, .. } if event.role == Role::Customer => {
+            decision.welcome(rules, setting, event);
+        }
+        What::ContactAdded { welcome_code: Some(code), .. } => {
+            decision.welcome_contact(rules, setting, event, code);
+        }
         What::Message(_)
         | What::MessageEdited { .. }
         | What::MessageRecalled { .. }
@@ -188,7 +200,9 @@ pub fn decide<'e>(
         | What::ConsentChanged { .. }
         | What::Outcome { .. }
         | What::RosterRead(_)
-        | What::Silence { .. } => {}
+        | What::Silence { .. }
+        | What::ContactRemoved { .. }
+        | What::TagsChanged { .. } => {}
     }
 
     decision.act(setting, event);
@@ -200,7 +214,7 @@ fn is_revision(at_ms: i64, now_ms: i64) -> bool {
     at_ms.div_euclid(HOUR_MS) < now_ms.div_euclid(HOUR_MS)
 }
 
-fn millis(duration: std::time::Duration) -> i64 {
+fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use thiserror::Error;
 
 /// Variables that exist without anybody declaring them.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "brand.name",
     "group.name",
     "group.owner",
@@ -24,6 +24,7 @@ const KNOWN: [&str; 11] = [
     "shop.manager",
     "shop.name",
     "shop.phone",
+    "staff.id",
 ];
 
 /// What a brand's own variables of a shop or a group start with: `{shop.vars.wifi}`.

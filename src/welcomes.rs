@@ -1,4 +1,5 @@
-//! New members are greeted: one text per group, chosen by the group's tags.
+//! New members are greeted: one text per group, chosen by the group's tags. So are new contacts of staff, where the
+//! platform gives a code to say it with: one text for all of them.
 //!
 //! Never greeted: programs, staff, members found by comparing rosters, joins reported long after they happened.
 
@@ -14,12 +15,26 @@ use crate::template::{Template, TemplateError};
 pub struct Welcome {
     /// What is said; may hold variables such as `{member.name}` and `{shop.name}`.
     pub text: String,
-    /// Only in groups with one of these tags; empty for all.
+    /// Who is greeted.
+    #[serde(default)]
+    pub on: Occasion,
+    /// Only in groups with one of these tags; empty for all. A contact is in no group, so there are none for contacts.
     #[serde(default)]
     pub tags: Vec<String>,
     /// Switched off without being deleted.
     #[serde(default = "yes")]
     pub enabled: bool,
+}
+
+/// What somebody is greeted for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// They joined a group.
+    #[default]
+    MemberJoined,
+    /// They added a staff member one to one.
+    ContactAdded,
 }
 
 fn yes() -> bool {
@@ -66,6 +81,9 @@ pub enum WelcomeError {
         /// How many may be.
         max: usize,
     },
+    /// Tags of groups for somebody who is in none.
+    #[error("tags: a new contact is in no group, so no tag can choose; leave them out")]
+    Tags,
     /// The text's variables.
     #[error("text: {0}")]
     Text(#[from] TemplateError),
@@ -78,6 +96,9 @@ impl Welcome {
     /// Names what is wrong with it.
     pub fn check(&self, config: &Config) -> Result<Template, WelcomeError> {
         many("bytes of text", self.text.len(), config.text_bytes_max)?;
+        if self.on == Occasion::ContactAdded && !self.tags.is_empty() {
+            return Err(WelcomeError::Tags);
+        }
         Ok(Template::parse(&self.text)?)
     }
 }
@@ -97,6 +118,7 @@ pub struct Compiled {
     pub id: Box<str>,
     /// What it says.
     pub text: Template,
+    on: Occasion,
     tags: Vec<String>,
 }
 
@@ -110,7 +132,12 @@ impl Welcomes {
         let mut compiled = Vec::new();
         for (id, welcome) in welcomes.iter().filter(|(_, welcome)| welcome.enabled) {
             let text = welcome.check(config).map_err(|e| (id.clone(), e))?;
-            compiled.push(Compiled { id: id.as_str().into(), text, tags: welcome.tags.clone() });
+            compiled.push(Compiled {
+                id: id.as_str().into(),
+                text,
+                on: welcome.on,
+                tags: welcome.tags.clone(),
+            });
         }
         compiled.sort_by(|a, b| a.tags.is_empty().cmp(&b.tags.is_empty()).then(a.id.cmp(&b.id)));
         Ok(Self(compiled))
@@ -118,7 +145,13 @@ impl Welcomes {
 
     /// Returns the one welcome of a group with these tags.
     pub fn of(&self, tags: &[String]) -> Option<&Compiled> {
-        self.0.iter().find(|w| w.tags.is_empty() || w.tags.iter().any(|tag| tags.contains(tag)))
+        let mut for_members = self.0.iter().filter(|w| w.on == Occasion::MemberJoined);
+        for_members.find(|w| w.tags.is_empty() || w.tags.iter().any(|tag| tags.contains(tag)))
+    }
+
+    /// Returns the one welcome of new contacts.
+    pub fn of_contact(&self) -> Option<&Compiled> {
+        self.0.iter().find(|w| w.on == Occasion::ContactAdded)
     }
 }
 
@@ -130,6 +163,7 @@ mod tests {
     fn a_tagged_welcome_goes_before_the_general_one() {
         let welcome = |text: &str, tags: &[&str]| Welcome {
             text: text.into(),
+            on: Occasion::MemberJoined,
             tags: tags.iter().map(ToString::to_string).collect(),
             enabled: true,
         };
@@ -145,5 +179,19 @@ mod tests {
         };
         assert_eq!(of(&[]).as_deref(), Some("a"));
         assert_eq!(of(&["vip", "new"]).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn a_contact_has_a_welcome_of_its_own_and_no_tags() {
+        let config = Config::default();
+        let written = |json: &str| serde_json::from_str::<Welcome>(json).unwrap();
+        let contact = written(r#"{"text": "您好 {staff.id}", "on": "contact_added"}"#);
+        let member = written(r#"{"text": "欢迎"}"#);
+        let all = [("a".to_owned(), contact.clone()), ("b".to_owned(), member)];
+        let welcomes = Welcomes::compile(&all, &config).unwrap();
+        assert_eq!(welcomes.of(&[]).map(|w| &*w.id), Some("b"));
+        assert_eq!(welcomes.of_contact().map(|w| &*w.id), Some("a"));
+        let tagged = Welcome { tags: vec!["vip".into()], ..contact };
+        assert_eq!(tagged.check(&config), Err(WelcomeError::Tags));
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -104,6 +105,16 @@ impl Connectors {
     /// Returns what an account's platform can do.
     pub fn capabilities(&self, account: &str) -> Option<Capabilities> {
         self.with(account, |entry| entry.connector.capabilities())
+    }
+
+    /// Returns what an account's platform can do in a group.
+    pub fn capabilities_of(&self, account: &str, group: &str) -> Option<Capabilities> {
+        self.with(account, |entry| entry.connector.capabilities_of(group))
+    }
+
+    /// Returns how long a welcome code of an account can be used; `None` where there are none.
+    pub fn welcome_code_life(&self, account: &str) -> Option<Duration> {
+        self.with(account, |entry| entry.connector.welcome_code_life()).flatten()
     }
 
     /// Returns the limits that hold for an account in their grammar, those of each group after `group:`, those of a class

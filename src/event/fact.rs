@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{ActionKind, EventKey, EventType, Level, Role, RosterMember, Status, Verdict, Via};
+use super::{ActionKind, ContactEnd, EventKey, EventType, Level, Role, RosterMember, Status, Verdict, Via};
 
 /// Everything that one event caused; one journal record.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +88,10 @@ pub enum Fact<'a> {
     Evidence(EvidenceFact<'a>),
     /// The platform's own list of members, as far as it differed from what we knew.
     Roster(RosterFact<'a>),
+    /// A person and a staff member are no longer in contact.
+    ContactEnd(ContactEndFact<'a>),
+    /// The account's tags for contacts changed.
+    Tags(TagsFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -112,6 +116,8 @@ pub enum FactKind {
     Silence = 15,
     Evidence = 16,
     Roster = 17,
+    ContactEnd = 18,
+    Tags = 19,
 }
 
 /// A member joined or left.
@@ -354,6 +360,30 @@ pub struct RosterFact<'a> {
     pub gone: Vec<Cow<'a, str>>,
 }
 
+/// A person and a staff member are no longer in contact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContactEndFact<'a> {
+    /// The staff member.
+    #[serde(borrow)]
+    pub staff: Cow<'a, str>,
+    /// Whose doing it was.
+    pub by: ContactEnd,
+}
+
+/// The account's tags for contacts changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TagsFact<'a> {
+    /// What happened, in the platform's words.
+    #[serde(borrow)]
+    pub change: Cow<'a, str>,
+    /// The tag or the group of tags.
+    #[serde(borrow, deserialize_with = "borrowed")]
+    pub id: Option<Cow<'a, str>>,
+    /// Which of the two it is, in the platform's words.
+    #[serde(borrow, deserialize_with = "borrowed")]
+    pub tag_type: Option<Cow<'a, str>>,
+}
+
 impl Fact<'_> {
     /// Returns the number of the fact's kind on disk.
     pub fn kind(&self) -> FactKind {
@@ -374,6 +404,8 @@ impl Fact<'_> {
             Fact::Silence(_) => FactKind::Silence,
             Fact::Evidence(_) => FactKind::Evidence,
             Fact::Roster(_) => FactKind::Roster,
+            Fact::ContactEnd(_) => FactKind::ContactEnd,
+            Fact::Tags(_) => FactKind::Tags,
         }
     }
 }

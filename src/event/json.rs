@@ -222,7 +222,9 @@ fn needs_member(kind: EventType) -> bool {
         | EventType::GroupDismissed
         | EventType::Outcome
         | EventType::RosterRead
-        | EventType::Silence => false,
+        | EventType::Silence
+        | EventType::ContactRemoved
+        | EventType::TagsChanged => false,
     }
 }
 
@@ -278,7 +280,9 @@ fn what<'a>(
             value: raw.value.unwrap_or(0.0),
             broadcast: id_optional("broadcast", raw.broadcast)?,
         },
-        EventType::RosterRead | EventType::Silence => return Err(not_sent_in()),
+        EventType::RosterRead | EventType::Silence | EventType::ContactRemoved | EventType::TagsChanged => {
+            return Err(not_sent_in());
+        }
     })
 }
 

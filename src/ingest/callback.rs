@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::events::{GAP, Source, refuse};
 use super::reply::{EventResult, Refusal};
 use super::{Ingest, body};
-use crate::connectors::Callback;
+use crate::connectors::{Callback, Connector, Opened};
 use crate::telemetry::metrics;
 
 impl Ingest {
@@ -40,6 +40,16 @@ impl Ingest {
                 now_ms: self.clock.now_ms(),
             })
             .map_err(|error| Refusal::new(error.status, error.code, error.detail))?;
+        self.take_opened(account, &*connector, opened).await
+    }
+
+    /// Takes what a callback told; the reply is for the platform.
+    async fn take_opened(
+        &self,
+        account: &str,
+        connector: &dyn Connector,
+        opened: Opened,
+    ) -> Result<Response<Bytes>, Refusal> {
         let events = opened.events.len();
         let results = self.take(Source::Platform, opened.events.iter().map(Ok)).await?;
         let is_gap = |result: &EventResult| result.as_ref().is_err_and(|refusal| refusal.code == GAP);
@@ -61,3 +71,6 @@ impl Ingest {
         Ok(opened.reply)
     }
 }
+
+#[cfg(test)]
+mod tests;

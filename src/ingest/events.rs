@@ -10,11 +10,12 @@ use hyper::body::Incoming;
 use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
-use crate::event::{GroupEvent, Partition, What, json, pointer_part};
+use crate::directory::SeenGroup;
+use crate::event::{GroupEvent, Partition, Status, What, json, pointer_part};
 use crate::outbox::delivery::Delivery;
-use crate::pipeline::{Rules, Setting};
+use crate::pipeline::{Rules, Setting, SkipReason, Skipped};
 use crate::storage::Receipt;
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::{self, SayRefusal};
 
 /// The code of an event whose roster step does not follow. Nobody outside sees it: only platforms have steps, and the
 /// answer to a platform is its connector's.
@@ -168,16 +169,31 @@ impl Ingest {
             return refused(Refusal::new(StatusCode::FORBIDDEN, "outside_scope", detail).at("/group"));
         }
         let policy = rules.policy(group.policy(), event.role);
-        let variable = |name: &str| group.variable(name);
-        let can_recall = self.connectors.capabilities(&event.account).is_some_and(|can| can.can_recall);
-        let setting = Setting { policy, tags: group.tags(), variable: &variable, can_recall };
+        // A contact is in no group: what is known is the shop that the staff member runs.
+        let (shop, welcome_code_life) = if let What::ContactAdded { staff, .. } = &event.what {
+            (self.directory.shop_run_by(staff), self.connectors.welcome_code_life(&event.account))
+        } else {
+            (None, None)
+        };
+        let variable = |name: &str| match &shop {
+            Some(shop) => shop.variable(name),
+            None => group.variable(name),
+        };
+        let can = self.connectors.capabilities_of(&event.account, &event.group);
+        let setting = Setting {
+            policy,
+            tags: group.tags(),
+            variable: &variable,
+            can_recall: can.is_some_and(|can| can.can_recall),
+            // Without a connector nobody knows yet; the outbox waits for one, and then it is refused or said.
+            can_post: can.is_none_or(|can| can.can_post_into_group),
+            welcome_code_life,
+        };
         match self.partitions.take(rules, &setting, event).await {
             Ok(taken) => {
-                self.seen(event);
+                self.seen(event, taken.decision.answer.status);
                 for skipped in &taken.decision.skipped {
-                    metrics::say_skipped();
-                    tracing::warn!(rule.id = skipped.rule, variable = skipped.variable, group.id = %event.group,
-                        "a rule said nothing: its text needs a variable this group has no value for");
+                    tell_skipped(skipped, &event.group);
                 }
                 let effects = taken.decision.effects;
                 let caused =
@@ -192,15 +208,16 @@ impl Ingest {
         }
     }
 
-    /// Lets the directory know of a group at its first sight, and of the name its platform gives it.
-    fn seen(&self, event: &GroupEvent<'_>) {
-        if let What::GroupCreated(change) | What::GroupUpdated(change) = &event.what
-            && let Some(name) = &change.name
-        {
-            self.directory.see_name(&event.account, &event.group, name);
-        } else {
+    /// Lets the directory know of a group at its first sight, and of the name and owner its platform gives it.
+    fn seen(&self, event: &GroupEvent<'_>, status: Status) {
+        // What was told before, or long ago, says nothing: what was told since holds.
+        let change = if status == Status::Counted { event.what.group_change() } else { None };
+        let Some(change) = change else {
             self.directory.see(&event.account, &event.group);
-        }
+            return;
+        };
+        let told = SeenGroup { name: change.name.as_deref(), owner: change.owner.as_deref() };
+        self.directory.see_told(&event.account, &event.group, told);
     }
 }
 
@@ -224,6 +241,24 @@ fn take_refusal(error: &super::partitions::TakeError) -> Refusal {
         TakeError::Gap => Refusal::new(StatusCode::CONFLICT, GAP, error.to_string()),
         TakeError::NotReady => Refusal::not_ready(error.to_string()),
     }
+}
+
+/// Says once that a rule could not say its text: a counter always, words only where an operator can do something.
+fn tell_skipped(skipped: &Skipped, group: &str) {
+    let reason = match &skipped.reason {
+        SkipReason::Missing(variable) => {
+            tracing::warn!(
+                rule.id = skipped.rule,
+                variable,
+                group.id = group,
+                "a rule said nothing: its text needs a variable this group has no value for"
+            );
+            SayRefusal::MissingVariable
+        }
+        SkipReason::Unsupported => SayRefusal::Unsupported,
+        SkipReason::Expired => SayRefusal::Expired,
+    };
+    metrics::say_skipped(reason);
 }
 
 fn unknown_account(account: &str) -> Refusal {

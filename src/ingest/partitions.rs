@@ -59,6 +59,17 @@ pub struct Taken<'e> {
     pub partition: Partition,
 }
 
+/// Where a group's roster stands; perhaps not durable yet.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// Marks of the versions it went through, newest first.
+    pub(super) marks: Vec<u64>,
+    /// Where they lie, to report a failed commit.
+    pub(super) partition: Partition,
+    /// The commit that makes them durable; none since the start when there is none.
+    pub(super) commit: Option<Receipt>,
+}
+
 /// Why an event was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TakeError {
@@ -92,6 +103,25 @@ impl Partitions {
         let secret = storage.dedupe_secret();
         let this = Self(Arc::new(Shared { cells, storage, secret, epoch, clock, broken }));
         Ok((this, Repair(repair)))
+    }
+
+    /// Returns where a group's roster stands.
+    ///
+    /// # Errors
+    /// When the partition is out of service.
+    pub(super) fn standing(&self, account: &str, group: &str) -> Result<Standing, TakeError> {
+        let partition = partition_of(account, group);
+        let cell = self.0.cells[usize::from(partition.0)].lock();
+        if cell.broken {
+            return Err(TakeError::NotReady);
+        }
+        let marks = cell.state.roster_marks(account, group);
+        Ok(Standing { marks, partition, commit: cell.last.clone() })
+    }
+
+    /// Returns where effects become durable.
+    pub(super) fn storage(&self) -> &SharedStorage {
+        &self.0.storage
     }
 
     /// Decides one event and puts its effects in the journal's queue.

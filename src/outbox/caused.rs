@@ -33,7 +33,9 @@ impl Delivery {
             | Fact::Kick(_)
             | Fact::Silence(_)
             | Fact::Evidence(_)
-            | Fact::Roster(_) => return None,
+            | Fact::Roster(_)
+            | Fact::ContactEnd(_)
+            | Fact::Tags(_) => return None,
         };
         Some(Self {
             id: head.key.delivery(usize::from(index)),

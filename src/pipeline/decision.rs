@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use super::{Arrival, Rules, Setting, is_revision, millis};
 use crate::conduct;
 use crate::event::{
-    Action, ActionFact, ActionKind, Answer, ConsentFact, ContactFact, Effects, Fact, GroupChange, GroupEvent,
-    GroupFact, Head, Hit, HitFact, Level, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role,
-    RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status, Verdict, What,
+    Action, ActionFact, ActionKind, Answer, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
+    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, Level, MemberFact, OutcomeFact, ReviewFact,
+    RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status, TagsFact, Verdict,
+    What,
 };
 use crate::interception::Judgement;
 use crate::pipeline::PartitionState;
@@ -27,13 +28,33 @@ pub struct Decision<'e> {
     pub skipped: Vec<Skipped>,
 }
 
-/// Why a reply or welcome was not made.
+/// A reply or welcome that was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The rule.
     pub rule: String,
-    /// The variable that has no value here.
-    pub variable: String,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a reply or welcome was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// This variable has no value here.
+    Missing(String),
+    /// The platform does not let us say it.
+    Unsupported,
+    /// The code to say it with can no longer be used.
+    Expired,
+}
+
+/// Something to be said: what for, by which rule, with which text, until when.
+struct Saying<'r, 'e> {
+    kind: &'static str,
+    rule: &'r str,
+    text: &'r Template,
+    welcome_code: Option<&'e str>,
+    expires_ms: i64,
 }
 
 impl<'e> Decision<'e> {
@@ -118,6 +139,14 @@ impl<'e> Decision<'e> {
             What::Silence { since_ms, until_ms } => {
                 Fact::Silence(SilenceFact { since_ms: *since_ms, until_ms: *until_ms })
             }
+            What::ContactRemoved { staff, by } => {
+                Fact::ContactEnd(ContactEndFact { staff: borrow(staff), by: *by })
+            }
+            What::TagsChanged { change, id, tag_type } => Fact::Tags(TagsFact {
+                change: borrow(change),
+                id: id.as_deref().map(borrow),
+                tag_type: tag_type.as_deref().map(borrow),
+            }),
             What::Outcome { kind, value, broadcast } => Fact::Outcome(OutcomeFact {
                 kind: borrow(kind),
                 value: *value,
@@ -175,8 +204,13 @@ impl<'e> Decision<'e> {
         else {
             return;
         };
+        if !setting.can_post {
+            return self.skip(&rule.id, SkipReason::Unsupported);
+        }
         let expires_ms = now_ms + millis(rules.limits.replies.expiry);
-        if self.say("reply", &rule.id, &rule.text, setting, event, expires_ms) {
+        let saying =
+            Saying { kind: "reply", rule: &rule.id, text: &rule.text, welcome_code: None, expires_ms };
+        if self.say(&saying, setting, event) {
             let key = cooldown_key(event, &rule.id);
             let expires_ms = now_ms + rule.cooldown_ms;
             self.fact(|| {
@@ -191,8 +225,35 @@ impl<'e> Decision<'e> {
         let now_ms = self.now_ms();
         let late = event.at_ms.is_some_and(|at| now_ms - at > millis(rules.limits.welcomes.join_age_max));
         let Some(welcome) = rules.welcomes.of(setting.tags).filter(|_| !late) else { return };
+        if !setting.can_post {
+            return self.skip(&welcome.id, SkipReason::Unsupported);
+        }
         let expires_ms = now_ms + millis(rules.limits.welcomes.expiry);
-        self.say("welcome", &welcome.id, &welcome.text, setting, event, expires_ms);
+        let (rule, text) = (&*welcome.id, &welcome.text);
+        self.say(&Saying { kind: "welcome", rule, text, welcome_code: None, expires_ms }, setting, event);
+    }
+
+    /// Greets a person who has just added a staff member, with the code the platform gave for it.
+    pub(super) fn welcome_contact(
+        &mut self,
+        rules: &Rules,
+        setting: &Setting<'_>,
+        event: &'e GroupEvent<'_>,
+        code: &'e str,
+    ) {
+        let Some(welcome) = rules.welcomes.of_contact() else { return };
+        let Some(life) = setting.welcome_code_life else {
+            return self.skip(&welcome.id, SkipReason::Unsupported);
+        };
+        let now_ms = self.now_ms();
+        // A platform's clock that is ahead of ours must not make a code live longer.
+        let expires_ms = event.at_ms.unwrap_or(now_ms).min(now_ms) + millis(life);
+        if expires_ms <= now_ms {
+            return self.skip(&welcome.id, SkipReason::Expired);
+        }
+        let (rule, text) = (&*welcome.id, &welcome.text);
+        let saying = Saying { kind: "welcome", rule, text, welcome_code: Some(code), expires_ms };
+        self.say(&saying, setting, event);
     }
 
     /// Asks the platform to act on what the verdict says.
@@ -221,39 +282,36 @@ impl<'e> Decision<'e> {
         }
     }
 
-    fn say(
-        &mut self,
-        kind: &'static str,
-        rule: &str,
-        text: &Template,
-        setting: &Setting<'_>,
-        event: &'e GroupEvent<'_>,
-        expires_ms: i64,
-    ) -> bool {
-        let value = |name: &str| match name {
-            "member.name" => event.name.as_deref().or(event.member.as_deref()),
+    fn say(&mut self, saying: &Saying<'_, 'e>, setting: &Setting<'_>, event: &'e GroupEvent<'_>) -> bool {
+        let value = |name: &str| match (name, &event.what) {
+            ("member.name", _) => event.name.as_deref().or(event.member.as_deref()),
+            ("staff.id", What::ContactAdded { staff, .. }) => Some(staff.as_ref()),
             _ => (setting.variable)(name),
         };
-        match text.render(&value) {
+        match saying.text.render(&value) {
             Ok(text) => {
                 let index = self.next_index();
                 self.fact(|| {
                     Fact::Send(SendFact {
                         index,
-                        kind: kind.into(),
-                        rule: rule.to_owned().into(),
+                        kind: saying.kind.into(),
+                        rule: saying.rule.to_owned().into(),
                         text: text.into(),
-                        welcome_code: None,
-                        expires_ms,
+                        welcome_code: saying.welcome_code.map(borrow),
+                        expires_ms: saying.expires_ms,
                     })
                 });
                 true
             }
             Err(missing) => {
-                self.skipped.push(Skipped { rule: rule.to_owned(), variable: missing.name });
+                self.skip(saying.rule, SkipReason::Missing(missing.name));
                 false
             }
         }
+    }
+
+    fn skip(&mut self, rule: &str, reason: SkipReason) {
+        self.skipped.push(Skipped { rule: rule.to_owned(), reason });
     }
 
     fn raise(&mut self, verdict: Verdict) {

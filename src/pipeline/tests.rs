@@ -4,7 +4,7 @@ use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
 use crate::interception::{Origin, Term, WordlistSource};
 use crate::replies::{MatchKind, Rule};
-use crate::welcomes::Welcome;
+use crate::welcomes::{Occasion, Welcome};
 
 const NOW: i64 = 1_790_000_000_000;
 
@@ -22,7 +22,14 @@ fn rules() -> Rules {
         tags: Vec::new(),
         enabled: true,
     };
-    let welcome = Welcome { text: "欢迎 {member.name}".into(), tags: Vec::new(), enabled: true };
+    let welcome = |on, text: &str| Welcome { text: text.into(), on, tags: Vec::new(), enabled: true };
+    let welcomes = [
+        ("all".into(), welcome(Occasion::MemberJoined, "欢迎 {member.name}")),
+        (
+            "contact".into(),
+            welcome(Occasion::ContactAdded, "您好 {member.name}，我是{shop.name}的 {staff.id}"),
+        ),
+    ];
     let limits = Limits {
         policy: "standard".into(),
         conduct: conduct::Config { flood_messages_max: 3, ..conduct::Config::default() },
@@ -31,7 +38,7 @@ fn rules() -> Rules {
     Rules {
         words,
         replies: replies::Rules::compile(&[("hours".into(), reply)], &limits.replies).unwrap(),
-        welcomes: Welcomes::compile(&[("all".into(), welcome)], &limits.welcomes).unwrap(),
+        welcomes: Welcomes::compile(&welcomes, &limits.welcomes).unwrap(),
         limits,
     }
 }
@@ -42,11 +49,20 @@ struct House {
     state: PartitionState,
     now_ms: i64,
     shop: Option<&'static str>,
+    can_post: bool,
+    welcome_code_life: Option<Duration>,
 }
 
 impl House {
     fn new() -> Self {
-        Self { rules: rules(), state: PartitionState::default(), now_ms: NOW, shop: Some("南京东路店") }
+        Self {
+            rules: rules(),
+            state: PartitionState::default(),
+            now_ms: NOW,
+            shop: Some("南京东路店"),
+            can_post: true,
+            welcome_code_life: Some(Duration::from_secs(20)),
+        }
     }
 
     fn arrival(&self, event: &GroupEvent<'_>) -> Arrival {
@@ -65,7 +81,14 @@ impl House {
         let shop = self.shop;
         let variable = |name: &str| if name == "shop.name" { shop } else { None };
         let policy = self.rules.policy(None, event.role);
-        let setting = Setting { policy, tags: &[], variable: &variable, can_recall: true };
+        let setting = Setting {
+            policy,
+            tags: &[],
+            variable: &variable,
+            can_recall: true,
+            can_post: self.can_post,
+            welcome_code_life: self.welcome_code_life,
+        };
         let mut scratch = Scratch::default();
         let decision = decide(&self.state, &self.rules, &setting, event, status, &arrival, &mut scratch);
         if let Some(effects) = &decision.effects {
@@ -98,6 +121,10 @@ fn joined(id: &str) -> GroupEvent<'static> {
         id,
         What::MemberJoined { inviter: None, scene: None, channel: None, union_id: None, inferred: false },
     )
+}
+
+fn skipped(rule: &str, reason: SkipReason) -> Skipped {
+    Skipped { rule: rule.into(), reason }
 }
 
 fn sends(effects: Option<&Effects<'_>>) -> Vec<String> {
@@ -150,7 +177,7 @@ fn a_text_without_its_value_is_not_sent_and_reported() {
     let asked = says("1", "营业时间");
     let decision = house.take(&asked);
     assert_eq!(sends(decision.effects.as_ref()), [""; 0]);
-    assert_eq!(decision.skipped, [Skipped { rule: "hours".into(), variable: "shop.name".into() }]);
+    assert_eq!(decision.skipped, [skipped("hours", SkipReason::Missing("shop.name".into()))]);
 }
 
 #[test]
@@ -247,4 +274,72 @@ fn a_step_that_comes_too_late_moves_no_roster() {
     let late = GroupEvent { at_ms: Some(NOW - 73 * HOUR_MS), ..step("1", None, 8) };
     assert_eq!(house.take(&late).answer.status, Status::Late);
     assert!(house.state.roster_marks("demo", "g-1").is_empty());
+}
+
+fn contact(id: &str) -> GroupEvent<'static> {
+    let what = What::ContactAdded { staff: "s-1".into(), welcome_code: Some("code-1".into()), channel: None };
+    GroupEvent { group: "".into(), name: Some("小王".into()), ..event(id, what) }
+}
+
+#[test]
+fn a_new_contact_is_greeted_once_with_the_code_and_while_it_lives() {
+    let mut house = House::new();
+    house.now_ms = NOW + 5_000;
+    let added = contact("1");
+    let effects = house.take(&added).effects.unwrap();
+    let said: Vec<_> = effects
+        .facts
+        .iter()
+        .filter_map(|f| if let Fact::Send(send) = f { Some(send) } else { None })
+        .collect();
+    assert_eq!(said.len(), 1);
+    assert_eq!(said[0].text, "您好 小王，我是南京东路店的 s-1");
+    assert_eq!(said[0].welcome_code.as_deref(), Some("code-1"));
+    assert_eq!((said[0].rule.as_ref(), said[0].expires_ms), ("contact", NOW + 20_000));
+    let told_again = house.take(&added);
+    assert_eq!((told_again.answer.status, told_again.effects), (Status::Duplicate, None));
+}
+
+#[test]
+fn a_contact_is_not_greeted_with_a_dead_code_or_where_there_are_none() {
+    let mut house = House::new();
+    house.now_ms = NOW + 20_000;
+    let (late, elsewhere) = (contact("1"), contact("2"));
+    let decision = house.take(&late);
+    assert_eq!(sends(decision.effects.as_ref()), [""; 0]);
+    assert_eq!(decision.skipped, [skipped("contact", SkipReason::Expired)]);
+    house.welcome_code_life = None;
+    assert_eq!(house.take(&elsewhere).skipped, [skipped("contact", SkipReason::Unsupported)]);
+    let nothing = What::ContactAdded { staff: "s-1".into(), welcome_code: None, channel: None };
+    let without = GroupEvent { what: nothing, ..contact("3") };
+    let decision = house.take(&without);
+    assert_eq!((sends(decision.effects.as_ref()), decision.skipped), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_join_that_was_inferred_counts_and_is_not_greeted() {
+    let inferred = What::MemberJoined {
+        inviter: None,
+        scene: None,
+        channel: None,
+        union_id: Some("p".into()),
+        inferred: true,
+    };
+    let inferred = event("1", inferred);
+    let decision = House::new().take(&inferred);
+    assert_eq!(decision.answer.status, Status::Counted);
+    assert!(matches!(&decision.effects.unwrap().facts[..], [Fact::Member(fact)] if fact.inferred));
+}
+
+#[test]
+fn where_nothing_can_be_said_nothing_is_tried() {
+    let mut house = House { can_post: false, ..House::new() };
+    let (asked, came) = (says("1", "营业时间"), joined("2"));
+    let decision = house.take(&asked);
+    assert_eq!(sends(decision.effects.as_ref()), [""; 0]);
+    assert_eq!(decision.skipped, [skipped("hours", SkipReason::Unsupported)]);
+    assert_eq!(house.take(&came).skipped, [skipped("all", SkipReason::Unsupported)]);
+    house.can_post = true;
+    let again = says("3", "营业时间");
+    assert_eq!(sends(house.take(&again).effects.as_ref()).len(), 1, "what was not said costs no cooldown");
 }

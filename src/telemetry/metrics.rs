@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use labels::{
-    CircuitState, Label, LimitLevel, QueuePriority, QueueState, SendOutcome, Success, WecomCall, WecomFamily,
-    WecomIgnored,
+    CircuitState, Label, LimitLevel, QueuePriority, QueueState, SayRefusal, SendOutcome, Success, WecomCall,
+    WecomFamily, WecomIgnored,
 };
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};
 
@@ -109,9 +109,9 @@ pub fn roster_gap() {
     add(Metric::RosterGaps, 0, 1);
 }
 
-/// A rule had something to say, but the group has no value for a variable in its text.
-pub fn say_skipped() {
-    add(Metric::SaysSkipped, 0, 1);
+/// A rule had something to say and could not.
+pub fn say_skipped(reason: SayRefusal) {
+    add(Metric::SaysSkipped, reason.place(), 1);
 }
 
 /// Callback ids were forgotten before their time: the memory of an account was full.

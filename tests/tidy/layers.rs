@@ -109,7 +109,6 @@ const ROOMS: &[Room] = &[
                 "outbox::limiter",
                 "outbox::Deliverers",
                 "outbox::Route",
-                "ingest::EventSink",
                 "webhooks",
             ],
         ],

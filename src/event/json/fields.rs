@@ -74,7 +74,10 @@ impl Fields {
             EventType::GroupDismissed => GROUP | MEMBER | ROLE,
             EventType::ConsentChanged => GROUP | WHO | GRANTED,
             EventType::Outcome => GROUP | WHO | KIND | VALUE | BROADCAST,
-            EventType::RosterRead | EventType::Silence => 0,
+            EventType::RosterRead
+            | EventType::Silence
+            | EventType::ContactRemoved
+            | EventType::TagsChanged => 0,
         })
     }
 
@@ -101,5 +104,7 @@ pub(super) fn name(kind: EventType) -> &'static str {
         EventType::Outcome => "outcome",
         EventType::RosterRead => "roster_read",
         EventType::Silence => "silence",
+        EventType::ContactRemoved => "contact_removed",
+        EventType::TagsChanged => "tags_changed",
     }
 }

@@ -51,7 +51,11 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
             put("channel", json!(channel));
         }
         What::GroupCreated(c) | What::GroupUpdated(c) | What::OwnerChanged(c) => change(c),
-        What::GroupDismissed | What::RosterRead(_) | What::Silence { .. } => {}
+        What::GroupDismissed
+        | What::RosterRead(_)
+        | What::Silence { .. }
+        | What::ContactRemoved { .. }
+        | What::TagsChanged { .. } => {}
         What::ConsentChanged { granted } => put("granted", json!(granted)),
         What::Outcome { kind, value, broadcast } => {
             put("kind", json!(kind));

@@ -172,6 +172,18 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// Why a reply or welcome was not said.
+    SayRefusal, SKIP = "reason" {
+        /// Its text needs a variable that has no value there.
+        MissingVariable = "missing_variable",
+        /// The platform does not let us say it.
+        Unsupported = "unsupported",
+        /// It would come too late.
+        Expired = "expired",
+    }
+}
+
 /// The platforms there are, as `Connector::platform` spells them.
 pub(super) const PLATFORM: Label =
     Label { name: "platform", values: &["sandbox", "webhook", "wecom", "matrix", OTHER] };

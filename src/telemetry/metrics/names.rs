@@ -1,7 +1,7 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, STATUS,
+    CIRCUIT, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS,
     SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
 };
 
@@ -94,8 +94,8 @@ metrics! {
         "Callback ids forgotten before their time because an account's memory of them was full.";
     IdempotencyReplays: Counter, "menshen_idempotency_replays_total", [],
         "Requests answered from the stored answer to the same Idempotency-Key.";
-    SaysSkipped: Counter, "menshen_says_skipped_total", [],
-        "Replies and welcomes not said because the group has no value for a variable of theirs.";
+    SaysSkipped: Counter, "menshen_says_skipped_total", [SKIP],
+        "Replies and welcomes that were due and not said.";
     SendsQueued: Counter, "menshen_sends_queued_total", [SEND_KIND],
         "Deliveries put into lanes.";
     QueueDepth: Gauge, "menshen_queue_depth", [PRIORITY, QUEUE_STATE],
