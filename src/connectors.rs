@@ -148,6 +148,9 @@ pub struct CallbackError {
     pub detail: String,
 }
 
+/// How long a one-time welcome code lives on the hastiest platform we know (WeCom, page 92137: 20 s).
+const WELCOME_CODE_LIFE: Duration = Duration::from_secs(20);
+
 /// One account on one platform.
 #[async_trait]
 pub trait Connector: Deliver {
@@ -169,9 +172,10 @@ pub trait Connector: Deliver {
         Vec::new()
     }
 
-    /// How long a one-time welcome code can be used after its event; `None` where the platform gives no codes.
+    /// How long a one-time welcome code can be used after its event; `None` where there are none. Where a platform does not
+    /// say, it is taken to be as hasty as the hastiest.
     fn welcome_code_life(&self) -> Option<Duration> {
-        None
+        self.capabilities().can_welcome_by_code.then_some(WELCOME_CODE_LIFE)
     }
 
     /// Where each flag of [`Self::capabilities`] is from.

@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use http::StatusCode;
@@ -117,9 +116,6 @@ const RECORDED: &str = "the sandbox records whatever it is asked to do";
 /// Its events come by `POST /v1/events`, whose answer comes before anybody is shown anything.
 const BY_EVENTS: &str = "events come by POST /v1/events";
 
-/// As short as that of the hastiest platform, so that what works here is in time there.
-const WELCOME_CODE_LIFE: Duration = Duration::from_secs(20);
-
 const SOURCES: &[CapabilitySource] = &[
     source("can_block_before", BY_EVENTS),
     source("can_recall", RECORDED),
@@ -226,10 +222,6 @@ impl Connector for Sandbox {
             max_text_bytes: 64 * 1024,
             content_types: CONTENT_TYPES,
         }
-    }
-
-    fn welcome_code_life(&self) -> Option<Duration> {
-        Some(WELCOME_CODE_LIFE)
     }
 
     fn limits_default(&self) -> &'static [&'static str] {

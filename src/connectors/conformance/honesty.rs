@@ -56,6 +56,9 @@ pub(in crate::connectors) async fn offers_match_the_flags<R: Rig>(rig: &R) {
     if can.sends_need_confirmation {
         assert!(!can.can_post_into_group, "what a person must confirm we do not say ourselves");
     }
+    let life = connector.welcome_code_life();
+    assert_eq!(life.is_some(), can.can_welcome_by_code, "a code lives for some time");
+    assert!(life.is_none_or(|life| !life.is_zero()));
     if let Some(mass) = connector.mass_sends() {
         assert!(mass.targets_max() > 0);
     }

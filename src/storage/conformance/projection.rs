@@ -55,7 +55,7 @@ fn hit(term: u64) -> Fact<'static> {
 #[derive(Debug, PartialEq)]
 pub(in crate::storage) struct Seen {
     groups: Vec<crate::storage::GroupRow>,
-    members: Vec<Vec<crate::storage::MemberRow>>,
+    members: Vec<Vec<MemberRow>>,
     counts: Vec<Vec<crate::storage::CountRow>>,
     hits: Vec<Vec<crate::storage::HitRow>>,
     lates: Vec<Vec<crate::storage::LateRow>>,
