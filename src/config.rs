@@ -73,6 +73,8 @@ sections! {
     outbox: crate::outbox::Config,
     /// Texts to many groups.
     broadcasts: crate::broadcasts::Config,
+    /// What is kept in order on platforms.
+    duties: crate::duties::Config,
     /// Things said to one group or some staff.
     notices: crate::notices::Config,
     /// The API for people's tools.

@@ -11,7 +11,8 @@
 //! | policy | `policy.rs` | what follows from each surviving hit; the most severe decides |
 //!
 //! `ruleset.rs` compiles lists into the immutable [`Ruleset`] that all this runs on, `lint.rs` says what is wrong
-//! with a list, `explain.rs` shows every hit and why it counted or not.
+//! with a list, `explain.rs` shows every hit and why it counted or not, `pushdown.rs` plans what a platform itself is to
+//! stop in what staff send.
 //!
 //! Not for: deciding what a platform does (`pipeline`), reading files (`app`), storing anything. A word list cannot
 //! see intent; what it cannot judge goes to `review`.
@@ -24,6 +25,7 @@ mod filter;
 mod lint;
 mod mask;
 mod policy;
+pub mod pushdown;
 mod resolve;
 mod ruleset;
 mod wordlist;
@@ -37,7 +39,7 @@ use siphasher::sip::SipHasher13;
 pub use encode::fold_into;
 pub use explain::{ExplainedHit, Explanation};
 pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
-pub use policy::{CategoryRule, LevelVerdicts, POLICY_DEFAULT, Policy, PolicyError, StaffRule};
+pub use policy::{CategoryRule, LevelVerdicts, POLICY_DEFAULT, Policy, PolicyError, PushDown, StaffRule};
 pub use resolve::Outcome;
 pub use ruleset::{CompileError, ListSummary, Ruleset};
 pub use wordlist::{

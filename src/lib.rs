@@ -19,6 +19,7 @@ pub mod welcomes;
 pub mod access;
 pub mod broadcasts;
 pub mod directory;
+pub mod duties;
 pub mod fleet;
 pub mod notices;
 pub mod outbox;

@@ -24,6 +24,9 @@ pub trait House: Send + Sync + 'static {
     /// Connects the accounts as the directory has them now.
     async fn reload_accounts(&self);
 
+    /// Says that a duty on a platform has something to do.
+    fn wake_duties(&self);
+
     /// Reads again everything of the configuration that needs no restart.
     ///
     /// # Errors

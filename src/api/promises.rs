@@ -65,7 +65,13 @@ pub(super) async fn list(
     let seen = cx.group(&account, &group).await?;
     let connector = cx.connectors().get(&account);
     let promises = match &connector {
-        Some(connector) => promises::promises(&facts(&seen, &**connector)),
+        Some(connector) => {
+            let mut facts = facts(&seen, &**connector);
+            if connector.staff_interception().is_some() {
+                facts.staff_words = super::interception::fact(&cx, &account).await?;
+            }
+            promises::promises(&facts)
+        }
         None => promises::promises(&unconnected()),
     };
     Ok(Answer::ok(PromiseList { items: promises.into_iter().map(view).collect() }))
@@ -82,10 +88,7 @@ fn facts<'a>(seen: &'a GroupSeen, connector: &'a dyn Connector) -> Facts<'a> {
             Some(_) => Greeting::Unplanned,
             None => Greeting::NoLibrary,
         },
-        staff_words: match connector.staff_interception() {
-            Some(_) => StaffWords::Nothing,
-            None => StaffWords::NotOffered,
-        },
+        staff_words: StaffWords::NotOffered,
         reaches_staff: connector.capabilities_of("").can_post_into_group,
         robots: connector.robot_groups().len(),
     }

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audit, broadcasts, cases, checks, groups, moderate, notices, openapi,
+    accounts, administration, audit, broadcasts, cases, checks, groups, interception, moderate, notices, openapi,
     operators, outbound, places, promises, rules, statistics, tokens,
 };
 use crate::access::{Caller, Right};
@@ -52,6 +52,7 @@ pub(super) fn table() -> Vec<Route> {
         PUT    "/v1/accounts/{account}"                   Admin accounts::put;
         DELETE "/v1/accounts/{account}"                   Admin accounts::delete;
         POST   "/v1/accounts/{account}/check"             Admin checks::check;
+        GET    "/v1/accounts/{account}/interception"      Read  interception::get;
         GET    "/v1/brands"                               Read  places::list_brands;
         GET    "/v1/brands/{brand}"                       Read  places::get_brand;
         PUT    "/v1/brands/{brand}"                       Admin places::put_brand;

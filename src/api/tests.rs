@@ -91,6 +91,8 @@ impl House for Quiet {
 
     async fn reload_accounts(&self) {}
 
+    fn wake_duties(&self) {}
+
     async fn reload_configuration(&self) -> Result<Reloaded, String> {
         Ok(Reloaded { ruleset: "r-2".to_owned(), needs_restart: Vec::new() })
     }

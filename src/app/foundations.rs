@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::sync::Notify;
 
 use super::accounts::Accounts;
 use super::book::{Book, Judge};
 use super::connector_state::States;
+use super::duties::Duties;
 use super::house::Residence;
 use super::rules::Rulebook;
 use super::{first_token, upkeep};
@@ -98,6 +100,18 @@ impl Foundations {
         Arc::new(accounts)
     }
 
+    /// Makes ready what is kept in order on platforms.
+    pub(super) fn duties(&self, config: &Config, clock: &Clock, rulebook: &Rulebook) -> Arc<Duties> {
+        Arc::new(Duties {
+            connectors: self.connectors.clone(),
+            storage: self.storage.clone(),
+            rules: rulebook.current(),
+            clock: clock.clone(),
+            config: config.duties.clone(),
+            woken: Notify::new(),
+        })
+    }
+
     /// Reads the state of every partition.
     pub(super) async fn partitions(
         &self,
@@ -118,10 +132,9 @@ impl Foundations {
         clock: &Clock,
         tasks: &Tasks,
         outbox: &Arc<Outbox>,
-        accounts: Arc<Accounts>,
-        rulebook: &Arc<Rulebook>,
+        residence: Residence,
     ) -> anyhow::Result<api::App> {
-        let rules = rulebook.current();
+        let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
             storage: self.storage.clone(),
             outbox: outbox.clone(),
@@ -150,7 +163,7 @@ impl Foundations {
             broadcasts: broadcasts.await.context("read broadcasts")?,
             notices: Arc::new(notices),
             rules,
-            house: Arc::new(Residence { accounts, rulebook: rulebook.clone() }),
+            house: Arc::new(residence),
             clock: clock.clone(),
         }))
     }

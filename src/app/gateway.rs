@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::control::ControlSocket;
 use super::foundations::Foundations;
+use super::house::Residence;
 use super::rules::Rulebook;
 use crate::api;
 use crate::clock::{Clock, Stopwatch};
@@ -83,13 +84,16 @@ impl Gateway {
                     format!("listen on {} (server.metrics_listen)", config.server.metrics_listen)
                 })?;
         let (api_address, metrics_address) = (listener.local_addr()?, metrics.address()?);
-        let app = house.api(&config, &clock, &work_tasks, &outbox, accounts, &rulebook).await?;
+        let duties = house.duties(&config, &clock, &rulebook);
+        let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
+        let app = house.api(&config, &clock, &work_tasks, &outbox, residence).await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
 
         let repairing =
             repair.run(partitions.clone(), config.dedupe.clone(), storage_check.clone(), work_tasks.clone());
         work_tasks.spawn("repair", repairing);
         house.keep(&config, &clock, &work_tasks, partitions).await?;
+        work_tasks.spawn("duties", duties.run(work_tasks.clone()));
         let (stopping, local) = (work_tasks.clone(), api::local_router(app.clone()));
         work_tasks.spawn("control", async move { socket.run(local, stopping.stopping()).await });
         let stopping = work_tasks.clone();

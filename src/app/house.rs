@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::accounts::Accounts;
+use super::duties::Duties;
 use super::rules::Rulebook;
 use crate::api::{House, Reloaded};
 use crate::event::FieldError;
@@ -21,6 +22,8 @@ pub(super) struct Residence {
     pub(super) accounts: Arc<Accounts>,
     /// Compiles rules.
     pub(super) rulebook: Arc<Rulebook>,
+    /// Keeps platforms in order.
+    pub(super) duties: Arc<Duties>,
 }
 
 #[async_trait]
@@ -56,12 +59,19 @@ impl House for Residence {
             | DocumentKind::Endpoint
             | DocumentKind::ConnectorState
             | DocumentKind::MassTask
-            | DocumentKind::OwnerHistory => Ok(()),
+            | DocumentKind::OwnerHistory
+            | DocumentKind::Pushed => Ok(()),
         }
     }
 
     async fn reload_rules(&self) -> Result<String, String> {
-        self.rulebook.reload().await.map_err(|error| format!("{error:#}"))
+        let version = self.rulebook.reload().await.map_err(|error| format!("{error:#}"))?;
+        self.wake_duties();
+        Ok(version)
+    }
+
+    fn wake_duties(&self) {
+        self.duties.woken.notify_one();
     }
 
     async fn reload_accounts(&self) {

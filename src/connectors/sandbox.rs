@@ -3,109 +3,29 @@
 //! It takes no callbacks: whoever wants to play a member uses `POST /v1/events`, where a token says who they are. An
 //! unsigned door beside it would be a way around access.
 //!
+//! What it offers beyond sends (`desk.rs`) works in memory, within a real platform's limits.
+//!
 //! The record lives in memory, holds our own texts (never a member's), and ends with the process. It shows a delivery as
 //! often as it was made: a double send must be seen here.
 
-use std::collections::VecDeque;
+mod desk;
+mod log;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::StatusCode;
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
-    AccountSpec, Callback, CallbackError, Capabilities, CapabilitySource, Connector, ContentType, Opened,
-    SpecError,
+    AccountSpec, Callback, CallbackError, Capabilities, CapabilitySource, Connector, ContentType, GroupLife,
+    Opened, OwnGroups, SelfCheck, SpecError, StaffInterception, WelcomeTemplates,
 };
 use crate::clock::Clock;
-use crate::event::{AccountId, ActionKind, DeliveryId};
 use crate::outbox::delivery::{Deliver, Delivery, Outcome, Payload, Resolution};
+use desk::{Desk, Pretended};
 
-/// One thing the sandbox was asked to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct SandboxSend {
-    /// Counts all that was ever recorded, from 1: where to go on reading.
-    pub seq: u64,
-    /// When, in milliseconds since the epoch.
-    pub at_ms: i64,
-    /// Through which account.
-    pub account: AccountId,
-    /// Which delivery.
-    pub delivery: DeliveryId,
-    /// Which attempt of it, from 1.
-    pub attempt: u32,
-    /// To which group; empty for a one-to-one welcome.
-    pub group: String,
-    /// About or to which member.
-    pub member: Option<String>,
-    /// `broadcast`, `reply`, `welcome`, … or an action's kind.
-    pub kind: String,
-    /// The text, where something was said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The action, where one was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub action: Option<ActionKind>,
-    /// The message it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub of: Option<String>,
-}
-
-/// The record of all sandbox accounts: a ring that forgets its oldest entries.
-#[derive(Debug)]
-pub struct SandboxLog {
-    sends_max: usize,
-    ring: Mutex<Ring>,
-}
-
-#[derive(Debug, Default)]
-struct Ring {
-    sends: VecDeque<SandboxSend>,
-    recorded: u64,
-}
-
-impl SandboxLog {
-    /// Makes an empty record of at most `sends_max` entries.
-    pub fn new(sends_max: usize) -> Self {
-        Self { sends_max, ring: Mutex::default() }
-    }
-
-    /// Returns up to `limit` entries after `seq`, oldest first. A gap in the numbers is what was forgotten.
-    pub fn recent(&self, after: u64, limit: usize) -> Vec<SandboxSend> {
-        let ring = self.ring.lock();
-        let first = ring.sends.partition_point(|send| send.seq <= after);
-        ring.sends.range(first..).take(limit).cloned().collect()
-    }
-
-    /// Returns how much was ever recorded: the `seq` of the newest entry.
-    pub fn recorded(&self) -> u64 {
-        self.ring.lock().recorded
-    }
-
-    fn record(&self, mut send: SandboxSend) -> u64 {
-        let mut ring = self.ring.lock();
-        ring.recorded += 1;
-        send.seq = ring.recorded;
-        ring.sends.push_back(send);
-        if ring.sends.len() > self.sends_max {
-            ring.sends.pop_front();
-        }
-        ring.recorded
-    }
-
-    fn resolve(&self, delivery: &DeliveryId) -> Resolution {
-        let ring = self.ring.lock();
-        if ring.sends.iter().any(|send| send.delivery == *delivery) {
-            Resolution::Sent
-        } else if ring.recorded == ring.sends.len() as u64 {
-            // Nothing was forgotten, and a record is the only thing a send to the sandbox ever leaves.
-            Resolution::NotSent
-        } else {
-            Resolution::Unknown
-        }
-    }
-}
+pub use log::{SandboxLog, SandboxSend};
 
 const fn source(flag: &'static str, source: &'static str) -> CapabilitySource {
     CapabilitySource { flag, source }
@@ -149,11 +69,16 @@ const CONTENT_TYPES: &[ContentType] = &[
 pub struct Sandbox {
     clock: Clock,
     log: Arc<SandboxLog>,
+    desk: Desk,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {}
+struct Settings {
+    /// What its platform is pretended to be like.
+    #[serde(default)]
+    pretended: Pretended,
+}
 
 impl Sandbox {
     /// Its name as a platform.
@@ -162,10 +87,10 @@ impl Sandbox {
     /// Connects an account.
     ///
     /// # Errors
-    /// It has no settings; any is refused by name.
+    /// It has no settings but what is pretended; any other is refused by name.
     pub fn build(spec: &AccountSpec, clock: &Clock, log: &Arc<SandboxLog>) -> Result<Self, SpecError> {
-        let Settings {} = spec.settings()?;
-        Ok(Self { clock: clock.clone(), log: Arc::clone(log) })
+        let Settings { pretended } = spec.settings()?;
+        Ok(Self { clock: clock.clone(), log: Arc::clone(log), desk: Desk::new(clock.clone(), pretended) })
     }
 }
 
@@ -228,6 +153,26 @@ impl Connector for Sandbox {
         &[]
     }
 
+    fn welcome_templates(&self) -> Option<&dyn WelcomeTemplates> {
+        Some(self)
+    }
+
+    fn staff_interception(&self) -> Option<&dyn StaffInterception> {
+        Some(self)
+    }
+
+    fn group_life(&self) -> Option<&dyn GroupLife> {
+        Some(self)
+    }
+
+    fn own_groups(&self) -> Option<&dyn OwnGroups> {
+        Some(self)
+    }
+
+    fn self_check(&self) -> Option<&dyn SelfCheck> {
+        Some(self)
+    }
+
     fn open(&self, _: Callback<'_>) -> Result<Opened, CallbackError> {
         Err(CallbackError {
             status: StatusCode::NOT_FOUND,
@@ -243,7 +188,9 @@ mod tests {
     use crate::connectors::webhook::tests::delivery;
 
     fn sandbox(sends_max: usize) -> Sandbox {
-        Sandbox { clock: Clock::manual(7), log: Arc::new(SandboxLog::new(sends_max)) }
+        let clock = Clock::manual(7);
+        let desk = Desk::new(clock.clone(), Pretended::default());
+        Sandbox { clock, log: Arc::new(SandboxLog::new(sends_max)), desk }
     }
 
     #[tokio::test]

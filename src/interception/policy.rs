@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::wordlist::is_name;
+use super::wordlist::{NAME_BYTES_MAX, is_name};
 use crate::event::{Level, Verdict};
 
 /// The name of the policy that applies where none is chosen.
@@ -35,7 +35,28 @@ pub struct Policy {
     /// How messages of staff are treated.
     #[serde(default)]
     pub staff: StaffRule,
+    /// Platforms that are to stop, in what staff send, the terms that this policy would (the ones it would block are
+    /// stopped, those it would mask or review are warned about).
+    #[serde(default)]
+    pub push_down: Vec<PushDown>,
 }
+
+/// For whom a platform itself stops or warns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PushDown {
+    /// Through which account.
+    pub account: String,
+    /// Departments, by the platform's number.
+    #[serde(default)]
+    pub departments: Vec<u64>,
+    /// Members of staff, by the platform's id.
+    #[serde(default)]
+    pub staff: Vec<String>,
+}
+
+/// Most departments, and most members of staff, of one [`PushDown`]: WeCom's.
+const PUSH_DOWN_NAMES_MAX: usize = 1_000;
 
 /// What follows from a hit, by its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -108,6 +129,14 @@ pub enum PolicyError {
     /// Two policies of one name.
     #[error("policy `{0}` is defined twice")]
     Twice(String),
+    /// What it hands over to a platform makes no sense.
+    #[error("policy `{policy}`: push_down: {reason}")]
+    PushDown {
+        /// The policy.
+        policy: String,
+        /// What is wrong and what would be right.
+        reason: &'static str,
+    },
     /// Staff are sent to a policy that is not there.
     #[error("policy `{policy}`: staff are judged by `{other}`, which does not exist")]
     StaffPolicy {
@@ -150,6 +179,7 @@ impl Policy {
             categories: BTreeMap::new(),
             strict,
             staff: StaffRule::Same,
+            push_down: Vec::new(),
         }
     }
 
@@ -166,8 +196,33 @@ impl Policy {
         let mut names = std::iter::once(&self.name).chain(&self.wordlists).chain(self.categories.keys());
         match names.find(|name| !is_name(name)) {
             Some(name) => Err(PolicyError::Name { policy: self.name.clone(), name: name.clone() }),
-            None => Ok(()),
+            None => self.check_push_down(),
         }
+    }
+
+    fn check_push_down(&self) -> Result<(), PolicyError> {
+        if self.push_down.is_empty() {
+            return Ok(());
+        }
+        let wrong = |reason| Err(PolicyError::PushDown { policy: self.name.clone(), reason });
+        if self.staff == StaffRule::Exempt {
+            return wrong("staff are exempt, so it has nothing to hand over");
+        }
+        for PushDown { account, departments, staff } in &self.push_down {
+            if account.is_empty() || account.len() > NAME_BYTES_MAX {
+                return wrong("`account` names no account");
+            }
+            if departments.is_empty() && staff.is_empty() {
+                return wrong("name departments or staff: a platform takes no rule for nobody");
+            }
+            if departments.len() > PUSH_DOWN_NAMES_MAX || staff.len() > PUSH_DOWN_NAMES_MAX {
+                return wrong("at most 1,000 departments and 1,000 staff; name departments instead of staff");
+            }
+            if staff.iter().any(String::is_empty) {
+                return wrong("`staff` holds an empty id");
+            }
+        }
+        Ok(())
     }
 
     /// Decides about a hit; `None` when its wordlist does not apply.

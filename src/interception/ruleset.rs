@@ -3,6 +3,7 @@
 //! Compiling 60,000 terms takes a few tenths of a second: never on the hot path.
 //! Invariant: every term that is kept has at least one folded character, and its pattern's anchor is in the filter.
 
+mod handover;
 mod reader;
 
 use std::collections::BTreeMap;

@@ -28,6 +28,8 @@ pub enum DocumentKind {
     MassTask,
     /// How long an owner takes to confirm: id is account + `/` + owner.
     OwnerHistory,
+    /// What a duty did on a platform, by account.
+    Pushed,
 }
 
 impl DocumentKind {
@@ -53,6 +55,7 @@ impl DocumentKind {
             DocumentKind::ConnectorState => "connector_state",
             DocumentKind::MassTask => "mass_task",
             DocumentKind::OwnerHistory => "owner_history",
+            DocumentKind::Pushed => "pushed",
         }
     }
 }

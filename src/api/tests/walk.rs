@@ -10,7 +10,7 @@ use crate::storage::{DeliveryRow, DeliveryState, DocumentKind};
 /// Stands in every name and text of the eastern region and in nothing that is sent below.
 const SECRET: &str = "机密";
 
-const KINDS: [DocumentKind; 16] = [
+const KINDS: [DocumentKind; 17] = [
     DocumentKind::Operator,
     DocumentKind::Token,
     DocumentKind::Account,
@@ -27,6 +27,7 @@ const KINDS: [DocumentKind; 16] = [
     DocumentKind::Broadcast,
     DocumentKind::Hold,
     DocumentKind::Endpoint,
+    DocumentKind::Pushed,
 ];
 
 /// Ids of eastern things that the gateway gave out.
