@@ -17,6 +17,7 @@ mod checks;
 mod duty;
 mod envelope;
 mod error;
+mod group_life;
 mod groups;
 mod guard;
 mod idempotency;
@@ -38,6 +39,7 @@ mod rules;
 mod scoped;
 mod state;
 mod statistics;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod tokens;

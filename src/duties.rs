@@ -8,8 +8,12 @@
 //! Not for: calling platforms (`app::duties` does, through `connectors`), nor deciding what belongs where (the pure planners
 //! of `interception` and `welcomes`).
 
+pub mod join_ways;
+pub mod own_groups;
 pub mod staff_words;
 mod store;
+pub mod templates;
+pub mod transfers;
 
 use std::time::Duration;
 
@@ -30,6 +34,13 @@ pub struct Config {
     /// How long after a refusal it is tried again.
     #[serde(with = "crate::units::duration")]
     pub retry_every: Duration,
+    /// A group with so many members is nearly full: the next one takes its place.
+    pub group_members_max: u64,
+    /// Groups of one account that may be given to new owners on one day.
+    pub transfers_a_day: usize,
+    /// How long finished transfers are remembered.
+    #[serde(with = "crate::units::duration")]
+    pub transfers_keep: Duration,
 }
 
 impl Default for Config {
@@ -38,6 +49,9 @@ impl Default for Config {
             tick: Duration::from_secs(30),
             compare_every: Duration::from_hours(1),
             retry_every: Duration::from_mins(5),
+            group_members_max: 480,
+            transfers_a_day: 300,
+            transfers_keep: Duration::from_hours(24 * 90),
         }
     }
 }

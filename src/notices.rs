@@ -165,6 +165,14 @@ impl Notices {
         Self { parts }
     }
 
+    /// Says whether words may be said by us at all.
+    ///
+    /// # Errors
+    /// With the terms that block them.
+    pub fn judge(&self, words: &str) -> Result<(), Vec<Hit>> {
+        self.parts.judge.judge(words)
+    }
+
     /// Accepts a notice in one commit and has it sent. `remember` makes the record of the answer for the request's
     /// idempotency key, if it had one.
     ///
@@ -176,9 +184,9 @@ impl Notices {
         new: NewNotice,
         remember: impl FnOnce(&Notice) -> Option<IdempotencyRecord>,
     ) -> Result<Notice, NoticeError> {
-        let Parts { storage, outbox, judge, clock, config } = &self.parts;
+        let Parts { storage, outbox, clock, config, .. } = &self.parts;
         check::check(&new.to, &new.content, config)?;
-        judge.judge(&new.content.words()).map_err(NoticeError::Blocked)?;
+        self.judge(&new.content.words()).map_err(NoticeError::Blocked)?;
         let now_ms = clock.now_ms();
         let notice = write(&new, config, now_ms)?;
         let idempotency = remember(&notice);

@@ -3,6 +3,8 @@
 //!
 //! Never greeted: programs, staff, members found by comparing rosters, joins reported long after they happened.
 
+pub mod library;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -21,13 +21,13 @@ pub enum Right {
     /// Release broadcasts that wait for a second person.
     #[serde(rename = "broadcasts:approve")]
     BroadcastsApprove,
-    /// Change wordlists, policies, replies and welcomes.
+    /// Change wordlists, policies, replies, welcomes and welcome templates.
     #[serde(rename = "rules:write")]
     RulesWrite,
     /// Read everything within the scope.
     #[serde(rename = "read")]
     Read,
-    /// Accounts, directory, operators, tokens, stopping and resuming outbound acts.
+    /// Accounts, directory, operators, tokens, stopping and resuming outbound acts, owners of groups and ways into them.
     #[serde(rename = "admin")]
     Admin,
 }

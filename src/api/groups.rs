@@ -47,11 +47,12 @@ pub(super) struct GroupView {
 }
 
 fn view(seen: GroupSeen) -> GroupView {
+    let (name, owner) = (seen.name().map(str::to_owned), seen.owner().map(str::to_owned));
     let GroupSeen { account, group, context, row } = seen;
     let told = row.as_ref();
     GroupView {
-        name: context.name().map(str::to_owned).or_else(|| told.and_then(|row| row.name.clone())),
-        owner: context.owner().map(str::to_owned).or_else(|| told.and_then(|row| row.owner.clone())),
+        name,
+        owner,
         tags: context.tags().to_vec(),
         policy: context.policy().map(str::to_owned),
         place: context.place.clone(),

@@ -9,6 +9,8 @@ use super::scoped::GroupSeen;
 use super::state::Cx;
 use crate::connectors::promises::{self, Facts, Greeting, Kept, Promise, PromiseName, StaffWords};
 use crate::connectors::{Capabilities, Connector, Trouble};
+use crate::duties::templates::{Adoption, Template, planned};
+use crate::duties::{self, Stored};
 
 /// A promise for one group.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -70,6 +72,12 @@ pub(super) async fn list(
             if connector.staff_interception().is_some() {
                 facts.staff_words = super::interception::fact(&cx, &account).await?;
             }
+            let (templates, mark);
+            if connector.welcome_templates().is_some() {
+                templates = duties::templates::templates(&**cx.storage()).await?;
+                mark = Adoption::of(&**cx.storage(), &account, &group).await?;
+                facts.greeting = greeting(&seen, &templates, mark.as_ref());
+            }
             promises::promises(&facts)
         }
         None => promises::promises(&unconnected()),
@@ -78,19 +86,31 @@ pub(super) async fn list(
 }
 
 fn facts<'a>(seen: &'a GroupSeen, connector: &'a dyn Connector) -> Facts<'a> {
-    let told = seen.row.as_ref().and_then(|row| row.owner.as_deref());
     Facts {
         capabilities: connector.capabilities_of(&seen.group),
         sources: connector.sources(),
         unprotected: connector.trouble(),
-        owner: seen.context.owner().or(told),
-        greeting: match connector.welcome_templates() {
-            Some(_) => Greeting::Unplanned,
-            None => Greeting::NoLibrary,
-        },
+        owner: seen.owner(),
+        greeting: Greeting::NoLibrary,
         staff_words: StaffWords::NotOffered,
         reaches_staff: connector.capabilities_of("").can_post_into_group,
         robots: connector.robot_groups().len(),
+    }
+}
+
+/// Says which template is meant for a group, and whether somebody said that it is picked.
+fn greeting<'a>(
+    seen: &GroupSeen,
+    templates: &'a [Stored<Template>],
+    mark: Option<&'a Adoption>,
+) -> Greeting<'a> {
+    let template = planned(templates, &seen.account, &seen.context.place, seen.context.tags());
+    match (template, mark) {
+        (None, _) => Greeting::Unplanned,
+        (Some(template), Some(mark)) if mark.template == template.id => {
+            Greeting::Marked(&template.id, mark.at_ms)
+        }
+        (Some(template), _) => Greeting::ToDo(&template.id),
     }
 }
 

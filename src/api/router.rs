@@ -15,8 +15,8 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audit, broadcasts, cases, checks, groups, interception, moderate, notices, openapi,
-    operators, outbound, places, promises, rules, statistics, tokens,
+    accounts, administration, audit, broadcasts, cases, checks, group_life, groups, interception, moderate,
+    notices, openapi, operators, outbound, places, promises, rules, statistics, templates, tokens,
 };
 use crate::access::{Caller, Right};
 
@@ -76,6 +76,14 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/groups/{account}/{group}/promises"    Read  promises::list;
         GET    "/v1/groups/{account}/{group}/statistics"  Read  statistics::of_group;
         GET    "/v1/statistics"                           Read  statistics::overall;
+        GET    "/v1/transfers"                            Read  group_life::transfers::worklist;
+        POST   "/v1/transfers"                            Admin group_life::transfers::create;
+        GET    "/v1/transfers/{transfer}"                 Read  group_life::transfers::get;
+        GET    "/v1/join-ways/{way}"                      Read  group_life::join_ways::get;
+        PUT    "/v1/join-ways/{way}"                      Admin group_life::join_ways::put;
+        DELETE "/v1/join-ways/{way}"                      Admin group_life::join_ways::delete;
+        GET    "/v1/own-groups/{account}/{id}"            Read  group_life::own_groups::get;
+        PUT    "/v1/own-groups/{account}/{id}"            Admin group_life::own_groups::put;
         GET    "/v1/operators"                            Admin operators::list;
         GET    "/v1/operators/{operator}"                 Admin operators::get;
         PUT    "/v1/operators/{operator}"                 Admin operators::put;
@@ -103,6 +111,13 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/welcomes/{welcome}"                   Read  rules::welcome_rules::get;
         PUT    "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::put;
         DELETE "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::delete;
+        GET    "/v1/welcome-templates"                    Read  templates::list;
+        GET    "/v1/welcome-templates/todo"               Read  templates::todo::list;
+        POST   "/v1/welcome-templates/todo/remind"        BroadcastsWrite templates::todo::remind;
+        POST   "/v1/welcome-templates/todo/{account}/{group}" BroadcastsWrite templates::todo::mark;
+        GET    "/v1/welcome-templates/{template}"         Read  templates::get;
+        PUT    "/v1/welcome-templates/{template}"         RulesWrite templates::put;
+        DELETE "/v1/welcome-templates/{template}"         RulesWrite templates::delete;
         GET    "/v1/broadcasts"                           Read  broadcasts::list;
         POST   "/v1/broadcasts"                           BroadcastsWrite broadcasts::create;
         POST   "/v1/broadcasts/preview"                   BroadcastsWrite broadcasts::preview;

@@ -32,6 +32,18 @@ pub(super) struct GroupSeen {
     pub(super) row: Option<GroupRow>,
 }
 
+impl GroupSeen {
+    /// Returns the declared name, or the platform's.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.context.name().or_else(|| self.row.as_ref()?.name.as_deref())
+    }
+
+    /// Returns the declared owner, or the platform's.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.context.owner().or_else(|| self.row.as_ref()?.owner.as_deref())
+    }
+}
+
 /// Counters of the visible groups over a time.
 pub(super) struct ScopedTotals {
     /// When they were read.

@@ -1,6 +1,7 @@
 //! The API over its real router, on a storage in a temporary directory.
 
 mod document;
+mod group_life;
 mod notices;
 mod outbound;
 mod people;
@@ -8,6 +9,7 @@ mod places;
 mod requests;
 mod rules;
 mod statistics;
+mod templates;
 mod walk;
 
 use std::sync::Arc;

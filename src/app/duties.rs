@@ -4,20 +4,31 @@
 //! what it did. It can be stopped between any two calls: the next pass finds the rest. A refusal is written down for people;
 //! the next pass tries again.
 
+mod join_ways;
+mod own_groups;
 mod staff_words;
+mod templates;
+mod transfers;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::connectors::offers::PlatformError;
 use crate::connectors::{Connector, Connectors};
-use crate::duties::{Config, Failure};
+use crate::duties::join_ways::JoinWay;
+use crate::duties::own_groups::OwnGroup;
+use crate::duties::templates::{Template, templates};
+use crate::duties::transfers::Transfer;
+use crate::duties::{Config, Failure, Stored, all};
 use crate::event::AccountId;
 use crate::pipeline::Rules;
-use crate::storage::{SharedStorage, StorageError};
+use crate::storage::{Change, DocumentKind, SharedStorage, StorageError, Write};
 use crate::tasks::Tasks;
 
 /// What duties work with.
@@ -27,8 +38,18 @@ pub(crate) struct Duties {
     pub(crate) rules: Arc<ArcSwap<Rules>>,
     pub(crate) clock: Clock,
     pub(crate) config: Config,
+    /// By which days are counted.
+    pub(crate) time_zone: TimeZone,
     /// Somebody wrote something that a duty is about.
     pub(crate) woken: Notify,
+}
+
+/// What people want, read once for all accounts.
+struct Round {
+    templates: Vec<Stored<Template>>,
+    join_ways: Vec<Stored<JoinWay>>,
+    transfers: Vec<Stored<Transfer>>,
+    own_groups: Vec<Stored<OwnGroup>>,
 }
 
 /// One account's turn.
@@ -59,12 +80,34 @@ impl Duties {
 
     /// Gives every account its turn.
     pub(crate) async fn round(&self) {
+        let round = match self.read().await {
+            Ok(round) => round,
+            Err(error) => {
+                tracing::error!(%error, "what duties are about cannot be read; tried again");
+                return;
+            }
+        };
         for account in self.connectors.accounts() {
             let Some(connector) = self.connectors.get(account.as_str()) else { continue };
             let turn =
                 Turn { duties: self, account: &account, connector: &*connector, now_ms: self.clock.now_ms() };
             turn.say("staff_words", turn.staff_words().await);
+            turn.say("templates", turn.templates(&round).await);
+            turn.say("join_ways", turn.join_ways(&round).await);
+            turn.say("orphans", turn.orphans().await);
+            turn.say("transfers", turn.transfers(&round).await);
+            turn.say("own_groups", turn.own_groups(&round).await);
         }
+    }
+
+    async fn read(&self) -> Result<Round, StorageError> {
+        let storage = &*self.storage;
+        Ok(Round {
+            templates: templates(storage).await?,
+            join_ways: all(storage, DocumentKind::JoinWay, "").await?,
+            transfers: all(storage, DocumentKind::Transfer, "").await?,
+            own_groups: all(storage, DocumentKind::OwnGroup, "").await?,
+        })
     }
 }
 
@@ -73,6 +116,26 @@ impl Turn<'_> {
         if let Err(error) = done {
             tracing::error!(account.id = %self.account, duty, %error, "a duty could not be looked after; tried again");
         }
+    }
+
+    /// Reads how something stands on the platform; as if nothing had been done when there is nothing.
+    async fn state<T: DeserializeOwned + Default>(&self, id: &str) -> Result<T, StorageError> {
+        let stored = crate::duties::read(&*self.duties.storage, DocumentKind::Pushed, id).await?;
+        Ok(stored.map(|stored: Stored<T>| stored.value).unwrap_or_default())
+    }
+
+    /// Forgets how something stood.
+    async fn forget(&self, id: String) -> Result<(), StorageError> {
+        let writes = vec![Write::Delete { kind: DocumentKind::Pushed, id }];
+        let change = Change { at_ms: self.now_ms, writes, ..Change::default() };
+        self.duties.storage.apply(change).await.map(drop)
+    }
+
+    /// Writes how something stands on the platform.
+    async fn save<T: Serialize + Sync>(&self, id: &str, state: &T) -> Result<(), StorageError> {
+        let key = (DocumentKind::Pushed, id);
+        let storage = &*self.duties.storage;
+        crate::duties::write(storage, self.now_ms, key, state, None, Vec::new()).await.map(drop)
     }
 
     /// Says what a platform refused, for people.
@@ -87,6 +150,11 @@ impl Turn<'_> {
         let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
         self.now_ms.saturating_sub(compared_ms) >= every_ms
     }
+}
+
+/// Says whether the platform's answer means that somebody else removed what we put there.
+fn is_gone(error: &PlatformError) -> bool {
+    error.code == "not_found"
 }
 
 #[cfg(test)]

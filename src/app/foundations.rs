@@ -108,6 +108,7 @@ impl Foundations {
             rules: rulebook.current(),
             clock: clock.clone(),
             config: config.duties.clone(),
+            time_zone: self.directory.time_zone().clone(),
             woken: Notify::new(),
         })
     }

@@ -60,7 +60,12 @@ impl House for Residence {
             | DocumentKind::ConnectorState
             | DocumentKind::MassTask
             | DocumentKind::OwnerHistory
-            | DocumentKind::Pushed => Ok(()),
+            | DocumentKind::Pushed
+            | DocumentKind::WelcomeTemplate
+            | DocumentKind::Adoption
+            | DocumentKind::JoinWay
+            | DocumentKind::Transfer
+            | DocumentKind::OwnGroup => Ok(()),
         }
     }
 

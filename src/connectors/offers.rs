@@ -24,7 +24,7 @@ use crate::event::{AccountId, GroupEvent, Role};
 pub struct PlatformError {
     /// What was tried, in the platform's own name for it.
     pub operation: &'static str,
-    /// The platform's code or ours (`connect`, `http_503`, `lost`).
+    /// The platform's code or ours (`connect`, `http_503`, `lost`; `not_found` when what is meant was removed).
     pub code: String,
     /// What to do about it, for people who read Chinese: where to click.
     pub zh: String,

@@ -23,6 +23,8 @@ pub(crate) fn one_of_each() -> Vec<(&'static str, Arc<dyn Connector>)> {
         limits: Vec::new(),
         group_limits: Vec::new(),
     };
+    let spec =
+        |platform: &str| if platform == "wecom" { super::wecom::testing::spec() } else { spec(platform) };
     PLATFORMS.map(|platform| (platform, registry.build(&spec(platform)).unwrap())).to_vec()
 }
 

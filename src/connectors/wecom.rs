@@ -133,6 +133,10 @@ impl Connector for Wecom {
         capabilities::of(GroupKind::of(group))
     }
 
+    fn robot_groups(&self) -> Vec<String> {
+        self.client.robots().into_iter().map(|robot| format!("{}{robot}", settings::ROBOT)).collect()
+    }
+
     fn sources(&self) -> &'static [CapabilitySource] {
         capabilities::SOURCES
     }

@@ -30,6 +30,16 @@ pub enum DocumentKind {
     OwnerHistory,
     /// What a duty did on a platform, by account.
     Pushed,
+    /// A greeting that a platform sends to newcomers by itself.
+    WelcomeTemplate,
+    /// Somebody says that a group's owner has picked a template.
+    Adoption,
+    /// A way into groups.
+    JoinWay,
+    /// Groups that are to have a new owner.
+    Transfer,
+    /// A group of staff that we make ourselves.
+    OwnGroup,
 }
 
 impl DocumentKind {
@@ -56,6 +66,11 @@ impl DocumentKind {
             DocumentKind::MassTask => "mass_task",
             DocumentKind::OwnerHistory => "owner_history",
             DocumentKind::Pushed => "pushed",
+            DocumentKind::WelcomeTemplate => "welcome_template",
+            DocumentKind::Adoption => "adoption",
+            DocumentKind::JoinWay => "join_way",
+            DocumentKind::Transfer => "transfer",
+            DocumentKind::OwnGroup => "own_group",
         }
     }
 }

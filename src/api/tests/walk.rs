@@ -10,7 +10,7 @@ use crate::storage::{DeliveryRow, DeliveryState, DocumentKind};
 /// Stands in every name and text of the eastern region and in nothing that is sent below.
 const SECRET: &str = "机密";
 
-const KINDS: [DocumentKind; 17] = [
+const KINDS: [DocumentKind; 22] = [
     DocumentKind::Operator,
     DocumentKind::Token,
     DocumentKind::Account,
@@ -28,6 +28,11 @@ const KINDS: [DocumentKind; 17] = [
     DocumentKind::Hold,
     DocumentKind::Endpoint,
     DocumentKind::Pushed,
+    DocumentKind::WelcomeTemplate,
+    DocumentKind::Adoption,
+    DocumentKind::JoinWay,
+    DocumentKind::Transfer,
+    DocumentKind::OwnGroup,
 ];
 
 /// Ids of eastern things that the gateway gave out.
@@ -36,6 +41,7 @@ struct Ids {
     hold: String,
     broadcast: String,
     notice: String,
+    transfer: String,
 }
 
 impl Ids {
@@ -46,14 +52,14 @@ impl Ids {
             hold: "hld_none".into(),
             broadcast: "bc_none".into(),
             notice: "ntc_none".into(),
+            transfer: "trf_none".into(),
         }
     }
 }
 
 /// Fills a route's path with things of the eastern region.
 fn eastern(path: &str, ids: &Ids) -> String {
-    path.replace("/v1/groups/{account}", "/v1/groups/demo")
-        .replace("{account}", "demo")
+    path.replace("{account}", "demo")
         .replace("{group}", "g-east")
         .replace("{brand}", "acme")
         .replace("{region}", "east")
@@ -68,6 +74,10 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{broadcast}", &ids.broadcast)
         .replace("{delivery}", "dlv_east")
         .replace("{notice}", &ids.notice)
+        .replace("{template}", "t-east")
+        .replace("{transfer}", &ids.transfer)
+        .replace("{way}", "w-east")
+        .replace("{id}", "east")
 }
 
 /// A body with which the route would do something, if it were allowed to.
@@ -84,6 +94,7 @@ fn body(method: &str, path: &str) -> Value {
             | "/v1/admin/reload",
         ) => Value::Null,
         (_, "/v1/accounts/{account}") => json!({"platform": "sandbox", "name": "taken over"}),
+        (_, "/v1/accounts/{account}/check") => json!({}),
         (_, "/v1/brands/{brand}" | "/v1/regions/{region}") => json!({"name": "taken over"}),
         (_, "/v1/shops/{shop}") => json!({"name": "taken over", "region": "west"}),
         (_, "/v1/shops") => json!("{\"id\":\"s-east\",\"name\":\"taken over\",\"region\":\"west\"}\n"),
@@ -106,6 +117,16 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),
         (_, "/v1/notices") => {
             json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "taken over"}})
+        }
+        (_, "/v1/welcome-templates/{template}") => json!({"account": "demo", "text": "taken over"}),
+        (_, "/v1/welcome-templates/todo/{account}/{group}") => json!({"standing": "done"}),
+        (_, "/v1/welcome-templates/todo/remind") => json!({"account": "demo", "owner": "li"}),
+        (_, "/v1/transfers") => {
+            json!({"account": "demo", "groups": ["g-east"], "new_owner": "taken over", "old_owner": "left"})
+        }
+        (_, "/v1/join-ways/{way}") => json!({"account": "demo", "groups": ["g-east"]}),
+        (_, "/v1/own-groups/{account}/{id}") => {
+            json!({"name": "taken over", "owner": "a", "staff": ["a", "b"]})
         }
         (_, "/v1/outbound/stop") => json!({"scope": "region:east"}),
         (_, "/v1/backup") => json!({"dir": "/nowhere/to/be/found"}),
@@ -131,6 +152,14 @@ async fn furnish(gateway: &Gateway) -> Ids {
     let hold = gateway.call_as(&token, "POST", "/v1/outbound/stop", stop).await.expect(201).json();
     let text = json!({"name": "机密", "text": "机密：今日会员日", "audience": {"regions": ["east"]}});
     let sent = gateway.post_once(&token, "/v1/broadcasts", "k", text).await.expect(202).json();
+    let template = json!({"account": "demo", "text": "欢迎 %NICKNAME%", "plan": {"regions": ["east"]}});
+    gateway.call("PUT", "/v1/welcome-templates/t-east", template).await.expect(201);
+    let transfer = json!({"account": "demo", "groups": ["g-east"], "new_owner": "机密", "old_owner": "left"});
+    let given = gateway.post_once(&token, "/v1/transfers", "t", transfer).await.expect(202).json();
+    let way = json!({"account": "demo", "remark": "机密", "groups": ["g-east"]});
+    gateway.call_as(&token, "PUT", "/v1/join-ways/w-east", way).await.expect(201);
+    let own = json!({"name": "机密", "owner": "a", "staff": ["a", "b"]});
+    gateway.call("PUT", "/v1/own-groups/demo/east", own).await.expect(201);
     let notice = json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "机密通知"}});
     let told = gateway.post_once(&token, "/v1/notices", "k", notice).await.expect(202).json();
     let letter = DeliveryRow {
@@ -158,6 +187,7 @@ async fn furnish(gateway: &Gateway) -> Ids {
         hold: id(&hold),
         broadcast: id(&sent),
         notice: id(&told),
+        transfer: id(&given),
     }
 }
 

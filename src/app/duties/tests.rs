@@ -1,5 +1,8 @@
 //! Duties against the sandbox, whose limits are real, with somebody else at its console.
 
+mod group_life;
+mod templates;
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -16,7 +19,7 @@ use crate::storage::memory;
 
 /// Duties of one sandbox account, `shop`.
 pub(super) struct House {
-    pub(super) duties: Duties,
+    pub(super) duties: Arc<Duties>,
     pub(super) clock: Clock,
 }
 
@@ -41,9 +44,10 @@ impl House {
             rules: Arc::new(ArcSwap::from_pointee(rules(&[]))),
             clock: clock.clone(),
             config: Config::default(),
+            time_zone: TimeZone::get("Asia/Shanghai").unwrap(),
             woken: Notify::new(),
         };
-        Self { duties, clock }
+        Self { duties: Arc::new(duties), clock }
     }
 
     pub(super) fn connector(&self) -> Arc<dyn Connector> {
@@ -183,4 +187,20 @@ async fn staff_who_are_exempt_have_no_words_handed_over() {
     policy.staff = StaffRule::Exempt;
     policy.push_down = vec![PushDown { account: "shop".into(), departments: vec![1], staff: Vec::new() }];
     assert!(policy.check().is_err());
+}
+
+#[tokio::test]
+async fn whoever_wakes_the_duties_need_not_wait_for_the_tick() {
+    let house = House::open(json!({}));
+    let (tasks, owner) = crate::tasks::detached();
+    tasks.spawn("duties", Arc::clone(&house.duties).run(tasks.clone()));
+    house.duties.rules.store(Arc::new(rules(&["加微信"])));
+    house.duties.woken.notify_one();
+    let handed_over = async {
+        while house.words().await.words() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(house.duties.config.tick, handed_over).await.unwrap();
+    owner.stop();
 }

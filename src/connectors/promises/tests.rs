@@ -23,33 +23,16 @@ const ALL: Capabilities = Capabilities {
     content_types: TEXT,
 };
 
-/// A customer group of WeCom: section 5 of the platform's facts.
-const CUSTOMER_GROUP: Capabilities = Capabilities {
-    can_block_before: false,
-    can_recall: false,
-    can_mute: false,
-    can_remove: false,
-    can_post_into_group: false,
-    can_welcome_by_code: true,
-    sends_need_confirmation: true,
-    gives_member_ids: true,
-    gives_message_text: false,
-    max_text_bytes: 4_000,
-    content_types: RICH,
-};
+/// What a platform can do in a group.
+fn of(platform: &str, group: &str) -> Capabilities {
+    let found = crate::connectors::testing::one_of_each().into_iter().find(|(name, _)| *name == platform);
+    found.unwrap().1.capabilities_of(group)
+}
 
-/// The internal group that a robot of WeCom sits in.
-const ROBOT_GROUP: Capabilities = Capabilities {
-    can_post_into_group: true,
-    can_welcome_by_code: false,
-    sends_need_confirmation: false,
-    gives_member_ids: false,
-    max_text_bytes: 2_048,
-    ..CUSTOMER_GROUP
-};
-
-/// A group that an app made: its members are known to whoever made it, and can be changed.
-const OWN_GROUP: Capabilities = Capabilities { can_remove: true, ..ROBOT_GROUP };
+/// A customer group of WeCom.
+fn customer_group() -> Capabilities {
+    of("wecom", "wrOgAAA")
+}
 
 fn facts(capabilities: Capabilities) -> Facts<'static> {
     Facts {
@@ -82,21 +65,17 @@ fn one(facts: &Facts<'_>, name: PromiseName) -> Promise {
 fn each_kind_of_group_has_its_own_promises() {
     //    protection, before, judging, recall, mute, remove, conduct, staff words, posting, rich, broadcast,
     //    replies, welcome, contact, notices, roster, joins, numbers
-    let of = |platform: &str| {
-        let found = crate::connectors::testing::one_of_each().into_iter().find(|(name, _)| *name == platform);
-        found.unwrap().1.capabilities()
-    };
     for (kind, capabilities, expect) in [
-        ("sandbox", of("sandbox"), "yyyyyyyyyyyyyyyyyy"),
-        ("webhook without an address", of("webhook"), "ynynnnynnnnnnnnyyy"),
+        ("sandbox", of("sandbox", "g-1"), "yyyyyyyyyyyyyyyyyy"),
+        ("webhook without an address", of("webhook", "g-1"), "ynynnnynnnnnnnnyyy"),
         (
             "webhook",
             Capabilities { can_block_before: false, can_welcome_by_code: false, ..ALL },
             "ynyyyyynynyyynyyyy",
         ),
-        ("customer group", CUSTOMER_GROUP, "ynnnnnnnnypnnyyyyn"),
-        ("robot group", ROBOT_GROUP, "ynnnnnnnyyynnnynnn"),
-        ("own group", OWN_GROUP, "ynnnnynnyyynnnynnn"),
+        ("customer group", customer_group(), "ynnnnnnnnnpnnyyyyn"),
+        ("robot group", of("wecom", "robot:watch"), "ynnnnnnnyyynnnynnn"),
+        ("own group", of("wecom", "appchat:a"), "ynnnnynnyyynnnynnn"),
     ] {
         let facts = Facts { reaches_staff: kind != "webhook without an address", ..facts(capabilities) };
         assert_eq!(kept(&facts), expect, "{kind}");
@@ -105,7 +84,7 @@ fn each_kind_of_group_has_its_own_promises() {
 
 #[test]
 fn what_is_known_of_the_group_changes_what_is_said() {
-    let facts = facts(CUSTOMER_GROUP);
+    let facts = facts(customer_group());
     let broadcast = one(&facts, PromiseName::Broadcast);
     assert!(broadcast.zh.contains("li") && broadcast.en.contains("(li)"));
     assert_eq!(one(&Facts { owner: None, ..facts.clone() }, PromiseName::Broadcast).kept, Kept::No);
@@ -136,7 +115,7 @@ fn what_is_known_of_the_group_changes_what_is_said() {
 fn a_time_without_protection_is_said_wherever_it_matters() {
     let trouble =
         Trouble { since_ms: 14, code: "40001".into(), zh: "密钥不对".into(), en: "wrong secret".into() };
-    let facts = Facts { unprotected: Some(trouble), ..facts(CUSTOMER_GROUP) };
+    let facts = Facts { unprotected: Some(trouble), ..facts(customer_group()) };
     for (name, kept) in [
         (PromiseName::Protection, Kept::No),
         (PromiseName::Roster, Kept::Partly),
@@ -188,7 +167,7 @@ fn every_flag_shapes_a_promise_and_has_a_source() {
 #[test]
 fn every_promise_is_a_sentence_in_both_languages_and_names_its_source() {
     let sources = [CapabilitySource { flag: "can_recall", source: "page 96338" }];
-    for capabilities in [ALL, CUSTOMER_GROUP, ROBOT_GROUP, OWN_GROUP] {
+    for capabilities in [ALL, customer_group(), of("wecom", "robot:watch"), of("wecom", "appchat:a")] {
         let facts = Facts { sources: &sources, ..facts(capabilities) };
         let said = promises(&facts);
         let names: BTreeSet<String> = said.iter().map(|promise| format!("{:?}", promise.name)).collect();

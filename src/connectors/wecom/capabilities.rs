@@ -64,9 +64,9 @@ const APPCHAT: Capabilities = Capabilities {
     ..CUSTOMER
 };
 
-/// A member, one to one: staff by the app, a new contact by the code.
+/// A member, one to one: staff by the app, a new contact by the code; nobody has to confirm it.
 const DIRECT: Capabilities = Capabilities {
-    can_post_into_group: false,
+    can_post_into_group: true,
     sends_need_confirmation: false,
     max_text_bytes: APP_BYTES,
     content_types: &[
