@@ -1,5 +1,6 @@
 //! The command line of the binary: every flag, its default and its meaning.
 
+mod callbacks;
 mod wecom;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use loadtest::sink::{Fault, Secret};
 use loadtest::units::{WindowLimit, parse_duration};
 
+pub(crate) use self::callbacks::CallbacksArgs;
 pub(crate) use self::wecom::WecomArgs;
 
 /// Loads a group-message gateway over HTTP and checks every answer.
@@ -58,6 +60,7 @@ pub(crate) enum Command {
     Events(Box<EventsArgs>),
     Sink(SinkArgs),
     Broadcast(BroadcastArgs),
+    Callbacks(Box<CallbacksArgs>),
     Simulate(SimulateArgs),
     Wecom(Box<WecomArgs>),
     Bare(BareArgs),

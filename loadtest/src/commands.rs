@@ -1,5 +1,6 @@
 //! Carries out what the command line asks for.
 
+mod callbacks;
 mod wecom;
 
 use std::io::Write as _;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<bool> {
             Command::Events(args) => send_events(*args).await,
             Command::Sink(args) => receive(args).await,
             Command::Broadcast(args) => send_broadcast(args).await,
+            Command::Callbacks(args) => callbacks::run(*args).await,
             Command::Simulate(args) => simulate(args).await,
             Command::Wecom(args) => wecom::run(*args).await,
             Command::Bare(args) => serve_bare(args).await,

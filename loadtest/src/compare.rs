@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::latency::Quantiles;
-use crate::table::Table;
+use crate::table::{Table, spread};
 
 /// One run's line of a results file, as `loadtest events --append` writes it; what is not needed is not read.
 #[derive(Debug, Clone, Deserialize)]
@@ -92,24 +92,6 @@ fn row(label: &str, runs: &[&Run], base: &BTreeMap<u32, f64>) -> Vec<String> {
         spread(of(|run| Some(run.latency_ms.p999)), 1),
         defects.to_string(),
     ]
-}
-
-/// Median and range; the range is left out where there is only one value.
-fn spread(mut values: Vec<f64>, digits: usize) -> String {
-    values.sort_by(f64::total_cmp);
-    match values.as_slice() {
-        [] => "-".to_owned(),
-        [only] => format!("{only:.digits$}"),
-        [low, .., high] => {
-            let middle = values.len() / 2;
-            let median = if values.len() % 2 == 1 {
-                values[middle]
-            } else {
-                f64::midpoint(values[middle - 1], values[middle])
-            };
-            format!("{median:.digits$} ({low:.digits$}-{high:.digits$})")
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 //! and holds the gateway's figures against that.
 //!
 //! Reading order: [`wire`] is the protocol, [`client`] one connection that speaks it, [`lines`] what people say;
-//! [`events`] sends and checks, [`sink`] receives and [`audit`]s, [`broadcast`] compares both ends, [`simulate`]
-//! plays a fleet of shops, [`wecom`] is a platform with everything that is hard about it, [`bare`] is the reference server that ratios are stated against.
+//! [`events`] sends and checks, [`sink`] receives and [`audit`]s, [`broadcast`] compares both ends, [`simulate`] plays a
+//! fleet of shops, [`wecom`] is a platform with everything that is hard about it, [`callbacks`] tells what its encrypted
+//! callbacks cost, [`bare`] is the reference server that ratios are stated against.
 //!
 //! Not for: measuring code in one process (that is `benches/`), or anything that needs the gateway's insides.
 #![expect(
@@ -17,10 +18,12 @@
 pub mod audit;
 pub mod bare;
 pub mod broadcast;
+pub mod callbacks;
 pub mod client;
 pub mod compare;
 pub mod cpu;
 pub mod events;
+pub mod figures;
 pub mod latency;
 pub mod lines;
 pub mod simulate;

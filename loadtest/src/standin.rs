@@ -3,6 +3,7 @@
 //! It is written from the interface's description, like the client, and shares with it no more than the field names.
 
 mod broadcasts;
+mod hooks;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use hooks::Told;
 
 /// What the stand-in does wrong.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +47,9 @@ struct State {
     requests: usize,
     lines: usize,
     seen: HashSet<(String, String)>,
-    counts: HashMap<String, BTreeMap<&'static str, u64>>,
+    /// By account and group.
+    counts: HashMap<(String, String), BTreeMap<&'static str, u64>>,
+    hooks: hooks::Hooks,
     groups: Vec<(String, String)>,
     broadcasts: broadcasts::Broadcasts,
 }
@@ -79,6 +84,11 @@ impl StandIn {
         self.state.lock().expect("no panic").broadcasts.deliver_to(url, secret);
     }
 
+    /// Lets the sync of an account say that it has read so many groups.
+    pub(crate) fn has_read(&self, groups: usize) {
+        self.state.lock().expect("no panic").hooks.groups_read = groups;
+    }
+
     /// How many groups were declared.
     pub(crate) fn groups(&self) -> usize {
         self.state.lock().expect("no panic").groups.len()
@@ -104,9 +114,14 @@ async fn answer(
     let (path, mut state) = (parts.uri.path().to_owned(), state.lock().expect("no panic"));
     let ndjson = parts.headers.get("content-type").is_some_and(|value| value == "application/x-ndjson");
     let segments: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
+    if let Some(account) = path.strip_prefix("/hooks/") {
+        return Ok(state.callback(account, parts.uri.query().unwrap_or_default(), &body));
+    }
     let (status, body) = match (&parts.method, segments.as_slice()) {
         (&Method::POST, ["events"]) => return state.events_request(&body, ndjson),
-        (&Method::GET, ["groups", _, group, "statistics"]) => state.group_statistics(group),
+        (&Method::GET, ["groups", account, group, "statistics"]) => state.group_statistics(account, group),
+        (&Method::PUT, ["accounts", _]) => state.hooks.account(&serde_json::from_slice(&body).expect("json")),
+        (_, ["accounts", _, "sync"]) => state.hooks.sync(),
         (&Method::GET, ["statistics"]) => (StatusCode::OK, json!({"totals": state.totals()})),
         (&Method::POST, ["groups"]) => state.import(&body),
         (&Method::POST, ["broadcasts"]) => {
@@ -154,21 +169,21 @@ impl State {
 
     fn event(&mut self, event: &Value) -> Value {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-        let (id, group) = (text("id"), text("group"));
+        let (id, place) = (text("id"), (text("account"), text("group")));
         self.lines += 1;
         let hits =
             |every: Option<usize>, lines: usize| every.is_some_and(|every| lines.is_multiple_of(every));
         if hits(self.defects.refuse_line_every, self.lines) {
             return json!({"line": 1, "status": 503});
         }
-        let is_new = self.seen.insert((group.clone(), id.clone()));
+        let is_new = self.seen.insert((format!("{}/{}", place.0, place.1), id.clone()));
         if is_new && !hits(self.defects.forget_every, self.lines) {
             let field = match event["type"].as_str().expect("a type") {
                 "message" => "messages",
                 "member_joined" => "joins",
                 _ => "leaves",
             };
-            *self.counts.entry(group).or_default().entry(field).or_default() += 1;
+            *self.counts.entry(place).or_default().entry(field).or_default() += 1;
         }
         let words = text("text");
         let found = words.find("加").map(|at| {
@@ -185,8 +200,28 @@ impl State {
         })
     }
 
-    fn group_statistics(&self, group: &str) -> (StatusCode, Value) {
-        match self.counts.get(group) {
+    /// Answers an authentic callback with an empty 200, whatever becomes of it.
+    fn callback(&mut self, account: &str, query: &str, body: &[u8]) -> Response<Full<Bytes>> {
+        let told = self.hooks.open(query, std::str::from_utf8(body).expect("utf-8"));
+        let (status, body) = match told {
+            None => (401, String::new()),
+            Some(Told::Echo(echo)) => (200, echo),
+            Some(Told::Gap) => (200, String::new()),
+            Some(Told::Joined(group, member)) => {
+                self.lines += 1;
+                let forgets = self.defects.forget_every.is_some_and(|n| self.lines.is_multiple_of(n));
+                if !forgets && self.seen.insert((format!("{account}/{group}"), member)) {
+                    let counts = self.counts.entry((account.to_owned(), group)).or_default();
+                    *counts.entry("joins").or_default() += 1;
+                }
+                (200, String::new())
+            }
+        };
+        Response::builder().status(status).body(Full::new(body.into())).expect("a response")
+    }
+
+    fn group_statistics(&self, account: &str, group: &str) -> (StatusCode, Value) {
+        match self.counts.get(&(account.to_owned(), group.to_owned())) {
             None => (StatusCode::NOT_FOUND, json!({"status": 404})),
             // Spread over two hours, so that adding up is tried.
             Some(counts) => (StatusCode::OK, json!({"rows": [{"start": "an hour"}, counts]})),

@@ -84,6 +84,24 @@ pub fn thousands(number: u64) -> String {
     grouped
 }
 
+/// The middle value, or the mean of the two middle ones; none of none.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(values[middle - 1], upper) })
+}
+
+/// Median and range; the range is left out where there is only one value.
+pub fn spread(mut values: Vec<f64>, digits: usize) -> String {
+    values.sort_by(f64::total_cmp);
+    match (values.as_slice(), median(values.clone())) {
+        ([low, .., high], Some(median)) => format!("{median:.digits$} ({low:.digits$}-{high:.digits$})"),
+        (_, Some(only)) => format!("{only:.digits$}"),
+        (_, None) => "-".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +112,18 @@ mod tests {
         table.row(vec!["门神".into(), "7".into()]);
         table.row(vec!["abc".into(), "1234".into()]);
         assert_eq!(table.to_string(), "t\n  name     n\n  ----------\n  门神     7\n  abc   1234\n");
+    }
+
+    #[test]
+    fn a_spread_is_the_median_and_the_range() {
+        for (values, text) in [
+            (vec![], "-"),
+            (vec![2.0], "2.0"),
+            (vec![3.0, 1.0], "2.0 (1.0-3.0)"),
+            (vec![9.0, 1.0, 2.0], "2.0 (1.0-9.0)"),
+        ] {
+            assert_eq!(spread(values, 1), text);
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::plan::Plan;
-use crate::client::{Call, ClientError, Connection, Target};
-use crate::wire::{self, Counts};
+use crate::client::{ClientError, Target};
+use crate::figures;
+use crate::wire::Counts;
 
 /// How many connections read figures.
 const READERS: usize = 4;
@@ -61,24 +62,25 @@ pub(super) async fn read_figures(
     plan: &Arc<Plan>,
     groups: Vec<usize>,
 ) -> Result<Figures, ClientError> {
-    let totals = read_totals(&mut target.connection()).await?;
+    let totals = figures::totals(&mut target.connection()).await?;
     let mut readers = JoinSet::new();
     for reader in 0..READERS {
         let share: Vec<usize> = groups.iter().copied().skip(reader).step_by(READERS).collect();
         let (mut connection, plan) = (target.connection(), Arc::clone(plan));
         readers.spawn(async move {
-            let mut figures = Vec::with_capacity(share.len());
+            let mut read = Vec::with_capacity(share.len());
             for group in share {
-                figures.push((group, read_group(&mut connection, &plan, group).await?));
+                let name = plan.group(group);
+                read.push((group, figures::of_group(&mut connection, &plan.account, &name).await?));
             }
-            Ok::<_, ClientError>(figures)
+            Ok::<_, ClientError>(read)
         });
     }
-    let mut figures = Figures { groups: HashMap::with_capacity(groups.len()), totals };
+    let mut all = Figures { groups: HashMap::with_capacity(groups.len()), totals };
     while let Some(read) = readers.join_next().await {
-        figures.groups.extend(read.expect("a reader does not panic and is not aborted")?);
+        all.groups.extend(read.expect("a reader does not panic and is not aborted")?);
     }
-    Ok(figures)
+    Ok(all)
 }
 
 /// Reads until the figures agree with `expected`, or the deadline passes.
@@ -135,21 +137,4 @@ pub(super) async fn verify(
     };
     verification.by_group = sum;
     Ok(verification)
-}
-
-async fn read_group(connection: &mut Connection, plan: &Plan, group: usize) -> Result<Counts, ClientError> {
-    let path = wire::group_statistics(&plan.account, &plan.group(group));
-    let reply = match connection.expect_success(&Call::get(path.as_str())).await {
-        Ok(reply) => reply,
-        // A group nobody has heard of yet.
-        Err(ClientError::Refused { status: 404, .. }) => return Ok(Counts::default()),
-        Err(error) => return Err(error),
-    };
-    wire::read_group_statistics(&reply.body).map_err(|source| ClientError::Unreadable { path, source })
-}
-
-async fn read_totals(connection: &mut Connection) -> Result<Counts, ClientError> {
-    let reply = connection.expect_success(&Call::get(wire::STATISTICS)).await?;
-    let unreadable = |source| ClientError::Unreadable { path: wire::STATISTICS.to_owned(), source };
-    wire::read_totals(&reply.body).map_err(unreadable)
 }

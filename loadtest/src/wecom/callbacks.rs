@@ -231,6 +231,15 @@ fn spoil(cipher: &Cipher, document: &[u8], random: [u8; 16], injection: Option<I
     }
 }
 
+impl World {
+    /// Takes the callback that has waited longest out of the queue, sealed for `url` as it would have been sent: for who
+    /// sends callbacks at a pace of its own while this simulator holds them back. What becomes of it is not in the ledger.
+    pub(crate) fn take_sealed(&mut self, url: &str) -> Option<Call> {
+        let pending = self.queue.waiting.pop_front()?;
+        Some(seal(self, &pending, url, self.config.callbacks.envelope))
+    }
+}
+
 impl Shared {
     /// Verifies a URL as on saving the settings, and sends an app's events there from then on.
     pub(super) async fn register_callback(&self, app: &str, url: &str) -> Result<(), VerifyError> {
