@@ -14,3 +14,4 @@ mod operations;
 mod peers;
 mod surface;
 mod tour;
+mod wecom_day;

@@ -1,6 +1,7 @@
 //! The harness: starts the gateway as a process on free ports, talks to it over HTTP, kills it, starts it again.
 
 pub(crate) mod client;
+pub(crate) mod company;
 pub(crate) mod gateway;
 
 use std::future::Future;

@@ -48,6 +48,11 @@ impl Gateway {
         }
     }
 
+    /// Changes the settings of the next start.
+    pub(crate) fn set_env(&mut self, env: &[(String, String)]) {
+        self.env = env.to_vec();
+    }
+
     /// Speaks to the API with another token from now on.
     pub(crate) fn use_token(&mut self, token: &str) {
         token.clone_into(&mut self.token);
