@@ -152,6 +152,7 @@ mod tests {
         for words in [
             "serve",
             "demo --for 60s --shops 24",
+            "demo --platform wecom --for 60s",
             "scan",
             "config check",
             "config show",

@@ -4,6 +4,8 @@
 //! A second process of this binary is the gateway, on free ports and a temporary directory; this one plays the shops, the
 //! customers and the platform that receives what is sent. Nothing outside is touched, nothing is kept.
 
+mod wecom;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -35,6 +37,18 @@ pub struct Args {
     /// How many shops, with six groups each
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=4000))]
     pub shops: u32,
+    /// Which platform the groups are on
+    #[arg(long, value_enum, default_value_t = Platform::Webhook)]
+    pub platform: Platform,
+}
+
+/// A platform that can be simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Platform {
+    /// Signed JSON over HTTP, messages and all
+    Webhook,
+    /// A simulated WeCom 企业微信: joins, leaves, contacts, mass sends that owners confirm
+    Wecom,
 }
 
 /// Runs the command.
@@ -42,6 +56,18 @@ pub struct Args {
 /// # Errors
 /// When the gateway does not start, or refuses what the demo sets up.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let length = args.duration.unwrap_or(LENGTH_DEFAULT);
+    if args.platform == Platform::Wecom {
+        let shops = usize::try_from(args.shops)?;
+        return tokio::select! {
+            done = wecom::run(shops, length) => done.map(|()| ExitCode::SUCCESS),
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                say("\nstopped\n");
+                Ok(ExitCode::SUCCESS)
+            }
+        };
+    }
     let sink = Sink::start(SinkConfig { keep_text: true, ..SinkConfig::default() }).await?;
     let gateway = tokio::task::spawn_blocking(Gateway::start).await??;
     say(&format!(
@@ -55,7 +81,6 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     say(&format!("{groups} groups declared, a keyword reply, a welcome and a broadcast are set up\n\n"));
 
     let mut story = Story::default();
-    let length = args.duration.unwrap_or(LENGTH_DEFAULT);
     let talking = fleet.run(&gateway.api, &gateway.token, length, |now| story.tell(now, &sink));
     let broadcasting = async {
         tokio::time::sleep(Duration::from_secs(BROADCAST_AFTER_S).min(length / 4)).await;
