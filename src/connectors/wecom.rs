@@ -17,6 +17,8 @@ mod book;
 mod capabilities;
 mod check;
 mod client;
+#[cfg(test)]
+mod conformance;
 mod content;
 pub mod crypto;
 mod deliver;
