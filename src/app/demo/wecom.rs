@@ -105,7 +105,7 @@ async fn check(gateway: &Gateway) -> anyhow::Result<String> {
 async fn read_groups(gateway: &Gateway) -> anyhow::Result<()> {
     let path = format!("/v1/accounts/{ACCOUNT}/sync");
     let mut state = gateway.ask(Method::POST, &path, &json!({})).await?;
-    while state["state"] == "running" {
+    while state["state"] == "running" || state["state"] == "queued" {
         sleep(Duration::from_millis(100)).await;
         state = gateway.ask(Method::GET, &path, &Value::Null).await?;
     }

@@ -168,7 +168,7 @@ pub(crate) async fn sync(client: &Client) -> Value {
     client.send(Method::POST, &path, &[("content-type", "application/json")], "{}").await.unwrap();
     eventually("the sync is done", || async {
         let state = client.get(&path).await;
-        (state["state"] != "running").then_some(state)
+        (state["state"] == "done").then_some(state)
     })
     .await
 }
