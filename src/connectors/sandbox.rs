@@ -8,6 +8,8 @@
 //! The record lives in memory, holds our own texts (never a member's), and ends with the process. It shows a delivery as
 //! often as it was made: a double send must be seen here.
 
+#[cfg(test)]
+mod conformance;
 mod desk;
 mod log;
 
@@ -22,7 +24,9 @@ use super::{
     Opened, OwnGroups, SelfCheck, SpecError, StaffInterception, WelcomeTemplates,
 };
 use crate::clock::Clock;
-use crate::outbox::delivery::{Deliver, Delivery, Outcome, Payload, Resolution};
+use crate::outbox::delivery::{
+    Decision, Deliver, Delivery, Outcome, Payload, Refusal, RefusalScope, Resolution,
+};
 use desk::{Desk, Pretended};
 
 pub use log::{SandboxLog, SandboxSend};
@@ -49,6 +53,14 @@ const SOURCES: &[CapabilitySource] = &[
     source("max_text_bytes", RECORDED),
     source("content_types", RECORDED),
 ];
+
+/// Longest text it records, in bytes: longer than any platform takes.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+fn refused(code: &str, detail: String) -> Outcome {
+    let (decision, scope) = (Decision::Never, RefusalScope::Delivery);
+    Outcome::Refused(Refusal { decision, scope, code: code.to_owned(), detail })
+}
 
 /// Whatever there is.
 const CONTENT_TYPES: &[ContentType] = &[
@@ -98,8 +110,15 @@ impl Sandbox {
 impl Deliver for Sandbox {
     async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome {
         let (text, action, of) = match &delivery.payload {
-            Payload::Text { text, .. } | Payload::MassSend { text, .. } => (Some(text.clone()), None, None),
+            Payload::Text { text, .. } if text.len() > TEXT_BYTES_MAX => {
+                let detail = format!("the text has {} bytes, {TEXT_BYTES_MAX} at most", text.len());
+                return refused("text_too_long", detail);
+            }
+            Payload::Text { text, .. } => (Some(text.clone()), None, None),
             Payload::Content { content } => (Some(content.words()), None, None),
+            Payload::MassSend { .. } => {
+                return refused("unsupported", "nobody has to confirm what the sandbox sends".to_owned());
+            }
             Payload::Action { action, of } => (None, Some(*action), of.clone()),
         };
         let seq = self.log.record(SandboxSend {
@@ -144,7 +163,7 @@ impl Connector for Sandbox {
             sends_need_confirmation: false,
             gives_member_ids: true,
             gives_message_text: true,
-            max_text_bytes: 64 * 1024,
+            max_text_bytes: TEXT_BYTES_MAX,
             content_types: CONTENT_TYPES,
         }
     }
