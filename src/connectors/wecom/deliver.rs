@@ -185,4 +185,6 @@ impl Deliver for Wecom {
 }
 
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 pub(super) mod tests;
