@@ -9,25 +9,25 @@ use crate::outbox::delivery::Media;
 
 /// How long a text may be, in bytes of UTF-8. It may not be empty either: every surface refuses that (44004).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Limit(usize);
+pub(in crate::connectors::wecom) struct Limit(usize);
 
 impl Limit {
     /// Title of a link, a film, a card. WeCom cuts longer ones without a word.
-    pub(in super::super) const TITLE: Self = Self(128);
+    pub(in crate::connectors::wecom) const TITLE: Self = Self(128);
     /// The words below a title; cut as well.
-    pub(in super::super) const DESCRIPTION: Self = Self(512);
+    pub(in crate::connectors::wecom) const DESCRIPTION: Self = Self(512);
     /// An address.
-    pub(in super::super) const URL: Self = Self(2048);
+    pub(in crate::connectors::wecom) const URL: Self = Self(2048);
     /// Text of a mass send, or of the welcome of a new contact.
-    pub(in super::super) const TASK_TEXT: Self = Self(4000);
+    pub(in crate::connectors::wecom) const TASK_TEXT: Self = Self(4000);
     /// Text of a welcome template.
-    pub(in super::super) const TEMPLATE_TEXT: Self = Self(3000);
+    pub(in crate::connectors::wecom) const TEMPLATE_TEXT: Self = Self(3000);
 
     /// Checks a text that must be there.
     ///
     /// # Errors
     /// `text_empty` or `text_too_long`, with the field and the limit.
-    pub(in super::super) fn check(self, field: &str, text: &str) -> Result<(), Unfit> {
+    pub(in crate::connectors::wecom) fn check(self, field: &str, text: &str) -> Result<(), Unfit> {
         if text.is_empty() {
             return Err(Unfit::new("text_empty", format!("`{field}` is empty")));
         }
@@ -41,7 +41,7 @@ impl Limit {
 
 impl Surface {
     /// Returns how long a plain text may be.
-    pub(in super::super) const fn text_limit(self) -> Limit {
+    pub(in crate::connectors::wecom) const fn text_limit(self) -> Limit {
         match self {
             Surface::Robot | Surface::App | Surface::OwnGroup => Limit(2048),
         }
@@ -73,7 +73,7 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// What a file may be.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct MediaLimit {
+pub(in crate::connectors::wecom) struct MediaLimit {
     kind: &'static str,
     bytes_max: usize,
     /// Empty for any.
@@ -110,17 +110,17 @@ impl Format {
 
 impl MediaLimit {
     /// A recording: also at most 60 seconds, which WeCom itself checks.
-    pub(in super::super) const fn voice() -> Self {
+    pub(in crate::connectors::wecom) const fn voice() -> Self {
         Self { kind: "voice", bytes_max: 2 * MIB, formats: &[Format::Amr] }
     }
 
     /// A film.
-    pub(in super::super) const fn video() -> Self {
+    pub(in crate::connectors::wecom) const fn video() -> Self {
         Self { kind: "video", bytes_max: 10 * MIB, formats: &[Format::Mp4] }
     }
 
     /// Any file.
-    pub(in super::super) const fn file() -> Self {
+    pub(in crate::connectors::wecom) const fn file() -> Self {
         Self { kind: "file", bytes_max: 20 * MIB, formats: &[] }
     }
 

@@ -75,7 +75,7 @@ fn is_same(ours: &str, theirs: &str) -> bool {
 }
 
 impl Acts {
-    pub(in super::super) async fn resolve_mass_send(
+    pub(in crate::connectors::wecom) async fn resolve_mass_send(
         &self,
         delivery: &DeliveryId,
         sender: &str,

@@ -8,7 +8,7 @@ use super::finding;
 use crate::connectors::offers::{Finding, Standing};
 
 /// Whether each pair of token and key opens what it seals.
-pub(in super::super) fn callback_keys(works: Result<usize, &'static str>) -> Finding {
+pub(in crate::connectors::wecom::check) fn callback_keys(works: Result<usize, &'static str>) -> Finding {
     match works {
         Ok(0) => finding(
             "callback",
@@ -35,7 +35,7 @@ pub(in super::super) fn callback_keys(works: Result<usize, &'static str>) -> Fin
 }
 
 /// When a callback was last believed.
-pub(in super::super) fn callback_seen(at_ms: Option<i64>, now_ms: i64) -> Finding {
+pub(in crate::connectors::wecom::check) fn callback_seen(at_ms: Option<i64>, now_ms: i64) -> Finding {
     match at_ms {
         Some(at_ms) => {
             let minutes = (now_ms - at_ms).max(0) / 60_000;
@@ -57,7 +57,7 @@ pub(in super::super) fn callback_seen(at_ms: Option<i64>, now_ms: i64) -> Findin
 }
 
 /// What is wrong with our own address, if anything can be said.
-pub(in super::super) fn callback_url(url: &str) -> Option<Finding> {
+pub(in crate::connectors::wecom::check) fn callback_url(url: &str) -> Option<Finding> {
     let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned))?;
     let ip = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
     let is_local = host == "localhost"
