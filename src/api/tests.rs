@@ -135,9 +135,16 @@ impl Got {
     }
 }
 
-fn connectors_for(clock: &Clock) -> Arc<Connectors> {
+/// Connects every account of the directory.
+fn connectors_for(clock: &Clock, directory: &Directory) -> Arc<Connectors> {
     let states = Arc::new(connectors::testing::MemoryStates::default());
-    Arc::new(Connectors::new(connectors::Config::default(), clock.clone(), states))
+    let connectors = Connectors::new(connectors::Config::default(), clock.clone(), states);
+    let specs = directory
+        .accounts()
+        .into_iter()
+        .map(|account| super::connector_spec(&directory.account_spec(account.id.as_str()).unwrap()));
+    assert!(connectors.replace(specs.collect()).is_empty());
+    Arc::new(connectors)
 }
 
 fn notices_for(
@@ -173,12 +180,7 @@ impl Gateway {
         let directory = Directory::open(Arc::clone(&storage), clock.clone(), limits, keys).await.unwrap();
         let (access, directory) = (Arc::new(access), Arc::new(directory));
         let places = Arc::clone(&directory);
-        let connectors = connectors_for(&clock);
-        let specs = directory
-            .accounts()
-            .into_iter()
-            .map(|account| super::connector_spec(&directory.account_spec(account.id.as_str()).unwrap()));
-        assert!(connectors.replace(specs.collect()).is_empty());
+        let connectors = connectors_for(&clock, &directory);
         let (tasks, tasks_owner) = detached();
         let deliverers = Arc::clone(&connectors);
         let outbox = Outbox::start(outbox::Parts {

@@ -4,12 +4,12 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 
-use super::super::body::{Answer, Path, Precondition, Strict, not_modified};
-use super::super::duty::FailureView;
-use super::super::error::{ApiError, ApiResult};
-use super::super::moment;
-use super::super::state::Cx;
 use super::field;
+use crate::api::body::{Answer, Path, Precondition, Strict, not_modified};
+use crate::api::duty::FailureView;
+use crate::api::error::{ApiError, ApiResult};
+use crate::api::moment;
+use crate::api::state::Cx;
 use crate::directory::plain_id;
 use crate::duties::join_ways::{JoinWay, JoinWayState};
 use crate::duties::{self, Stored};

@@ -3,12 +3,12 @@
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::super::body::{Answer, Path, Precondition, Strict};
-use super::super::duty::FailureView;
-use super::super::error::{ApiError, ApiResult};
-use super::super::moment;
-use super::super::state::Cx;
 use super::field;
+use crate::api::body::{Answer, Path, Precondition, Strict};
+use crate::api::duty::FailureView;
+use crate::api::error::{ApiError, ApiResult};
+use crate::api::moment;
+use crate::api::state::Cx;
 use crate::duties::own_groups::{OwnGroup, OwnGroupState};
 use crate::duties::{self, Stored};
 use crate::storage::{AuditEntry, DocumentKind};

@@ -7,14 +7,14 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::super::body::{Answer, Path, Query, Strict};
-use super::super::error::{ApiError, ApiResult, Code};
-use super::super::idempotency::Keyed;
-use super::super::page::{self, Page};
-use super::super::scoped::GroupSeen;
-use super::super::state::Cx;
-use super::super::{moment, notices, outbound};
 use super::field;
+use crate::api::body::{Answer, Path, Query, Strict};
+use crate::api::error::{ApiError, ApiResult, Code};
+use crate::api::idempotency::Keyed;
+use crate::api::page::{self, Page};
+use crate::api::scoped::GroupSeen;
+use crate::api::state::Cx;
+use crate::api::{moment, notices, outbound};
 use crate::directory::GroupFilter;
 use crate::duties::Stored;
 use crate::duties::templates::{Adoption, Template, planned, templates};
@@ -63,8 +63,10 @@ pub(crate) enum Todo {
 }
 
 /// Where the owner clicks.
-const CLICKS_ZH: &str = "请群主在手机企业微信打开该群，右上角“…” → 入群欢迎语 → 选择模板";
-const CLICKS_EN: &str = "the owner opens the group in the mobile client, \"…\" at the top right, welcome message, and picks the template";
+const CLICKS_ZH: &str = "在手机客户端打开该群的群设置 → 入群欢迎语 → 选择模板";
+/// See [`CLICKS_ZH`].
+const CLICKS_EN: &str =
+    "opens the group's settings in the mobile client, welcome message, and picks the template";
 
 fn todo_view(seen: &GroupSeen, template: &Stored<Template>, mark: Option<Adoption>) -> TodoView {
     // A mark about another template says nothing about this one.
@@ -75,8 +77,8 @@ fn todo_view(seen: &GroupSeen, template: &Stored<Template>, mark: Option<Adoptio
             format!("{} said it is picked; the platform does not tell whether it still is.", mark.by),
         ),
         None => (
-            format!("还没有人确认已选用。{CLICKS_ZH}“{}”。", template.id),
-            format!("Nobody said it is picked: {CLICKS_EN} \"{}\".", template.id),
+            format!("还没有人确认已选用。请群主{CLICKS_ZH}“{}”。", template.id),
+            format!("Nobody said it is picked: the owner {CLICKS_EN} \"{}\".", template.id),
         ),
     };
     TodoView {
@@ -283,16 +285,14 @@ pub(crate) async fn remind(cx: Cx, mut asked: Keyed<RemindIn>) -> ApiResult<Resp
 }
 
 fn reminder(open: &[TodoView]) -> String {
-    let mut text = format!("您有 {} 个群还没有确认启用入群欢迎语：\n", open.len());
-    for row in open.iter().take(NAMED_MAX) {
+    let mut lines = vec![format!("您有 {} 个群还没有确认启用入群欢迎语：", open.len())];
+    lines.extend(open.iter().take(NAMED_MAX).map(|row| {
         let name = row.name.as_deref().unwrap_or(&row.group);
-        text.push_str(&format!("· {name}：模板“{}”\n", row.template));
-    }
+        format!("· {name}：模板“{}”", row.template)
+    }));
     if open.len() > NAMED_MAX {
-        text.push_str(&format!("……另有 {} 个群\n", open.len() - NAMED_MAX));
+        lines.push(format!("……另有 {} 个群", open.len() - NAMED_MAX));
     }
-    text.push_str(
-        "操作：在手机企业微信打开该群，右上角“…” → 入群欢迎语 → 选择模板。完成后请告诉运营同事标记。",
-    );
-    text
+    lines.push(format!("操作：{CLICKS_ZH}。完成后请告诉运营同事标记。"));
+    lines.join("\n")
 }

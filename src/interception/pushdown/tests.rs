@@ -173,8 +173,12 @@ fn a_rule_that_was_renamed_is_ours_and_one_whose_answer_was_lost_is_found_again(
     let ours = rule("加微信");
     let renamed = Rule { name: "随便".into(), ..ours.clone() };
     let handed = [Handed { id: "r-1".into(), rule: ours.clone() }];
-    let (steps, drift) =
-        reconcile("shop", &[ours.clone()], &handed, &[Found { id: "r-1".into(), rule: renamed.clone() }]);
+    let (steps, drift) = reconcile(
+        "shop",
+        std::slice::from_ref(&ours),
+        &handed,
+        &[Found { id: "r-1".into(), rule: renamed.clone() }],
+    );
     assert_eq!(steps, [Step::Update { id: "r-1".into(), from: renamed, to: ours.clone() }]);
     assert_eq!(drift, [Drift { rule: ours.name.clone(), what: DriftKind::Changed }]);
 

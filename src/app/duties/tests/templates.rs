@@ -8,10 +8,11 @@ use crate::duties::templates::{Template, TemplateState};
 use crate::duties::{self, Stored};
 use crate::event::AccountId;
 use crate::storage::{Change, DocumentKind, Write};
+use crate::welcomes::library::Plan;
 
 fn template(text: &str) -> Template {
     let account = AccountId::parse("shop").unwrap();
-    Template { account, text: text.to_owned(), link: None, notify: false, plan: Default::default() }
+    Template { account, text: text.to_owned(), link: None, notify: false, plan: Plan::default() }
 }
 
 fn there(text: &str) -> WelcomeTemplate {

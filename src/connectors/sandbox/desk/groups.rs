@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::super::Sandbox;
 use super::{OwnGroup, refused, unknown};
 use crate::connectors::offers::{GroupLife, JoinWay, OwnGroups, PlatformError, Retry};
+use crate::connectors::sandbox::Sandbox;
 use crate::event::HOUR_MS;
 
 const TRANSFERS_A_CALL: usize = 100;

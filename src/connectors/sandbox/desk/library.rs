@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::super::Sandbox;
 use super::{refused, unknown};
 use crate::connectors::offers::{
     InterceptRule, PlatformError, StaffInterception, WelcomeTemplate, WelcomeTemplates,
 };
+use crate::connectors::sandbox::Sandbox;
 
 const TEMPLATES_MAX: usize = 100;
 const TEMPLATE_BYTES_MAX: usize = 3_000;

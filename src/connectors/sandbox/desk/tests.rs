@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Sandbox, SandboxLog};
 use super::*;
 use crate::connectors::offers::{GroupLife as _, OwnGroups, StaffInterception, WelcomeTemplates};
+use crate::connectors::sandbox::{Sandbox, SandboxLog};
 
 fn sandbox(orphans: usize) -> Sandbox {
     let orphans = (0..orphans).map(|n| (format!("g-{n}"), "li".to_owned())).collect();
