@@ -197,11 +197,7 @@ mod tests {
         for platform in PLATFORMS {
             let account = match platform {
                 "webhook" => webhook("a", "https://example.com/"),
-                "wecom" => AccountSpec {
-                    settings: json!({"corp_id": "ww1f2e3d4c5b6a7988"}),
-                    secrets: vec![Secret::new("app_secret", "s")],
-                    ..spec("a", platform)
-                },
+                "wecom" => crate::connectors::wecom::testing::spec(),
                 _ => spec("a", platform),
             };
             assert_eq!(registry().build(&account).unwrap().platform(), platform);

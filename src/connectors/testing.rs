@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::offers::{ConnectorState, ConnectorStates, StateError};
 use super::registry::PLATFORMS;
+use super::wecom::{self, Wecom};
 use super::{AccountSpec, Config, Connector, Connectors};
 use crate::clock::Clock;
 use crate::event::AccountId;
@@ -15,13 +16,16 @@ use crate::event::AccountId;
 /// A connector of each platform, with settings that do nothing in particular.
 pub(crate) fn one_of_each() -> Vec<(&'static str, Arc<dyn Connector>)> {
     let registry = Connectors::new(Config::default(), Clock::manual(0), Arc::new(MemoryStates::default()));
-    let spec = |platform: &str| AccountSpec {
-        id: AccountId::parse("a").unwrap(),
-        platform: platform.to_owned(),
-        settings: serde_json::Value::Null,
-        secrets: Vec::new(),
-        limits: Vec::new(),
-        group_limits: Vec::new(),
+    let spec = |platform: &str| match platform {
+        Wecom::PLATFORM => wecom::testing::spec(),
+        _ => AccountSpec {
+            id: AccountId::parse("a").unwrap(),
+            platform: platform.to_owned(),
+            settings: serde_json::Value::Null,
+            secrets: Vec::new(),
+            limits: Vec::new(),
+            group_limits: Vec::new(),
+        },
     };
     let spec =
         |platform: &str| if platform == "wecom" { super::wecom::testing::spec() } else { spec(platform) };

@@ -14,14 +14,18 @@
 mod api;
 mod appchat;
 mod book;
+mod callback;
 mod capabilities;
 mod check;
 mod client;
 #[cfg(test)]
 mod conformance;
+mod contacts;
 mod content;
 pub mod crypto;
+mod decode;
 mod deliver;
+mod envelope;
 mod errcode;
 mod error;
 mod gap;
@@ -42,6 +46,7 @@ pub(in crate::connectors) mod testing;
 mod token;
 mod welcome;
 mod wire;
+mod xml;
 
 use std::sync::Arc;
 
@@ -56,7 +61,9 @@ use crate::clock::Clock;
 use crate::event::{AccountId, GroupEvent};
 use crate::webhooks::address::AddressRules;
 use crate::webhooks::client::{ClientConfig, HttpClient};
+use callback::Inbound;
 use client::Client;
+use contacts::Contacts;
 use deliver::Acts;
 use gap::Gaps;
 use kind::GroupKind;
@@ -76,6 +83,7 @@ pub struct Wecom {
     gaps: Gaps,
     staff: Arc<Staff>,
     acts: Acts,
+    inbound: Inbound,
 }
 
 impl Wecom {
@@ -93,7 +101,14 @@ impl Wecom {
         state: Arc<dyn ConnectorState>,
     ) -> Result<Self, SpecError> {
         let (settings, presets) = Settings::read(spec)?;
-        let secrets = Secrets::read(spec)?;
+        let mut secrets = Secrets::read(spec)?;
+        let inbound = Inbound {
+            pairs: std::mem::take(&mut secrets.callback),
+            receive_ids: settings.receive_ids.clone(),
+            tolerance: settings.timestamp_tolerance,
+            members_max: config.callback_events_max,
+            contacts: Contacts::default(),
+        };
         let http = HttpClient::new(&ClientConfig {
             connect_timeout: config.connect_timeout,
             total_timeout: config.total_timeout,
@@ -117,6 +132,7 @@ impl Wecom {
             state,
             staff,
             acts,
+            inbound,
         })
     }
 }
@@ -147,19 +163,14 @@ impl Connector for Wecom {
         quota::PRESETS
     }
 
-    /// A robot's own limit holds for each group; only robots and groups of the app are posted into. The limits of
-    /// interfaces are kept by the client, reads included.
+    /// A robot's own limit, so that broadcasts to robots know when they will be done. The limits of interfaces are kept by
+    /// the client, reads included.
     fn limits_default(&self) -> &'static [&'static str] {
-        &["concurrency:16", "group:window:20/m"]
+        &["concurrency:16", "@robot group:window:20/m"]
     }
 
-    fn open(&self, _: Callback<'_>) -> Result<Opened, CallbackError> {
-        let detail = "this account has no `callback_token` and `callback_key`; add them to take callbacks";
-        Err(CallbackError {
-            status: http::StatusCode::NOT_FOUND,
-            code: "no_callbacks",
-            detail: detail.to_owned(),
-        })
+    fn open(&self, callback: Callback<'_>) -> Result<Opened, CallbackError> {
+        self.inbound.open(self.account.as_str(), &self.staff, callback)
     }
 
     async fn gap(&self, events: Vec<GroupEvent<'static>>) -> Result<(), StateError> {

@@ -60,15 +60,15 @@ apis! {
     GroupChatList: POST "externalcontact/groupchat/list" again Groups;
     GroupChatGet: POST "externalcontact/groupchat/get" again Groups;
     OpengidToChatid: POST "externalcontact/opengid_to_chatid" again Groups;
-    Statistic: POST "externalcontact/groupchat/statistic" again Statistics;
-    StatisticByDay: POST "externalcontact/groupchat/statistic_group_by_day" again Statistics;
+    Statistic: POST "externalcontact/groupchat/statistic" again Groups;
+    StatisticByDay: POST "externalcontact/groupchat/statistic_group_by_day" again Groups;
     // A second transfer of a group that was given away is refused by the platform, but it would use up the day's number.
-    Transfer: POST "externalcontact/groupchat/transfer" once GroupLife;
-    OnjobTransfer: POST "externalcontact/groupchat/onjob_transfer" once GroupLife;
-    AddJoinWay: POST "externalcontact/groupchat/add_join_way" once GroupLife;
-    GetJoinWay: POST "externalcontact/groupchat/get_join_way" again GroupLife;
-    UpdateJoinWay: POST "externalcontact/groupchat/update_join_way" again GroupLife;
-    DelJoinWay: POST "externalcontact/groupchat/del_join_way" again GroupLife;
+    Transfer: POST "externalcontact/groupchat/transfer" once Groups;
+    OnjobTransfer: POST "externalcontact/groupchat/onjob_transfer" once Groups;
+    AddJoinWay: POST "externalcontact/groupchat/add_join_way" once Groups;
+    GetJoinWay: POST "externalcontact/groupchat/get_join_way" again Groups;
+    UpdateJoinWay: POST "externalcontact/groupchat/update_join_way" again Groups;
+    DelJoinWay: POST "externalcontact/groupchat/del_join_way" again Groups;
     SendWelcome: POST "externalcontact/send_welcome_msg" again Welcome;
     AddWelcomeTemplate: POST "externalcontact/group_welcome_template/add" once Welcome;
     EditWelcomeTemplate: POST "externalcontact/group_welcome_template/edit" again Welcome;
@@ -90,14 +90,14 @@ apis! {
     MessageSend: POST "message/send" once Message;
     MessageRecall: POST "message/recall" again Message;
     UpdateCard: POST "message/update_template_card" again Message;
-    MediaUpload: POST "media/upload" again Media;
-    MediaGet: GET "media/get" again Media;
-    AddInterceptRule: POST "externalcontact/add_intercept_rule" once Intercept;
-    ListInterceptRules: GET "externalcontact/get_intercept_rule_list" again Intercept;
-    GetInterceptRule: POST "externalcontact/get_intercept_rule" again Intercept;
+    MediaUpload: POST "media/upload" again Account;
+    MediaGet: GET "media/get" again Account;
+    AddInterceptRule: POST "externalcontact/add_intercept_rule" once Account;
+    ListInterceptRules: GET "externalcontact/get_intercept_rule_list" again Account;
+    GetInterceptRule: POST "externalcontact/get_intercept_rule" again Account;
     // It adds to and removes from a range: the same twice is the same.
-    UpdateInterceptRule: POST "externalcontact/update_intercept_rule" again Intercept;
-    DelInterceptRule: POST "externalcontact/del_intercept_rule" again Intercept;
+    UpdateInterceptRule: POST "externalcontact/update_intercept_rule" again Account;
+    DelInterceptRule: POST "externalcontact/del_intercept_rule" again Account;
 }
 
 impl Api {

@@ -270,3 +270,6 @@ pub fn verify(
     let own = sign(token, timestamp, nonce, encrypt);
     if bool::from(own.as_bytes().ct_eq(signature.as_bytes())) { Ok(()) } else { Err(CryptoError::Signature) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,23 @@ use crate::event::{GroupEvent, RosterStep, What};
 /// What the keys begin with.
 const KEY: &str = "gap/";
 
+/// The version that no roster ever stands at.
+const NOWHERE: &str = "menshen/read";
+
+/// The step of an event that says "something changed" and not what: it never follows, so it becomes a gap, and the group
+/// is read. The one way by which a callback, which does no I/O, can ask for that durably.
+pub(super) fn read_step() -> RosterStep {
+    let nowhere = RosterStep::mark(NOWHERE);
+    RosterStep { from: Some(nowhere), to: nowhere }
+}
+
+/// The step of an event that names the version a roster must have reached, and not the way there: taken, and without any
+/// effect on the roster, when we have read that version already; else a gap.
+pub(super) fn reached_step(version: &str) -> RosterStep {
+    let mark = RosterStep::mark(version);
+    RosterStep { from: Some(mark), to: mark }
+}
+
 /// One event that waits for its group to be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Gap {
@@ -31,7 +48,7 @@ pub(super) struct Gap {
     pub(super) scene: Option<String>,
     /// Where the roster stood before; `None` where the platform did not say.
     pub(super) from: Option<u64>,
-    /// Where it stands after.
+    /// Where it stands after; a reading that has not come there lags. `None` where the platform did not say.
     pub(super) to: Option<u64>,
 }
 
@@ -58,8 +75,7 @@ impl Gap {
         } else {
             (GapKind::Read, None)
         };
-        // A step onto itself only asks for a reading.
-        let step = event.step.filter(|step| step.from != Some(step.to));
+        let step = event.step.filter(|step| *step != read_step());
         Self {
             group: event.group.to_string(),
             event: event.id.to_string(),
@@ -67,7 +83,7 @@ impl Gap {
             member: owned(&event.member),
             at_ms: event.at_ms,
             scene,
-            from: step.and_then(|step: RosterStep| step.from),
+            from: step.and_then(|step| step.from.filter(|from| *from != step.to)),
             to: step.map(|step| step.to),
         }
     }
@@ -159,5 +175,67 @@ impl Gaps {
     /// Wakes whoever waits: something is left to be tried again.
     pub(super) fn wake(&self) {
         self.noticed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::testing::MemoryState;
+    use crate::event::Role;
+
+    fn event(id: &str, what: What<'static>, step: Option<RosterStep>) -> GroupEvent<'static> {
+        GroupEvent {
+            id: id.to_owned().into(),
+            account: "shops".into(),
+            group: "wr1".into(),
+            member: matches!(what, What::MemberLeft { .. }).then(|| "wmA".into()),
+            name: None,
+            role: Role::Customer,
+            at_ms: Some(7_000),
+            step,
+            what,
+        }
+    }
+
+    fn updated() -> What<'static> {
+        What::GroupUpdated(crate::event::GroupChange::default())
+    }
+
+    #[tokio::test]
+    async fn gaps_outlive_a_restart_and_a_repeat_is_the_same_gap() {
+        let state = MemoryState::default();
+        let gaps = Gaps::new(Arc::new(state.clone()));
+        gaps.noticed().await;
+        let left = What::MemberLeft { reason: Some("removed".into()), inferred: false };
+        let events = [
+            event("wc-1", left, Some(RosterStep { from: Some(3), to: 4 })),
+            event("wc-2", updated(), Some(reached_step("v9"))),
+            event("wc-3", updated(), Some(read_step())),
+        ];
+        gaps.keep(&events).await.unwrap();
+        gaps.keep(&events).await.unwrap();
+        gaps.noticed().await;
+
+        let again = Gaps::new(Arc::new(state));
+        again.noticed().await;
+        let kept = again.list(None, 10).await.unwrap();
+        let keys: Vec<_> = kept.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["gap/wr1/wc-1", "gap/wr1/wc-2", "gap/wr1/wc-3"]);
+        let steps: Vec<_> = kept.iter().map(|(_, gap)| (gap.kind, gap.from, gap.to)).collect();
+        let v9 = RosterStep::mark("v9");
+        assert_eq!(
+            steps,
+            [(GapKind::Left, Some(3), Some(4)), (GapKind::Read, None, Some(v9)), (GapKind::Read, None, None)]
+        );
+        let first = &kept[0].1;
+        assert_eq!(
+            (first.member.as_deref(), first.at_ms, first.scene.as_deref()),
+            (Some("wmA"), Some(7_000), Some("removed"))
+        );
+        assert_eq!(first.key(), kept[0].0);
+        again.close(vec![first.key()]).await.unwrap();
+        assert_eq!(again.of_group("wr1", 10).await.unwrap().len(), 2);
+        assert!(again.of_group("wr", 10).await.unwrap().is_empty());
     }
 }

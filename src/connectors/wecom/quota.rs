@@ -9,6 +9,8 @@
 
 mod lane;
 mod presets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

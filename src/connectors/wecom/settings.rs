@@ -178,3 +178,90 @@ fn check_characters(secret: &Secret, nth: usize) -> Result<(), SpecError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::connectors::wecom::testing::spec;
+
+    const KEY: &str = "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR";
+
+    #[test]
+    fn an_account_says_little_and_the_rest_is_known() {
+        let mut spec = spec();
+        spec.settings = json!({"corp_id": "ww1f2e3d4c5b6a7988", "api_url": "http://127.0.0.1:9/"});
+        let (settings, _) = Settings::read(&spec).unwrap();
+        assert_eq!(settings.api_url, "http://127.0.0.1:9");
+        assert_eq!(
+            (settings.agent_id, &settings.receive_ids[..]),
+            (None, &["ww1f2e3d4c5b6a7988".to_owned()][..])
+        );
+        assert_eq!(
+            (settings.receiving_cap, &settings.departments[..]),
+            (ReceivingCap::DaysOfMonth, &[1][..])
+        );
+        spec.settings = json!({"corp_id": "ww1f2e3d4c5b6a7988"});
+        assert_eq!(Settings::read(&spec).unwrap().0.api_url, API_URL);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_settings_is_named() {
+        let check = |change: serde_json::Value, path: &str| {
+            let mut spec = spec();
+            for (name, value) in change.as_object().unwrap() {
+                spec.settings[name] = value.clone();
+            }
+            assert_eq!(Settings::read(&spec).unwrap_err().path, path, "{change}");
+        };
+        check(json!({"corp_id": ""}), "settings.corp_id");
+        check(json!({"corp_id": "ww 1"}), "settings.corp_id");
+        check(json!({"api_url": "qyapi.weixin.qq.com"}), "settings.api_url");
+        check(json!({"api_url": "https://qyapi.weixin.qq.com/?debug=1"}), "settings.api_url");
+        check(json!({"agent_id": "1000002x"}), "settings.agent_id");
+        check(json!({"departments": []}), "settings.departments");
+        check(json!({"receiving_cap": "often"}), "settings.receiving_cap");
+        check(json!({"api_limits": {"nothing": ["1/m"]}}), "settings.api_limits.nothing");
+        check(json!({"corpid": "ww1"}), "settings.corpid");
+    }
+
+    #[test]
+    fn secrets_go_where_their_names_say_and_pairs_keep_their_order() {
+        let of = |secrets: &[(&str, &str)]| {
+            let secrets = secrets.iter().map(|(name, value)| Secret::new(*name, *value)).collect();
+            Secrets::read(&AccountSpec { secrets, ..spec() })
+        };
+        let two = [
+            ("callback_token", "one"),
+            ("app_secret", "s"),
+            ("callback_key", KEY),
+            ("callback_token", "two"),
+            ("callback_key", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"),
+            ("robot:日报", "k"),
+        ];
+        let secrets = of(&two).unwrap();
+        let tokens: Vec<_> = secrets.callback.iter().map(|(token, _)| token.expose()).collect();
+        assert_eq!(tokens, ["one", "two"]);
+        assert_eq!(secrets.callback[0].1, Key::parse(KEY).unwrap());
+        assert!(secrets.app.is_some() && secrets.robots.contains_key("日报"));
+        assert!(of(&[("robot:a", "k")]).unwrap().app.is_none(), "robots need no app");
+
+        let check = |secrets: &[(&str, &str)], path: &str| {
+            let error = of(secrets).unwrap_err();
+            assert_eq!(error.path, path, "{secrets:?}");
+            assert!(!error.reason.contains("hush"), "{error}");
+        };
+        check(&[], "secrets");
+        check(&[("app_secret", "s"), ("callback_token", "t")], "secrets");
+        check(&[("app_secret", "s"), ("app_secret", "hush")], "secrets[1]");
+        check(&[("app_secret", "hush hush")], "secrets[0]");
+        check(&[("app_secret", "")], "secrets[0]");
+        check(&[("secret", "hush")], "secrets[0]");
+        check(&[("robot:", "hush")], "secrets[0]");
+        check(&[("robot:a", "k"), ("robot:a", "hush")], "secrets[1]");
+        check(&[("app_secret", "s"), ("callback_key", "hush")], "secrets[1]");
+        let pairs = [("callback_token", "t"), ("callback_key", KEY)].repeat(KEY_PAIRS_MAX + 1);
+        check(&[&[("app_secret", "s")], &pairs[..]].concat(), "secrets");
+    }
+}

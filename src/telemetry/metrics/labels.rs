@@ -113,14 +113,10 @@ closed_set! {
     WecomFamily, WECOM_FAMILY = "family" {
         /// Access tokens.
         Token = "token",
-        /// What is looked up about the account: its app, its staff, the platform's addresses.
+        /// What is looked up or set for the account: its app, its staff, files, rules on what staff send.
         Account = "account",
-        /// Groups and their rosters.
+        /// Groups, their rosters, owners and ways in, and the platform's numbers of them.
         Groups = "groups",
-        /// The platform's own numbers.
-        Statistics = "statistics",
-        /// Owners and ways in.
-        GroupLife = "group_life",
         /// Greetings and their templates.
         Welcome = "welcome",
         /// Mass sends and their tasks.
@@ -131,10 +127,6 @@ closed_set! {
         Robot = "robot",
         /// Messages to staff.
         Message = "message",
-        /// Files.
-        Media = "media",
-        /// Rules on what staff send.
-        Intercept = "intercept",
     }
 }
 

@@ -90,6 +90,7 @@ impl Lane {
         };
         let mut periods: Vec<Duration> = windows().map(|(_, period)| period).collect();
         periods.sort_unstable();
+        periods.dedup();
         let mut lane = Self {
             limiters: limits.iter().map(Limiter::new).collect(),
             periods,
