@@ -9,13 +9,15 @@
 
 mod accept;
 mod audience;
+mod confirming;
 mod expansion;
+pub mod mass;
 mod progress;
 mod record;
 mod state;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,14 +31,15 @@ use crate::event::{Actor, BroadcastId, Hit, Places};
 use crate::outbox::retry::Chance;
 use crate::outbox::{DeadLetterFilter, Halt, Outbox, OutboxError};
 use crate::storage::{
-    AuditEntry, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, SharedStorage,
-    StorageError, Write,
+    AuditEntry, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, Kinds, MASS_SEND,
+    MASS_TARGET, SharedStorage, StorageError, Write,
 };
 use crate::tasks::Tasks;
 use crate::template::TemplateError;
 
 pub use accept::NewBroadcast;
 pub use audience::{Audience, AudienceError, GroupBook, GroupEntry, TextJudge};
+pub use confirming::{Confirming, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms};
 pub use progress::{Counts, Progress};
 pub use record::{Broadcast, Expansion};
 pub use state::{Command, Control, IllegalTransition, State};
@@ -57,6 +60,8 @@ pub struct Config {
     /// How often it is looked whether running broadcasts have finished.
     #[serde(with = "crate::units::duration")]
     pub watch: Duration,
+    /// Sends that a person must confirm.
+    pub confirmations: mass::Config,
 }
 
 impl Default for Config {
@@ -67,6 +72,7 @@ impl Default for Config {
             audience_names_max: 50_000,
             active_max: 200,
             watch: Duration::from_secs(2),
+            confirmations: mass::Config::default(),
         }
     }
 }
@@ -84,6 +90,14 @@ pub enum BroadcastError {
     #[error("text: has {bytes} bytes; 1 to {max} are allowed (`broadcasts.text_bytes_max`)")]
     Length {
         /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// The text is longer than a platform takes that it would go to.
+    #[error("text: has {bytes} bytes; a platform it goes to takes {max}")]
+    PlatformLength {
+        /// How long it is, variables aside.
         bytes: usize,
         /// How long it may be.
         max: usize,
@@ -132,6 +146,8 @@ pub struct Parts {
     pub places: Arc<dyn Places + Send + Sync>,
     /// What may be said.
     pub judge: Arc<dyn TextJudge>,
+    /// Whose owners must confirm.
+    pub confirming: Arc<dyn Confirming>,
     /// Where its task runs.
     pub tasks: Tasks,
     /// The time.
@@ -151,12 +167,30 @@ struct Active {
     version: u64,
     /// Targets that were not finished when it was last looked, for other broadcasts' estimates.
     open: u64,
+    /// What is still to be written of its mass sends; made anew after every command.
+    plan: Option<VecDeque<mass::Step>>,
+    /// How many commands it was given.
+    commands: u64,
+}
+
+impl Active {
+    fn new(broadcast: Broadcast, version: u64, open: u64) -> Self {
+        Self { broadcast, version, open, plan: None, commands: 0 }
+    }
+
+    /// Something was decided: what was planned may not hold any more.
+    fn replan(&mut self) {
+        self.plan = None;
+        self.commands += 1;
+    }
 }
 
 /// All broadcasts. One per gateway.
 pub struct Broadcasts {
     parts: Parts,
     active: Mutex<BTreeMap<BroadcastId, Slot>>,
+    /// The tasks of those that owners must confirm.
+    desks: Mutex<BTreeMap<BroadcastId, mass::Desk>>,
     chance: Mutex<Chance>,
     /// Something is to be expanded.
     expand: Notify,
@@ -169,10 +203,18 @@ impl Broadcasts {
     /// When the ledger cannot be read.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, BroadcastError> {
         let chance = Mutex::new(Chance::new(parts.seed));
-        let broadcasts = Arc::new(Self { parts, active: Mutex::default(), chance, expand: Notify::new() });
+        let broadcasts = Arc::new(Self {
+            parts,
+            active: Mutex::default(),
+            desks: Mutex::default(),
+            chance,
+            expand: Notify::new(),
+        });
         broadcasts.load().await?;
         let worker = Arc::clone(&broadcasts);
         broadcasts.parts.tasks.spawn("broadcasts", async move { worker.run().await });
+        let worker = Arc::clone(&broadcasts);
+        broadcasts.parts.tasks.spawn("confirmations", worker.confirm());
         Ok(broadcasts)
     }
 
@@ -237,7 +279,8 @@ impl Broadcasts {
         let after =
             after.map(|target| (id.as_str().to_owned(), target, id.delivery(target).as_str().to_owned()));
         let broadcast = Some(id.as_str().to_owned());
-        let filter = DeliveryFilter { broadcast, states, after, limit, ..DeliveryFilter::default() };
+        let kinds = Kinds::Not(MASS_SEND);
+        let filter = DeliveryFilter { broadcast, states, kinds, after, limit, ..DeliveryFilter::default() };
         self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))
     }
 
@@ -260,6 +303,7 @@ impl Broadcasts {
         let audit =
             AuditEntry::by(actor, now_ms, command.as_str(), "broadcast", id.as_str()).at(&changed.place);
         self.store(&mut active, changed, vec![audit], Vec::new()).await?;
+        active.replan();
         match command {
             Command::Pause => self.parts.outbox.halt(id, Halt::Pause).await,
             Command::Cancel => {
@@ -285,7 +329,9 @@ impl Broadcasts {
         let slot = self.slot(actor, id).await?;
         let mut active = slot.lock().await;
         state::may_replay(active.broadcast.control)?;
-        let changed = Broadcast { closed: false, ..active.broadcast.clone() };
+        let mut changed = Broadcast { closed: false, ..active.broadcast.clone() };
+        changed.mass.bundled = false;
+        changed.mass.closing = None;
         let now_ms = self.parts.clock.now_ms();
         let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str()).at(&changed.place);
         self.store(&mut active, changed, vec![audit], Vec::new()).await?;
@@ -295,8 +341,10 @@ impl Broadcasts {
         let broadcast = Some(id.as_str().to_owned());
         let filter = DeadLetterFilter { broadcast, ..DeadLetterFilter::default() };
         let moved = self.parts.outbox.replay(filter).await?;
+        active.replan();
         drop(active);
         self.active.lock().insert(id.clone(), slot);
+        self.expand.notify_one();
         Ok(moved)
     }
 
@@ -307,7 +355,7 @@ impl Broadcasts {
             slot
         } else {
             let (broadcast, version) = self.read(id).await?;
-            let slot = Arc::new(tokio::sync::Mutex::new(Active { broadcast, version, open: 0 }));
+            let slot = Arc::new(tokio::sync::Mutex::new(Active::new(broadcast, version, 0)));
             // Somebody else may have read it meanwhile: the first one counts.
             Arc::clone(self.active.lock().entry(id.clone()).or_insert(slot))
         };
@@ -337,6 +385,16 @@ impl Broadcasts {
             deliveries,
             ..Change::default()
         };
+        self.commit(active, broadcast, change).await
+    }
+
+    /// Makes a change that writes the broadcast first, and only then changes memory.
+    async fn commit(
+        &self,
+        active: &mut Active,
+        broadcast: Broadcast,
+        change: Change,
+    ) -> Result<(), BroadcastError> {
         let versions = self.parts.storage.apply(change).await.map_err(storage_error("store"))?;
         active.version = versions.first().copied().unwrap_or(active.version + 1);
         active.broadcast = broadcast;
@@ -345,25 +403,30 @@ impl Broadcasts {
 
     /// Tells the outbox to send what is pending.
     async fn feed(&self, broadcast: &Broadcast) {
-        let accounts: Vec<_> = broadcast.expansion.accounts.keys().cloned().collect();
+        let accounts: Vec<_> = broadcast.expansion.all_accounts().cloned().collect();
         self.parts.outbox.feed(&broadcast.id, &accounts, &Arc::from(broadcast.text.as_str())).await;
     }
 
-    /// Calls off what is still pending of a cancelled broadcast.
-    async fn call_off(&self, id: &BroadcastId) -> Result<u64, BroadcastError> {
-        let filter = DeliveryFilter {
+    /// Calls off what is still pending of a cancelled broadcast. What a mass send carries follows that.
+    async fn call_off(&self, id: &BroadcastId) -> Result<(), BroadcastError> {
+        let pending = DeliveryFilter {
             broadcast: Some(id.as_str().to_owned()),
             states: vec![DeliveryState::Pending],
+            kinds: Kinds::Not(MASS_TARGET),
             ..DeliveryFilter::default()
         };
-        let moved =
-            self.parts.storage.deliveries_move(filter, DeliveryState::Cancelled, self.parts.clock.now_ms());
-        moved.await.map_err(storage_error("cancel targets"))
+        let loose = DeliveryFilter { kinds: Kinds::Only(MASS_TARGET), carrier: Some(0), ..pending.clone() };
+        for filter in [pending, loose] {
+            let now_ms = self.parts.clock.now_ms();
+            let moved = self.parts.storage.deliveries_move(filter, DeliveryState::Cancelled, now_ms);
+            moved.await.map_err(storage_error("cancel targets"))?;
+        }
+        Ok(())
     }
 
     fn insert(&self, broadcast: Broadcast, version: u64) {
         let (id, open) = (broadcast.id.clone(), broadcast.expected);
-        let slot = Arc::new(tokio::sync::Mutex::new(Active { broadcast, version, open }));
+        let slot = Arc::new(tokio::sync::Mutex::new(Active::new(broadcast, version, open)));
         self.active.lock().insert(id, slot);
     }
 }

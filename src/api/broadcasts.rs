@@ -1,5 +1,7 @@
 //! `/v1/broadcasts`: one text to many groups.
 
+pub(super) mod confirmation;
+
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -10,12 +12,14 @@ use super::idempotency::Keyed;
 use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::state::Cx;
+use crate::broadcasts::mass::Survey;
 use crate::broadcasts::{
     Audience, AudienceError, Broadcast, BroadcastError, Command, Counts, NewBroadcast, Progress, State,
 };
 use crate::event::{AccountId, FieldError, Place};
 use crate::outbox::OutboxError;
 use crate::storage::{DeliveryRow, DeliveryState};
+use confirmation::ConfirmationView;
 
 /// What somebody wants to say.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -60,8 +64,10 @@ pub(super) struct BroadcastView {
     expected: u64,
     /// Targets by state.
     counts: Counts,
-    /// When it will be done; null when it is not running, or nobody can say.
+    /// When it will be done; null when it is not running, when people must confirm it, or nobody can say.
     estimated_finish_at: Option<String>,
+    /// Who must confirm it; null when nobody must.
+    confirmation: Option<ConfirmationView>,
     /// Where it belongs.
     place: Place,
     /// Who made it.
@@ -72,7 +78,7 @@ pub(super) struct BroadcastView {
     expires_at: Option<String>,
 }
 
-fn view(broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
+fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
     BroadcastView {
         id: broadcast.id.to_string(),
         name: broadcast.name.clone(),
@@ -84,6 +90,7 @@ fn view(broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
         expected: progress.expected,
         counts: progress.counts,
         estimated_finish_at: progress.estimated_finish_ms.map(moment::show),
+        confirmation: cx.broadcasts().confirmation_of(broadcast).map(Into::into),
         place: broadcast.place.clone(),
         created_by: broadcast.created_by.to_string(),
         created_at: moment::show(broadcast.created_ms),
@@ -117,7 +124,7 @@ pub(super) async fn create(cx: Cx, mut asked: Keyed<BroadcastIn>) -> ApiResult<R
             counts: Counts::default(),
             estimated_finish_ms: None,
         };
-        view(broadcast, &progress)
+        view(&cx, broadcast, &progress)
     };
     let record = |broadcast: &Broadcast| Some(key.record(StatusCode::ACCEPTED, &accepted(broadcast)));
     let broadcast = cx.broadcasts().create(cx.actor(), new, record).await.map_err(refused)?;
@@ -137,14 +144,14 @@ pub(super) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<An
     let mut items = Vec::with_capacity(broadcasts.len());
     for broadcast in broadcasts {
         let progress = cx.broadcasts().progress_of(&broadcast).await.map_err(refused)?;
-        items.push(view(&broadcast, &progress));
+        items.push(view(&cx, &broadcast, &progress));
     }
     Ok(Answer::ok(Page { items, next_cursor: next.map(|next| page::encode(&next)) }))
 }
 
 async fn shown(cx: &Cx, broadcast: &Broadcast) -> ApiResult<Answer<BroadcastView>> {
     let progress = cx.broadcasts().progress_of(broadcast).await.map_err(refused)?;
-    Ok(Answer::ok(view(broadcast, &progress)))
+    Ok(Answer::ok(view(cx, broadcast, &progress)))
 }
 
 /// Shows a broadcast and how far it is 查看群发进度
@@ -243,7 +250,8 @@ async fn command(cx: &Cx, id: &str, command: Command) -> ApiResult<Answer<Broadc
 
 /// Pauses a broadcast 暂停群发
 ///
-/// When this answers, at most what is under way is still sent.
+/// When this answers, at most what is under way is still sent. Where people must confirm, `confirmation.means` says what
+/// it comes to: tasks that exist stay with their owners.
 #[utoipa::path(
     post, path = "/v1/broadcasts/{broadcast}/pause", tag = "broadcasts", operation_id = "pauseBroadcast",
     params(("broadcast" = String, Path, description = "Its id")),
@@ -322,23 +330,15 @@ pub(super) struct PreviewIn {
     account: Option<AccountId>,
 }
 
-/// How many groups an audience reaches.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Preview {
-    /// Groups, as of now.
-    groups: u64,
-}
-
 /// Counts an audience without sending 预估受众
 #[utoipa::path(
     post, path = "/v1/broadcasts/preview", tag = "broadcasts", operation_id = "previewBroadcast",
     request_body = PreviewIn,
-    responses((status = 200, description = "How many groups it would reach", body = Preview)),
+    responses((status = 200, description = "How many groups it would reach, and how many it would not", body = Survey)),
 )]
-pub(super) async fn preview(cx: Cx, Strict(asked): Strict<PreviewIn>) -> ApiResult<Answer<Preview>> {
-    let groups = cx.broadcasts().preview(cx.actor(), &asked.audience, asked.account.as_ref());
-    let groups = groups.map_err(|error| refused(error.into()))?;
-    Ok(Answer::ok(Preview { groups }))
+pub(super) async fn preview(cx: Cx, Strict(asked): Strict<PreviewIn>) -> ApiResult<Answer<Survey>> {
+    let survey = cx.broadcasts().preview(cx.actor(), &asked.audience, asked.account.as_ref()).await;
+    Ok(Answer::ok(survey.map_err(refused)?))
 }
 
 /// Says a broadcast's refusal in the words of the API.
@@ -349,7 +349,9 @@ pub(super) fn refused(error: BroadcastError) -> ApiError {
     match error {
         BroadcastError::NotFound => ApiError::not_found("broadcast"),
         BroadcastError::Text(error) => field("/text", "template", error.to_string()),
-        BroadcastError::Length { .. } => field("/text", "length", error.to_string()),
+        BroadcastError::Length { .. } | BroadcastError::PlatformLength { .. } => {
+            field("/text", "length", error.to_string())
+        }
         BroadcastError::Blocked(hits) => ApiError::blocked(hits),
         BroadcastError::Audience(error) => {
             let code = match error {

@@ -127,6 +127,8 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/broadcasts/{broadcast}/resume"        BroadcastsWrite broadcasts::resume;
         POST   "/v1/broadcasts/{broadcast}/cancel"        BroadcastsWrite broadcasts::cancel;
         POST   "/v1/broadcasts/{broadcast}/replay"        BroadcastsWrite broadcasts::replay;
+        GET    "/v1/broadcasts/{broadcast}/tasks"         Read  broadcasts::confirmation::tasks;
+        POST   "/v1/broadcasts/{broadcast}/remind"        BroadcastsWrite broadcasts::confirmation::remind;
         POST   "/v1/notices"                              BroadcastsWrite notices::create;
         GET    "/v1/notices/{notice}"                     Read  notices::get;
         GET    "/v1/outbound"                             Read  outbound::status;

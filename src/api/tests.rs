@@ -27,7 +27,7 @@ use tower::ServiceExt as _;
 use super::ports::{House, Reloaded};
 use super::{App, Config, Parts};
 use crate::access::{self, Access};
-use crate::app::book::{Book, Judge};
+use crate::app::book::{Book, Confirmers, Judge};
 use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
@@ -39,7 +39,7 @@ use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
-use crate::tasks::{TasksOwner, detached};
+use crate::tasks::{Tasks, TasksOwner, detached};
 use crate::welcomes::Welcomes;
 
 /// 2026-11-22T10:00:00+08:00, a Sunday.
@@ -162,6 +162,30 @@ fn notices_for(
     }))
 }
 
+async fn broadcasts_for(
+    storage: &SharedStorage,
+    outbox: &Arc<Outbox>,
+    directory: &Arc<Directory>,
+    connectors: &Arc<Connectors>,
+    rules: &Arc<ArcSwap<Rules>>,
+    clock: &Clock,
+    tasks: Tasks,
+) -> Arc<Broadcasts> {
+    let broadcasts = Broadcasts::start(broadcasts::Parts {
+        storage: Arc::clone(storage),
+        outbox: Arc::clone(outbox),
+        book: Arc::new(Book { directory: Arc::clone(directory), storage: Arc::clone(storage) }),
+        places: Arc::clone(directory) as _,
+        judge: Arc::new(Judge(Arc::clone(rules))),
+        confirming: Arc::new(Confirmers(Arc::clone(connectors))),
+        tasks,
+        clock: clock.clone(),
+        config: broadcasts::Config::default(),
+        seed: 7,
+    });
+    broadcasts.await.unwrap()
+}
+
 impl Gateway {
     async fn open() -> Self {
         Self::open_with(access::Config::default(), Config::default()).await
@@ -194,17 +218,8 @@ impl Gateway {
             seed: 7,
         });
         let (outbox, rules) = (outbox.await.unwrap(), Arc::new(ArcSwap::from_pointee(rules())));
-        let broadcasts = Broadcasts::start(broadcasts::Parts {
-            storage: Arc::clone(&storage),
-            outbox: Arc::clone(&outbox),
-            book: Arc::new(Book(Arc::clone(&directory))),
-            places: Arc::clone(&directory) as _,
-            judge: Arc::new(Judge(Arc::clone(&rules))),
-            tasks,
-            clock: clock.clone(),
-            config: broadcasts::Config::default(),
-            seed: 7,
-        });
+        let broadcasts =
+            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks).await;
         let notices = notices_for(&storage, &outbox, &rules, &clock);
         let app = App::new(Parts {
             config,
@@ -213,7 +228,7 @@ impl Gateway {
             storage: Arc::clone(&storage),
             connectors,
             outbox,
-            broadcasts: broadcasts.await.unwrap(),
+            broadcasts,
             notices,
             rules,
             house: Arc::new(Quiet(Arc::clone(&contradiction))),

@@ -1,18 +1,28 @@
-//! What broadcasts ask of their neighbours, answered by them: which groups there are (the directory), what may be said
-//! (interception).
+//! What broadcasts ask of their neighbours, answered by them: which groups there are and who owns them (the directory and
+//! what platforms told), what may be said (interception), whose owners must confirm (the connectors).
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use async_trait::async_trait;
 
 use arc_swap::ArcSwap;
 
-use crate::broadcasts::{GroupBook, GroupEntry, TextJudge};
+use crate::broadcasts::{
+    Confirming, GroupBook, GroupEntry, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms, TextJudge,
+};
+use crate::connectors::{Connector, Connectors, MassSends, PlatformError, Retry, offers};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
 use crate::event::{AccountId, GroupId, GroupName, Hit, Place, Role, Scope, Verdict};
 use crate::interception::Scratch;
 use crate::pipeline::Rules;
+use crate::storage::{SharedStorage, StorageError};
 
-/// The directory's groups.
-pub(crate) struct Book(pub(crate) Arc<Directory>);
+/// The directory's groups, and what platforms told of them.
+pub(crate) struct Book {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) storage: SharedStorage,
+}
 
 struct Entry {
     name: GroupName,
@@ -56,13 +66,137 @@ impl GroupBook for Book {
     ) -> Vec<Box<dyn GroupEntry>> {
         let filter = GroupFilter { account: account.map(ToString::to_string), ..GroupFilter::default() };
         let after = after.map(|name| (name.account.as_str(), name.group.as_str()));
-        let found = self.0.groups_in(&Scope::everything(), &filter, after, limit);
+        let found = self.directory.groups_in(&Scope::everything(), &filter, after, limit);
         found.into_iter().filter_map(entry).collect()
     }
 
+    fn owners(&self, account: &AccountId) -> Result<HashMap<String, String>, StorageError> {
+        const PAGE: usize = 1000;
+        let mut owners = HashMap::new();
+        let mut after = Some((account.as_str().to_owned(), String::new()));
+        loop {
+            let page = self.storage.groups(after, PAGE)?;
+            let full = page.len() == PAGE;
+            after = page.last().map(|row| (row.account.clone(), row.group.clone()));
+            let own = page.into_iter().take_while(|row| row.account == account.as_str());
+            let mut rows = 0;
+            for row in own {
+                rows += 1;
+                if let Some(owner) = row.owner {
+                    owners.insert(row.group, owner);
+                }
+            }
+            if !full || rows < PAGE {
+                break;
+            }
+        }
+        // What people declare goes before what the platform told.
+        let filter = GroupFilter { account: Some(account.to_string()), ..GroupFilter::default() };
+        let mut cursor: Option<String> = None;
+        loop {
+            let after = cursor.as_deref().map(|group| (account.as_str(), group));
+            let page = self.directory.groups_in(&Scope::everything(), &filter, after, PAGE);
+            let full = page.len() == PAGE;
+            cursor = page.last().map(|found| found.group.to_string());
+            let declared =
+                |found: GroupFound| Some((found.group.to_string(), found.context.owner()?.to_owned()));
+            owners.extend(page.into_iter().filter_map(declared));
+            if !full {
+                return Ok(owners);
+            }
+        }
+    }
+
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>> {
-        let found = self.0.group_in(&Scope::everything(), name.account.as_str(), name.group.as_str());
+        let found = self.directory.group_in(&Scope::everything(), name.account.as_str(), name.group.as_str());
         Some(Box::new(Entry { name: name.clone(), context: found.ok()? }))
+    }
+}
+
+/// The platforms whose sends wait for a person.
+pub(crate) struct Confirmers(pub(crate) Arc<Connectors>);
+
+impl Confirmers {
+    fn connector(&self, account: &AccountId) -> Result<Arc<dyn Connector>, TaskError> {
+        self.0.get(account.as_str()).ok_or_else(|| TaskError {
+            code: "no_connector".to_owned(),
+            detail: "the account was removed or disabled".to_owned(),
+            wait: None,
+            uncertain: false,
+        })
+    }
+}
+
+fn mass_sends(connector: &dyn Connector) -> Result<&dyn MassSends, TaskError> {
+    connector.mass_sends().ok_or_else(|| TaskError {
+        code: "unsupported".to_owned(),
+        detail: "the account's platform has no mass sends".to_owned(),
+        wait: None,
+        uncertain: false,
+    })
+}
+
+fn task_error(error: PlatformError) -> TaskError {
+    let wait = match error.retry {
+        Retry::After(wait) => Some(wait),
+        Retry::Never | Retry::Backoff => None,
+    };
+    TaskError {
+        detail: format!("{} · {}", error.zh, error.en),
+        code: error.code,
+        wait,
+        uncertain: error.uncertain,
+    }
+}
+
+fn result_of(result: offers::TargetResult) -> TargetResult {
+    match result {
+        offers::TargetResult::Unsent => TargetResult::Unsent,
+        offers::TargetResult::Sent => TargetResult::Sent,
+        offers::TargetResult::Failed(reason) => TargetResult::Failed(reason),
+    }
+}
+
+#[async_trait]
+impl Confirming for Confirmers {
+    fn terms(&self, account: &AccountId, group: &str) -> Option<Terms> {
+        let connector = self.0.get(account.as_str())?;
+        let capabilities = connector.capabilities_of(group);
+        let sends = connector.mass_sends().filter(|_| capabilities.sends_need_confirmation)?;
+        Some(Terms {
+            targets_max: sends.targets_max(),
+            text_bytes_max: capabilities.max_text_bytes,
+            receiving_cap: sends.receiving_cap().map(|cap| match cap {
+                offers::ReceivingCap::DaysOfMonth => ReceivingCap::DaysOfMonth,
+                offers::ReceivingCap::SevenAWeek => ReceivingCap::SevenAWeek,
+                offers::ReceivingCap::OnceADay => ReceivingCap::OnceADay,
+            }),
+        })
+    }
+
+    async fn progress(
+        &self,
+        account: &AccountId,
+        task: &str,
+        owner: &str,
+    ) -> Result<TaskProgress, TaskError> {
+        let connector = self.connector(account)?;
+        let told = mass_sends(&*connector)?.progress(task, owner).await.map_err(task_error)?;
+        Ok(TaskProgress {
+            confirmed_ms: told.confirmed_ms,
+            targets: told.targets.into_iter().map(|(group, result)| (group, result_of(result))).collect(),
+            is_dispatching: told.is_dispatching,
+        })
+    }
+
+    async fn remind(&self, account: &AccountId, task: &str) -> Result<(), TaskError> {
+        let connector = self.connector(account)?;
+        mass_sends(&*connector)?.remind(task).await.map_err(task_error)
+    }
+
+    async fn cancel(&self, account: &AccountId, task: &str) -> Result<(), TaskError> {
+        let connector = self.connector(account)?;
+        mass_sends(&*connector)?.cancel(task).await.map_err(task_error)
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::sync::Notify;
 
 use super::accounts::Accounts;
-use super::book::{Book, Judge};
+use super::book::{Book, Confirmers, Judge};
 use super::connector_state::States;
 use super::duties::Duties;
 use super::house::Residence;
@@ -139,9 +139,10 @@ impl Foundations {
         let broadcasts = Broadcasts::start(broadcasts::Parts {
             storage: self.storage.clone(),
             outbox: outbox.clone(),
-            book: Arc::new(Book(self.directory.clone())),
+            book: Arc::new(Book { directory: self.directory.clone(), storage: self.storage.clone() }),
             places: self.directory.clone(),
             judge: Arc::new(Judge(rules.clone())),
+            confirming: Arc::new(Confirmers(self.connectors.clone())),
             tasks: tasks.clone(),
             clock: clock.clone(),
             config: config.broadcasts.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::audience::{Audience, AudienceError, Reach};
+use super::mass::{Mass, Survey};
 use super::{Broadcast, BroadcastError, Broadcasts, Control, Expansion, Parts, put};
 use crate::event::{AccountId, Actor, BroadcastId};
 use crate::storage::{AuditEntry, Change, IdempotencyRecord, StorageError};
@@ -43,7 +44,7 @@ impl Broadcasts {
         remember: impl FnOnce(&Broadcast) -> Option<IdempotencyRecord>,
     ) -> Result<Broadcast, BroadcastError> {
         let now_ms = self.parts.clock.now_ms();
-        let broadcast = self.check(actor, new, now_ms)?;
+        let broadcast = self.check(actor, new, now_ms).await?;
         let audit = AuditEntry::by(actor, now_ms, "create", "broadcast", broadcast.id.as_str())
             .at(&broadcast.place)
             .with(&serde_json::json!({"expected": broadcast.expected, "audience": broadcast.audience.summary()}));
@@ -68,8 +69,13 @@ impl Broadcasts {
         Ok(broadcast)
     }
 
-    fn check(&self, actor: &Actor, new: NewBroadcast, now_ms: i64) -> Result<Broadcast, BroadcastError> {
-        let Parts { config, book, places, judge, .. } = &self.parts;
+    async fn check(
+        &self,
+        actor: &Actor,
+        new: NewBroadcast,
+        now_ms: i64,
+    ) -> Result<Broadcast, BroadcastError> {
+        let Parts { config, places, judge, .. } = &self.parts;
         let NewBroadcast { name, text, audience, account, expires_ms } = new;
         let active = self.busy();
         if active >= config.active_max {
@@ -86,9 +92,14 @@ impl Broadcasts {
         audience.check(&actor.scope, &**places, config.audience_names_max)?;
         let scopes = actor.scope.layers();
         let reach = Reach { audience: &audience, account: account.as_ref(), scopes: &scopes };
-        let expected = reach.count(&**book);
-        if expected == 0 {
+        let survey = self.survey(reach).await?;
+        if survey.groups == 0 {
             return Err(AudienceError::Empty.into());
+        }
+        // What the variables add is looked at target by target.
+        let bytes = if template.is_constant() { text.len() } else { template.constant_text().len() };
+        if let Some(max) = survey.text_bytes_max.filter(|max| bytes > *max) {
+            return Err(BroadcastError::PlatformLength { bytes, max });
         }
         let place = audience.place(&actor.scope, &**places);
         Ok(Broadcast {
@@ -102,26 +113,27 @@ impl Broadcasts {
             created_by: actor.operator.clone(),
             created_ms: now_ms,
             expires_ms: expires_ms.unwrap_or(0),
-            expected,
+            expected: survey.groups,
             control: Control::Running,
             expansion: Expansion::default(),
+            mass: Mass { survey, ..Mass::default() },
             closed: false,
         })
     }
 
-    /// Says how many groups an audience would reach now.
+    /// Counts the groups an audience would reach now.
     ///
     /// # Errors
     /// When the audience names what the actor may not reach.
-    pub fn preview(
+    pub async fn preview(
         &self,
         actor: &Actor,
         audience: &Audience,
         account: Option<&AccountId>,
-    ) -> Result<u64, AudienceError> {
+    ) -> Result<Survey, BroadcastError> {
         audience.check(&actor.scope, &*self.parts.places, self.parts.config.audience_names_max)?;
         let scopes = actor.scope.layers();
-        Ok(Reach { audience, account, scopes: &scopes }.count(&*self.parts.book))
+        self.survey(Reach { audience, account, scopes: &scopes }).await
     }
 
     /// Returns how many broadcasts have something left to send; one that is just being changed counts.

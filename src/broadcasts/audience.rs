@@ -1,11 +1,12 @@
 //! To whom a broadcast goes. Layer: pure core; which groups there are comes in through a trait.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::event::{AccountId, GroupName, Hit, Place, Places, RegionId, Scope, ShopId};
+use crate::storage::StorageError;
 
 /// Who is to be reached. Written `"all"`, or `{"tags": ["vip"]}`, `{"shops": [..]}`, `{"regions": [..]}`,
 /// `{"groups": ["demo/g-7"]}`.
@@ -75,6 +76,12 @@ pub trait GroupBook: Send + Sync {
         after: Option<&GroupName>,
         limit: usize,
     ) -> Vec<Box<dyn GroupEntry>>;
+
+    /// Returns who owns the groups of an account on the platform, by group, as far as it is known. Blocking.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn owners(&self, account: &AccountId) -> Result<HashMap<String, String>, StorageError>;
 
     /// Returns one group.
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>>;
@@ -207,18 +214,5 @@ impl Reach<'_> {
         let last = if groups.len() < limit { None } else { groups.last().map(|group| group.name().clone()) };
         groups.retain(|group| self.includes(&**group));
         (groups, last)
-    }
-
-    /// Counts the groups it reaches now.
-    pub(super) fn count(&self, book: &dyn GroupBook) -> u64 {
-        let (mut count, mut after) = (0, None);
-        loop {
-            let (groups, last) = self.next(book, after.as_ref(), 1000);
-            count += u64::try_from(groups.len()).unwrap_or(0);
-            after = last;
-            if after.is_none() {
-                return count;
-            }
-        }
     }
 }

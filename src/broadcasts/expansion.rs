@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::audience::Reach;
 use super::state::Control;
-use super::{Active, Broadcast, BroadcastError, Broadcasts, GroupEntry};
+use super::{Active, Broadcast, BroadcastError, Broadcasts, Expansion, GroupEntry, Terms};
 use crate::event::BroadcastId;
 use crate::outbox::delivery::{Delivery, Payload, Priority};
 use crate::outbox::row_of;
-use crate::storage::{DeliveryRow, DeliveryState};
+use crate::storage::{DeliveryRow, DeliveryState, MASS_TARGET};
 use crate::template::Template;
 
 impl Broadcasts {
@@ -46,17 +46,26 @@ impl Broadcasts {
         let mut rows = Vec::with_capacity(groups.len());
         for group in &groups {
             let target = changed.expansion.targets;
-            rows.push(self.target(broadcast, &template, &**group, target, now_ms));
+            let name = group.name();
+            let terms = self.parts.confirming.terms(&name.account, name.group.as_str());
+            rows.push(self.target(broadcast, &template, &**group, terms, target, now_ms));
             changed.expansion.targets += 1;
-            *changed.expansion.accounts.entry(group.name().account.clone()).or_default() += 1;
+            changed.mass.targets += u32::from(terms.is_some());
+            let Expansion { accounts, confirmed_accounts, .. } = &mut changed.expansion;
+            let counted = if terms.is_some() { confirmed_accounts } else { accounts };
+            *counted.entry(name.account.clone()).or_default() += 1;
         }
         changed.expansion.done = last.is_none();
         changed.expansion.cursor = last.or_else(|| after.cloned());
         if changed.expansion.done {
             changed.expected = u64::from(changed.expansion.targets);
         }
+        let self_sending = rows.iter().any(|row| row.kind != MASS_TARGET);
         self.store(active, changed, Vec::new(), rows).await?;
-        self.feed(&active.broadcast).await;
+        // Targets that a mass send carries are not fed: it is, once there is one.
+        if self_sending {
+            self.feed(&active.broadcast).await;
+        }
         Ok(())
     }
 
@@ -66,16 +75,27 @@ impl Broadcasts {
         broadcast: &Broadcast,
         template: &Template,
         group: &dyn GroupEntry,
+        terms: Option<Terms>,
         target: u32,
         now_ms: i64,
     ) -> DeliveryRow {
-        let rendered = self.render(template, group);
+        let rendered = self.render(template, group).and_then(|text| match terms {
+            Some(terms) if text.len() > terms.text_bytes_max => {
+                let (bytes, max) = (text.len(), terms.text_bytes_max);
+                let detail =
+                    format!("with its variables filled in it has {bytes} bytes; the platform takes {max}");
+                Err(("too_long".to_owned(), detail))
+            }
+            Some(_) | None => Ok(text),
+        });
         let (text, problem) = match rendered {
             Ok(text) => (text, None),
             Err((code, detail)) => (broadcast.text.clone(), Some((code, detail))),
         };
         let state = if problem.is_some() { DeliveryState::Failed } else { DeliveryState::Pending };
         let delivery = delivery_of(&broadcast.id, group, target, text, broadcast.expires_ms);
+        let kind = if terms.is_some() { MASS_TARGET } else { "broadcast" };
+        let delivery = Delivery { kind: kind.to_owned(), ..delivery };
         let row = row_of(&delivery, Some(&broadcast.text), state, now_ms);
         let (code, detail) = problem.unwrap_or_default();
         DeliveryRow { code, detail, ..row }

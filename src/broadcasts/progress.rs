@@ -90,7 +90,10 @@ impl Broadcasts {
     pub async fn progress_of(&self, broadcast: &Broadcast) -> Result<Progress, BroadcastError> {
         let counts = self.counts(&broadcast.id).await?;
         let state = broadcast.state(&counts);
+        // What waits for people has a range of its own.
+        let by_people = broadcast.mass.targets > 0 && broadcast.expansion.accounts.is_empty();
         let estimated_finish_ms = match state {
+            State::Expanding | State::Running if by_people => None,
             State::Expanding | State::Running => self.estimate(broadcast, &counts).await,
             State::Paused | State::Cancelled | State::Finished => None,
         };
@@ -135,10 +138,19 @@ impl Broadcasts {
 /// Splits what is left over the accounts as the targets written so far are split; before the first: the only account, if
 /// it is known.
 fn shares(broadcast: &Broadcast, left: u64) -> Vec<(AccountId, u64)> {
-    let written = u64::from(broadcast.expansion.targets);
+    let written: u64 = broadcast.expansion.accounts.values().map(|targets| u64::from(*targets)).sum();
+    if broadcast.mass.targets > 0 {
+        // How many of those left go by themselves is not counted apart; more than were written it cannot be.
+        let left = left.min(written);
+        return split(broadcast, left, written);
+    }
     if written == 0 {
         return broadcast.account.iter().map(|account| (account.clone(), left)).collect();
     }
-    let share = |targets: u32| (left * u64::from(targets)).div_ceil(written);
+    split(broadcast, left, written)
+}
+
+fn split(broadcast: &Broadcast, left: u64, written: u64) -> Vec<(AccountId, u64)> {
+    let share = |targets: u32| (left * u64::from(targets)).div_ceil(written.max(1));
     broadcast.expansion.accounts.iter().map(|(account, targets)| (account.clone(), share(*targets))).collect()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
+use super::mass::Mass;
 use super::state::Control;
 use crate::event::{AccountId, Actor, BroadcastId, GroupName, OperatorId, Place, Scope};
 use crate::storage::StorageError;
@@ -41,6 +42,9 @@ pub struct Broadcast {
     pub control: Control,
     /// How far its targets are written.
     pub expansion: Expansion,
+    /// What must be confirmed by people.
+    #[serde(default)]
+    pub mass: Mass,
     /// Every target had its result when it was last looked: it need not be looked at again until somebody changes it. A
     /// convenience, never the answer to "is it finished?".
     #[serde(default)]
@@ -54,10 +58,21 @@ pub struct Expansion {
     pub cursor: Option<GroupName>,
     /// Targets so far; the next one's number.
     pub targets: u32,
-    /// Targets by account.
+    /// Targets by account, but for those that an owner must confirm.
     pub accounts: BTreeMap<AccountId, u32>,
+    /// Targets that an owner must confirm, by account.
+    #[serde(default)]
+    pub confirmed_accounts: BTreeMap<AccountId, u32>,
     /// There are no more.
     pub done: bool,
+}
+
+impl Expansion {
+    /// Returns every account that has targets.
+    pub(super) fn all_accounts(&self) -> impl Iterator<Item = &AccountId> {
+        let others = self.confirmed_accounts.keys().filter(|account| !self.accounts.contains_key(*account));
+        self.accounts.keys().chain(others)
+    }
 }
 
 impl Broadcast {

@@ -112,7 +112,9 @@ impl Broadcast {
     pub fn state(&self, counts: &Counts) -> State {
         match self.control {
             Control::Cancelled => State::Cancelled,
-            Control::Running | Control::Paused if self.expansion.done && counts.unfinished() == 0 => {
+            Control::Running | Control::Paused
+                if self.expansion.done && self.mass.is_bundled() && counts.unfinished() == 0 =>
+            {
                 State::Finished
             }
             Control::Paused => State::Paused,

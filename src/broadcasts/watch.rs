@@ -41,7 +41,7 @@ impl Broadcasts {
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             // Each step is a commit of its own; stopping between two loses nothing.
-            let more = self.expand_some().await;
+            let more = self.expand_some().await | self.bundle_some().await;
             tokio::select! {
                 biased;
                 () = tasks.stopping() => return,
@@ -73,14 +73,18 @@ impl Broadcasts {
         let counts = self.counts(id).await?;
         let written = u64::from(active.broadcast.expansion.targets);
         active.open = counts.unfinished() + active.broadcast.expected.saturating_sub(written);
-        let complete = active.broadcast.expansion.done || active.broadcast.control == Control::Cancelled;
+        let Broadcast { control, expansion, mass, .. } = &active.broadcast;
+        let complete = *control == Control::Cancelled || (expansion.done && mass.is_bundled());
         if !complete || counts.unfinished() > 0 || counts.uncertain > 0 {
             return Ok(());
         }
-        let closed = Broadcast { closed: true, ..active.broadcast.clone() };
+        let Some(closing) = self.closing(&active.broadcast) else { return Ok(()) };
+        let mut closed = Broadcast { closed: true, ..active.broadcast.clone() };
+        closed.mass.closing = Some(closing);
         self.store(&mut active, closed, Vec::new(), Vec::new()).await?;
         self.parts.outbox.halt(id, Halt::Finish).await;
         self.active.lock().remove(id);
+        self.forget(id);
         tracing::info!(broadcast.id = %id, sent = counts.sent, failed = counts.failed, "broadcast is done");
         Ok(())
     }

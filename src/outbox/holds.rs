@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Payload};
 use crate::clock::Clock;
 use crate::event::{AccountId, BrandId, GroupId, GroupName, IdError, Places, RegionId, ShopId};
 use crate::storage::{
@@ -179,11 +179,20 @@ impl Hold {
     }
 
     fn covers(&self, delivery: &Delivery, places: &dyn Places) -> bool {
-        let name = || {
-            GroupId::parse(&delivery.group)
-                .ok()
-                .map(|group| GroupName { account: delivery.account.clone(), group })
-        };
+        match &delivery.payload {
+            // One call for all of them: what may not reach one waits with it.
+            Payload::MassSend { targets, .. } => {
+                targets.iter().any(|(_, group)| self.covers_group(delivery, group, places))
+            }
+            Payload::Text { .. } | Payload::Content { .. } | Payload::Action { .. } => {
+                self.covers_group(delivery, &delivery.group, places)
+            }
+        }
+    }
+
+    fn covers_group(&self, delivery: &Delivery, group: &str, places: &dyn Places) -> bool {
+        let name =
+            || GroupId::parse(group).ok().map(|group| GroupName { account: delivery.account.clone(), group });
         let place = || name().map(|name| places.group_place(&name)).unwrap_or_default();
         match &self.scope {
             HoldScope::All => true,
@@ -191,9 +200,7 @@ impl Hold {
             HoldScope::Brand(brand) => place().brand.as_ref() == Some(brand),
             HoldScope::Region(region) => place().region.as_ref() == Some(region),
             HoldScope::Shop(shop) => place().shop.as_ref() == Some(shop),
-            HoldScope::Group(group) => {
-                group.account == delivery.account && group.group.as_str() == delivery.group
-            }
+            HoldScope::Group(held) => held.account == delivery.account && held.group.as_str() == group,
         }
     }
 }
@@ -423,6 +430,32 @@ mod tests {
         }
         for scope in ["account:other", "brand:other", "region:west", "shop:west-shop", "group:demo/east-8"] {
             assert!(!stops(scope, &[], None), "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_mass_send_waits_with_any_of_the_groups_it_carries() {
+        let targets = vec![(0, "west-1".to_owned()), (1, "east-7".to_owned())];
+        let payload = Payload::MassSend { sender: "u-1".into(), targets, text: String::new() };
+        let (group, kind) = ("mass:u-1".to_owned(), MASS_SEND.to_owned());
+        let send = Delivery { payload, group, kind, ..delivery(&reply(1, "g", 0)) };
+        let stops = |scope: &str| {
+            let hold = Hold {
+                id: "hld_1".into(),
+                kinds: vec![HoldKind::Broadcast],
+                scope: scope.parse().unwrap(),
+                reason: String::new(),
+                by: "op".into(),
+                at_ms: 0,
+                until_ms: None,
+            };
+            hold.stops(&send, &Atlas, 1000)
+        };
+        for scope in ["all", "account:demo", "region:west", "region:east", "group:demo/east-7"] {
+            assert!(stops(scope), "{scope}");
+        }
+        for scope in ["account:other", "region:north", "group:demo/east-8"] {
+            assert!(!stops(scope), "{scope}");
         }
     }
 

@@ -94,7 +94,6 @@ fn target_of(row: &DeliveryRow, broadcast_text: Option<&str>) -> Result<Delivery
         serde_json::from_str(&row.body).map_err(|error| error.to_string())?
     };
     let id = |error: crate::event::IdError| error.to_string();
-    // Mass sends go to no group; each of their owners has a queue.
     let member = match &payload {
         Payload::MassSend { sender, .. } => Some(sender.clone()),
         Payload::Text { .. } | Payload::Content { .. } | Payload::Action { .. } => None,

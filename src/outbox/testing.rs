@@ -3,6 +3,7 @@
 //! Both run on tokio's time, which the tests pause: a day of sending takes milliseconds.
 
 mod ledger;
+mod tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,7 @@ use crate::storage::PendingSend;
 use crate::tasks::Tasks;
 
 pub(crate) use ledger::TestLedger;
+pub(crate) use tasks::{Answer, PlatformTasks};
 
 /// The time every test starts at.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -45,7 +47,8 @@ pub(crate) struct Platform {
     clock: Clock,
     round_trip: Duration,
     script: Box<Script>,
-    resolution: Resolution,
+    resolution: Box<dyn Fn(&Delivery) -> Resolution + Send + Sync>,
+    acts_first: bool,
     calls: Mutex<Vec<SeenCall>>,
     questions: AtomicUsize,
 }
@@ -57,7 +60,8 @@ impl Platform {
             clock: clock.clone(),
             round_trip,
             script: Box::new(|_, _| Outcome::Sent { platform_id: None }),
-            resolution: Resolution::Unknown,
+            resolution: Box::new(|_| Resolution::Unknown),
+            acts_first: false,
             calls: Mutex::default(),
             questions: AtomicUsize::new(0),
         }
@@ -72,7 +76,18 @@ impl Platform {
     }
 
     pub(crate) fn resolving(mut self, resolution: Resolution) -> Self {
-        self.resolution = resolution;
+        self.resolution = Box::new(move |_| resolution.clone());
+        self
+    }
+
+    /// Creates tasks that people must confirm; what it is asked about it finds among them. It acts before its answer is
+    /// on the way, so that a crash may lose the answer alone.
+    pub(crate) fn with_tasks(mut self, tasks: &Arc<PlatformTasks>) -> Self {
+        let creates = Arc::clone(tasks);
+        let finds = Arc::clone(tasks);
+        self.script = Box::new(move |delivery, attempt| creates.deliver(delivery, attempt));
+        self.resolution = Box::new(move |delivery| finds.find(delivery));
+        self.acts_first = true;
         self
     }
 
@@ -113,14 +128,15 @@ impl Deliver for Platform {
             });
             calls.len() - 1
         };
+        let acted = self.acts_first.then(|| (self.script)(delivery, attempt));
         tokio::time::sleep(self.round_trip).await;
         self.calls.lock()[number].ended_ms = Some(self.clock.now_ms());
-        (self.script)(delivery, attempt)
+        acted.unwrap_or_else(|| (self.script)(delivery, attempt))
     }
 
-    async fn resolve(&self, _: &Delivery) -> Resolution {
+    async fn resolve(&self, delivery: &Delivery) -> Resolution {
         self.questions.fetch_add(1, Ordering::SeqCst);
-        self.resolution.clone()
+        (self.resolution)(delivery)
     }
 }
 
@@ -162,7 +178,7 @@ pub(crate) struct Bench {
     pub(crate) ways: Arc<Everywhere>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) tasks: Tasks,
-    _owner: Arc<crate::tasks::TasksOwner>,
+    owner: Arc<crate::tasks::TasksOwner>,
 }
 
 pub(crate) fn limits(texts: &[&str]) -> AccountLimits {
@@ -191,7 +207,7 @@ impl Bench {
             seed: 7,
         });
         let outbox = outbox.await.unwrap();
-        Self { clock: clock.clone(), ledger: ledger.clone(), platform, ways, outbox, tasks, _owner: owner }
+        Self { clock: clock.clone(), ledger: ledger.clone(), platform, ways, outbox, tasks, owner }
     }
 
     /// Lets virtual time pass until a condition holds, for at most ten minutes of it.
@@ -203,6 +219,12 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         panic!("never happened: {what}; states {:?}, {} calls", self.ledger.states(), self.platform.count());
+    }
+
+    /// Ends all its tasks where they are, as a crash does.
+    pub(crate) async fn crash(&self) {
+        self.owner.stop();
+        self.pass(Duration::from_millis(1)).await;
     }
 
     pub(crate) async fn pass(&self, time: Duration) {

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use labels::{
-    CircuitState, Label, LimitLevel, QueuePriority, QueueState, SayRefusal, SendOutcome, Success, WecomCall,
-    WecomFamily, WecomIgnored,
+    CircuitState, Label, LimitLevel, MassStep, QueuePriority, QueueState, SayRefusal, SendOutcome, Success,
+    WecomCall, WecomFamily, WecomIgnored,
 };
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};
 
@@ -254,6 +254,16 @@ pub fn holds_active(count: usize) {
 /// This many broadcasts run or are paused.
 pub fn broadcasts_active(count: usize) {
     set(Metric::Broadcasts, 0, as_f64(count));
+}
+
+/// Tasks that a person must confirm went one step on.
+pub fn mass_tasks(step: MassStep, count: u64) {
+    add(Metric::MassTasks, step.place(), count);
+}
+
+/// This many tasks wait for a person.
+pub fn mass_tasks_waiting(count: usize) {
+    set(Metric::MassTasksWaiting, 0, as_f64(count));
 }
 
 // === storage ===

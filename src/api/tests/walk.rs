@@ -90,6 +90,7 @@ fn body(method: &str, path: &str) -> Value {
             | "/v1/broadcasts/{broadcast}/resume"
             | "/v1/broadcasts/{broadcast}/cancel"
             | "/v1/broadcasts/{broadcast}/replay"
+            | "/v1/broadcasts/{broadcast}/remind"
             | "/v1/dead-letters/{delivery}/replay"
             | "/v1/admin/reload",
         ) => Value::Null,

@@ -47,6 +47,20 @@ closed_set! {
 }
 
 closed_set! {
+    /// What happened to a task that a person must confirm.
+    MassStep, MASS_STEP = "step" {
+        /// The platform made it.
+        Created = "created",
+        /// Its owner confirmed it.
+        Confirmed = "confirmed",
+        /// Its owner was reminded.
+        Reminded = "reminded",
+        /// The platform agreed to stop it.
+        CalledOff = "called_off",
+    }
+}
+
+closed_set! {
     /// Where a delivery waits.
     QueueState, QUEUE_STATE = "state" {
         /// May go now.

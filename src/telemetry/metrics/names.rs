@@ -1,8 +1,8 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, LEVEL, Label, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS,
-    SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
+    CIRCUIT, LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME,
+    SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
 };
 
 /// What a metric measures with.
@@ -120,6 +120,10 @@ metrics! {
         "Stops of outbound acts in force.";
     Broadcasts: Gauge, "menshen_broadcasts_active", [],
         "Broadcasts that are running or paused.";
+    MassTasks: Counter, "menshen_mass_tasks_total", [MASS_STEP],
+        "Steps of tasks that a person must confirm on the platform.";
+    MassTasksWaiting: Gauge, "menshen_mass_tasks_waiting", [],
+        "Tasks that wait for a person to confirm them.";
     JournalCommitSeconds: Histogram(COMMIT_SECONDS), "menshen_journal_commit_seconds", [],
         "How long commits of the journal took, flush included.";
     JournalCommitFailures: Counter, "menshen_journal_commit_failures_total", [],

@@ -1,0 +1,199 @@
+//! What the API tells of sends that a shop manager must confirm, and the reminder by hand.
+
+use serde::Serialize;
+
+use super::refused;
+use crate::api::body::{Answer, Path, Query};
+use crate::api::error::ApiResult;
+use crate::api::moment;
+use crate::api::page::{self, Page, PageQuery};
+use crate::api::state::Cx;
+use crate::broadcasts::mass::{Confirmation, Survey, TaskRow};
+use crate::storage::{DeliveryState, MASS_SENDS_FROM};
+
+/// Something said in two languages.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct Said {
+    /// In Chinese.
+    zh: &'static str,
+    /// In English.
+    en: &'static str,
+}
+
+/// What the commands come to when people must confirm.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct Means {
+    /// Of `pause`.
+    pause: Said,
+    /// Of `cancel`.
+    cancel: Said,
+    /// Why nothing is taken back.
+    recall: Said,
+}
+
+const MEANS: Means = Means {
+    pause: Said {
+        zh: "暂停后不再创建新的群发任务，也不再自动提醒；已创建的任务仍在群主手里，群主随时可以确认发送。要收回请取消。",
+        en: "No further tasks are created and nobody is reminded by itself. Tasks that exist stay with their owners, who \
+             may still confirm and send; cancel to take them back.",
+    },
+    cancel: Said {
+        zh: "取消后，平台停止群主尚未确认的任务；已经发出的消息仍然保留。",
+        en: "The platform is asked to stop every task that its owner has not confirmed; what was sent stays sent.",
+    },
+    recall: Said {
+        zh: "已经发出的群发消息，平台没有提供撤回的接口。",
+        en: "The platform offers no way to take back what a mass send delivered.",
+    },
+};
+
+/// Between when and when.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct Range {
+    /// Half of the owners' past confirmations came no later.
+    from: String,
+    /// Nine of ten came no later.
+    to: String,
+}
+
+/// How far the confirmations of a broadcast are.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct ConfirmationView {
+    /// What was found when it was accepted; `without_owner` and `at_receiving_cap` fail unless that changes.
+    beforehand: Survey,
+    /// Tasks that do not exist yet, as far as they are planned.
+    tasks_to_create: u64,
+    /// Owners who have not confirmed all of theirs.
+    owners_waiting: u64,
+    /// Owners who have confirmed at least one.
+    owners_confirmed: u64,
+    /// Owners who were reminded.
+    owners_reminded: u64,
+    /// Since when the first of those who have not confirmed could have.
+    oldest_waiting_since: Option<String>,
+    /// When the last owner has probably confirmed, by each one's past; null when nobody waits, or one who does has no
+    /// past.
+    estimated_finish: Option<Range>,
+    /// Owners who wait and of whom it is not known how long they take.
+    owners_without_history: u64,
+    /// What pause, cancel and recall come to here.
+    means: Means,
+}
+
+impl From<Confirmation> for ConfirmationView {
+    fn from(of: Confirmation) -> Self {
+        let range = |(from, to)| Range { from: moment::show(from), to: moment::show(to) };
+        Self {
+            beforehand: of.survey,
+            tasks_to_create: of.tasks_to_create,
+            owners_waiting: of.owners_waiting,
+            owners_confirmed: of.owners_confirmed,
+            owners_reminded: of.owners_reminded,
+            oldest_waiting_since: of.oldest_waiting_ms.map(moment::show),
+            estimated_finish: of.finish.map(range),
+            owners_without_history: of.owners_without_history,
+            means: MEANS,
+        }
+    }
+}
+
+/// One task that an owner must confirm.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct TaskView {
+    /// Its number in the broadcast.
+    task: u32,
+    /// Account.
+    account: String,
+    /// Who is to confirm.
+    owner: String,
+    /// The groups it carries, those of the scope.
+    groups: Vec<String>,
+    /// Where it stands.
+    state: DeliveryState,
+    /// The platform's id of it; null while there is none.
+    platform_id: Option<String>,
+    /// When its owner confirmed.
+    confirmed_at: Option<String>,
+    /// How often its owner was reminded.
+    reminded: usize,
+    /// When last.
+    reminded_at: Option<String>,
+    /// When the platform agreed to stop it.
+    called_off_at: Option<String>,
+    /// The last answer's code.
+    code: Option<String>,
+    /// The last answer in words.
+    detail: Option<String>,
+    /// When it changed.
+    updated_at: String,
+}
+
+fn task_view(task: TaskRow) -> TaskView {
+    let TaskRow { row, owner, groups, record } = task;
+    let set = |text: String| Some(text).filter(|text| !text.is_empty());
+    TaskView {
+        task: row.target - MASS_SENDS_FROM,
+        account: row.account,
+        owner,
+        groups,
+        state: row.state,
+        platform_id: set(row.platform_id),
+        confirmed_at: record.confirmed_ms.map(moment::show),
+        reminded: record.reminded_ms.len(),
+        reminded_at: record.reminded_ms.last().copied().map(moment::show),
+        called_off_at: record.called_off_ms.map(moment::show),
+        code: set(row.code),
+        detail: set(row.detail),
+        updated_at: moment::show(row.updated_ms),
+    }
+}
+
+/// Lists the tasks that shop managers must confirm 群发任务列表
+#[utoipa::path(
+    get, path = "/v1/broadcasts/{broadcast}/tasks", tag = "broadcasts", operation_id = "listTasks",
+    params(("broadcast" = String, Path, description = "Its id"), PageQuery),
+    responses((status = 200, description = "Its tasks that carry groups of the scope, by number", body = Page<TaskView>)),
+)]
+pub(in crate::api) async fn tasks(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Answer<Page<TaskView>>> {
+    let limit = cx.page_rows(query.limit)?;
+    let after: Option<u32> = page::decode(query.cursor.as_deref())?;
+    let broadcast = cx.broadcast(&id).await?;
+    let rows = cx.broadcasts().mass_tasks(cx.actor(), &broadcast.id, after, limit + 1).await;
+    let page = Page::of(rows.map_err(refused)?, limit, |task| task.row.target - MASS_SENDS_FROM);
+    let within = |mut task: TaskRow| {
+        task.groups.retain(|group| cx.covers_group(&task.row.account, group));
+        (!task.groups.is_empty()).then(|| task_view(task))
+    };
+    let items = page.items.into_iter().filter_map(within).collect();
+    Ok(Answer::ok(Page { items, next_cursor: page.next_cursor }))
+}
+
+/// Who is reminded.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct RemindingView {
+    /// Tasks whose owners are reminded now, in the background.
+    reminding: u64,
+    /// Tasks whose owners were reminded a moment ago, or as often as the platform allows: they are not.
+    held_back: u64,
+}
+
+/// Reminds the shop managers who have not confirmed 提醒未确认的群主
+///
+/// Asked twice within `broadcasts.confirmations.remind_gap`, it reminds once. Hours of rest do not hold it back.
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/remind", tag = "broadcasts", operation_id = "remindBroadcast",
+    params(("broadcast" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "How many are reminded", body = RemindingView),
+        (status = 409, description = "Its state does not allow it"),
+    ),
+)]
+pub(in crate::api) async fn remind(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<RemindingView>> {
+    let broadcast = cx.broadcast(&id).await?;
+    let answer = cx.broadcasts().remind(cx.actor(), &broadcast.id).await.map_err(refused)?;
+    Ok(Answer::ok(RemindingView { reminding: answer.reminding, held_back: answer.held_back }))
+}

@@ -1,0 +1,89 @@
+//! What is known of an audience beforehand: how many of its groups an owner must confirm, and how many of those cannot be
+//! reached now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::calendar;
+use super::plan::{Known, Unfit};
+use crate::broadcasts::audience::Reach;
+use crate::broadcasts::{BroadcastError, Broadcasts, ReceivingCap, storage_error};
+use crate::event::AccountId;
+use crate::storage::StorageError;
+
+/// An audience, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Survey {
+    /// Groups it reaches.
+    pub groups: u64,
+    /// Of these: groups whose owner must confirm on the platform.
+    pub need_confirmation: u64,
+    /// Owners who would be asked.
+    pub owners: u64,
+    /// Of those that need one: groups whose owner nobody knows. They would fail.
+    pub without_owner: u64,
+    /// Of those that need one: groups that have received as often as the platform allows. They would fail.
+    pub at_receiving_cap: u64,
+    /// Longest text these groups take, in bytes of UTF-8; null where no platform says.
+    #[serde(default)]
+    pub text_bytes_max: Option<usize>,
+}
+
+impl Broadcasts {
+    /// Counts an audience as it is now.
+    pub(in crate::broadcasts) async fn survey(&self, reach: Reach<'_>) -> Result<Survey, BroadcastError> {
+        let mut survey = Survey::default();
+        let mut waiting: BTreeMap<AccountId, (Option<ReceivingCap>, Vec<String>)> = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let (groups, last) = reach.next(&*self.parts.book, after.as_ref(), 1000);
+            for group in &groups {
+                survey.groups += 1;
+                let name = group.name();
+                let Some(terms) = self.parts.confirming.terms(&name.account, name.group.as_str()) else {
+                    continue;
+                };
+                survey.need_confirmation += 1;
+                let max = survey.text_bytes_max.unwrap_or(usize::MAX).min(terms.text_bytes_max);
+                survey.text_bytes_max = Some(max);
+                let place = waiting.entry(name.account.clone()).or_default();
+                place.0 = terms.receiving_cap;
+                place.1.push(name.group.as_str().to_owned());
+            }
+            after = last;
+            if after.is_none() {
+                break;
+            }
+        }
+        let mut owners = BTreeSet::new();
+        for (account, (cap, groups)) in waiting {
+            let known = self.known(&account, cap).await.map_err(storage_error("read owners"))?;
+            for group in groups {
+                match known.owner_of(&group) {
+                    Ok(owner) => _ = owners.insert((account.clone(), owner.to_owned())),
+                    Err(Unfit::NoOwner) => survey.without_owner += 1,
+                    Err(Unfit::AtCap) => survey.at_receiving_cap += 1,
+                }
+            }
+        }
+        survey.owners = u64::try_from(owners.len()).unwrap_or(u64::MAX);
+        Ok(survey)
+    }
+
+    /// Reads who owns the groups of an account and what they received in the current period.
+    pub(super) async fn known(
+        &self,
+        account: &AccountId,
+        cap: Option<ReceivingCap>,
+    ) -> Result<Known, StorageError> {
+        let (book, of) = (self.parts.book.clone(), account.clone());
+        let owners = tokio::task::spawn_blocking(move || book.owners(&of)).await;
+        let owners = owners
+            .map_err(|error| StorageError::Failed { operation: "read owners", source: Box::new(error) })??;
+        let Some(cap) = cap else { return Ok(Known { owners, ..Known::default() }) };
+        let (since_ms, allowed) = calendar::allowance(cap, self.parts.clock.now_ms());
+        let received = self.parts.storage.mass_received(account.as_str(), since_ms).await?;
+        Ok(Known { owners, received: received.into_iter().collect(), allowed: Some(allowed) })
+    }
+}
