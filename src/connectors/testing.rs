@@ -27,8 +27,6 @@ pub(crate) fn one_of_each() -> Vec<(&'static str, Arc<dyn Connector>)> {
             group_limits: Vec::new(),
         },
     };
-    let spec =
-        |platform: &str| if platform == "wecom" { super::wecom::testing::spec() } else { spec(platform) };
     PLATFORMS.map(|platform| (platform, registry.build(&spec(platform)).unwrap())).to_vec()
 }
 

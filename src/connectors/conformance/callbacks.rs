@@ -24,7 +24,11 @@ pub(in crate::connectors) async fn genuine_callbacks_come_to_their_events<R: Rig
             assert!(event.group.len() <= GroupEvent::ID_BYTES_MAX, "{nth}");
             let without_group = matches!(
                 event.what,
-                What::ContactAdded { .. } | What::ConsentChanged { .. } | What::Silence { .. }
+                What::ContactAdded { .. }
+                    | What::ContactRemoved { .. }
+                    | What::ConsentChanged { .. }
+                    | What::TagsChanged { .. }
+                    | What::Silence { .. }
             );
             assert!(without_group || !event.group.is_empty(), "{nth}: {:?}", event.what.event_type());
         }

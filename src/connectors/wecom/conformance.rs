@@ -112,7 +112,8 @@ impl<const WAY: u8> WecomRig<WAY> {
         let code = "<State><![CDATA[card]]></State><WelcomeCode><![CDATA[a-code]]></WelcomeCode>";
         let tag = "<Id><![CDATA[et1]]></Id><TagType><![CDATA[tag]]></TagType><ChangeType><![CDATA[create]]></ChangeType>";
         vec![
-            (chat(0, "create", ""), vec![E::GroupCreated]),
+            // The second asks for a reading: who is in it, the callback does not say.
+            (chat(0, "create", ""), vec![E::GroupCreated, E::GroupUpdated]),
             (members("add_member", &["wmA", "wmB"], 'a', 'b'), vec![E::MemberJoined, E::MemberJoined]),
             (members("add_member", &["wmC"], 'b', 'c'), vec![E::MemberJoined]),
             (members("del_member", &["wmC"], 'c', 'd'), vec![E::MemberLeft]),
@@ -316,18 +317,11 @@ impl<const WAY: u8> Rig for WecomRig<WAY> {
         let fault = |name, takes_effect, expect| Fault { name, takes_effect, expect };
         let mut faults = vec![
             fault("errcode=-1@first:1", true, is_sent), // busy once: the client tries again by itself
-            fault("errcode=45009@first:1", false, |outcome| {
-                is_refused(
-                    outcome,
-                    |decision| matches!(decision, Decision::After(wait) if wait.as_secs() >= 50),
-                )
-            }),
             fault("errcode=40058@first:1", false, |outcome| {
                 is_refused(outcome, |decision| *decision == Decision::Never)
             }),
             fault("503@always", false, |outcome| {
                 is_refused(outcome, |decision| matches!(decision, Decision::Backoff | Decision::After(_)))
-                    || is_uncertain(outcome)
             }),
             fault("hang@first:1", true, is_uncertain),
             fault("reset@first:1", true, is_uncertain),
@@ -342,6 +336,10 @@ impl<const WAY: u8> Rig for WecomRig<WAY> {
             faults.push(fault("errcode=42001@first:1", true, is_sent));
             faults.push(fault("errcode=40014@first:1", true, is_sent));
         }
+        // Last: the interface stays closed for its minute, and a new connector remembers that.
+        faults.push(fault("errcode=45009@first:1", false, |outcome| {
+            is_refused(outcome, |decision| matches!(decision, Decision::After(wait) if wait.as_secs() >= 50))
+        }));
         faults
     }
 

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::outbox::limit::{Limit, LimitKind, PERIOD_MAX};
 use crate::outbox::limiter::{Limiter, Micros, Room, micros};
 
-/// A block is this share of the smallest window: what a crash may waste.
+/// Largest block, as a share of the smallest window: what a crash may waste.
 const BLOCK_SHARE: u32 = 10;
+/// The first block, as a share: a lane that is little used, or a process that starts again and again, wastes little.
+const FIRST_SHARE: u32 = 1000;
 /// Longest time in which the calls of a block begin.
 const BLOCK_SPAN_MAX: Duration = Duration::from_secs(10);
 /// Old blocks are kept together when they are closer than this share of the longest window.
@@ -74,6 +76,8 @@ pub(super) struct Lane {
     /// What is left of the newest block, and until when on the steady clock its calls may begin.
     left: u32,
     left_until: Micros,
+    /// Size of the next block: grows while blocks are used up.
+    block: u32,
     closed_until: Micros,
 }
 
@@ -99,8 +103,10 @@ impl Lane {
             saved: saved.unwrap_or_default(),
             left: 0,
             left_until: now.us,
+            block: 1,
             closed_until: now.us,
         };
+        lane.block = lane.block_of(FIRST_SHARE);
         lane.restore(now);
         lane
     }
@@ -136,6 +142,9 @@ impl Lane {
     /// Returns what must be on disk before [`Self::reserved`] may be called with it. Nothing is left of the block before.
     pub(super) fn reserve(&mut self, now_ms: i64, cost: NonZeroU32) -> Saved {
         let left = std::mem::take(&mut self.left);
+        if left == 0 && !self.saved.blocks.is_empty() {
+            self.block = self.block.saturating_mul(2).min(self.block_of(BLOCK_SHARE));
+        }
         if let Some(newest) = self.saved.blocks.back_mut() {
             // What was not used of it was never a call.
             newest.count -= left.min(newest.count);
@@ -143,7 +152,7 @@ impl Lane {
         }
         let mut saved = self.saved.clone();
         let until_ms = now_ms.saturating_add(millis(self.span()));
-        saved.blocks.push_back(Block { from_ms: now_ms, until_ms, count: self.block().max(cost.get()) });
+        saved.blocks.push_back(Block { from_ms: now_ms, until_ms, count: self.block.max(cost.get()) });
         saved
     }
 
@@ -211,8 +220,8 @@ impl Lane {
         self.periods.get(nth).or(self.periods.last()).copied().unwrap_or_default().max(PENALTY_MIN)
     }
 
-    fn block(&self) -> u32 {
-        (self.quantity_min / BLOCK_SHARE).max(1)
+    fn block_of(&self, share: u32) -> u32 {
+        (self.quantity_min / share).max(1)
     }
 
     fn span(&self) -> Duration {
