@@ -16,6 +16,7 @@ mod foundations;
 pub mod gateway;
 mod house;
 pub mod lint;
+mod platforms;
 pub mod restore;
 pub mod rules;
 pub mod scan;

@@ -10,6 +10,7 @@ mod conformance;
 pub mod offers;
 pub mod promises;
 pub mod registry;
+pub mod rosters;
 pub mod sandbox;
 pub mod spec;
 #[cfg(test)]
@@ -29,9 +30,11 @@ use crate::outbox::delivery::Deliver;
 
 pub use offers::{
     ConnectorState, ConnectorStates, EventSink, GroupLife, MassSends, Numbers, OwnGroups, PlatformError,
-    Retry, Rosters, SelfCheck, StaffInterception, StateError, WelcomeTemplates,
+    PlatformNumbers, Retry, Rosters, SelfCheck, StaffInterception, StateError, SyncProgress,
+    WelcomeTemplates,
 };
 pub use registry::Connectors;
+pub use rosters::RosterConfig;
 pub use spec::{AccountSpec, Secret, SpecError};
 
 /// What a platform can do, in one kind of its groups. A `false` is a promise the product does not make (and says so).
@@ -297,6 +300,8 @@ pub struct Config {
     pub callback_events_max: usize,
     /// Most sends that the sandbox shows.
     pub sandbox_sends_max: usize,
+    /// How rosters are kept true.
+    pub rosters: RosterConfig,
     /// How much of an event is accepted: the same as for `POST /v1/events`, so the composition root sets it.
     #[serde(skip)]
     pub parse_limits: ParseLimits,
@@ -316,6 +321,7 @@ impl Default for Config {
             replay_ids_max: 10_000,
             callback_events_max: 1_000,
             sandbox_sends_max: 10_000,
+            rosters: RosterConfig::default(),
             parse_limits: ParseLimits::default(),
         }
     }

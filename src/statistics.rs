@@ -1,6 +1,8 @@
 //! What is counted, what each number means, and how events become numbers.
 //!
-//! Pure: [`definitions`] and [`fold`] take effects and return differences; `storage` keeps them.
+//! Pure: [`definitions`] and [`fold`] take effects and return differences; `storage` keeps them. [`platform`] sets a
+//! platform's own numbers beside ours.
 
 pub mod definitions;
 pub mod fold;
+pub mod platform;

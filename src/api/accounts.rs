@@ -9,6 +9,7 @@ use super::body::{Answer, Path, Precondition, Query, Strict, not_modified};
 use super::error::{ApiError, ApiResult};
 use super::moment;
 use super::page::{self, Page, PageQuery};
+use super::protection;
 use super::state::Cx;
 use crate::connectors::{AccountSpec as ConnectorSpec, Capabilities, Secret as ConnectorSecret};
 use crate::directory::{Account, AccountSpec, AccountSpecIn};
@@ -43,6 +44,8 @@ pub(super) struct AccountView {
     limits_in_force: Option<LimitsView>,
     /// What the platform can do; null when the account is not connected.
     capabilities: Option<Capabilities>,
+    /// Whether somebody watches it; null when it is not connected.
+    protection: Option<protection::ProtectionView>,
 }
 
 /// The limits that hold for an account.
@@ -103,6 +106,7 @@ fn view(cx: &Cx, account: &Account) -> AccountView {
             class_limits: route.limits.texts().into_iter().filter(|text| text.starts_with('@')).collect(),
         }),
         capabilities: connectors.capabilities(id),
+        protection: protection::view(cx, &account.id),
     }
 }
 

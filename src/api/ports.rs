@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::connectors::{PlatformNumbers, SyncProgress};
 use crate::event::FieldError;
 use crate::storage::DocumentKind;
 
@@ -41,4 +42,104 @@ pub struct Reloaded {
     pub ruleset: String,
     /// Keys whose new value needs a restart.
     pub needs_restart: Vec<String>,
+}
+
+/// What goes on by itself at connected accounts, as far as people ask. `None` everywhere: the platform offers no such thing,
+/// or the account is not connected.
+#[async_trait]
+pub trait Platforms: Send + Sync + 'static {
+    /// Since when, and why, nobody watches an account.
+    fn protection(&self, account: &str) -> Option<Protection>;
+
+    /// Since when a group has a change that could not be followed.
+    fn gap_since(&self, account: &str, group: &str) -> Option<i64>;
+
+    /// How far the reading of every group is.
+    fn sync(&self, account: &str) -> Option<Syncs>;
+
+    /// Asks for every group to be read, unless that is under way.
+    fn start_sync(&self, account: &str) -> Option<Syncs>;
+
+    /// Returns the platform's own numbers of imported days in `[from_ms, until_ms)`, each with the day's start.
+    ///
+    /// # Errors
+    /// Says in words what cannot be read.
+    async fn numbers(
+        &self,
+        account: &str,
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Result<Option<Vec<(i64, PlatformNumbers)>>, String>;
+
+    /// Returns the platform's own numbers by owner over imported days in `[from_ms, until_ms)`.
+    ///
+    /// # Errors
+    /// Says in words what cannot be read.
+    async fn numbers_by_owner(
+        &self,
+        account: &str,
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Result<Option<Vec<(String, PlatformNumbers)>>, String>;
+
+    /// Returns the times in `[from_ms, until_ms)` in which nobody watched the account, as from and until.
+    ///
+    /// # Errors
+    /// Says in words what cannot be read.
+    async fn unprotected(
+        &self,
+        account: &str,
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Result<Vec<(i64, i64)>, String>;
+}
+
+/// Whether an account is protected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protection {
+    /// Since when it is not.
+    pub since_ms: Option<i64>,
+    /// Why, the earliest first.
+    pub lapses: Vec<Lapse>,
+    /// Groups that are still to be read for a reason.
+    pub groups_left: u64,
+    /// When every group was read last.
+    pub synced_ms: Option<i64>,
+}
+
+/// Why an account is not protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lapse {
+    /// `down`, `trouble`, `untold`.
+    pub code: &'static str,
+    /// Since when.
+    pub since_ms: i64,
+    /// In plain Chinese.
+    pub zh: String,
+    /// The same in English.
+    pub en: String,
+}
+
+/// How far the reading of every group is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Syncs {
+    /// One is asked for and begins soon.
+    pub is_queued: bool,
+    /// The one under way: when it began, and how far it is.
+    pub running: Option<(i64, SyncProgress)>,
+    /// The last one that ended.
+    pub last: Option<LastSync>,
+}
+
+/// A sync that ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastSync {
+    /// When it began.
+    pub began_ms: i64,
+    /// When it ended.
+    pub ended_ms: i64,
+    /// How far it came.
+    pub progress: SyncProgress,
+    /// Why it ended early: a code, in Chinese, in English.
+    pub error: Option<(String, String, String)>,
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::body::{Answer, Path};
 use super::error::ApiResult;
 use super::moment;
+use super::ports::Lapse;
 use super::scoped::GroupSeen;
 use super::state::Cx;
 use crate::connectors::promises::{self, Facts, Greeting, Kept, Promise, PromiseName, StaffWords};
@@ -78,6 +79,7 @@ pub(super) async fn list(
                 mark = Adoption::of(&**cx.storage(), &account, &group).await?;
                 facts.greeting = greeting(&seen, &templates, mark.as_ref());
             }
+            facts.unprotected = unprotected(&cx, &seen).or_else(|| connector.trouble());
             promises::promises(&facts)
         }
         None => promises::promises(&unconnected()),
@@ -85,11 +87,27 @@ pub(super) async fn list(
     Ok(Answer::ok(PromiseList { items: promises.into_iter().map(view).collect() }))
 }
 
+/// What keeps us from seeing what happens in the group: a lapse of the whole account, or a change that could not be followed.
+fn unprotected(cx: &Cx, seen: &GroupSeen) -> Option<Trouble> {
+    let protection = cx.platforms().protection(&seen.account)?;
+    if let Some(lapse) = protection.lapses.into_iter().next() {
+        let Lapse { code, since_ms, zh, en } = lapse;
+        return Some(Trouble { since_ms, code: code.to_owned(), zh, en });
+    }
+    let since_ms = cx.platforms().gap_since(&seen.account, &seen.group)?;
+    Some(Trouble {
+        since_ms,
+        code: "gap".to_owned(),
+        zh: "这个群有一次变化没能跟上，正在重新读取群成员。".to_owned(),
+        en: "a change in this group could not be followed; its members are being read again.".to_owned(),
+    })
+}
+
 fn facts<'a>(seen: &'a GroupSeen, connector: &'a dyn Connector) -> Facts<'a> {
     Facts {
         capabilities: connector.capabilities_of(&seen.group),
         sources: connector.sources(),
-        unprotected: connector.trouble(),
+        unprotected: None,
         owner: seen.owner(),
         greeting: Greeting::NoLibrary,
         staff_words: StaffWords::NotOffered,

@@ -16,7 +16,8 @@ use super::guard::{Door, guard};
 use super::state::App;
 use super::{
     accounts, administration, audit, broadcasts, cases, checks, group_life, groups, interception, moderate,
-    notices, openapi, operators, outbound, places, promises, rules, statistics, templates, tokens,
+    notices, openapi, operators, outbound, places, platform_numbers, promises, protection, rules, statistics,
+    templates, tokens,
 };
 use crate::access::{Caller, Right};
 
@@ -53,6 +54,8 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/accounts/{account}"                   Admin accounts::delete;
         POST   "/v1/accounts/{account}/check"             Admin checks::check;
         GET    "/v1/accounts/{account}/interception"      Read  interception::get;
+        GET    "/v1/accounts/{account}/sync"              Read  protection::get_sync;
+        POST   "/v1/accounts/{account}/sync"              Admin protection::start_sync;
         GET    "/v1/brands"                               Read  places::list_brands;
         GET    "/v1/brands/{brand}"                       Read  places::get_brand;
         PUT    "/v1/brands/{brand}"                       Admin places::put_brand;
@@ -84,6 +87,7 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/join-ways/{way}"                      Admin group_life::join_ways::delete;
         GET    "/v1/own-groups/{account}/{id}"            Read  group_life::own_groups::get;
         PUT    "/v1/own-groups/{account}/{id}"            Admin group_life::own_groups::put;
+        GET    "/v1/statistics/platform"                  Read  platform_numbers::compare;
         GET    "/v1/operators"                            Admin operators::list;
         GET    "/v1/operators/{operator}"                 Admin operators::get;
         PUT    "/v1/operators/{operator}"                 Admin operators::put;

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::Config;
 use super::error::{ApiError, ApiResult};
-use super::ports::House;
+use super::ports::{House, Platforms};
 use crate::access::{Access, Caller};
 use crate::broadcasts::Broadcasts;
 use crate::clock::Clock;
@@ -48,6 +48,8 @@ pub struct Parts {
     pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
     pub house: Arc<dyn House>,
+    /// What goes on by itself at accounts.
+    pub platforms: Arc<dyn Platforms>,
     /// Time.
     pub clock: Clock,
 }
@@ -166,6 +168,11 @@ impl Cx {
     /// Returns rules, sending and the rest.
     pub(super) fn house(&self) -> &dyn House {
         &*self.app.0.parts.house
+    }
+
+    /// Returns what goes on by itself at accounts.
+    pub(super) fn platforms(&self) -> &dyn Platforms {
+        &*self.app.0.parts.platforms
     }
 
     /// Returns the time.

@@ -6,6 +6,7 @@ mod notices;
 mod outbound;
 mod people;
 mod places;
+mod platforms;
 mod requests;
 mod rules;
 mod statistics;
@@ -232,6 +233,7 @@ impl Gateway {
             notices,
             rules,
             house: Arc::new(Quiet(Arc::clone(&contradiction))),
+            platforms: Arc::new(platforms::Watched),
             clock: clock.clone(),
         });
         let router = super::router(app.clone());

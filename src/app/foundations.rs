@@ -10,6 +10,7 @@ use super::book::{Book, Confirmers, Judge};
 use super::connector_state::States;
 use super::duties::Duties;
 use super::house::Residence;
+use super::platforms::{self, Platforms};
 use super::rules::Rulebook;
 use super::{first_token, upkeep};
 use crate::access::Access;
@@ -17,7 +18,7 @@ use crate::api;
 use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connectors::Connectors;
+use crate::connectors::{ConnectorStates, Connectors, EventSink};
 use crate::directory::{Directory, Keyring};
 use crate::fleet;
 use crate::ingest::partitions::Repair;
@@ -36,6 +37,7 @@ pub(super) struct Foundations {
     pub(super) access: Arc<Access>,
     pub(super) directory: Arc<Directory>,
     pub(super) connectors: Arc<Connectors>,
+    pub(super) states: Arc<dyn ConnectorStates>,
 }
 
 impl Foundations {
@@ -58,16 +60,15 @@ impl Foundations {
         let directory = Directory::open(storage.clone(), clock.clone(), config.directory.clone(), keys);
         let mut connectors = config.connectors.clone();
         connectors.parse_limits = ingest::parse_limits(&config.ingest);
+        connectors.rosters.window = config.dedupe.window;
+        let states: Arc<dyn ConnectorStates> = Arc::new(States::new(&storage, clock));
         Ok(Self {
             epoch,
             admin_token,
             access: Arc::new(access),
             directory: Arc::new(directory.await?),
-            connectors: Arc::new(Connectors::new(
-                connectors,
-                clock.clone(),
-                Arc::new(States::new(&storage, clock)),
-            )),
+            connectors: Arc::new(Connectors::new(connectors, clock.clone(), states.clone())),
+            states,
             storage,
         })
     }
@@ -113,6 +114,27 @@ impl Foundations {
         })
     }
 
+    /// Looks after accounts, once they are connected.
+    pub(super) fn platforms(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        tasks: &Tasks,
+        health: &Health,
+        sink: Arc<dyn EventSink>,
+    ) -> Arc<Platforms> {
+        Platforms::new(platforms::Parts {
+            connectors: self.connectors.clone(),
+            directory: self.directory.clone(),
+            states: self.states.clone(),
+            sink,
+            health: health.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            config: config.connectors.rosters.clone(),
+        })
+    }
+
     /// Reads the state of every partition.
     pub(super) async fn partitions(
         &self,
@@ -134,6 +156,7 @@ impl Foundations {
         tasks: &Tasks,
         outbox: &Arc<Outbox>,
         residence: Residence,
+        platforms: Arc<Platforms>,
     ) -> anyhow::Result<api::App> {
         let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -165,6 +188,7 @@ impl Foundations {
             broadcasts: broadcasts.await.context("read broadcasts")?,
             notices: Arc::new(notices),
             rules,
+            platforms,
             house: Arc::new(residence),
             clock: clock.clone(),
         }))

@@ -73,6 +73,7 @@ impl Gateway {
                 tasks: work_tasks.clone(),
             },
         ));
+        let platforms = house.platforms(&config, &clock, &work_tasks, &health, ingest.clone());
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("listen on {} (server.listen)", config.server.listen))?;
@@ -86,7 +87,7 @@ impl Gateway {
         let (api_address, metrics_address) = (listener.local_addr()?, metrics.address()?);
         let duties = house.duties(&config, &clock, &rulebook);
         let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
-        let app = house.api(&config, &clock, &work_tasks, &outbox, residence).await?;
+        let app = house.api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone()).await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
 
         let repairing =
@@ -94,6 +95,7 @@ impl Gateway {
         work_tasks.spawn("repair", repairing);
         house.keep(&config, &clock, &work_tasks, partitions).await?;
         work_tasks.spawn("duties", duties.run(work_tasks.clone()));
+        work_tasks.spawn("platforms", platforms.run());
         let (stopping, local) = (work_tasks.clone(), api::local_router(app.clone()));
         work_tasks.spawn("control", async move { socket.run(local, stopping.stopping()).await });
         let stopping = work_tasks.clone();

@@ -104,7 +104,7 @@ async fn sync(which: Which) -> anyhow::Result<ExitCode> {
     let path = format!("/v1/accounts/{account}/sync");
     let mut state = control::call(&data_dir, Method::POST, &path, &json!({})).await?;
     let bar = bar();
-    while state["state"] == "running" {
+    while state["state"] == "running" || state["state"] == "queued" {
         show(&bar, &state["progress"]);
         tokio::time::sleep(LOOK_EVERY).await;
         state = control::call(&data_dir, Method::GET, &path, &Value::Null).await?;
@@ -124,7 +124,8 @@ async fn sync(which: Which) -> anyhow::Result<ExitCode> {
     if state["state"] == "done" {
         return Ok(ExitCode::SUCCESS);
     }
-    anyhow::bail!("{}", state["error"].as_str().unwrap_or("the sync did not end well; see the log"))
+    let words = |language: &str| state["error"][language].as_str().unwrap_or_default();
+    anyhow::bail!("{} / {}", words("zh"), words("en"))
 }
 
 fn bar() -> ProgressBar {

@@ -213,6 +213,13 @@ pub trait Rosters: Send + Sync {
     /// # Errors
     /// When the platform cannot be asked.
     async fn untold_since(&self, sink: &dyn EventSink) -> Result<Option<i64>, PlatformError>;
+
+    /// Returns since when a group has a change that did not follow from what we know, in milliseconds since the epoch;
+    /// `None` when it has none.
+    fn gap_since(&self, group: &str) -> Option<i64>;
+
+    /// Returns how many groups are still to be read for a reason.
+    fn groups_left(&self) -> u64;
 }
 
 // === numbers ===

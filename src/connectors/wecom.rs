@@ -1,7 +1,9 @@
 //! WeCom (企业微信): callbacks of customer groups and contacts in, tasks, robots and app messages out.
 //!
 //! * In: `callback` verifies and decrypts (`crypto`, `envelope`), `decode` makes events of it, with the roster's steps by
-//!   the platform's own versions. What does not follow from what we know goes to `gap`.
+//!   the platform's own versions. What does not follow from what we know goes to `gaps`.
+//! * Rosters: `groups` reads, `roster` says what a reading means, `gaps`, `sync` and `probe` say when to read; `statistics`
+//!   asks for the platform's own numbers.
 //! * Out: `client` calls the platform's interfaces (`api`) with one shared `token`, under the limits of each (`quota`);
 //!   `errcode` says what a refusal means. What we say and do there: `deliver` (which interface a delivery goes through),
 //!   `content` (how it is written), `mass`, `templates`, `intercept`, `life`, `appchat`, `check`.
@@ -11,6 +13,7 @@
 
 #![expect(dead_code, reason = "used in full once the sending and reading sides are there")]
 
+mod agenda;
 mod api;
 mod appchat;
 mod book;
@@ -28,18 +31,23 @@ mod deliver;
 mod envelope;
 mod errcode;
 mod error;
-mod gap;
+mod gaps;
+mod groups;
 mod intercept;
 mod kind;
 mod life;
 mod mass;
 mod media;
 mod message;
+mod probe;
 mod quota;
 mod robot;
+mod roster;
 mod send;
 mod settings;
 mod staff;
+mod statistics;
+mod sync;
 mod templates;
 #[cfg(test)]
 pub(in crate::connectors) mod testing;
@@ -49,13 +57,14 @@ mod wire;
 mod xml;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{
     AccountSpec, Callback, CallbackError, Capabilities, CapabilitySource, Config, Connector, ConnectorState,
-    GroupLife, LimitPreset, MassSends, Opened, OwnGroups, SelfCheck, SpecError, StaffInterception,
-    StateError, Trouble, WelcomeTemplates,
+    GroupLife, LimitPreset, MassSends, Numbers, Opened, OwnGroups, Rosters, SelfCheck, SpecError,
+    StaffInterception, StateError, Trouble, WelcomeTemplates,
 };
 use crate::clock::Clock;
 use crate::event::{AccountId, GroupEvent};
@@ -65,12 +74,16 @@ use callback::Inbound;
 use client::Client;
 use contacts::Contacts;
 use deliver::Acts;
-use gap::Gaps;
 use kind::GroupKind;
 use quota::Quota;
 use settings::{Secrets, Settings};
 use staff::Staff;
+use statistics::WecomNumbers;
+use sync::WecomRosters;
 use wire::Wire;
+
+/// How long a reading waits for a limit of its interface.
+const READ_PATIENCE: Duration = Duration::from_mins(2);
 
 /// One account: an app of a corp, with its robots.
 #[derive(Debug)]
@@ -80,7 +93,8 @@ pub struct Wecom {
     settings: Settings,
     client: Client,
     state: Arc<dyn ConnectorState>,
-    gaps: Gaps,
+    rosters: WecomRosters,
+    numbers: WecomNumbers,
     staff: Arc<Staff>,
     acts: Acts,
     inbound: Inbound,
@@ -123,12 +137,24 @@ impl Wecom {
         let staff: Arc<Staff> = Arc::default();
         let acts =
             Acts::new(client.clone(), clock.clone(), Arc::clone(&state), &settings, Arc::clone(&staff));
+        // Nobody waits for a reading: it waits for the limits.
+        let reader = client.patient(READ_PATIENCE);
+        let numbers = WecomNumbers::new(reader.clone(), clock);
+        let rosters = WecomRosters::new(
+            spec.id.as_str(),
+            Box::new(reader),
+            Arc::clone(&state),
+            Arc::clone(&staff),
+            clock,
+            &config.rosters,
+        );
         Ok(Self {
             account: spec.id.clone(),
             clock: clock.clone(),
             settings,
             client,
-            gaps: Gaps::new(Arc::clone(&state)),
+            rosters,
+            numbers,
             state,
             staff,
             acts,
@@ -170,11 +196,21 @@ impl Connector for Wecom {
     }
 
     fn open(&self, callback: Callback<'_>) -> Result<Opened, CallbackError> {
-        self.inbound.open(self.account.as_str(), &self.staff, callback)
+        let opened = self.inbound.open(self.account.as_str(), &self.staff, callback)?;
+        self.rosters.told(&opened.events);
+        Ok(opened)
     }
 
     async fn gap(&self, events: Vec<GroupEvent<'static>>) -> Result<(), StateError> {
-        self.gaps.keep(&events).await
+        self.rosters.keep(&events).await
+    }
+
+    fn rosters(&self) -> Option<&dyn Rosters> {
+        self.client.has_app().then_some(&self.rosters)
+    }
+
+    fn numbers(&self) -> Option<&dyn Numbers> {
+        self.client.has_app().then_some(&self.numbers)
     }
 
     fn trouble(&self) -> Option<Trouble> {

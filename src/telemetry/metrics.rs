@@ -318,6 +318,24 @@ pub fn reloaded(outcome: Success) {
     add(Metric::Reloads, outcome.place(), 1);
 }
 
+/// This many accounts are watched by nobody, the one with the longest for this long.
+pub fn unprotected(accounts: usize, longest: Duration) {
+    set(Metric::AccountsUnprotected, 0, as_f64(accounts));
+    set(Metric::UnprotectedSeconds, 0, longest.as_secs_f64());
+}
+
+/// Every group of an account was read, or not.
+pub fn roster_synced(took: Duration, outcome: Success, groups_failed: u64) {
+    add(Metric::RosterSyncs, outcome.place(), 1);
+    record(Metric::RosterSyncSeconds, 0, took.as_secs_f64());
+    add(Metric::RosterGroupsFailed, 0, groups_failed);
+}
+
+/// This many groups are still to be read for a reason.
+pub fn roster_groups_left(groups: u64) {
+    set(Metric::RosterGroupsLeft, 0, wide(groups));
+}
+
 /// A background task panicked.
 pub fn task_panicked() {
     add(Metric::TasksPanicked, 0, 1);

@@ -92,6 +92,7 @@ fn body(method: &str, path: &str) -> Value {
             | "/v1/broadcasts/{broadcast}/replay"
             | "/v1/broadcasts/{broadcast}/remind"
             | "/v1/dead-letters/{delivery}/replay"
+            | "/v1/accounts/{account}/sync"
             | "/v1/admin/reload",
         ) => Value::Null,
         (_, "/v1/accounts/{account}") => json!({"platform": "sandbox", "name": "taken over"}),

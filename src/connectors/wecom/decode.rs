@@ -2,7 +2,7 @@
 //!
 //! * Groups (`change_external_chat`): joins and leaves one by one, each with the step of the roster that it is, by the
 //!   platform's own versions of it. Where the platform does not say who or what changed, an event that asks for a reading
-//!   of the group (see [`super::gap`]).
+//!   of the group (see [`super::gaps`]).
 //! * Contacts (`change_external_contact`): in [`contact`].
 //!
 //! An event's id is made of what the platform says, so that a repeat, encrypted anew or not, has the same id, and two
@@ -22,7 +22,7 @@ use std::hash::Hasher as _;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::contacts::Contacts;
-use super::gap::{reached_step, read_step};
+use super::gaps::{reached_step, read_step};
 use super::staff::Staff;
 use crate::event::{GroupChange, GroupEvent, Role, RosterStep, What};
 use crate::telemetry::metrics::WecomIgnored;

@@ -150,6 +150,18 @@ metrics! {
         "Reloads of rules, wordlists and limits.";
     TasksPanicked: Counter, "menshen_tasks_panicked_total", [],
         "Background tasks that panicked; each takes the process to drain.";
+    AccountsUnprotected: Gauge, "menshen_accounts_unprotected", [],
+        "Accounts that nobody watches: the gateway was down, the platform refuses us, or callbacks do not reach us.";
+    UnprotectedSeconds: Gauge, "menshen_unprotected_seconds", [],
+        "How long the account has gone unwatched that has the longest.";
+    RosterSyncs: Counter, "menshen_roster_syncs_total", [SUCCESS],
+        "Readings of every group of an account.";
+    RosterSyncSeconds: Histogram(WAIT_SECONDS), "menshen_roster_sync_seconds", [],
+        "How long readings of every group of an account took.";
+    RosterGroupsFailed: Counter, "menshen_roster_groups_failed_total", [],
+        "Groups that could not be read; each is tried again.";
+    RosterGroupsLeft: Gauge, "menshen_roster_groups_left", [],
+        "Groups still to be read because a callback left something open or a reading failed.";
     Ready: Gauge, "menshen_ready", [],
         "1 while new work is taken, else 0.";
     Degraded: Gauge, "menshen_degraded", [],

@@ -1,0 +1,131 @@
+//! Which of the changes that callbacks told came before what we know, and which after.
+//!
+//! A group's versions are one line; each change is a step from one version to the next. What is linked by its versions to
+//! a version we know is placed by that; only what hangs in the air on both sides is placed by its time.
+
+use std::collections::HashSet;
+
+use super::pending::Pending;
+
+/// Whether a change came after the version that we stand at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// It did: nothing we know reflects it.
+    Newer,
+    /// It did not: what we know reflects it.
+    Stale,
+}
+
+/// Returns, by index and in order, the changes that follow from `head` one after the other.
+pub(crate) fn follow(head: u64, pending: &[Pending]) -> Vec<usize> {
+    let mut chain = Vec::new();
+    let mut at = head;
+    let follows = |i: &usize, at: u64, chain: &[usize]| {
+        // Of a change that names nobody, who came or went stands in a reading only.
+        pending[*i].from == at && pending[*i].told().is_some() && !chain.contains(i)
+    };
+    while let Some(next) = (0..pending.len()).find(|i| follows(i, at, &chain)) {
+        chain.push(next);
+        at = pending[next].to;
+    }
+    chain
+}
+
+/// Returns the age of each change, seen from where we stand. `read` is the version that was read, if it is a new one.
+pub(super) fn ages(marks: &[u64], last_ms: i64, read: Option<u64>, pending: &[Pending]) -> Vec<Age> {
+    let Some((head, older)) = marks.split_first() else { return vec![Age::Newer; pending.len()] };
+    let older: HashSet<u64> = older.iter().copied().collect();
+    let mut stale: HashSet<u64> = older.iter().copied().chain([*head]).collect(); // versions at or before the head
+    let mut newer: HashSet<u64> = HashSet::new(); // versions behind the head
+    newer.extend(read);
+    let mut ages: Vec<Option<Age>> = vec![None; pending.len()];
+    // Each round places at least one more, or is the last.
+    loop {
+        let before = ages.iter().flatten().count();
+        for (age, change) in ages.iter_mut().zip(pending).filter(|(age, _)| age.is_none()) {
+            let is_stale =
+                stale.contains(&change.to) || (change.from != *head && stale.contains(&change.from));
+            let is_newer = change.from == *head || newer.contains(&change.from) || newer.contains(&change.to);
+            if is_stale {
+                stale.extend([change.from, change.to]);
+                *age = Some(Age::Stale);
+            } else if is_newer {
+                newer.insert(change.to);
+                if change.from != *head {
+                    newer.insert(change.from);
+                }
+                *age = Some(Age::Newer);
+            }
+        }
+        if ages.iter().flatten().count() == before {
+            break;
+        }
+    }
+    let by_time = |change: &Pending| if change.at_ms > last_ms { Age::Newer } else { Age::Stale };
+    ages.into_iter().zip(pending).map(|(age, change)| age.unwrap_or_else(|| by_time(change))).collect()
+}
+
+/// Orders changes as they happened: by time, and within one second by the versions they link.
+pub(super) fn in_order(pending: &[Pending], among: &[usize]) -> Vec<usize> {
+    let reached: HashSet<u64> = among.iter().map(|i| pending[*i].to).collect();
+    let mut heads: Vec<usize> = among.to_vec();
+    heads.sort_by_key(|i| (reached.contains(&pending[*i].from), pending[*i].at_ms, pending[*i].heard_ms));
+    let mut order = Vec::with_capacity(among.len());
+    for head in heads {
+        let mut next = Some(head);
+        while let Some(index) = next.filter(|index| !order.contains(index)) {
+            order.push(index);
+            next =
+                among.iter().copied().find(|i| pending[*i].from == pending[index].to && !order.contains(i));
+        }
+    }
+    order.sort_by_key(|i| pending[*i].at_ms); // stable
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pending::Change;
+    use super::*;
+    use crate::event::Role;
+
+    fn step(from: u64, to: u64, at_ms: i64) -> Pending {
+        let change = Change::Joined { member: format!("wm{to}"), role: Role::Customer, scene: None };
+        Pending { id: format!("{from}-{to}"), at_ms, heard_ms: at_ms, from, to, change }
+    }
+
+    #[test]
+    fn what_is_linked_is_placed_by_its_versions_and_the_rest_by_time() {
+        use Age::{Newer, Stale};
+        let pending = [
+            step(2, 4, 9_000),   // out of an older version, whatever its time
+            step(4, 6, 9_000),   // and what follows from there
+            step(10, 12, 1_000), // out of the head, whatever its time
+            step(12, 14, 1_000),
+            step(20, 22, 1_000), // leads to what was read
+            step(30, 32, 5_000), // hangs in the air
+            step(40, 42, 5_001),
+            step(8, 10, 9_000), // leads to the head
+        ];
+        let told = ages(&[10, 2], 5_000, Some(22), &pending);
+        assert_eq!(told, [Stale, Stale, Newer, Newer, Newer, Stale, Newer, Stale]);
+        assert_eq!(ages(&[], 0, None, &pending), [Newer; 8]);
+    }
+
+    #[test]
+    fn a_chain_is_followed_as_far_as_it_names_people() {
+        let mut pending = vec![step(3, 4, 3), step(1, 2, 1), step(2, 3, 2), step(9, 10, 0)];
+        assert_eq!(follow(1, &pending), [1, 2, 0]);
+        pending[2].change = Change::Unnamed;
+        assert_eq!(follow(1, &pending), [1]);
+        assert_eq!(follow(7, &pending), [] as [usize; 0]);
+        pending[1] = step(1, 1, 1);
+        assert_eq!(follow(1, &pending), [1], "a version that leads to itself does not lead on for ever");
+    }
+
+    #[test]
+    fn within_one_second_versions_say_the_order() {
+        let pending = [step(3, 4, 1_000), step(2, 3, 1_000), step(1, 2, 1_000), step(0, 1, 0)];
+        assert_eq!(in_order(&pending, &[0, 1, 2, 3]), [3, 2, 1, 0]);
+    }
+}
