@@ -57,6 +57,7 @@ mod wire;
 mod xml;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -98,6 +99,8 @@ pub struct Wecom {
     staff: Arc<Staff>,
     acts: Acts,
     inbound: Inbound,
+    /// When a callback was last believed, in milliseconds since the epoch; 0 for not since the start.
+    callback_ms: AtomicI64,
 }
 
 impl Wecom {
@@ -158,6 +161,7 @@ impl Wecom {
             state,
             staff,
             acts,
+            callback_ms: AtomicI64::new(0),
             inbound,
         })
     }
@@ -198,6 +202,7 @@ impl Connector for Wecom {
     fn open(&self, callback: Callback<'_>) -> Result<Opened, CallbackError> {
         let opened = self.inbound.open(self.account.as_str(), &self.staff, callback)?;
         self.rosters.told(&opened.events);
+        self.callback_ms.store(callback.now_ms, Ordering::Relaxed);
         Ok(opened)
     }
 

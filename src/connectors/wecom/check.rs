@@ -8,19 +8,28 @@
 mod tests;
 mod words;
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
+use http::{HeaderMap, Method};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Wecom;
 use super::api::Api;
 use super::client::Done;
+use super::crypto::sign;
 use super::error::ApiError;
+use crate::connectors::Callback;
 use crate::connectors::offers::{Finding, SelfCheck};
 use words::{Agent, Begin};
 
 /// An id that nothing has: WeCom must say that it does not know it, and says something else when we may not even ask.
 const NO_SUCH_ID: &str = "menshencheck0000";
+/// What is sealed and opened again.
+const ECHO: &[u8] = b"menshen";
+/// The nonce it is signed with.
+const NONCE: &str = "menshen";
 /// Owners whose groups wait for an heir are counted up to a page of the list.
 const ORPHANS_SHOWN: u32 = 1_000;
 /// How far back tasks are listed, in seconds.
@@ -116,6 +125,41 @@ impl Wecom {
         Ok((listed.group_chat_list.len(), !listed.next_cursor.is_empty()))
     }
 
+    /// Seals an echo with each pair of token and key, as the platform does when the URL is saved, and opens it by our own
+    /// door; returns how many pairs there are.
+    ///
+    /// # Errors
+    /// The code of the refusal.
+    fn keys_open_what_they_seal(&self) -> Result<usize, &'static str> {
+        let now_ms = self.clock.now_ms();
+        let timestamp = now_ms.div_euclid(1_000).to_string();
+        let receiver = self.settings.receive_ids.first().map_or("", String::as_str);
+        for (token, key) in &self.inbound.pairs {
+            // Nobody but we see it: it needs no chance.
+            let sealed = key.encrypt(&[0; 16], ECHO, receiver).map_err(|_| "encrypt")?;
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("msg_signature", &sign(token.expose(), &timestamp, NONCE, &sealed));
+            query
+                .append_pair("timestamp", &timestamp)
+                .append_pair("nonce", NONCE)
+                .append_pair("echostr", &sealed);
+            let query = query.finish();
+            let callback = Callback {
+                method: &Method::GET,
+                path: "",
+                query: &query,
+                headers: &HeaderMap::new(),
+                body: &[],
+                now_ms,
+            };
+            let opened = self.inbound.open(self.account.as_str(), &self.staff, callback);
+            if opened.map_err(|error| error.code)?.reply.body() != ECHO {
+                return Err("another_echo");
+            }
+        }
+        Ok(self.inbound.pairs.len())
+    }
+
     /// Everything that needs the app's token.
     async fn check_app(&self, found: &(dyn Fn(Finding) + Send + Sync)) {
         found(words::app(self.agent().await.as_ref()));
@@ -149,6 +193,9 @@ impl SelfCheck for Wecom {
                 }
             }
         }
+        found(words::callback_keys(self.keys_open_what_they_seal()));
+        let seen_ms = self.callback_ms.load(Ordering::Relaxed);
+        found(words::callback_seen((seen_ms > 0).then_some(seen_ms), self.clock.now_ms()));
         if let Some(finding) = callback_url.and_then(words::callback_url) {
             found(finding);
         }

@@ -104,6 +104,23 @@ async fn what_may_not_be_called_is_told_family_by_family() {
 }
 
 #[tokio::test]
+async fn callbacks_are_tried_by_ourselves_and_told_when_they_came() {
+    let platform = Platform::with_token(healthy).await;
+    let wecom = platform.connect(&Clock::manual(600_000));
+    let findings = walk(&wecom, Some("http://127.0.0.1:8180/hooks/shops")).await;
+    assert_eq!(standings(&findings, "callback"), [Good, Warning], "the self-test is no callback");
+    assert_eq!(standings(&findings, "callback_url"), [Warning]);
+    wecom.callback_ms.store(480_000, Ordering::Relaxed);
+    let findings = walk(&wecom, None).await;
+    assert_eq!(standings(&findings, "callback"), [Good, Good]);
+    assert!(findings.iter().any(|finding| finding.zh.contains("2 分钟前")), "{findings:?}");
+    let deaf = platform.connect_with(&Clock::system(), &MemoryState::default(), |spec| {
+        spec.secrets.retain(|secret| !secret.name.starts_with("callback"));
+    });
+    assert_eq!(standings(&walk(&deaf, None).await, "callback"), [Bad, Warning]);
+}
+
+#[tokio::test]
 async fn robots_alone_need_no_app() {
     let platform = Platform::start(|_| refusal(40001)).await;
     let wecom = platform.connect_with(&Clock::system(), &MemoryState::default(), |spec| {

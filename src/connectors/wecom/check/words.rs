@@ -10,7 +10,7 @@ use crate::connectors::wecom::api::Api;
 use crate::connectors::wecom::errcode::{BAD_CORP, BAD_SECRET};
 use crate::connectors::wecom::error::{ApiError, Code};
 
-pub(super) use callback::callback_url;
+pub(super) use callback::{callback_keys, callback_seen, callback_url};
 
 /// Our address is not among those that the app trusts.
 const IP_NOT_TRUSTED: i64 = 60020;

@@ -49,8 +49,9 @@ pub(in crate::connectors::wecom::check) fn callback_seen(at_ms: Option<i64>, now
         None => finding(
             "callback",
             Standing::Warning,
-            "尚未收到过回调；请到 管理后台 → 应用管理 → 该应用 → 接收消息 → 设置API接收 填写 URL 并保存（保存即验证），再到 客户与上下游 → 客户联系 → API 勾选接收事件的应用",
-            "no callback has come yet; enter the URL at 管理后台 → 应用管理 → the app → 接收消息 → 设置API接收 and save \
+            "本次启动以来尚未收到回调（如已配置好，可改一下任意客户群的群名再检查）；首次配置请到 管理后台 → 应用管理 → 该应用 → 接收消息 → 设置API接收 填写 URL 并保存（保存即验证），再到 客户与上下游 → 客户联系 → API 勾选接收事件的应用",
+            "no callback has come since the start (if all is set up, rename a customer group and look again); to set it \
+             up, enter the URL at 管理后台 → 应用管理 → the app → 接收消息 → 设置API接收 and save \
              (saving verifies it), then choose the app at 客户与上下游 → 客户联系 → API",
         ),
     }

@@ -1,6 +1,5 @@
 //! What is said, for each way that a look can end.
 
-use super::callback::{callback_keys, callback_seen};
 use super::*;
 use crate::connectors::offers::Standing::{Bad, Good, Skipped, Warning};
 
