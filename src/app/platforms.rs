@@ -128,8 +128,17 @@ impl Platforms {
         metrics::roster_groups_left(left);
     }
 
-    /// Returns an account that is looked after.
+    /// Returns an account that is looked after; one that was connected a moment ago is from now on.
     fn account(&self, account: &str) -> Option<Arc<Around>> {
-        self.accounts.lock().iter().find(|(id, _)| id.as_str() == account).map(|(_, w)| Arc::clone(&w.around))
+        let connector = self.parts.connectors.get(account)?;
+        let find = || {
+            let accounts = self.accounts.lock();
+            accounts.iter().find(|(id, _)| id.as_str() == account).map(|(_, w)| Arc::clone(&w.around))
+        };
+        if let Some(around) = find().filter(|around| Arc::ptr_eq(&around.connector, &connector)) {
+            return Some(around);
+        }
+        self.look();
+        find()
     }
 }
