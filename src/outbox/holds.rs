@@ -438,7 +438,7 @@ mod tests {
         let targets = vec![(0, "west-1".to_owned()), (1, "east-7".to_owned())];
         let payload = Payload::MassSend { sender: "u-1".into(), targets, text: String::new() };
         let (group, kind) = ("mass:u-1".to_owned(), MASS_SEND.to_owned());
-        let send = Delivery { payload, group, kind, ..delivery(&reply(1, "g", 0)) };
+        let send = Delivery { group, kind, payload, ..delivery(&reply(1, "g", 0)) };
         let stops = |scope: &str| {
             let hold = Hold {
                 id: "hld_1".into(),
