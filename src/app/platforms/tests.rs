@@ -137,9 +137,7 @@ async fn a_down_time_is_a_silence_once_and_lasts_until_every_group_was_read() {
 async fn an_account_that_comes_and_goes_is_looked_after_while_it_is_there() {
     let house = House::new().await;
     let platforms = Platforms::new(house.parts.clone());
-    assert!(platforms.protection("corp").is_none());
-    platforms.look();
-    let protection = platforms.protection("corp").unwrap();
+    let protection = platforms.protection("corp").expect("from the moment somebody asks");
     assert_eq!((protection.since_ms, protection.groups_left), (None, 0));
     assert!(platforms.start_sync("corp").is_some() && platforms.sync("nobody").is_none());
     let around = platforms.account("corp").unwrap();
