@@ -11,8 +11,6 @@
 //! What the platform cannot do in customer groups (`capabilities`): show a message before others see it or at all, take
 //! one back, mute or remove anybody, post without a person's confirmation.
 
-#![expect(dead_code, reason = "used in full once the sending and reading sides are there")]
-
 mod agenda;
 mod api;
 mod appchat;
@@ -93,7 +91,6 @@ pub struct Wecom {
     clock: Clock,
     settings: Settings,
     client: Client,
-    state: Arc<dyn ConnectorState>,
     rosters: WecomRosters,
     numbers: WecomNumbers,
     staff: Arc<Staff>,
@@ -158,7 +155,6 @@ impl Wecom {
             client,
             rosters,
             numbers,
-            state,
             staff,
             acts,
             callback_ms: AtomicI64::new(0),

@@ -79,7 +79,7 @@ impl Peer {
 
     async fn ask(&mut self, question: Value) -> Value {
         self.asks.write_all(format!("{question}\n").as_bytes()).await.unwrap();
-        let answer = tokio::time::timeout(Duration::from_secs(60), self.answers.next_line()).await;
+        let answer = tokio::time::timeout(Duration::from_mins(1), self.answers.next_line()).await;
         let answer = answer.expect("an answer in time").unwrap().expect("the peer is still there");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert!(answer["error"].is_null(), "{}: {answer} for {question}", self.name);

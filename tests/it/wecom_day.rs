@@ -18,7 +18,7 @@ use crate::support::gateway::Gateway;
 const GROUPS: usize = 1_000;
 const OWNERS: usize = 100;
 const MEMBERS: usize = 20_000;
-const HALF_AN_HOUR: Duration = Duration::from_secs(1_800);
+const HALF_AN_HOUR: Duration = Duration::from_mins(30);
 
 /// What the day came to, for a reader.
 #[derive(Default)]
@@ -93,134 +93,192 @@ fn faults(texts: &[&str]) -> Vec<Fault> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_bad_day_every_roster_is_true_and_every_promise_kept() {
-    let (mut report, mut day) = (Report::default(), Day::default());
-    let config = SimConfig {
-        population: Population { owners: OWNERS, groups: GROUPS, members: MEMBERS, contacts: 0 },
-        read_lag: Duration::from_millis(200),
-        ..SimConfig::default()
-    };
-    let mut company = Company::start(config).await;
-    company.platform.with(|world| {
-        world.config.callbacks.duplicate_share = 0.05;
-        world.config.callbacks.reorder_share = 0.05;
-    });
-    let mut gateway = Gateway::unstarted();
-    gateway.set_env(&company::environment(day.ahead));
-    gateway.restart();
+/// Long enough for what takes a second on a quiet machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
-    // 08:00 The account is connected, every group read once.
-    company.connect(&gateway).await;
-    let welcome = json!({"on": "contact_added", "text": "您好，我是门店顾问"});
-    gateway.client.expect(201, Method::PUT, "/v1/welcomes/contacts", &welcome).await;
-    company::sync(&gateway.client).await;
-    company.agrees_with(&gateway.client).await;
-    report.hour("08:00", &format!("connected; {GROUPS} groups with {MEMBERS} members read, rosters agree"));
+/// The company, the gateway, and how far the day is.
+struct Story {
+    report: Report,
+    day: Day,
+    company: Company,
+    gateway: Gateway,
+    greeted: u64,
+}
 
-    // 09:00 People come and go, some callbacks come twice or late; new contacts are greeted.
-    company.bustle(300);
-    let contacts: Vec<_> = (0..40).map(|nth| company.add_contact(nth)).collect();
-    tokio::time::timeout(Duration::from_secs(60), company.platform.settled()).await.unwrap();
-    eventually("every new contact is greeted", || async {
-        (company.platform.report().welcome_codes_used == contacts.len() as u64).then_some(())
-    })
-    .await;
-    company.agrees_with(&gateway.client).await;
-    assert_eq!(joins_and_leaves(&gateway.client).await, (company.joins, company.leaves));
-    let slowest = company.platform.report().acting.slowest_welcome_ms;
-    report.hour(
-        "09:00",
-        &format!(
-            "{} joins, {} leaves, each counted once; {} contacts greeted, the slowest after {slowest} ms",
-            company.joins,
-            company.leaves,
-            contacts.len()
-        ),
-    );
-
-    // 10:00 A mass send; two calls take effect and are never answered; then the gateway is killed.
-    company.platform.set_faults(faults(&["externalcontact/add_msg_template:hang@first:2"]));
-    let first = broadcast(&gateway.client, "\"morning\"", "上午好，今日到店有礼").await;
-    eventually("some owners have the task", || async {
-        (company.platform.report().acting.mass.tasks >= 20).then_some(())
-    })
-    .await;
-    gateway.kill();
-    company.bustle(20); // nobody hears of these
-    day.wake_up_after(Duration::from_secs(3_600), &company, &mut gateway).await;
-    company.platform.set_faults(Vec::new());
-    let after = handed_out(&gateway.client, &first).await;
-    let mass = company.platform.report().acting.mass;
-    assert_eq!((mass.tasks, mass.asked_twice), (OWNERS as u64, 0), "{mass:?}");
-    report.hour(
-        "10:00",
-        &format!("mass send: two unanswered calls, a kill; {OWNERS} tasks, none twice; {after}"),
-    );
-
-    // 12:00 The token is revoked, somebody else eats the limit, the platform is away for a while.
-    let platform = Client::new(company.platform.url(), "");
-    platform.expect(200, Method::POST, "/_sim/tokens", &json!({"app": "gateway", "end": "void"})).await;
-    let eaten = json!({"api": "externalcontact/groupchat/get", "calls": 9_000});
-    platform.expect(200, Method::POST, "/_sim/limits", &eaten).await;
-    company.platform.set_faults(faults(&["*:outage=0s..5s"]));
-    company.bustle(100);
-    tokio::time::timeout(Duration::from_secs(60), company.platform.settled()).await.unwrap();
-    company.agrees_with(&gateway.client).await;
-    report.hour("12:00", "token revoked, 9,000 calls eaten, an outage of 5 s: rosters agree again");
-
-    // 14:00 Killed, and down for half an hour in which people come and go unheard.
-    gateway.kill();
-    for _ in 0..30 {
-        company.platform.advance(HALF_AN_HOUR / 30);
-        company.bustle(5);
+impl Story {
+    /// 08:00 The account is connected, every group read once.
+    async fn morning() -> Self {
+        let config = SimConfig {
+            population: Population { owners: OWNERS, groups: GROUPS, members: MEMBERS, contacts: 0 },
+            read_lag: Duration::from_millis(200),
+            ..SimConfig::default()
+        };
+        let company = Company::start(config).await;
+        company.platform.with(|world| {
+            world.config.callbacks.duplicate_share = 0.05;
+            world.config.callbacks.reorder_share = 0.05;
+        });
+        let (mut report, day, mut gateway) = (Report::default(), Day::default(), Gateway::unstarted());
+        gateway.set_env(&company::environment(day.ahead));
+        gateway.restart();
+        company.connect(&gateway).await;
+        let welcome = json!({"on": "contact_added", "text": "您好，我是门店顾问"});
+        gateway.client.expect(201, Method::PUT, "/v1/welcomes/contacts", &welcome).await;
+        company::sync(&gateway.client).await;
+        company.agrees_with(&gateway.client).await;
+        report
+            .hour("08:00", &format!("connected; {GROUPS} groups with {MEMBERS} members read, rosters agree"));
+        Self { report, day, company, gateway, greeted: 0 }
     }
-    day.ahead += HALF_AN_HOUR;
-    let unheard = company.add_contact(7);
-    tokio::time::timeout(Duration::from_secs(60), company.platform.settled()).await.unwrap();
-    company.platform.advance(Duration::from_secs(30));
-    day.wake_up_after(Duration::from_secs(30), &company, &mut gateway).await;
-    company.agrees_with(&gateway.client).await;
-    assert_eq!(joins_and_leaves(&gateway.client).await, (company.joins, company.leaves));
-    let codes = company.platform.report();
-    assert!(
-        unheard.welcome_code.is_some() && codes.welcome_codes_used == contacts.len() as u64,
-        "greeted late: {codes:?}"
-    );
-    let account = gateway.client.get(&format!("/v1/accounts/{ACCOUNT}")).await;
-    report.hour("14:30", &format!(
-        "down for 30 min: {} joins and {} leaves in all, each counted once, nobody greeted late; protection {}",
-        company.joins, company.leaves, account["protection"]
-    ));
 
-    // 15:00 A second mass send; owners confirm, or not.
-    let second = broadcast(&gateway.client, "\"evening\"", "晚上好，会员日最后一天").await;
-    handed_out(&gateway.client, &second).await;
-    gateway.kill();
-    day.wake_up_after(Duration::from_secs(24 * 3_600), &company, &mut gateway).await;
-    for (name, id) in [("first", &first), ("second", &second)] {
-        let told = eventually("the gateway knows what the platform knows", || async {
-            let (now, mass) = (counts(&gateway.client, id).await, company.platform.report().acting.mass);
-            (number(&now, "sent") > 0 && both_sent(&gateway.client, &[&first, &second]).await == mass.sent)
-                .then_some(now)
+    async fn callbacks_are_through(&self) {
+        tokio::time::timeout(PATIENCE, self.company.platform.settled()).await.unwrap();
+    }
+
+    /// Both sides name the same people, and every coming and going counted once.
+    async fn all_agree(&self) {
+        self.company.agrees_with(&self.gateway.client).await;
+        let counted = joins_and_leaves(&self.gateway.client).await;
+        assert_eq!(counted, (self.company.joins, self.company.leaves));
+    }
+
+    /// 09:00 People come and go, some callbacks come twice or late; new contacts are greeted.
+    async fn comings_and_goings(&mut self) {
+        self.company.bustle(300);
+        for nth in 0..40 {
+            self.company.add_contact(nth);
+            self.greeted += 1;
+        }
+        self.callbacks_are_through().await;
+        eventually("every new contact is greeted", || async {
+            (self.company.platform.report().welcome_codes_used == self.greeted).then_some(())
         })
         .await;
-        let sum =
-            ["awaiting_confirmation", "sent", "failed"].map(|state| number(&told, state)).iter().sum::<u64>();
-        assert_eq!(sum, GROUPS as u64, "every target has its state: {told}");
-        report.hour("next day", &format!("{name} mass send: {told}"));
+        self.all_agree().await;
+        let slowest = self.company.platform.report().acting.slowest_welcome_ms;
+        let (joins, leaves, greeted) = (self.company.joins, self.company.leaves, self.greeted);
+        self.report.hour(
+            "09:00",
+            &format!(
+                "{joins} joins, {leaves} leaves, each counted once; {greeted} contacts greeted, the slowest after {slowest} ms"
+            ),
+        );
     }
-    let end = company.platform.report();
-    assert_eq!(end.acting.mass.tasks, 2 * OWNERS as u64);
-    assert_eq!(end.ledger.sends_repeated, 0, "somebody got the same thing twice");
-    assert!(end.limits.is_kept(), "{:?}", end.limits);
-    company.agrees_with(&gateway.client).await;
-    assert_eq!(joins_and_leaves(&gateway.client).await, (company.joins, company.leaves));
-    report.hour("evening", &format!(
-        "{} callbacks, {} calls, limits kept, nothing sent twice; {GROUPS} rosters equal the platform's to the member",
-        end.ledger.deliveries, end.ledger.calls
-    ));
-    report.close();
+
+    /// 10:00 A mass send; two calls take effect and are never answered; then the gateway is killed.
+    async fn a_mass_send_and_a_kill(&mut self) -> String {
+        self.company.platform.set_faults(faults(&["externalcontact/add_msg_template:hang@first:2"]));
+        let id = broadcast(&self.gateway.client, "\"morning\"", "上午好，今日到店有礼").await;
+        eventually("some owners have the task", || async {
+            (self.company.platform.report().acting.mass.tasks >= 20).then_some(())
+        })
+        .await;
+        self.gateway.kill();
+        self.company.bustle(20); // nobody hears of these
+        self.day.wake_up_after(Duration::from_hours(1), &self.company, &mut self.gateway).await;
+        self.company.platform.set_faults(Vec::new());
+        let after = handed_out(&self.gateway.client, &id).await;
+        let mass = self.company.platform.report().acting.mass;
+        assert_eq!((mass.tasks, mass.asked_twice), (OWNERS as u64, 0), "{mass:?}");
+        self.report.hour(
+            "10:00",
+            &format!("mass send: two unanswered calls, a kill; {OWNERS} tasks, none twice; {after}"),
+        );
+        id
+    }
+
+    /// 12:00 The token is revoked, somebody else eats the limit, the platform is away for a while.
+    async fn a_bad_hour_of_the_platform(&mut self) {
+        let platform = Client::new(self.company.platform.url(), "");
+        let void = json!({"app": "gateway", "end": "void"});
+        platform.expect(200, Method::POST, "/_sim/tokens", &void).await;
+        let eaten = json!({"api": "externalcontact/groupchat/get", "calls": 9_000});
+        platform.expect(200, Method::POST, "/_sim/limits", &eaten).await;
+        self.company.platform.set_faults(faults(&["*:outage=0s..5s"]));
+        self.company.bustle(100);
+        self.callbacks_are_through().await;
+        self.all_agree().await;
+        self.report.hour("12:00", "token revoked, 9,000 calls eaten, an outage of 5 s: rosters agree again");
+    }
+
+    /// 14:00 Killed, and down for half an hour in which people come and go unheard.
+    async fn half_an_hour_unheard(&mut self) {
+        self.gateway.kill();
+        for _ in 0..30 {
+            self.company.platform.advance(HALF_AN_HOUR / 30);
+            self.company.bustle(5);
+        }
+        self.day.ahead += HALF_AN_HOUR;
+        let unheard = self.company.add_contact(7);
+        assert!(unheard.welcome_code.is_some());
+        self.callbacks_are_through().await;
+        self.day.wake_up_after(Duration::from_secs(30), &self.company, &mut self.gateway).await;
+        self.all_agree().await;
+        let used = self.company.platform.report().welcome_codes_used;
+        assert_eq!(used, self.greeted, "somebody was greeted late");
+        let account = eventually("the account is protected again", || async {
+            let account = self.gateway.client.get(&format!("/v1/accounts/{ACCOUNT}")).await;
+            (account["protection"]["protected"] == true).then_some(account)
+        })
+        .await;
+        let (joins, leaves) = (self.company.joins, self.company.leaves);
+        self.report.hour(
+            "14:30",
+            &format!(
+                "down for 30 min: {joins} joins and {leaves} leaves in all, each counted once, nobody greeted late; {}",
+                account["protection"]
+            ),
+        );
+    }
+
+    /// 15:00 A second mass send; a day later owners have confirmed, or not.
+    async fn a_second_mass_send(&mut self, first: &String) {
+        let second = broadcast(&self.gateway.client, "\"evening\"", "晚上好，会员日最后一天").await;
+        handed_out(&self.gateway.client, &second).await;
+        self.gateway.kill();
+        self.day.wake_up_after(Duration::from_hours(24), &self.company, &mut self.gateway).await;
+        for (name, id) in [("first", first), ("second", &second)] {
+            let told = eventually("the gateway knows what the platform knows", || async {
+                let now = counts(&self.gateway.client, id).await;
+                let both = both_sent(&self.gateway.client, &[first, &second]).await;
+                let mass = self.company.platform.report().acting.mass;
+                (number(&now, "sent") > 0 && both == mass.sent).then_some(now)
+            })
+            .await;
+            let states = ["awaiting_confirmation", "sent", "failed"];
+            let sum = states.map(|state| number(&told, state)).iter().sum::<u64>();
+            assert_eq!(sum, GROUPS as u64, "every target has its state: {told}");
+            self.report.hour("next day", &format!("{name} mass send: {told}"));
+        }
+    }
+
+    /// The next evening: what both sides say of it all.
+    async fn evening(mut self) {
+        let end = self.company.platform.report();
+        assert_eq!(end.acting.mass.tasks, 2 * OWNERS as u64);
+        assert_eq!(end.ledger.sends_repeated, 0, "somebody got the same thing twice");
+        assert!(end.limits.is_kept(), "{:?}", end.limits);
+        self.all_agree().await;
+        let (callbacks, calls) = (end.ledger.deliveries, end.ledger.calls);
+        self.report.hour(
+            "evening",
+            &format!(
+                "{callbacks} callbacks, {calls} calls, limits kept, nothing sent twice; {GROUPS} rosters equal the platform's to the member"
+            ),
+        );
+        self.report.close();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_bad_day_every_roster_is_true_and_every_promise_kept() {
+    let mut story = Story::morning().await;
+    story.comings_and_goings().await;
+    let first = story.a_mass_send_and_a_kill().await;
+    story.a_bad_hour_of_the_platform().await;
+    story.half_an_hour_unheard().await;
+    story.a_second_mass_send(&first).await;
+    story.evening().await;
 }
 
 async fn both_sent(client: &Client, broadcasts: &[&String]) -> u64 {

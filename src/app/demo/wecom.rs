@@ -9,9 +9,10 @@ use anyhow::{Context, ensure};
 use http::Method;
 use loadtest::wecom::{Population, Rates, SimConfig, SimReport, Simulator};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::{BROADCAST_AFTER_S, Gateway, say};
+use crate::clock::Stopwatch;
 
 /// The account the company is connected by.
 const ACCOUNT: &str = "wecom";
@@ -43,12 +44,12 @@ pub(super) async fn run(shops: usize, length: Duration) -> anyhow::Result<()> {
     read_groups(&gateway).await?;
 
     platform.live(Rates { joins: 3.0, leaves: 1.5, contacts: 0.5, messages: 5.0, seed: 7 });
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     let (mut story, mut broadcast) = (Story::default(), None);
     let broadcast_at = Duration::from_secs(BROADCAST_AFTER_S).min(length / 4);
     for second in 1.. {
-        sleep_until(start + Duration::from_secs(second)).await;
-        if broadcast.is_none() && start.elapsed() >= broadcast_at {
+        sleep(Duration::from_secs(second).saturating_sub(watch.elapsed())).await;
+        if broadcast.is_none() && watch.elapsed() >= broadcast_at {
             broadcast = Some(mass_send(&gateway).await?);
         }
         let progress = match &broadcast {
@@ -56,7 +57,7 @@ pub(super) async fn run(shops: usize, length: Duration) -> anyhow::Result<()> {
             None => Value::Null,
         };
         say(&story.tell(second, &platform.report(), &progress));
-        if start.elapsed() >= length {
+        if watch.elapsed() >= length {
             break;
         }
     }
@@ -182,14 +183,16 @@ async fn evening(gateway: &Gateway, platform: &Simulator) -> anyhow::Result<Stri
             "a limit was exceeded"
         },
     );
-    for promise in promises["items"].as_array().map_or(&[][..], Vec::as_slice) {
+    let items = promises["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let lines = items.iter().map(|promise| {
         let text = |key: &str| promise[key].as_str().unwrap_or_default().to_owned();
         let mark = match promise["kept"].as_str() {
             Some("yes") => "✓",
             Some("partly") => "~",
             _ => "✗",
         };
-        told += &format!("          {mark} {}\n            {}\n", text("zh"), text("en"));
-    }
+        format!("          {mark} {}\n            {}\n", text("zh"), text("en"))
+    });
+    told.extend(lines);
     Ok(told)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{HeaderMap, Method};
-use loadtest::wecom::machines::Robot;
+use loadtest::wecom::machines::{Robot, RobotState};
 use loadtest::wecom::{Cipher, Population, SimConfig, Simulator};
 use serde_json::json;
 
@@ -90,7 +90,7 @@ impl<const WAY: u8> WecomRig<WAY> {
         };
         let members = |detail: &str, members: &[&str], from: char, to: char| {
             let items: String =
-                members.iter().map(|member| format!("<Item><![CDATA[{member}]]></Item>")).collect();
+                members.iter().flat_map(|member| ["<Item><![CDATA[", member, "]]></Item>"]).collect();
             let version = |c: char| c.to_string().repeat(32);
             let fields = format!(
                 "<UpdateDetail><![CDATA[{detail}]]></UpdateDetail><JoinScene>3</JoinScene><QuitScene>0</QuitScene>\
@@ -128,7 +128,7 @@ impl<const WAY: u8> WecomRig<WAY> {
         ]
     }
 
-    fn to_whom(&self, number: u32, payload: Payload) -> Delivery {
+    fn to_whom(number: u32, payload: Payload) -> Delivery {
         match WAY {
             STAFF => Delivery {
                 // Each to somebody else: WeCom drops what one member gets too often, without a word.
@@ -141,7 +141,7 @@ impl<const WAY: u8> WecomRig<WAY> {
         }
     }
 
-    fn api(&self) -> &'static str {
+    fn api() -> &'static str {
         match WAY {
             STAFF => "message/send",
             OWN_GROUP => "appchat/send",
@@ -188,8 +188,11 @@ impl<const WAY: u8> Rig for WecomRig<WAY> {
             ..SimConfig::default()
         };
         config.limits.scale = LIMITS_SCALE;
-        config.acting.robots =
-            vec![Robot { key: ROBOT_KEY.to_owned(), group: "watch".to_owned(), state: Default::default() }];
+        config.acting.robots = vec![Robot {
+            key: ROBOT_KEY.to_owned(),
+            group: "watch".to_owned(),
+            state: RobotState::default(),
+        }];
         let rig = Self {
             platform: Simulator::start(config.clone()).await.unwrap(),
             config,
@@ -287,7 +290,7 @@ impl<const WAY: u8> Rig for WecomRig<WAY> {
     fn text(&self, number: u32, bytes: usize) -> Delivery {
         // No two alike: a platform that drops what it has heard before must not drop these.
         let text = format!("{number:08}").chars().cycle().take(bytes).collect();
-        self.to_whom(number, Payload::Text { text, welcome_code: None })
+        Self::to_whom(number, Payload::Text { text, welcome_code: None })
     }
 
     fn contents(&self) -> Vec<Delivery> {
@@ -306,7 +309,7 @@ impl<const WAY: u8> Rig for WecomRig<WAY> {
         if WAY == ROBOT {
             contents.push(Content::Text { text: "你好".to_owned(), mentions: vec!["@all".to_owned()] });
         }
-        (1..).zip(contents).map(|(n, content)| self.to_whom(n, Payload::Content { content })).collect()
+        (1..).zip(contents).map(|(n, content)| Self::to_whom(n, Payload::Content { content })).collect()
     }
 
     fn group(&self) -> String {
@@ -344,7 +347,7 @@ impl<const WAY: u8> Rig for WecomRig<WAY> {
     }
 
     async fn let_fail(&self, fault: Option<&'static str>) {
-        let script = fault.map(|fault| format!("{}:{}", self.api(), fault.replace("@always", "")));
+        let script = fault.map(|fault| format!("{}:{}", Self::api(), fault.replace("@always", "")));
         self.platform.set_faults(script.iter().map(|text| text.parse().unwrap()).collect());
     }
 

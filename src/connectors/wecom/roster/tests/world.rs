@@ -241,10 +241,12 @@ impl House {
     }
 
     fn note(&self, event: &GroupEvent<'_>, greeted: bool) {
-        let (joined, inferred) = match &event.what {
-            What::MemberJoined { inferred, .. } => (true, *inferred),
-            What::MemberLeft { inferred, .. } => (false, *inferred),
-            _ => return,
+        let (joined, inferred) = if let What::MemberJoined { inferred, .. } = &event.what {
+            (true, *inferred)
+        } else if let What::MemberLeft { inferred, .. } = &event.what {
+            (false, *inferred)
+        } else {
+            return;
         };
         let (id, member) = (event.id.to_string(), event.member.as_deref().unwrap_or_default().to_owned());
         self.counted.lock().push(Counted { id, member, joined, inferred, greeted });
