@@ -143,7 +143,7 @@ impl Wecom {
         let rosters = WecomRosters::new(
             spec.id.as_str(),
             Box::new(reader),
-            Arc::clone(&state),
+            state,
             Arc::clone(&staff),
             clock,
             &config.rosters,
