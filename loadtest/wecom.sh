@@ -49,11 +49,11 @@ save_in_console() {
     || fail "the simulated console refused the callback's address"
 }
 
-# blocks: the page's commands, one shell for all of them, a stop where a person clicks.
+# blocks PAGE: its commands, one shell for all of them, a stop where a person clicks.
 blocks() {
   awk '/^```sh connect$/ {inside = 1; nth++; print "block " nth " || true"; next}
        /^```$/ {inside = 0}
-       inside {print}' "$PAGE" \
+       inside {print}' "$1" \
     | sed 's/curl -s /curl --silent --show-error --fail-with-body /'
 }
 
@@ -65,7 +65,9 @@ block() {
 
 export -f sim fail say save_in_console block
 say "walking through $(basename "$PAGE") with $GROUPS_COUNT groups of $MEMBERS_COUNT members"
-blocks >"$WORK/page.sh"
+diff <(blocks "$ROOT/docs/WECOM.md") <(blocks "$ROOT/docs/WECOM.zh-CN.md") >&2 \
+  || fail "the page says something else in Chinese"
+blocks "$PAGE" >"$WORK/page.sh"
 if ! WORK="$WORK" bash -euo pipefail "$WORK/page.sh" >"$WORK/page.out" 2>"$WORK/page.err"; then
   cat "$WORK/page.out" "$WORK/page.err" >&2
   fail "the page does not work as it stands"
@@ -78,7 +80,11 @@ members() {
   curl --silent --show-error --fail-with-body -H "$AUTH" "$MENSHEN/v1/groups/wecom/$1/members?limit=1000" \
     | grep -o '"member":"[^"]*","[^}]*"present":true' | sed 's/^"member":"\([^"]*\)".*/\1/' | sort
 }
-true_members() { sim GET "groups/$1" | grep -o '"userid":"[^"]*"' | sed 's/^"userid":"\([^"]*\)"/\1/' | sort; }
+# Whoever invited somebody, or is an admin, is named beside the list as well.
+true_members() {
+  sim GET "groups/$1" | sed 's/"invitor":{[^}]*}//g; s/"admin_list":\[[^]]*\]//g' \
+    | grep -o '"userid":"[^"]*"' | sed 's/^"userid":"\([^"]*\)"/\1/' | sort
+}
 
 CHAT=$(sim GET 'groups?limit=1' | sed 's/.*"chat_id":"\([^"]*\)".*/\1/')
 sim POST act "{\"act\":\"join\",\"chat_id\":\"$CHAT\",\"newcomers\":2}" >/dev/null

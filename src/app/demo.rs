@@ -253,6 +253,9 @@ impl Gateway {
             .arg(&dir)
             .env("MENSHEN_CONNECTORS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#)
             .env("MENSHEN_LOG__LEVEL", "warn")
+            // Owners of a simulated company confirm within seconds, so they are asked about within seconds.
+            .env("MENSHEN_BROADCASTS__CONFIRMATIONS__POLL_FIRST", "1s")
+            .env("MENSHEN_BROADCASTS__CONFIRMATIONS__POLL_MAX", "3s")
             .env("MENSHEN_DRAIN__DELAY", "0s")
             .env("MENSHEN_ACCESS__REQUESTS", "pace:1000000/m,max_burst=100000")
             .stdin(Stdio::null())
