@@ -75,16 +75,25 @@ impl RosterStep {
     /// Reduces a version, in the platform's own words (WeCom: `LastMemVer`, `CurMemVer`, `member_version`), to a mark.
     /// Equal versions have equal marks, over restarts too.
     pub fn mark(version: &str) -> u64 {
-        Self::mark_between(version, 0)
+        Self::hash(version.as_bytes(), 0)
     }
 
     /// Makes the mark of a version that no platform names: after the first `nth` changes of several that lead to `version`
     /// together. 0 means all of them.
     pub fn mark_between(version: &str, nth: u32) -> u64 {
+        Self::between(Self::mark(version), nth)
+    }
+
+    /// The same of a version whose mark is known and not its name.
+    pub fn between(mark: u64, nth: u32) -> u64 {
+        if nth == 0 { mark } else { Self::hash(&mark.to_le_bytes(), nth) }
+    }
+
+    fn hash(bytes: &[u8], nth: u32) -> u64 {
         // Fixed keys: nobody gains by making two versions look alike.
         let mut hasher =
             siphasher::sip::SipHasher13::new_with_keys(0x6d65_6e73_6865_6e21, 0x726f_7374_6572_7321);
-        hasher.write(version.as_bytes());
+        hasher.write(bytes);
         hasher.write_u32(nth);
         // The lowest bit tells the two kinds apart.
         hasher.finish() & !1 | u64::from(nth > 0)

@@ -26,7 +26,7 @@ pub(crate) use links::follow;
 pub(crate) use pending::{Change, Pending};
 
 /// How far apart a callback's time and the reading's `join_time` may be and still mean the same joining.
-const JOIN_TIME_SLACK_MS: i64 = 5_000;
+const JOIN_TIME_SLACK_MS: i64 = 1_000;
 
 /// An event that would get too old on its way to the commit is treated as too old at once.
 const WINDOW_MARGIN_MS: i64 = 10 * 60 * 1_000;
@@ -159,7 +159,7 @@ impl<'a> Compared<'a> {
         let is_new = view.known.marks.first().is_some_and(|head| *head != self.read);
         let on_its_way = |read: &RosterMember<'_>| {
             fresh(read.joined_ms)
-                && !self.is_told_to_join(&read.member)
+                && !self.is_told_to_join(read)
                 && (is_new || !self.here.contains_key(read.member.as_ref()))
         };
         if self.reading.members.iter().any(on_its_way) {
@@ -185,9 +185,11 @@ impl<'a> Compared<'a> {
         self.ages[index] == Age::Newer && self.pending[index].to != self.read
     }
 
-    /// Says whether a callback told of a member's joining, before the version that was read.
-    fn is_told_to_join(&self, member: &str) -> bool {
-        self.until.iter().any(|index| self.pending[*index].told() == Some((member, true)))
+    /// Says whether a callback told of the joining that the reading shows.
+    fn is_told_to_join(&self, read: &RosterMember<'_>) -> bool {
+        let told = self.until.iter().map(|index| &self.pending[*index]);
+        told.filter(|change| change.told() == Some((read.member.as_ref(), true)))
+            .any(|change| is_known_join(change, Some(read)))
     }
 
     /// Says whether a callback that came just now tells of somebody what the reading does not show, and nothing says that
@@ -292,29 +294,34 @@ impl<'a> Compared<'a> {
         let role = read.map(|read| read.role).or(believed).unwrap_or_default();
         let mut here = believed.is_some();
         let mut has_come = false; // by one of these callbacks
-        for (nth, index) in told.iter().enumerate() {
-            let change = &self.pending[*index];
-            let newer = self.ages[*index] == Age::Newer;
+        let mut told = told.iter().map(|index| (&self.pending[*index], self.ages[*index])).peekable();
+        while let Some((change, age)) = told.next() {
+            let newer = age == Age::Newer;
             let joined = matches!(change.change, Change::Joined { .. });
-            let known = joined && here && !newer && is_known_join(change, read);
-            let pair = told.get(nth + 1).is_some_and(|next| {
-                self.ages[*next] == Age::Stale && matches!(self.pending[*next].change, Change::Left { .. })
-            });
             match (joined, here) {
-                (true, true) if known => {}
                 (true, true) if newer => chain.left_unseen(member, role, change),
                 (false, false) if newer => chain.joined_unseen(member, role, change),
-                (true, true) if pair => {}
-                // Covered by what was read before; or they are here again, and left as was counted then.
-                (true, true) | (false, false) => continue,
-                (false, true) if !newer && !has_come => continue,
+                (true, true) => {
+                    // Covered by what was read before, but for who came and went before that: the leaving first, so
+                    // that they are here whatever happens between the two.
+                    let went = told.next_if(|(next, age)| {
+                        *age == Age::Stale
+                            && matches!(next.change, Change::Left { .. })
+                            && !is_known_join(change, read)
+                    });
+                    if let Some((left, _)) = went {
+                        chain.told(left, read);
+                        chain.told(change, read);
+                    }
+                    continue;
+                }
+                (false, false) => continue,                       // covered
+                (false, true) if !newer && !has_come => continue, // here again, and left as was counted then
                 (true, false) | (false, true) => {}
             }
-            if !known {
-                chain.told(change, read);
-                here = joined;
-                has_come |= joined;
-            }
+            chain.told(change, read);
+            here = joined;
+            has_come |= joined;
         }
         match (here, read) {
             (true, None) => chain.left(member, role, self.left_before_ms(member)),

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::pending::Pending;
+use crate::event::RosterStep;
 
 /// Whether a change came after the version that we stand at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,29 +32,32 @@ pub(crate) fn follow(head: u64, pending: &[Pending]) -> Vec<usize> {
     chain
 }
 
+/// Most steps of one chain that are looked through to find out where a chain was to lead that was broken off.
+const CHAIN_MAX: u32 = 4_096;
+
 /// Returns the age of each change, seen from where we stand. `read` is the version that was read, if it is a new one.
 pub(super) fn ages(marks: &[u64], last_ms: i64, read: Option<u64>, pending: &[Pending]) -> Vec<Age> {
     let Some((head, older)) = marks.split_first() else { return vec![Age::Newer; pending.len()] };
-    let older: HashSet<u64> = older.iter().copied().collect();
-    let mut stale: HashSet<u64> = older.iter().copied().chain([*head]).collect(); // versions at or before the head
-    let mut newer: HashSet<u64> = HashSet::new(); // versions behind the head
-    newer.extend(read);
+    let goal = goal(*head, read, pending);
+    // Versions at or before the one we stand at, or are on the way to.
+    let mut stale: HashSet<u64> = older.iter().copied().chain([*head, goal]).collect();
+    let mut newer: HashSet<u64> = read.into_iter().filter(|read| *read != goal).collect(); // versions behind it
     let mut ages: Vec<Option<Age>> = vec![None; pending.len()];
     // Each round places at least one more, or is the last.
     loop {
         let before = ages.iter().flatten().count();
         for (age, change) in ages.iter_mut().zip(pending).filter(|(age, _)| age.is_none()) {
-            let is_stale =
-                stale.contains(&change.to) || (change.from != *head && stale.contains(&change.from));
-            let is_newer = change.from == *head || newer.contains(&change.from) || newer.contains(&change.to);
-            if is_stale {
+            let goes_on = [*head, goal].contains(&change.from);
+            let is_stale = stale.contains(&change.to) || stale.contains(&change.from);
+            let is_newer = newer.contains(&change.from) || newer.contains(&change.to);
+            if goes_on && change.from != change.to {
+                newer.extend(Some(change.to).filter(|to| *to != goal));
+                *age = Some(Age::Newer);
+            } else if is_stale {
                 stale.extend([change.from, change.to]);
                 *age = Some(Age::Stale);
             } else if is_newer {
-                newer.insert(change.to);
-                if change.from != *head {
-                    newer.insert(change.from);
-                }
+                newer.extend([change.from, change.to]);
                 *age = Some(Age::Newer);
             }
         }
@@ -63,6 +67,20 @@ pub(super) fn ages(marks: &[u64], last_ms: i64, read: Option<u64>, pending: &[Pe
     }
     let by_time = |change: &Pending| if change.at_ms > last_ms { Age::Newer } else { Age::Stale };
     ages.into_iter().zip(pending).map(|(age, change)| age.unwrap_or_else(|| by_time(change))).collect()
+}
+
+/// Where a chain of steps leads that was broken off at `head`: its changes are taken in part. `head` itself when it is no
+/// such place, or leads to a version that nobody named since.
+fn goal(head: u64, read: Option<u64>, pending: &[Pending]) -> u64 {
+    if !RosterStep::is_between(head) {
+        return head;
+    }
+    let named = pending.iter().flat_map(|change| [change.from, change.to]).chain(read);
+    let leads_to = |mark: &u64| {
+        let nths = (1..CHAIN_MAX).chain(u32::MAX - CHAIN_MAX..=u32::MAX);
+        !RosterStep::is_between(*mark) && nths.into_iter().any(|nth| RosterStep::between(*mark, nth) == head)
+    };
+    named.collect::<HashSet<u64>>().into_iter().find(leads_to).unwrap_or(head)
 }
 
 /// Orders changes as they happened: by time, and within one second by the versions they link.
