@@ -139,8 +139,8 @@ struct Compared<'a> {
 impl<'a> Compared<'a> {
     fn new(view: &'a View<'a>, reading: &'a Reading, pending: &'a [Pending]) -> Self {
         let read = RosterStep::mark(&reading.version);
-        let is_new = !view.known.marks.contains(&read);
-        let ages = links::ages(&view.known.marks, view.known.group.last_ms, is_new.then_some(read), pending);
+        let (last_ms, lag_ms) = (view.known.group.last_ms, millis(view.patience));
+        let ages = links::ages(&view.known.marks, last_ms, lag_ms, pending);
         let after = follow(read, pending);
         let others: Vec<usize> = (0..pending.len()).filter(|index| !after.contains(index)).collect();
         let until = links::in_order(pending, &others);
@@ -165,6 +165,10 @@ impl<'a> Compared<'a> {
         if self.reading.members.iter().any(on_its_way) {
             return true; // told by its callback, a joining is greeted
         }
+        let unclear = |(change, age): (&Pending, &Age)| *age == Age::Unclear && fresh(change.heard_ms);
+        if self.pending.iter().zip(&self.ages).any(unclear) {
+            return true; // what comes behind it may tell
+        }
         let Some((head, older)) = view.known.marks.split_first() else { return self.contradicts(&fresh) };
         if older.contains(&self.read) {
             return view.now_ms - latest_ms < patience_ms.saturating_mul(RETURN_PATIENCES);
@@ -174,9 +178,10 @@ impl<'a> Compared<'a> {
             return self.until.iter().any(is_behind) || self.contradicts(&fresh);
         }
         let leads_on = self.after.first().is_some_and(|next| self.ages[*next] == Age::Newer);
+        let leads_here = |(change, age): (&Pending, &Age)| change.to == self.read && *age == Age::Newer;
         // In the middle of a step that was broken off we may be past a version that a callback names.
         let is_told = !RosterStep::is_between(*head)
-            && (leads_on || self.pending.iter().any(|change| change.to == self.read));
+            && (leads_on || self.pending.iter().zip(&self.ages).any(leads_here));
         !is_told && fresh(latest_ms) || self.contradicts(&fresh)
     }
 
@@ -305,7 +310,7 @@ impl<'a> Compared<'a> {
                     // Covered by what was read before, but for who came and went before that: the leaving first, so
                     // that they are here whatever happens between the two.
                     let went = told.next_if(|(next, age)| {
-                        *age == Age::Stale
+                        *age != Age::Newer
                             && matches!(next.change, Change::Left { .. })
                             && !is_known_join(change, read)
                     });

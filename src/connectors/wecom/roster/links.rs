@@ -15,6 +15,9 @@ pub(super) enum Age {
     Newer,
     /// It did not: what we know reflects it.
     Stale,
+    /// It hangs in the air, and the times are too close to tell, since a reading may show what was a while ago. It counts as
+    /// stale once nothing can be on its way that would link it.
+    Unclear,
 }
 
 /// Returns, by index and in order, the changes that follow from `head` one after the other.
@@ -35,13 +38,14 @@ pub(crate) fn follow(head: u64, pending: &[Pending]) -> Vec<usize> {
 /// Most steps of one chain that are looked through to find out where a chain was to lead that was broken off.
 const CHAIN_MAX: u32 = 4_096;
 
-/// Returns the age of each change, seen from where we stand. `read` is the version that was read, if it is a new one.
-pub(super) fn ages(marks: &[u64], last_ms: i64, read: Option<u64>, pending: &[Pending]) -> Vec<Age> {
+/// Returns the age of each change, seen from where we stand: at `last_ms` by the latest event, which may tell of a state
+/// that is older by `lag_ms`. What was read does not say: it may lag behind a version that we never named.
+pub(super) fn ages(marks: &[u64], last_ms: i64, lag_ms: i64, pending: &[Pending]) -> Vec<Age> {
     let Some((head, older)) = marks.split_first() else { return vec![Age::Newer; pending.len()] };
-    let goal = goal(*head, read, pending);
+    let goal = goal(*head, pending);
     // Versions at or before the one we stand at, or are on the way to.
     let mut stale: HashSet<u64> = older.iter().copied().chain([*head, goal]).collect();
-    let mut newer: HashSet<u64> = read.into_iter().filter(|read| *read != goal).collect(); // versions behind it
+    let mut newer: HashSet<u64> = HashSet::new(); // versions behind it
     let mut ages: Vec<Option<Age>> = vec![None; pending.len()];
     // Each round places at least one more, or is the last.
     loop {
@@ -65,17 +69,21 @@ pub(super) fn ages(marks: &[u64], last_ms: i64, read: Option<u64>, pending: &[Pe
             break;
         }
     }
-    let by_time = |change: &Pending| if change.at_ms > last_ms { Age::Newer } else { Age::Stale };
+    let by_time = |change: &Pending| match change.at_ms {
+        at_ms if at_ms > last_ms => Age::Newer,
+        at_ms if at_ms > last_ms - lag_ms => Age::Unclear,
+        _ => Age::Stale,
+    };
     ages.into_iter().zip(pending).map(|(age, change)| age.unwrap_or_else(|| by_time(change))).collect()
 }
 
 /// Where a chain of steps leads that was broken off at `head`: its changes are taken in part. `head` itself when it is no
 /// such place, or leads to a version that nobody named since.
-fn goal(head: u64, read: Option<u64>, pending: &[Pending]) -> u64 {
+fn goal(head: u64, pending: &[Pending]) -> u64 {
     if !RosterStep::is_between(head) {
         return head;
     }
-    let named = pending.iter().flat_map(|change| [change.from, change.to]).chain(read);
+    let named = pending.iter().flat_map(|change| [change.from, change.to]);
     let leads_to = |mark: &u64| {
         let nths = (1..CHAIN_MAX).chain(u32::MAX - CHAIN_MAX..=u32::MAX);
         !RosterStep::is_between(*mark) && nths.into_iter().any(|nth| RosterStep::between(*mark, nth) == head)
@@ -114,20 +122,21 @@ mod tests {
 
     #[test]
     fn what_is_linked_is_placed_by_its_versions_and_the_rest_by_time() {
-        use Age::{Newer, Stale};
+        use Age::{Newer, Stale, Unclear};
         let pending = [
             step(2, 4, 9_000),   // out of an older version, whatever its time
             step(4, 6, 9_000),   // and what follows from there
             step(10, 12, 1_000), // out of the head, whatever its time
             step(12, 14, 1_000),
-            step(20, 22, 1_000), // leads to what was read
+            step(20, 22, 9_000), // behind everything we know, by its time
             step(30, 32, 5_000), // hangs in the air
             step(40, 42, 5_001),
             step(8, 10, 9_000), // leads to the head
+            step(50, 52, 4_000),
         ];
-        let told = ages(&[10, 2], 5_000, Some(22), &pending);
-        assert_eq!(told, [Stale, Stale, Newer, Newer, Newer, Stale, Newer, Stale]);
-        assert_eq!(ages(&[], 0, None, &pending), [Newer; 8]);
+        let told = ages(&[10, 2], 5_000, 1_000, &pending);
+        assert_eq!(told, [Stale, Stale, Newer, Newer, Newer, Unclear, Newer, Stale, Stale]);
+        assert_eq!(ages(&[], 0, 0, &pending), [Newer; 9]);
     }
 
     #[test]
