@@ -14,12 +14,7 @@ use crate::wire;
 #[derive(Debug, Deserialize)]
 struct Sync {
     state: String,
-    last: Option<LastSync>,
-}
-
-#[derive(Debug, Deserialize)]
-struct LastSync {
-    progress: Progress,
+    progress: Option<Progress>,
     error: Option<Value>,
 }
 
@@ -53,16 +48,16 @@ pub(super) async fn sync(
         let reply = connection.expect_success(&Call::get(path.as_str())).await?;
         let sync: Sync = serde_json::from_slice(&reply.body)
             .map_err(|source| ClientError::Unreadable { path: path.clone(), source })?;
-        if let ("idle", Some(LastSync { progress, error })) = (sync.state.as_str(), &sync.last) {
-            let is_whole = progress.failed == 0 && usize::try_from(progress.read) == Ok(groups);
-            return match error {
-                None if is_whole => Ok(()),
-                None => Err(CallbacksError::Sync(format!(
-                    "{} of {groups} read, {} failed",
-                    progress.read, progress.failed
-                ))),
-                Some(error) => Err(CallbacksError::Sync(error.to_string())),
-            };
+        match (sync.state.as_str(), &sync.progress) {
+            ("done", Some(progress)) => {
+                let Progress { read, failed } = progress;
+                if *failed == 0 && usize::try_from(*read) == Ok(groups) {
+                    return Ok(());
+                }
+                return Err(CallbacksError::Sync(format!("{read} of {groups} read, {failed} failed")));
+            }
+            ("failed", _) => return Err(CallbacksError::Sync(sync.error.unwrap_or_default().to_string())),
+            (_, _) => {}
         }
         if start.elapsed() > patience {
             return Err(CallbacksError::Sync(format!("still {} after {patience:?}", sync.state)));

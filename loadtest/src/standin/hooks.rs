@@ -41,7 +41,7 @@ impl Hooks {
 
     pub(super) fn sync(&self) -> (StatusCode, Value) {
         let progress = json!({"read": self.groups_read, "failed": 0});
-        (StatusCode::OK, json!({"state": "idle", "last": {"progress": progress, "error": null}}))
+        (StatusCode::OK, json!({"state": "done", "progress": progress, "error": null}))
     }
 
     /// Opens a callback; none when it is not authentic.
