@@ -197,7 +197,7 @@ impl Cx {
                     return Ok(account.place.clone());
                 }
                 let places: Option<Vec<Place>> =
-                    staff.iter().map(|person| self.place_of_staff(person)).collect();
+                    staff.iter().map(|person| self.place_of_staff(account, person)).collect();
                 let first = places.and_then(|places| places.into_iter().next());
                 first.ok_or_else(|| {
                     field("/to/staff", "not_found", "names somebody who runs no shop of yours")
@@ -206,11 +206,15 @@ impl Cx {
         }
     }
 
-    /// Returns the first shop of the scope that somebody runs.
-    fn place_of_staff(&self, person: &str) -> Option<Place> {
+    /// Returns the first shop of the scope that somebody runs, of the account's own brand if it has one.
+    fn place_of_staff(&self, account: &AccountId, person: &str) -> Option<Place> {
+        let brand = self.directory().account(account.as_str())?.place.brand.clone();
         let shops = self.directory().shops_in(self.scope(), "", usize::MAX);
         let runs = |named: &Option<String>| named.as_deref() == Some(person);
-        let shop = shops.into_iter().find(|shop| runs(&shop.record.manager) || runs(&shop.record.deputy));
+        let own = |place: &Place| brand.is_none() || place.brand == brand;
+        let shop = shops
+            .into_iter()
+            .find(|shop| own(&shop.place) && (runs(&shop.record.manager) || runs(&shop.record.deputy)));
         shop.map(|shop| shop.place.clone())
     }
 
@@ -221,7 +225,10 @@ impl Cx {
         }
         self.directory().account_in(self.scope(), account).is_ok()
             || notice.deliveries.iter().all(|delivery| {
-                delivery.staff.as_deref().is_some_and(|person| self.place_of_staff(person).is_some())
+                delivery
+                    .staff
+                    .as_deref()
+                    .is_some_and(|person| self.place_of_staff(&notice.account, person).is_some())
             })
     }
 }

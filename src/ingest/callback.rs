@@ -10,6 +10,7 @@ use super::events::{GAP, Source, refuse};
 use super::reply::{EventResult, Refusal};
 use super::{Ingest, body};
 use crate::connectors::{Callback, Connector, Opened};
+use crate::event::GroupEvent;
 use crate::telemetry::metrics;
 
 impl Ingest {
@@ -43,6 +44,18 @@ impl Ingest {
         self.take_opened(account, &*connector, opened).await
     }
 
+    /// An authenticated event from the far future says that one of two clocks is wrong; refused, it would be lost for good,
+    /// since the platform does not send it again. It counts at its arrival.
+    fn place_in_time(&self, events: &mut [GroupEvent<'static>]) {
+        let ahead = self.rules.load().limits.dedupe.future_max;
+        let latest_ms =
+            self.clock.now_ms().saturating_add(i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX));
+        for event in events.iter_mut().filter(|event| event.at_ms.is_some_and(|at| at > latest_ms)) {
+            tracing::warn!(account.id = %event.account, "an event from the future counts now; check our clock against the platform's");
+            event.at_ms = None;
+        }
+    }
+
     /// Takes what a callback told; the reply is for the platform.
     async fn take_opened(
         &self,
@@ -50,6 +63,8 @@ impl Ingest {
         connector: &dyn Connector,
         opened: Opened,
     ) -> Result<Response<Bytes>, Refusal> {
+        let mut opened = opened;
+        self.place_in_time(&mut opened.events);
         let events = opened.events.len();
         let results = self.take(Source::Platform, opened.events.iter().map(Ok)).await?;
         let is_gap = |result: &EventResult| result.as_ref().is_err_and(|refusal| refusal.code == GAP);

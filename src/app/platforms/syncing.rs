@@ -1,6 +1,7 @@
 //! Reads every group of an account: at the start, on request, after a lapse, and every so often.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -101,6 +102,9 @@ impl Desk {
     }
 }
 
+/// When everything is read again after some groups could not be.
+const AGAIN_AFTER: Duration = Duration::from_mins(10);
+
 /// Reads every group, again and again.
 pub(super) async fn run(around: Arc<Around>) {
     let Some(rosters) = around.connector.rosters() else { return };
@@ -113,7 +117,8 @@ pub(super) async fn run(around: Arc<Around>) {
         let error = done.as_ref().err().map(|e| (e.code.clone(), e.zh.clone(), e.en.clone()));
         let finished = around.desk.end(around.now_ms(), error);
         let done = match done {
-            Ok(_) => silence::reconciled(&around).await,
+            Ok(done) if done.failed == 0 => silence::reconciled(&around).await,
+            Ok(_) => Ok(()),
             Err(error) => Err(DutyError::Platform(error)),
         };
         let outcome = if done.is_ok() { Success::Ok } else { Success::Failed };
@@ -123,7 +128,8 @@ pub(super) async fn run(around: Arc<Around>) {
                 let SyncProgress { read, failed, joins, leaves, adopted, .. } = finished.progress;
                 tracing::info!(account.id = %around.account, read, failed, joins, leaves, adopted, "rosters compared");
                 tries = 0;
-                around.parts.config.sync_every
+                // What could not be read is tried again one by one; that nothing is missing only a whole reading says.
+                if failed == 0 { around.parts.config.sync_every } else { AGAIN_AFTER }
             }
             Err(error) => {
                 tries += 1;

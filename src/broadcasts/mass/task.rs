@@ -128,8 +128,10 @@ pub(super) fn judge(
 ) -> Judged {
     let told: HashMap<&str, TargetResult> =
         progress.targets.iter().map(|(group, result)| (group.as_str(), *result)).collect();
-    // Nothing told at all says nothing; some told and others not says that those were refused.
-    let tells = !told.is_empty() && !progress.is_dispatching;
+    // Nothing told at all says nothing, and so does what was refused at creation, which is told from then on; some told
+    // with a result and others not says that those were refused.
+    let has_result = |result: &TargetResult| *result != TargetResult::Failed("refused");
+    let tells = told.values().any(has_result) && !progress.is_dispatching;
     let verdict = |(target, group): &(u32, String)| {
         let (state, code, detail) = match told.get(group.as_str()) {
             Some(TargetResult::Sent) => (DeliveryState::Sent, "", ""),
@@ -185,6 +187,22 @@ mod tests {
 
     /// 2026-11-27 10:00 in China.
     const MORNING: i64 = 1_795_744_800_000;
+
+    #[test]
+    fn what_was_refused_at_creation_says_nothing_of_the_others() {
+        use DeliveryState::{AwaitingConfirmation, Failed, Sent};
+        let targets: Vec<(u32, String)> = (0..3).map(|n| (n, format!("g-{n}"))).collect();
+        let refused = ("g-1".to_owned(), TargetResult::Failed("refused"));
+        let progress = TaskProgress { targets: vec![refused.clone()], ..TaskProgress::default() };
+        let states = |progress: &TaskProgress| -> Vec<DeliveryState> {
+            judge(&targets, progress, None, MORNING).targets.iter().map(|verdict| verdict.state).collect()
+        };
+        assert_eq!(states(&progress), [AwaitingConfirmation, Failed, AwaitingConfirmation]);
+        assert!(judge(&targets, &progress, None, MORNING).result().is_none(), "the task goes on");
+        let sent = ("g-0".to_owned(), TargetResult::Sent);
+        let later = TaskProgress { targets: vec![refused, sent], ..TaskProgress::default() };
+        assert_eq!(states(&later), [Sent, Failed, Failed], "with results told, who is missing was refused");
+    }
 
     #[test]
     fn reminders_follow_the_schedule_the_caps_and_the_night() {

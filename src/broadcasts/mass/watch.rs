@@ -115,6 +115,13 @@ impl Broadcasts {
             Errand::CallOff => task.polls = task.polls.saturating_add(1),
             Errand::Remind => {}
         }
+        // What was not written may have been written after all: the record is read again, and nothing more is asked of
+        // the platform for a while.
+        let is_stale = matches!(outcome, Err(Trouble::Storage(_)));
+        if is_stale {
+            task.not_before_ms = now_ms + pause_ms(task.polls, config);
+            task.next_ms = task.next_ms.max(task.not_before_ms);
+        }
         let mut desks = self.desks.lock();
         if let Some(place) = desks.get_mut(&job.broadcast).and_then(|desk| desk.tasks.get_mut(&job.number)) {
             *place = task;

@@ -82,11 +82,12 @@ impl Agenda {
     fn notice(&self, group: &str, change: impl FnOnce(&mut Due)) {
         let now_ms = self.clock.now_ms();
         let mut groups = self.groups.lock();
+        // One that nothing is known of is to be read for its details: else there would be nothing to do.
         let due = groups.entry(group.to_owned()).or_insert(Due {
             at_ms: now_ms,
             first_ms: now_ms,
             gap_since_ms: None,
-            details_since_ms: None,
+            details_since_ms: Some(now_ms),
             tries: 0,
             stamp: 0,
         });

@@ -5,7 +5,8 @@
 //! the id that an answered call gave, so that what was done is not even asked for again.
 //!
 //! Invariant: no call is made that is not in the book. Bounded: answered calls are kept [`ANSWERED_KEPT`], which is far
-//! more than the outbox takes to write an outcome down; others [`OPEN_KEPT`], after which WeCom lists no task any more.
+//! more than the outbox takes to write an outcome down; one without an answer, which only a lost call leaves, is kept, since
+//! "not in the book" means "never called".
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,6 @@ use crate::event::DeliveryId;
 
 /// How long an answered call is remembered.
 const ANSWERED_KEPT: Duration = Duration::from_hours(7 * 24);
-/// How long a call without an answer is remembered.
-const OPEN_KEPT: Duration = Duration::from_hours(31 * 24);
 /// How often old calls are looked for.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 /// Calls read at once.
@@ -131,7 +130,7 @@ impl CallBook {
         }
         self.sweep_old(CALLS, |text| {
             let entry: Entry = serde_json::from_str(text).ok()?;
-            Some((entry.first_ms, if entry.answer.is_some() { ANSWERED_KEPT } else { OPEN_KEPT }))
+            entry.answer.is_some().then_some((entry.first_ms, ANSWERED_KEPT))
         })
         .await?;
         self.sweep_old(REFUSED, |text| {
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn old_calls_are_forgotten_page_by_page_and_open_ones_last() {
+    async fn answered_calls_are_forgotten_page_by_page_and_open_ones_never() {
         let (state, clock) = (MemoryState::default(), Clock::manual(0));
         let book = CallBook::new(Arc::new(state.clone()), clock.clone());
         for nth in 0..SWEEP_PAGE * 2 {
@@ -251,8 +250,9 @@ mod tests {
         book.open(&id(90_000), true).await.unwrap();
         assert_eq!(left().await, SWEEP_PAGE + 1);
         assert_eq!(book.refused_of("msg1").await, [""; 0]);
-        clock.advance(OPEN_KEPT);
+        // "Not in the book" must go on to mean "never called".
+        clock.advance(ANSWERED_KEPT * 10);
         book.open(&id(90_001), true).await.unwrap();
-        assert_eq!(left().await, 2);
+        assert_eq!(left().await, SWEEP_PAGE + 2);
     }
 }

@@ -25,6 +25,7 @@ use super::token::{Token, Tokens};
 use super::wire::{Parcel, Wire};
 use crate::clock::Clock;
 use crate::connectors::{Secret, Trouble};
+use crate::outbox::delivery::RefusalScope;
 use crate::outbox::limiter::Micros;
 use crate::telemetry::metrics::{self, WecomCall};
 
@@ -333,7 +334,11 @@ impl Shared {
                 }
             }
             Some(error) if error.is_trouble() => {
-                let path = error.api.path();
+                // What concerns the whole account is over as soon as any call of the app gets through.
+                let path = match error.decision() {
+                    (_, RefusalScope::Account) => Api::GetToken.path(),
+                    (_, RefusalScope::Group | RefusalScope::Delivery) => error.api.path(),
+                };
                 let since_ms = troubles.get(path).map_or(self.clock.now_ms(), |trouble| trouble.since_ms);
                 let (zh, en) = error.words();
                 troubles.insert(path, Trouble { since_ms, code: error.code_text(), zh, en });

@@ -230,10 +230,14 @@ impl GroupLife for Acts {
                 }
                 // Less than this may be left of the day.
                 Err(error) if error.code == Code::Quota && now.len() > 1 => some = now.len() / 2,
-                Err(error) if rest.len() == groups.len() => return Err(error.into()),
-                // What came before is done and must be told as done; the rest failed, each group with the reason.
+                Err(error) if now.len() == groups.len() => return Err(error.into()),
+                // What came before is done and must be told as done; these failed with the reason, and the others were
+                // not asked for at all.
                 Err(error) => {
-                    failed.extend(rest.iter().map(|group| (group.clone(), error.clone().into())));
+                    let told: PlatformError = error.into();
+                    let not_asked = PlatformError { uncertain: false, ..told.clone() };
+                    failed.extend(now.iter().map(|group| (group.clone(), told.clone())));
+                    failed.extend(later.iter().map(|group| (group.clone(), not_asked.clone())));
                     break;
                 }
             }

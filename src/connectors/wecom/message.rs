@@ -90,6 +90,12 @@ impl Acts {
             Ok(entry) => entry,
             Err(error) => return not_written(Api::MessageSend, &error),
         };
+        let is_safe = entry.is_checked && self.is_within_check(entry.first_ms);
+        if entry.calls > 1 && !is_safe {
+            // It waited for its turn until WeCom would take a repeat for something new.
+            let detail = "an earlier call is in doubt, and WeCom no longer drops a repeat of it".to_owned();
+            return Outcome::Uncertain { detail };
+        }
         let check_s = entry.is_checked.then_some(CHECK.as_secs());
         let told = self.send(Way::Member { agent_id, member, check_s }, message).await;
         match told {

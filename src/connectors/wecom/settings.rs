@@ -148,6 +148,10 @@ impl Secrets {
                 "needs one named `app_secret` (管理后台 → 应用管理 → 应用 → Secret), or `robot:<name>`";
             return Err(SpecError::at("secrets", reason));
         }
+        if app.is_none() && !tokens.is_empty() {
+            let reason = "has secrets for callbacks and no `app_secret`: what callbacks tell cannot be looked up without one";
+            return Err(SpecError::at("secrets", reason));
+        }
         Ok(Self { app, callback: tokens.into_iter().zip(keys).collect(), robots })
     }
 }

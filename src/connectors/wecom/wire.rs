@@ -43,7 +43,7 @@ impl Parcel {
 /// What every answer has.
 #[derive(Deserialize)]
 struct Head {
-    #[serde(default)]
+    /// Without it something else than the platform has answered.
     errcode: i64,
     #[serde(default)]
     errmsg: String,

@@ -26,6 +26,8 @@ const LISTED_WITHIN: Duration = Duration::from_mins(1);
 const SKEW: Duration = Duration::from_mins(2);
 /// Longest time one list may span.
 const SPAN_MAX: Duration = Duration::from_hours(30 * 24);
+/// After this long an empty list says nothing any more.
+const REMEMBERED_FOR: Duration = Duration::from_hours(25 * 24);
 /// Tasks made by the corp and by members themselves: which of the two an app's are listed under is no fact.
 const ALL_TASKS: u8 = 2;
 
@@ -103,13 +105,20 @@ impl Acts {
                 tracing::warn!(delivery.id = %delivery, "several tasks of this owner have this text and these groups");
                 Resolution::Unknown
             }
-            Ok(Found::Nothing) if self.is_listed_by_now(&entry) => Resolution::NotSent,
+            // Long after the call an empty list may only mean that the platform has forgotten.
+            Ok(Found::Nothing) if self.is_listed_by_now(&entry) && !self.is_long_ago(&entry) => {
+                Resolution::NotSent
+            }
             Ok(Found::Nothing) => Resolution::Unknown,
             Err(error) => {
                 tracing::warn!(delivery.id = %delivery, code = error.code_text(), "look for a mass send in doubt");
                 Resolution::Unknown
             }
         }
+    }
+
+    fn is_long_ago(&self, entry: &Entry) -> bool {
+        self.clock.now_ms() >= entry.first_ms.saturating_add(millis(REMEMBERED_FOR))
     }
 
     fn is_listed_by_now(&self, entry: &Entry) -> bool {
@@ -129,7 +138,7 @@ impl Acts {
             "chat_type": "group",
             "start_time": start_ms.div_euclid(1_000),
             "end_time": end_ms.min(start_ms.saturating_add(millis(SPAN_MAX))).div_euclid(1_000),
-            "creator": sender,
+            // Not asked by `creator`: tasks made by the interface may be listed without one. The text and the groups tell.
             "filter_type": ALL_TASKS,
             "limit": LIST_PAGE,
         });

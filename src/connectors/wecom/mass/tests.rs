@@ -136,7 +136,7 @@ async fn a_lost_task_is_found_by_owner_text_and_groups() {
     let list = asked.iter().find(|asked| asked.path.ends_with("list_v2")).unwrap().json();
     assert_eq!(
         list,
-        json!({"chat_type": "group", "creator": "lin", "filter_type": 2, "limit": 100, "cursor": "",
+        json!({"chat_type": "group", "filter_type": 2, "limit": 100, "cursor": "",
                "start_time": 1_700_000_000 - 120, "end_time": 1_700_000_005 + 120})
     );
     assert_eq!(wecom.deliver(&mass_send("d-1", &["wr1", "wr2"]), 2).await, awaiting("msg3"));

@@ -198,7 +198,10 @@ fn check(platform: &Platform, counted: &[Counted], loses: bool) -> Result<(), Te
         // What was lost may cancel out: one who left unseen, and came back, was never away. The rest adds up.
         let net = |joins: usize, leaves: usize| joins.cast_signed() - leaves.cast_signed();
         prop_assert_eq!(net(joins, leaves), net(really(true), really(false)), "{}: {:?}", member, real);
-        if !loses {
+        // Somebody who comes, goes and comes again before the callbacks of the first two are here may be counted as having
+        // come once: the roster shows nothing of it, and nothing tells the late callbacks from repeats.
+        let again_at_once = real.len() > 2;
+        if !loses && !again_at_once {
             prop_assert_eq!((joins, leaves), (really(true), really(false)), "{}: {:?}", member, real);
         }
     }
