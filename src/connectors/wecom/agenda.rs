@@ -34,8 +34,41 @@ pub(super) struct Due {
 pub(super) struct Agenda {
     config: RosterConfig,
     clock: Clock,
-    groups: Mutex<HashMap<String, Due>>,
+    state: Mutex<State>,
     changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    groups: HashMap<String, Due>,
+    /// When whoever waits looks again. What is due later wakes nobody: in a fleet that never rests each callback would
+    /// else make a look at all groups.
+    looks_ms: i64,
+}
+
+impl State {
+    /// Returns what is known of a group, or a fresh entry that wants these details.
+    fn entry(&mut self, group: &str, now_ms: i64, details_since_ms: Option<i64>) -> &mut Due {
+        if !self.groups.contains_key(group) {
+            let fresh = Due {
+                at_ms: now_ms,
+                first_ms: now_ms,
+                gap_since_ms: None,
+                details_since_ms,
+                tries: 0,
+                stamp: 0,
+            };
+            self.groups.insert(group.to_owned(), fresh);
+        }
+        self.groups.get_mut(group).expect("it was there or is now")
+    }
+
+    /// Says whether whoever waits must be woken for something due then.
+    fn must_wake(&mut self, at_ms: i64) -> bool {
+        let is_earlier = at_ms < self.looks_ms;
+        self.looks_ms = self.looks_ms.min(at_ms);
+        is_earlier
+    }
 }
 
 /// Why a group is read once more.
@@ -52,58 +85,51 @@ impl Agenda {
         Self {
             config: config.clone(),
             clock: clock.clone(),
-            groups: Mutex::default(),
+            state: Mutex::new(State { looks_ms: i64::MAX, ..State::default() }),
             changed: Notify::new(),
         }
     }
 
     /// A callback of the group did not follow from what we know.
     pub(super) fn gap(&self, group: &str, since_ms: i64) {
-        self.notice(group, |due| {
+        self.notice(&mut self.state.lock(), group, |due| {
             due.gap_since_ms = Some(due.gap_since_ms.map_or(since_ms, |since| since.min(since_ms)));
         });
     }
 
     /// Details of members who joined since are wanted. Says whether there was room.
     pub(super) fn details(&self, group: &str, since_ms: i64) -> bool {
-        let is_full = {
-            let groups = self.groups.lock();
-            groups.len() >= self.config.details_max && !groups.contains_key(group)
-        };
-        if !is_full {
-            self.notice(group, |due| {
-                let since = due.details_since_ms.map_or(since_ms, |since| since.min(since_ms));
-                due.details_since_ms = Some(since);
-            });
+        let mut state = self.state.lock();
+        if state.groups.len() >= self.config.details_max && !state.groups.contains_key(group) {
+            return false;
         }
-        !is_full
+        self.notice(&mut state, group, |due| {
+            let since = due.details_since_ms.map_or(since_ms, |since| since.min(since_ms));
+            due.details_since_ms = Some(since);
+        });
+        true
     }
 
-    fn notice(&self, group: &str, change: impl FnOnce(&mut Due)) {
+    fn notice(&self, state: &mut State, group: &str, change: impl FnOnce(&mut Due)) {
         let now_ms = self.clock.now_ms();
-        let mut groups = self.groups.lock();
         // One that nothing is known of is to be read for its details: else there would be nothing to do.
-        let due = groups.entry(group.to_owned()).or_insert(Due {
-            at_ms: now_ms,
-            first_ms: now_ms,
-            gap_since_ms: None,
-            details_since_ms: Some(now_ms),
-            tries: 0,
-            stamp: 0,
-        });
+        let due = state.entry(group, now_ms, Some(now_ms));
         change(due);
         due.stamp += 1;
         let (quiet_ms, quiet_max_ms) = (millis(self.config.quiet), millis(self.config.quiet_max));
         due.at_ms = (now_ms + quiet_ms).min((due.first_ms + quiet_max_ms).max(now_ms));
-        drop(groups);
-        self.changed.notify_one();
+        let at_ms = due.at_ms;
+        if state.must_wake(at_ms) {
+            self.changed.notify_one();
+        }
     }
 
     /// Returns what is due now.
     pub(super) fn due(&self) -> Vec<(String, Due)> {
         let now_ms = self.clock.now_ms();
-        let groups = self.groups.lock();
-        let mut due: Vec<_> = groups
+        let state = self.state.lock();
+        let mut due: Vec<_> = state
+            .groups
             .iter()
             .filter(|(_, due)| due.at_ms <= now_ms)
             .map(|(group, due)| (group.clone(), due.clone()))
@@ -114,7 +140,7 @@ impl Agenda {
 
     /// A group was read; what was noticed meanwhile stays.
     pub(super) fn done(&self, group: &str, of: &Due) {
-        let mut groups = self.groups.lock();
+        let groups = &mut self.state.lock().groups;
         if groups.get(group).is_some_and(|due| due.stamp == of.stamp) {
             groups.remove(group);
         } else if let Some(due) = groups.get_mut(group) {
@@ -129,42 +155,42 @@ impl Agenda {
             Again::Lags => self.config.lag_patience,
             Again::Failed => self.config.retry_delay_max,
         };
-        let mut groups = self.groups.lock();
-        let due = groups.entry(group.to_owned()).or_insert(Due {
-            at_ms: now_ms,
-            first_ms: now_ms,
-            gap_since_ms: None,
-            details_since_ms: None,
-            tries: 0,
-            stamp: 0,
-        });
+        let mut state = self.state.lock();
+        let due = state.entry(group, now_ms, None);
         let delay = self.config.quiet.saturating_mul(1 << due.tries.min(20)).min(max);
         due.tries = due.tries.saturating_add(1);
         due.at_ms = now_ms + millis(delay).max(1);
-        drop(groups);
-        self.changed.notify_one();
+        let at_ms = due.at_ms;
+        if state.must_wake(at_ms) {
+            self.changed.notify_one();
+        }
     }
 
     /// Returns since when a group has a gap.
     pub(super) fn gap_since(&self, group: &str) -> Option<i64> {
-        self.groups.lock().get(group)?.gap_since_ms
+        self.state.lock().groups.get(group)?.gap_since_ms
     }
 
     /// Says whether anything is to be done about a group.
     pub(super) fn has(&self, group: &str) -> bool {
-        self.groups.lock().contains_key(group)
+        self.state.lock().groups.contains_key(group)
     }
 
     /// Returns how many groups are still to be read.
     pub(super) fn left(&self) -> u64 {
-        self.groups.lock().len() as u64
+        self.state.lock().groups.len() as u64
     }
 
     /// Waits until something is due. Cancel safe.
     pub(super) async fn wait(&self) {
         loop {
             let changed = self.changed.notified();
-            let next_ms = self.groups.lock().values().map(|due| due.at_ms).min();
+            let next_ms = {
+                let mut state = self.state.lock();
+                let next_ms = state.groups.values().map(|due| due.at_ms).min();
+                state.looks_ms = next_ms.unwrap_or(i64::MAX);
+                next_ms
+            };
             let left_ms = next_ms.map(|next| next - self.clock.now_ms());
             match left_ms {
                 Some(..=0) => return,
@@ -187,6 +213,8 @@ fn millis(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn agenda(clock: &Clock) -> Agenda {
@@ -269,5 +297,22 @@ mod tests {
         let before_ms = clock.now_ms();
         agenda.wait().await;
         assert_eq!(clock.now_ms() - before_ms, 2_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_due_later_wakes_nobody() {
+        let clock = Clock::tokio(0);
+        let agenda = agenda(&clock);
+        let looks_until = |at_ms: u64| tokio::time::timeout(Duration::from_millis(at_ms), agenda.wait());
+        agenda.gap("wr1", 0);
+        assert!(looks_until(1_000).await.is_err(), "due at 2,000; the notice was taken in");
+        agenda.gap("wr2", 1_000);
+        assert!(agenda.changed.notified().now_or_never().is_none(), "due at 3,000");
+        assert!(looks_until(1_000).await.is_ok());
+        for _ in 0..2 {
+            let Some((group, seen)) = agenda.due().pop() else { break };
+            agenda.done(&group, &seen);
+        }
+        assert!(looks_until(900).await.is_err() && looks_until(200).await.is_ok(), "the other one at 3,000");
     }
 }
