@@ -18,10 +18,11 @@ fi
 LIMIT=()
 [[ -z "$MAX_RATIO" ]] || LIMIT=(--max-ratio "$MAX_RATIO")
 
-# Whoever joined is looked up at the platform when a group has come to rest, and some groups are looked at in any case.
-# Neither is part of a callback, so it happens long after the run.
+# Whoever joined is looked up at the platform when a group has come to rest, some groups are looked at in any case, and
+# what is kept in order on the platform is looked at in turn. None of it is part of a callback, so it happens long after
+# the run.
 export MENSHEN_CONNECTORS__ROSTERS__QUIET=2h MENSHEN_CONNECTORS__ROSTERS__QUIET_MAX=2h
-export MENSHEN_CONNECTORS__ROSTERS__PROBE_EVERY=2h
+export MENSHEN_CONNECTORS__ROSTERS__PROBE_EVERY=2h MENSHEN_DUTIES__TICK=2h
 
 start_gateway
 client callbacks --url "$GATEWAY_URL" --token "$GATEWAY_TOKEN" --server-pid "$GATEWAY_PID" --groups "$GROUPS_COUNT" \

@@ -121,7 +121,7 @@ pub async fn run(
         tell(&round);
         rounds.push(round);
     }
-    let calls_meanwhile = corp.calls().saturating_sub(calls_before);
+    let calls_meanwhile = corp.calls_after(calls_before);
     let expected = corp.joined();
     let counted = compare(&mut connection, config, corp.chats(), &before, &expected).await?;
     Ok(CallbacksReport {

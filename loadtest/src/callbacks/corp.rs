@@ -11,6 +11,9 @@ use crate::wecom::{
 /// Owners share the groups: an owner of the platform has at most a few hundred.
 const GROUPS_AN_OWNER: usize = 100;
 
+/// How many calls that should not have been are named.
+const CALLS_SHOWN: usize = 20;
+
 /// One join, told by the platform and ready to be sent.
 #[derive(Debug)]
 pub(super) struct Join {
@@ -96,6 +99,12 @@ impl Corp {
     /// Calls of the platform's API so far.
     pub(super) fn calls(&self) -> u64 {
         self.sim.with(|world| world.ledger.next_call()) - 1
+    }
+
+    /// The interfaces called after so many calls, in order.
+    pub(super) fn calls_after(&self, calls: u64) -> Vec<String> {
+        let records = self.sim.with(|world| world.ledger.calls(calls, CALLS_SHOWN));
+        records.into_iter().map(|record| record.api).collect()
     }
 
     /// Lets so many join, one group after the other; the callbacks of a group follow on each other in this order.

@@ -19,8 +19,9 @@ pub struct CallbacksReport {
     pub joins: usize,
     /// Joins told in all, the first lap to warm up included; each was told both ways.
     pub sent: usize,
-    /// Calls that the gateway made to the platform during the rounds: their cost is in the figures, so there must be none.
-    pub calls_meanwhile: u64,
+    /// The first few interfaces that the gateway called during the rounds: their cost is in the figures, so there must be
+    /// none.
+    pub calls_meanwhile: Vec<String>,
     /// One after the other.
     pub rounds: Vec<Round>,
     /// What the gateway says it counted.
@@ -120,10 +121,10 @@ impl CallbacksReport {
             complaints.push(format!("counts differ in {} groups", self.counted.differing));
             complaints.extend(self.counted.examples.iter().cloned());
         }
-        if self.calls_meanwhile > 0 {
+        if !self.calls_meanwhile.is_empty() {
             complaints.push(format!(
-                "the gateway called the platform {} times meanwhile: set connectors.rosters so that it does not",
-                self.calls_meanwhile
+                "the gateway called the platform meanwhile ({}): configure it so that it does not",
+                self.calls_meanwhile.join(", ")
             ));
         }
         match (self.ratio(), ratio_max) {

@@ -71,7 +71,7 @@ fn report(pairs: &[(f64, f64)]) -> CallbacksReport {
         connections: 1,
         joins: 10,
         sent: 10,
-        calls_meanwhile: 0,
+        calls_meanwhile: Vec::new(),
         rounds: pairs
             .iter()
             .map(|&(callback, event)| Round { callback: lap(callback), event: lap(event) })
@@ -96,9 +96,12 @@ fn a_run_that_cannot_be_trusted_is_refused() {
     assert_eq!(quiet.complaints(None), Vec::<String>::new());
     assert!(quiet.complaints(Some(1.0))[0].contains("too few"), "no limit is kept by not measuring");
     let mut busy = report(&[(1.0, 1.0)]);
-    busy.calls_meanwhile = 3;
+    busy.calls_meanwhile.push("gettoken".to_owned());
     busy.rounds[0].event.wrong = 1;
     busy.rounds[0].event.examples.push("status 500".to_owned());
     let complaints = busy.complaints(None);
-    assert!(complaints.len() == 3 && complaints[1] == "status 500", "{complaints:?}");
+    assert!(
+        complaints.len() == 3 && complaints[1] == "status 500" && complaints[2].contains("(gettoken)"),
+        "{complaints:?}"
+    );
 }

@@ -11,8 +11,8 @@ use super::{GatewayArgs, parse_rate};
 ///
 /// Starts a simulated WeCom, makes an account for it at the gateway, has all rosters read, and then runs interleaved rounds
 /// over keep-alive connections. The gateway must be a fresh one on this machine, and must not look at the platform by
-/// itself meanwhile (`connectors.rosters`: `quiet`, `quiet_max` and `probe_every`). Every answer is checked, and the
-/// gateway's counts of every group are compared at the end.
+/// itself meanwhile (`connectors.rosters`: `quiet`, `quiet_max`, `probe_every`; `duties.tick`). Every answer is checked, and
+/// the gateway's counts of every group are compared at the end.
 #[derive(Debug, Args)]
 pub(crate) struct CallbacksArgs {
     #[command(flatten)]
