@@ -112,8 +112,7 @@ impl Agenda {
 
     fn notice(&self, state: &mut State, group: &str, change: impl FnOnce(&mut Due)) {
         let now_ms = self.clock.now_ms();
-        // One that nothing is known of is to be read for its details: else there would be nothing to do.
-        let due = state.entry(group, now_ms, Some(now_ms));
+        let due = state.entry(group, now_ms, None);
         change(due);
         due.stamp += 1;
         let (quiet_ms, quiet_max_ms) = (millis(self.config.quiet), millis(self.config.quiet_max));
@@ -156,7 +155,8 @@ impl Agenda {
             Again::Failed => self.config.retry_delay_max,
         };
         let mut state = self.state.lock();
-        let due = state.entry(group, now_ms, None);
+        // One that nothing is known of is to be read for its details: else there would be nothing to do.
+        let due = state.entry(group, now_ms, Some(now_ms));
         let delay = self.config.quiet.saturating_mul(1 << due.tries.min(20)).min(max);
         due.tries = due.tries.saturating_add(1);
         due.at_ms = now_ms + millis(delay).max(1);
@@ -286,6 +286,15 @@ mod tests {
         assert!(!agenda.details("c", 1));
         agenda.gap("c", 1);
         assert_eq!(agenda.left(), 3);
+    }
+
+    #[test]
+    fn a_group_that_could_not_be_read_is_read_for_its_details_and_one_with_a_gap_is_not() {
+        let agenda = agenda(&Clock::manual(5));
+        let details = |group: &str| agenda.state.lock().groups[group].details_since_ms;
+        agenda.again("failed", Again::Failed);
+        agenda.gap("gap", 1);
+        assert_eq!((details("failed"), details("gap")), (Some(5), None));
     }
 
     #[tokio::test(start_paused = true)]
