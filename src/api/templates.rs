@@ -80,8 +80,8 @@ impl TemplateStanding {
                 "It is in the platform's library; in each group the owner has to pick it in the client.",
             ),
             TemplateStanding::Refused => (
-                "平台拒绝了，原因和处理办法见 failure；稍后会自动重试。",
-                "The platform refused it: `failure` says why and what to do; it is tried again.",
+                "平台拒绝了或没有回答，原因和处理办法见 failure；可以重试的会自动重试。",
+                "The platform refused it or did not answer: `failure` says why and what to do; what may be repeated is tried again.",
             ),
         }
     }

@@ -143,6 +143,19 @@ impl Turn<'_> {
         Failure { at_ms: self.now_ms, code: error.code.clone(), zh: error.zh.clone(), en: error.en.clone() }
     }
 
+    /// An addition has no answer. A person can look whether it is there; we cannot, and a second one would be found by
+    /// customers.
+    fn lost(&self) -> Failure {
+        Failure {
+            at_ms: self.now_ms,
+            code: "lost".to_owned(),
+            zh: "添加时没有收到平台的回答，可能已经加上。请到平台后台查看；要重新添加，再保存一次即可。".to_owned(),
+            en: "The platform did not answer when it was added: it may be there. Look in the platform's console; save it \
+                 once more to have it added again."
+                .to_owned(),
+        }
+    }
+
     /// Says whether it is time to ask the platform again.
     fn is_due(&self, compared_ms: i64, has_failed: bool) -> bool {
         let config = &self.duties.config;

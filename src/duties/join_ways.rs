@@ -54,7 +54,7 @@ pub struct JoinWayState {
     pub platform_id: Option<String>,
     /// The code's address, if the platform gives one.
     pub address: Option<String>,
-    /// The version of the wish that the platform was told.
+    /// The version of the wish that was tried last; `failure` says whether the platform took it.
     pub version: u64,
     /// Groups it leads into now.
     pub groups: Vec<GroupId>,

@@ -92,8 +92,8 @@ impl WayStanding {
                 "Every group is nearly full and none is prepared: make one and add it to `prepared`, or set `opens_next`.",
             ),
             WayStanding::Refused => (
-                "平台拒绝了，原因和处理办法见 failure；稍后会自动重试。",
-                "The platform refused it: `failure` says why and what to do; it is tried again.",
+                "平台拒绝了或没有回答，原因和处理办法见 failure；可以重试的会自动重试。",
+                "The platform refused it or did not answer: `failure` says why and what to do; what may be repeated is tried again.",
             ),
         }
     }

@@ -39,6 +39,8 @@ impl Turn<'_> {
         let is_new = state.version != way.version;
         if is_new {
             state.full.clear();
+        } else if state.adding {
+            return self.say_lost(&way.id, state).await;
         }
         let all: BTreeSet<GroupId> = way.value.groups.iter().chain(&way.value.prepared).cloned().collect();
         let found = self.nearly_full(&way.value, all.clone()).await?;
@@ -49,7 +51,8 @@ impl Turn<'_> {
         if exhausted != was_exhausted {
             state.exhausted_ms = exhausted.then_some(self.now_ms);
         }
-        let must_tell = is_new || state.groups != groups || state.platform_id.is_none();
+        let must_tell =
+            is_new || state.groups != groups || state.failure.is_some() || state.platform_id.is_none();
         let may_try = state.failure.is_none() || is_new || self.is_due(state.told_ms, true);
         if !(must_tell && may_try) {
             if exhausted != was_exhausted {
@@ -58,6 +61,7 @@ impl Turn<'_> {
             return Ok(());
         }
         state.told_ms = self.now_ms;
+        state.version = way.version;
         state.failure = None;
         self.tell_way(life, way, groups, state).await
     }
@@ -73,7 +77,7 @@ impl Turn<'_> {
         let told = told(way, &groups);
         if let Some(platform_id) = state.platform_id.clone() {
             match life.update_join_way(&platform_id, &told).await {
-                Ok(()) => (state.groups, state.version) = (groups, way.version),
+                Ok(()) => state.groups = groups,
                 // Somebody removed it: a new one is made at the next pass, with a new code.
                 Err(error) if is_gone(&error) => {
                     (state.platform_id, state.address) = (None, None);
@@ -81,7 +85,6 @@ impl Turn<'_> {
                 }
                 Err(error) => state.failure = Some(self.failure(&error)),
             }
-            state.version = if state.failure.is_some() { state.version } else { way.version };
             return self.save(&id, &state).await;
         }
         state.adding = true;
@@ -89,16 +92,24 @@ impl Turn<'_> {
         match life.add_join_way(&told).await {
             Ok((platform_id, address)) => {
                 (state.platform_id, state.address) = (Some(platform_id), address);
-                (state.groups, state.version) = (groups, way.version);
-                state.adding = false;
+                (state.groups, state.adding) = (groups, false);
             }
             Err(error) => {
                 state.adding = error.uncertain;
-                state.version = way.version;
                 state.failure = Some(self.failure(&error));
             }
         }
         self.save(&id, &state).await
+    }
+
+    /// Whether it was added nobody knows: it is not added again before a person has looked and writes it again.
+    async fn say_lost(&self, way: &str, mut state: JoinWayState) -> Result<(), StorageError> {
+        let lost = self.lost();
+        if state.failure.as_ref().is_some_and(|failure| failure.code == lost.code) {
+            return Ok(());
+        }
+        state.failure = Some(lost);
+        self.save(&JoinWayState::id(self.account.as_str(), way), &state).await
     }
 
     async fn close_way(

@@ -77,11 +77,17 @@ impl Turn<'_> {
             .collect();
         let mut stopped = false;
         for step in steps {
+            // It stays ours under its id, as it was found, when the step is not done.
+            let before = match &step {
+                Step::Add(_) => None,
+                Step::Update { id, from, .. } => Some(Handed { id: id.clone(), rule: from.clone() }),
+                Step::Remove { id } => found
+                    .iter()
+                    .find(|found| found.id == *id)
+                    .map(|found| Handed { id: id.clone(), rule: found.rule.clone() }),
+            };
             if stopped {
-                // It stays ours under its id, as it was found.
-                if let Step::Update { id, from, .. } = step {
-                    record.handed.push(Handed { id, rule: from });
-                }
+                record.handed.extend(before);
                 continue;
             }
             let name = match &step {
@@ -91,6 +97,7 @@ impl Turn<'_> {
             match call(platform, step, record).await {
                 Ok(()) => record.changed_ms = self.now_ms,
                 Err(error) => {
+                    record.handed.extend(before);
                     record.failures.push((name, self.failure(&error)));
                     // What a person must mend holds for this rule; a limit or an outage for all that follow.
                     stopped = error.retry != Retry::Never;
@@ -114,11 +121,9 @@ async fn call(
             Ok(())
         }
         Step::Update { id, from, to } => {
-            let done = platform.update(&id, &told(&from), &told(&to)).await;
-            // Still ours when it failed: under its id, as it was found.
-            let rule = if done.is_ok() { to } else { from };
-            record.handed.push(Handed { id, rule });
-            done
+            platform.update(&id, &told(&from), &told(&to)).await?;
+            record.handed.push(Handed { id, rule: to });
+            Ok(())
         }
     }
 }

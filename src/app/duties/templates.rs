@@ -56,6 +56,11 @@ impl Turn<'_> {
         }
         if state.platform_id.is_none() {
             if state.adding {
+                // Once more by ourselves, not at every try: a person looks first and writes it again.
+                if state.lost_ms.is_some_and(|lost| lost >= template.updated_ms) {
+                    state.failure = Some(self.lost());
+                    return self.save_template(&template.id, &state).await;
+                }
                 state.lost_ms = Some(self.now_ms);
             }
             state.adding = true;

@@ -153,6 +153,50 @@ async fn a_way_moves_on_when_its_group_is_nearly_full() {
 }
 
 #[tokio::test]
+async fn a_way_whose_addition_has_no_answer_is_not_added_again_before_a_person_says_so() {
+    let house = House::open(json!({}));
+    let way = json!({"account": "shop", "groups": ["g-1"]});
+    house.write(DocumentKind::JoinWay, "w", way.clone()).await;
+    house.duties.round().await;
+    let id = JoinWayState::id("shop", "w");
+    let state = async || house.pushed::<JoinWayState>(&id).await;
+    let lost = JoinWayState { platform_id: None, adding: true, ..state().await };
+    house.write(DocumentKind::Pushed, &id, serde_json::to_value(lost).unwrap()).await;
+    for _ in 0..2 {
+        house.an_hour_later().await;
+        let now = state().await;
+        assert_eq!((now.platform_id, now.failure.unwrap().code.as_str()), (None, "lost"));
+    }
+    house.write(DocumentKind::JoinWay, "w", way).await;
+    house.duties.round().await;
+    let added = state().await;
+    assert!(added.platform_id.is_some() && added.failure.is_none() && !added.adding);
+}
+
+#[tokio::test]
+async fn a_refused_change_of_a_way_is_tried_again_after_a_while_not_at_every_tick() {
+    let house = House::open(json!({}));
+    let way = |group: &str| json!({"account": "shop", "groups": [group]});
+    house.write(DocumentKind::JoinWay, "w", way("g-1")).await;
+    house.duties.round().await;
+    let id = JoinWayState::id("shop", "w");
+    let state = async || house.pushed::<JoinWayState>(&id).await;
+    // Somebody removed it in the console: the change is refused.
+    let platform_id = state().await.platform_id.unwrap();
+    house.connector().group_life().unwrap().remove_join_way(&platform_id).await.unwrap();
+    house.write(DocumentKind::JoinWay, "w", way("g-2")).await;
+    house.duties.round().await;
+    let refused = state().await;
+    assert!(refused.failure.is_some());
+    house.duties.round().await;
+    assert_eq!(state().await, refused, "not every tick");
+    house.clock.advance(house.duties.config.retry_every);
+    house.duties.round().await;
+    let told = state().await;
+    assert_eq!((told.failure, told.groups[0].as_str()), (None, "g-2"));
+}
+
+#[tokio::test]
 async fn a_group_of_our_own_is_made_changed_and_put_back() {
     let house = House::open(json!({}));
     let connector = house.connector();

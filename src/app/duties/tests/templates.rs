@@ -112,3 +112,24 @@ async fn an_addition_whose_answer_was_lost_is_said_to_be_there_perhaps_twice() {
     assert_eq!((state.lost_ms, state.adding), (Some(house.clock.now_ms()), false));
     assert!(state.platform_id.is_some());
 }
+
+#[tokio::test]
+async fn an_addition_lost_a_second_time_waits_for_a_person() {
+    let house = House::open(json!({}));
+    house.want("a", "欢迎").await;
+    let lost_ms = Some(house.clock.now_ms());
+    let lost = TemplateState { adding: true, lost_ms, ..TemplateState::default() };
+    let id = TemplateState::id("shop", "a");
+    let key = (DocumentKind::Pushed, id.as_str());
+    duties::write(&*house.duties.storage, 0, key, &lost, None, Vec::new()).await.unwrap();
+    for _ in 0..2 {
+        house.an_hour_later().await;
+        let state = house.state("a").await.unwrap();
+        assert_eq!((state.platform_id, state.failure.unwrap().code.as_str()), (None, "lost"));
+    }
+    house.clock.advance(std::time::Duration::from_secs(1));
+    house.want("a", "欢迎").await;
+    house.duties.round().await;
+    let state = house.state("a").await.unwrap();
+    assert!(state.platform_id.is_some() && state.failure.is_none());
+}
