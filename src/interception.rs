@@ -4,7 +4,7 @@
 //!
 //! | stage | file | does |
 //! |---|---|---|
-//! | encode | `encode.rs` | folds spelling: width, case, style, traditional, separators |
+//! | encode | `encode.rs` over `fold.rs` | folds spelling: width, case, style, traditional, separators; numbers what is left |
 //! | filter | `filter.rs` | lets most clean messages stop at once; never misses a hit |
 //! | exact | `exact.rs` | finds every occurrence of every term, overlapping ones too |
 //! | resolve | `resolve.rs` | gaps, boundaries, allow phrases, nested hits; back to the original text |
@@ -22,6 +22,7 @@ mod encode;
 mod exact;
 mod explain;
 mod filter;
+mod fold;
 mod lint;
 mod mask;
 mod policy;
@@ -36,10 +37,12 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
-pub use encode::fold_into;
 pub use explain::{ExplainedHit, Explanation};
+pub use fold::fold_into;
 pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
-pub use policy::{CategoryRule, LevelVerdicts, POLICY_DEFAULT, Policy, PolicyError, PushDown, StaffRule};
+pub use policy::{
+    CategoryRule, LevelVerdicts, POLICY_DEFAULT, Policy, PolicyError, PushDown, StaffRule, Strictness,
+};
 pub use resolve::Outcome;
 pub use ruleset::{CompileError, ListSummary, Ruleset};
 pub use wordlist::{
@@ -93,8 +96,8 @@ pub struct Scratch {
     classes: Vec<u16>,
     bytes: Vec<u8>,
     found: Vec<exact::Found>,
-    units: Vec<encode::Unit>,
-    term_units: Vec<encode::Unit>,
+    units: Vec<fold::Unit>,
+    term_units: Vec<fold::Unit>,
     allowed: Vec<resolve::Allowed>,
     resolved: Vec<resolve::Resolved>,
     spans: Vec<[usize; 2]>,
@@ -155,7 +158,7 @@ impl Ruleset {
         if scratch.found.is_empty() {
             return false;
         }
-        encode::units_into(text, &mut scratch.units);
+        fold::units_into(text, &mut scratch.units);
         resolve::resolve(self, text, policy, scratch);
         true
     }

@@ -110,6 +110,7 @@ impl TextJudge for Judge {
             matched: "博彩".into(),
             span: [at, at + 6],
             via: Vec::new(),
+            confidence: 100,
         }])
     }
 }

@@ -70,6 +70,14 @@ pub enum Via {
     Shape,
     /// A picture for a word.
     Emoji,
+    /// First letters of the syllables.
+    Initials,
+    /// Digits and signs for letters (v1p).
+    Leet,
+    /// Two neighbours changed places.
+    Swapped,
+    /// A character written several times.
+    Repeat,
 }
 
 /// One listed term found in a text, and why.
@@ -89,6 +97,13 @@ pub struct Hit {
     pub span: [usize; 2],
     /// By which foldings it matched; empty for a literal hit.
     pub via: Vec<Via>,
+    /// How sure it is that the term was meant, in percent: 100 for all that any reader would call the same word.
+    #[serde(default = "certain")]
+    pub confidence: u8,
+}
+
+fn certain() -> u8 {
+    100
 }
 
 /// What is asked of a platform because of an event.

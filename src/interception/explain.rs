@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encode::fold_into;
+use super::fold::fold_into;
 use super::policy::Policy;
 use super::resolve::{Outcome, Verdicted};
 use super::ruleset::Ruleset;

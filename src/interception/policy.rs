@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use super::wordlist::{NAME_BYTES_MAX, is_name};
@@ -29,9 +29,9 @@ pub struct Policy {
     /// Exceptions by category.
     #[serde(default)]
     pub categories: BTreeMap<String, CategoryRule>,
-    /// Every category is strict (see [`CategoryRule::strict`]).
-    #[serde(default)]
-    pub strict: bool,
+    /// Which disguises count, where a category says nothing else. `"strict": true` of earlier versions is read too.
+    #[serde(default, alias = "strict", deserialize_with = "strictness_of")]
+    pub strictness: Strictness,
     /// How messages of staff are treated.
     #[serde(default)]
     pub staff: StaffRule,
@@ -86,9 +86,44 @@ pub struct CategoryRule {
     /// Another verdict than the level gives.
     #[serde(default)]
     pub verdict: Option<Verdict>,
-    /// Separators are looked through without limit: also in short terms and across sentences.
-    #[serde(default)]
-    pub strict: bool,
+    /// Another strictness than the policy's. `"strict": true` of earlier versions is read too.
+    #[serde(default, alias = "strict", deserialize_with = "strictness_if")]
+    pub strictness: Option<Strictness>,
+}
+
+/// Which disguises of a term count, and how much may stand between its characters.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Strictness {
+    /// Foldings and small gaps only.
+    Relaxed,
+    /// Also disguises of terms of three characters and more.
+    #[default]
+    Standard,
+    /// All disguises, of two-character terms too; gaps also in short terms and across sentences.
+    Strict,
+}
+
+/// A strictness, or what came before it: whether to be strict.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "`relaxed`, `standard` or `strict`")]
+enum StrictnessIn {
+    Named(Strictness),
+    Flag(bool),
+}
+
+fn strictness_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strictness, D::Error> {
+    Ok(strictness_if(deserializer)?.unwrap_or_default())
+}
+
+fn strictness_if<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strictness>, D::Error> {
+    Ok(match Option::<StrictnessIn>::deserialize(deserializer)? {
+        Some(StrictnessIn::Named(strictness)) => Some(strictness),
+        Some(StrictnessIn::Flag(true)) => Some(Strictness::Strict),
+        Some(StrictnessIn::Flag(false)) | None => None,
+    })
 }
 
 /// How messages of staff are treated.
@@ -111,8 +146,8 @@ pub(super) struct Decision {
     pub(super) level: Level,
     /// What follows.
     pub(super) verdict: Verdict,
-    /// Separators are looked through without limit.
-    pub(super) strict: bool,
+    /// Which disguises count.
+    pub(super) strictness: Strictness,
 }
 
 /// Why a policy cannot be used.
@@ -151,19 +186,19 @@ impl Policy {
     /// For groups where little should be held up: high hits are masked, the rest is only counted.
     pub fn relaxed() -> Self {
         let levels = LevelVerdicts { low: Verdict::Pass, medium: Verdict::Pass, high: Verdict::Mask };
-        Self::preset("relaxed", levels, false)
+        Self::preset("relaxed", levels, Strictness::Relaxed)
     }
 
     /// High hits are blocked, medium ones reviewed, low ones counted.
     pub fn standard() -> Self {
-        Self::preset(POLICY_DEFAULT, LevelVerdicts::default(), false)
+        Self::preset(POLICY_DEFAULT, LevelVerdicts::default(), Strictness::Standard)
     }
 
     /// For our own broadcasts and for groups under attack: low hits are reviewed, the rest is blocked, and
     /// separators are looked through without limit.
     pub fn strict() -> Self {
         let levels = LevelVerdicts { low: Verdict::Review, medium: Verdict::Block, high: Verdict::Block };
-        Self::preset("strict", levels, true)
+        Self::preset("strict", levels, Strictness::Strict)
     }
 
     /// Returns the built-in policies.
@@ -171,13 +206,13 @@ impl Policy {
         [Self::relaxed(), Self::standard(), Self::strict()]
     }
 
-    fn preset(name: &str, levels: LevelVerdicts, strict: bool) -> Self {
+    fn preset(name: &str, levels: LevelVerdicts, strictness: Strictness) -> Self {
         Self {
             name: name.to_owned(),
             wordlists: Vec::new(),
             levels,
             categories: BTreeMap::new(),
-            strict,
+            strictness,
             staff: StaffRule::Same,
             push_down: Vec::new(),
         }
@@ -240,7 +275,7 @@ impl Policy {
         Some(Decision {
             level,
             verdict: rule.verdict.unwrap_or(by_level),
-            strict: self.strict || rule.strict,
+            strictness: rule.strictness.unwrap_or(self.strictness),
         })
     }
 }
@@ -267,11 +302,13 @@ mod tests {
         assert_eq!(policy.staff, StaffRule::Exempt);
         let decide = |list, category| policy.decide(list, category, Level::High);
         assert_eq!(decide("fraud", "contact"), None);
-        let contact = Decision { level: Level::Medium, verdict: Verdict::Mask, strict: false };
+        let contact =
+            Decision { level: Level::Medium, verdict: Verdict::Mask, strictness: Strictness::Standard };
         assert_eq!(decide("diversion", "contact"), Some(contact));
-        let lure = Decision { level: Level::High, verdict: Verdict::Review, strict: true };
+        let lure = Decision { level: Level::High, verdict: Verdict::Review, strictness: Strictness::Strict };
         assert_eq!(decide("diversion", "lure"), Some(lure));
-        let other = Decision { level: Level::High, verdict: Verdict::Block, strict: false };
+        let other =
+            Decision { level: Level::High, verdict: Verdict::Block, strictness: Strictness::Standard };
         assert_eq!(decide("diversion", "other"), Some(other));
     }
 

@@ -9,10 +9,10 @@ use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use super::encode::{Unit, foldings, is_invisible, is_sentence_end, units_into};
 use super::exact::Found;
+use super::fold::{Unit, foldings, is_invisible, is_sentence_end, units_into};
 use super::mask::widen;
-use super::policy::{Decision, Policy};
+use super::policy::{Decision, Policy, Strictness};
 use super::ruleset::{Ruleset, term_id};
 use super::{JudgedHit, Scratch};
 use crate::event::{Hit, Via};
@@ -98,7 +98,7 @@ pub(super) fn resolve(ruleset: &Ruleset, text: &str, policy: &Policy, scratch: &
         let Some(matched) = units.get(found.start..found.end) else { continue };
         for term in ruleset.terms_of(found.pattern) {
             let Some(decision) = ruleset.decide(policy, term) else { continue };
-            let outcome = check_gaps(ruleset, text, matched, decision.strict)
+            let outcome = check_gaps(ruleset, text, matched, decision.strictness)
                 .or_else(|| check_boundaries(text, units, found))
                 .or_else(|| check_allowed(allowed, found))
                 .unwrap_or(Verdicted::Counted);
@@ -125,7 +125,8 @@ fn find_allowed(
     for found in found {
         let Some(matched) = units.get(found.start..found.end) else { continue };
         for phrase in ruleset.phrases_of(found.pattern) {
-            if policy.applies(ruleset.phrase(phrase).0) && check_gaps(ruleset, text, matched, false).is_none()
+            if policy.applies(ruleset.phrase(phrase).0)
+                && check_gaps(ruleset, text, matched, Strictness::Standard).is_none()
             {
                 allowed.push(Allowed { start: found.start, end: found.end, phrase });
             }
@@ -150,7 +151,8 @@ fn check_allowed(allowed: &[Allowed], found: &Found) -> Option<Verdicted> {
     (farthest.end >= found.end).then_some(Verdicted::Allowed(farthest.phrase))
 }
 
-fn check_gaps(ruleset: &Ruleset, text: &str, matched: &[Unit], strict: bool) -> Option<Verdicted> {
+fn check_gaps(ruleset: &Ruleset, text: &str, matched: &[Unit], strictness: Strictness) -> Option<Verdicted> {
+    let strict = strictness == Strictness::Strict;
     let gap_max = if matched.len() <= SHORT_TERM && !strict { 0 } else { ruleset.config().gap_chars_max };
     let mut total = 0;
     for (gap, ..) in gaps(text, matched) {
@@ -243,6 +245,7 @@ impl Ruleset {
             matched: text.get(resolved.span[0]..resolved.span[1]).unwrap_or_default().to_owned(),
             span: resolved.span,
             via: via(text, matched, listed.text, term_units),
+            confidence: 100,
         };
         let term_id = term_id(listed.wordlist, term_units.iter().map(|unit| unit.folded));
         JudgedHit { hit, term_id }

@@ -14,9 +14,10 @@ use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
 use super::Config;
-use super::encode::{Alphabet, CLASS_MAX, fold_into};
+use super::encode::{Alphabet, CLASS_MAX};
 use super::exact::{ExactStage, Found};
 use super::filter::Filter;
+use super::fold::fold_into;
 use super::lint::Problem;
 use super::policy::{Decision, POLICY_DEFAULT, Policy, PolicyError, StaffRule};
 use super::wordlist::{Origin, WordlistSource, is_name};

@@ -172,6 +172,7 @@ impl<'e> Decision<'e> {
             matched: String::new(),
             span: [0, 0],
             via: Vec::new(),
+            confidence: 100,
         };
         self.fact(|| hit_fact(&hit, 0));
         self.answer.hits.push(hit);

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset};
 use crate::interception::Config;
-use crate::interception::encode::{Alphabet, CLASS_MAX, fold_into};
+use crate::interception::encode::{Alphabet, CLASS_MAX};
 use crate::interception::exact::AhoStage;
 use crate::interception::filter::{Filter, Rarity};
+use crate::interception::fold::fold_into;
 use crate::interception::lint::{Problem, ProblemKind};
 use crate::interception::policy::Policy;
 use crate::interception::wordlist::WordlistSource;

@@ -83,7 +83,7 @@ proptest! {
         let explanation = rules.explain(&text, rules.policy("strict").unwrap());
         // Positions count folded characters: those that begin before the hit does.
         let mut units = Vec::new();
-        encode::units_into(&text, &mut units);
+        fold::units_into(&text, &mut units);
         let mut scratch = Scratch::default();
         rules.examine(&text, rules.policy("strict").unwrap(), &mut scratch);
         let found = if scratch.found.is_empty() { &[][..] } else { scratch.resolved.as_slice() };

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::interception::encode::{Alphabet, CLASS_NONE};
 
 fn folded(text: &str) -> String {
     let mut out = String::from("what was there before");
