@@ -13,9 +13,9 @@ use super::exact::Found;
 use super::fold::{Unit, foldings, is_invisible, is_sentence_end, units_into};
 use super::mask::widen;
 use super::policy::{Decision, Policy, Strictness};
-use super::ruleset::{Ruleset, term_id};
-use super::{JudgedHit, Scratch};
-use crate::event::{Hit, Via};
+use super::ruleset::{Judging, ListStanding, Ruleset, term_id};
+use super::{Audience, JudgedHit, Scratch};
+use crate::event::{Hit, Verdict, Via};
 
 /// Terms up to this many folded characters are found without gaps only: two neighbours meet by chance.
 const SHORT_TERM: usize = 2;
@@ -69,11 +69,28 @@ pub(super) struct Resolved {
     pub(super) span: [usize; 2],
     /// What the policy says of it.
     pub(super) decision: Decision,
+    /// It matched only as a variant: the folded text is not the term's.
+    pub(super) is_variant: bool,
     /// Whether it counts.
     pub(super) outcome: Verdicted,
 }
 
 impl Resolved {
+    /// Returns what follows if it counts.
+    pub(super) fn verdict(&self) -> Verdict {
+        if self.is_variant { self.decision.variant_verdict } else { self.decision.verdict }
+    }
+
+    /// Says whether it is only counted apart.
+    pub(super) fn is_apart(&self) -> bool {
+        self.outcome == Verdicted::Counted && self.decision.is_shadow
+    }
+
+    /// Says whether it counts and is not only counted apart.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.outcome == Verdicted::Counted && !self.decision.is_shadow
+    }
+
     /// Orders hits for the reader: by position, the longer first.
     pub(super) fn place(&self) -> (usize, Reverse<usize>, usize) {
         (self.units[0], Reverse(self.units[1]), self.term)
@@ -90,48 +107,71 @@ pub(super) struct Allowed {
 }
 
 /// Judges every occurrence in `scratch.found`; `scratch.resolved` then holds all hits of lists that apply.
-pub(super) fn resolve(ruleset: &Ruleset, text: &str, policy: &Policy, scratch: &mut Scratch) {
-    let Scratch { found, units, allowed, resolved, .. } = scratch;
-    find_allowed(ruleset, text, policy, found, units, allowed);
+pub(super) fn resolve(
+    ruleset: &Ruleset,
+    text: &str,
+    policy: &Policy,
+    audience: &Audience<'_>,
+    scratch: &mut Scratch,
+) {
+    let Scratch { found, units, allowed, allowed_apart, resolved, standings, .. } = scratch;
+    let mut judging = Judging::new(policy, audience, standings);
+    find_allowed(ruleset, text, &mut judging, found, units, allowed, allowed_apart);
     resolved.clear();
     for found in found.iter() {
         let Some(matched) = units.get(found.start..found.end) else { continue };
         for term in ruleset.terms_of(found.pattern) {
-            let Some(decision) = ruleset.decide(policy, term) else { continue };
+            let Some(decision) = ruleset.decide(&mut judging, term) else { continue };
+            let apart = if decision.is_shadow { check_allowed(allowed_apart, found) } else { None };
             let outcome = check_gaps(ruleset, text, matched, decision.strictness)
                 .or_else(|| check_boundaries(text, units, found))
                 .or_else(|| check_allowed(allowed, found))
+                .or(apart)
                 .unwrap_or(Verdicted::Counted);
             let span = match (matched.first(), matched.last()) {
                 (Some(first), Some(last)) => widen(text, [first.start, last.end]),
                 _ => continue,
             };
-            resolved.push(Resolved { term, units: [found.start, found.end], span, decision, outcome });
+            let units = [found.start, found.end];
+            resolved.push(Resolved { term, units, span, decision, is_variant: false, outcome });
         }
     }
     drop_covered(ruleset, resolved);
     resolved.sort_unstable_by_key(Resolved::place);
 }
 
+/// Finds allow phrases; those of lists that are only counted apart go into `apart` and cancel nothing else.
 fn find_allowed(
     ruleset: &Ruleset,
     text: &str,
-    policy: &Policy,
+    judging: &mut Judging<'_>,
     found: &[Found],
     units: &[Unit],
     allowed: &mut Vec<Allowed>,
+    apart: &mut Vec<Allowed>,
 ) {
     allowed.clear();
+    apart.clear();
     for found in found {
         let Some(matched) = units.get(found.start..found.end) else { continue };
         for phrase in ruleset.phrases_of(found.pattern) {
-            if policy.applies(ruleset.phrase(phrase).0)
-                && check_gaps(ruleset, text, matched, Strictness::Standard).is_none()
-            {
-                allowed.push(Allowed { start: found.start, end: found.end, phrase });
+            if check_gaps(ruleset, text, matched, Strictness::Standard).is_some() {
+                continue;
+            }
+            let place = Allowed { start: found.start, end: found.end, phrase };
+            match ruleset.phrase_standing(judging, phrase) {
+                ListStanding::InForce(_) => allowed.push(place),
+                ListStanding::Shadow(_) => apart.push(place),
+                ListStanding::Absent => {}
             }
         }
     }
+    spread(allowed);
+    spread(apart);
+}
+
+/// Sorts by position and lets each know the farthest end of all that start before it.
+fn spread(allowed: &mut [Allowed]) {
     allowed.sort_unstable_by_key(|a| a.start);
     let mut farthest: Option<Allowed> = None;
     for entry in allowed.iter_mut() {

@@ -1,15 +1,18 @@
 //! Compiling: reads lists into patterns, numbers their characters, builds filter and automaton.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::standing::{ListEntry, TermEntry};
 use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset};
 use crate::interception::Config;
 use crate::interception::encode::{Alphabet, CLASS_MAX};
 use crate::interception::exact::AhoStage;
 use crate::interception::filter::{Filter, Rarity};
 use crate::interception::fold::fold_into;
+use crate::interception::life::Life;
 use crate::interception::lint::{Problem, ProblemKind};
-use crate::interception::policy::Policy;
+use crate::interception::policy::PolicyBook;
 use crate::interception::wordlist::WordlistSource;
 
 /// Collects lists into patterns; a pattern is a folded text that terms and phrases of several lists may share.
@@ -17,6 +20,9 @@ pub(super) struct Reader<'c> {
     config: &'c Config,
     patterns: HashMap<Box<str>, Pattern>,
     lists: Vec<ListSummary>,
+    entries: Vec<ListEntry>,
+    /// By where the text of the term begins, ascending.
+    own: Vec<(u32, TermEntry)>,
     kinds: Vec<Kind>,
     kind_of: HashMap<(u16, Box<str>), u16>,
     /// With their patterns.
@@ -43,6 +49,8 @@ impl<'c> Reader<'c> {
             config,
             patterns: HashMap::new(),
             lists: Vec::new(),
+            entries: Vec::new(),
+            own: Vec::new(),
             kinds: Vec::new(),
             kind_of: HashMap::new(),
             terms: Vec::new(),
@@ -55,13 +63,21 @@ impl<'c> Reader<'c> {
 
     pub(super) fn read(&mut self, list: u16, source: &WordlistSource) -> Result<(), CompileError> {
         let (terms_before, phrases_before) = (self.terms.len(), self.phrases.len());
-        for term in &source.terms {
-            match self.read_term(list, source, &term.text, term.category.as_deref(), term.line)? {
-                None => {}
-                Some(kind) => self.problem(&source.name, term.line, &term.text, kind),
+        let is_draft = source.life == Life::Draft;
+        for term in source.terms.iter().filter(|_| !is_draft) {
+            let before = self.terms.len();
+            if let Some(kind) =
+                self.read_term(list, source, &term.text, term.category.as_deref(), term.line)?
+            {
+                self.problem(&source.name, term.line, &term.text, kind);
+            }
+            if let Some((_, kept)) = self.terms.get(before)
+                && let Some(entry) = TermEntry::of(term)
+            {
+                self.own.push((kept.text_from, entry));
             }
         }
-        for phrase in &source.allow {
+        for phrase in source.allow.iter().filter(|_| !is_draft) {
             if let Some(kind) = self.read_phrase(list, &phrase.text) {
                 self.problem(&source.name, phrase.line, &phrase.text, kind);
             }
@@ -71,7 +87,13 @@ impl<'c> Reader<'c> {
             origin: source.origin,
             terms: self.terms.len() - terms_before,
             allow: self.phrases.len() - phrases_before,
+            life: source.life.clone(),
+            scope: source.scope.clone(),
+            roles: source.roles,
+            valid_from: source.valid_from,
+            valid_until: source.valid_until,
         });
+        self.entries.push(ListEntry::of(source));
         Ok(())
     }
 
@@ -210,7 +232,7 @@ impl<'c> Reader<'c> {
     pub(super) fn finish(
         mut self,
         version: String,
-        policies: BTreeMap<String, Policy>,
+        policies: Arc<PolicyBook>,
     ) -> Result<(Ruleset, Vec<Problem>), CompileError> {
         let mut folded: Vec<(Box<str>, Pattern)> = self.patterns.drain().collect();
         folded.sort_unstable_by_key(|(_, pattern)| pattern.index);
@@ -243,6 +265,8 @@ impl<'c> Reader<'c> {
             version,
             config: self.config.clone(),
             lists: self.lists,
+            entries: self.entries,
+            own: self.own,
             kinds: self.kinds,
             by_id: (0..).take(self.terms.len()).collect(),
             terms: self.terms.into_iter().map(|(_, term)| term).collect(),
