@@ -14,7 +14,7 @@ use std::hint::black_box;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use criterion::{Criterion, Throughput};
 use menshen::clock::Stopwatch;
-use menshen::interception::{Config, Origin, Ruleset, Scratch, Term, WordlistSource, fold_into};
+use menshen::interception::{Audience, Config, Origin, Ruleset, Scratch, Term, WordlistSource, fold_into};
 
 use data::{Data, Random};
 
@@ -57,7 +57,7 @@ fn main() {
 
 fn compile(terms: &[String]) -> (Ruleset, AhoCorasick) {
     let mut list = WordlistSource::new("lexicon", Origin::File);
-    list.terms = terms.iter().map(|t| Term { text: t.clone(), category: None, line: 0 }).collect();
+    list.terms = terms.iter().map(|t| Term { text: t.clone(), ..Term::default() }).collect();
     let watch = Stopwatch::start();
     let (ruleset, problems) =
         Ruleset::compile("bench", &[list], Vec::new(), &Config::default()).expect("the lexicon compiles");
@@ -112,7 +112,10 @@ fn corpora(data: &Data, count: usize) -> [Corpus; 3] {
 
 fn judge(ruleset: &Ruleset, scratch: &mut Scratch, messages: &[String]) -> usize {
     let policy = ruleset.policy("standard").expect("a built-in policy");
-    messages.iter().map(|m| black_box(ruleset.judge(m, policy, scratch)).hits.len()).sum()
+    messages
+        .iter()
+        .map(|m| black_box(ruleset.judge(m, policy, &Audience::default(), scratch)).hits.len())
+        .sum()
 }
 
 fn normalise_and_search(reference: &AhoCorasick, folded: &mut String, messages: &[String]) -> usize {

@@ -14,7 +14,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use menshen::clock::Stopwatch;
 use menshen::event::json::{ParseLimits, parse};
 use menshen::event::{EventKey, Status};
-use menshen::interception::{self, Origin, Ruleset, WordlistSource};
+use menshen::interception::{self, Audience, Origin, Ruleset, WordlistSource};
 use menshen::pipeline::{self, Arrival, Limits, PartitionState, Recognised, Rules, Scratch, Setting};
 use menshen::replies;
 use menshen::storage::codec;
@@ -99,7 +99,7 @@ impl Ours {
         assert_eq!(recognised, Recognised::As(Status::Counted));
         let setting = Setting {
             policy: self.rules.policy(None, event.role),
-            tags: &[],
+            audience: Audience::default(),
             variable: &|_| None,
             can_recall: true,
             can_post: true,

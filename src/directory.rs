@@ -9,6 +9,7 @@
 //! A group nobody declared costs its key and one pointer: all such groups of an account share one context.
 
 mod account;
+mod chosen;
 mod group;
 mod keys;
 mod limits;
@@ -37,6 +38,7 @@ pub use account::{
     Account, AccountRecord, AccountSpec, AccountSpecIn, DEMO_ACCOUNT, SANDBOX_PLATFORM, SealedSecret, Secret,
     SecretIn,
 };
+pub use chosen::ChosenPolicy;
 pub use group::{GroupContext, GroupFilter, GroupFound, GroupRecord, SeenGroup};
 pub use keys::{KeyError, Keyring, Sealed};
 pub use limits::{Config, KeyText, plain_id};
@@ -99,6 +101,7 @@ pub struct Directory {
     brands: RwLock<BTreeMap<BrandId, Arc<Stored<BrandRecord>>>>,
     regions: RwLock<BTreeMap<RegionId, Arc<Stored<RegionRecord>>>>,
     shops: RwLock<BTreeMap<ShopId, Arc<Shop>>>,
+    choices: chosen::Choices,
     /// Groups in all rooms.
     groups: AtomicUsize,
     /// One change at a time, so that memory follows the order of the commits.

@@ -10,6 +10,8 @@
 //! | resolve | `resolve.rs` | gaps, boundaries, allow phrases, nested hits; back to the original text |
 //! | policy | `policy.rs` | what follows from each surviving hit; the most severe decides |
 //!
+//! All tenants share one ruleset: `audience.rs` says whom a list reaches, `life.rs` whether its hits count yet.
+//!
 //! `ruleset.rs` compiles lists into the immutable [`Ruleset`] that all this runs on, `lint.rs` says what is wrong
 //! with a list, `explain.rs` shows every hit and why it counted or not, `pushdown.rs` plans what a platform itself is to
 //! stop in what staff send.
@@ -18,11 +20,13 @@
 //! see intent; what it cannot judge goes to `review`.
 //! Invariants: spans are whole grapheme clusters of the original text; a clean message allocates nothing.
 
+mod audience;
 mod encode;
 mod exact;
 mod explain;
 mod filter;
 mod fold;
+mod life;
 mod lint;
 mod mask;
 mod policy;
@@ -38,11 +42,14 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
+pub use audience::{Audience, ListScope, Roles, Speaker};
 pub use explain::{ExplainedHit, Explanation};
 pub use fold::fold_into;
+pub use life::{Life, Stage};
 pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
 pub use policy::{
-    CategoryRule, LevelVerdicts, POLICY_DEFAULT, Policy, PolicyError, PushDown, StaffRule, Strictness,
+    Assigned, CategoryRule, EffectivePolicy, Layer, LayerKind, LevelVerdicts, POLICY_DEFAULT, Part, Policy,
+    PolicyBook, PolicyError, PolicyExplanation, PolicyOrigin, PushDown, StaffRule, Strictness, WordlistRule,
 };
 pub use resolve::Outcome;
 pub use ruleset::{CompileError, ListSummary, Ruleset};
@@ -71,6 +78,9 @@ pub struct Config {
     pub policies_max: usize,
     /// Most skipped characters between two neighbours of a hit that still is one.
     pub gap_chars_max: usize,
+    /// Terms are also looked for in disguise, where the policy is not `relaxed`. Without it a ruleset compiles in a
+    /// third of the time and takes a third of the memory.
+    pub variants: bool,
     /// Most hits reported for one message; the verdict always follows from all.
     pub hits_max: usize,
 }
@@ -85,6 +95,7 @@ impl Default for Config {
             term_bytes_max: 256,
             policies_max: 256,
             gap_chars_max: 4,
+            variants: true,
             hits_max: 64,
         }
     }
@@ -100,6 +111,8 @@ pub struct Scratch {
     units: Vec<fold::Unit>,
     term_units: Vec<fold::Unit>,
     allowed: Vec<resolve::Allowed>,
+    allowed_apart: Vec<resolve::Allowed>,
+    standings: Vec<Option<ruleset::ListStanding>>,
     resolved: Vec<resolve::Resolved>,
     disguised: variants::Room,
     spans: Vec<[usize; 2]>,
@@ -114,6 +127,8 @@ pub struct Judgement {
     pub hits: Vec<JudgedHit>,
     /// The text with masked hits replaced, when the verdict is [`Verdict::Mask`].
     pub masked: Option<String>,
+    /// Hits of lists that are not in force here, by position, at most [`Config::hits_max`]: for counting only.
+    pub shadow: Vec<JudgedHit>,
 }
 
 /// A hit and the stable id of its term.
@@ -127,39 +142,53 @@ pub struct JudgedHit {
 
 impl Ruleset {
     /// Judges a text. A text without hits allocates nothing, once `scratch` has grown to its size.
-    pub fn judge(&self, text: &str, policy: &Policy, scratch: &mut Scratch) -> Judgement {
-        if !self.examine(text, policy, scratch) {
+    pub fn judge(
+        &self,
+        text: &str,
+        policy: &Policy,
+        audience: &Audience<'_>,
+        scratch: &mut Scratch,
+    ) -> Judgement {
+        if !self.examine(text, policy, audience, scratch) {
             return Judgement::default();
         }
-        let counted = |r: &&resolve::Resolved| r.outcome == resolve::Verdicted::Counted;
-        let verdict =
-            scratch.resolved.iter().filter(counted).map(|r| r.decision.verdict).max().unwrap_or_default();
+        let in_force = |r: &&resolve::Resolved| r.is_in_force();
+        let verdicts = scratch.resolved.iter().filter(in_force).map(resolve::Resolved::verdict);
+        let verdict = verdicts.max().unwrap_or_default();
         let masked = (verdict == Verdict::Mask).then(|| {
             scratch.spans.clear();
-            let to_mask = scratch.resolved.iter().filter(counted);
-            scratch.spans.extend(to_mask.filter(|r| r.decision.verdict == Verdict::Mask).map(|r| r.span));
+            let to_mask = scratch.resolved.iter().filter(in_force);
+            scratch.spans.extend(to_mask.filter(|r| r.verdict() == Verdict::Mask).map(|r| r.span));
             mask::mask(text, &mut scratch.spans)
         });
-        scratch.resolved.retain(|r| r.outcome == resolve::Verdicted::Counted);
-        if scratch.resolved.len() > self.config().hits_max {
-            scratch.resolved.sort_by_key(|r| std::cmp::Reverse(r.decision.verdict));
-            scratch.resolved.truncate(self.config().hits_max);
-            scratch.resolved.sort_by_key(resolve::Resolved::place);
+        let shadow = self.told(text, scratch, resolve::Resolved::is_apart);
+        let hits = self.told(text, scratch, resolve::Resolved::is_in_force);
+        Judgement { verdict, hits, masked, shadow }
+    }
+
+    /// Returns the hits that pass, by position; the most severe where there are too many.
+    fn told(
+        &self,
+        text: &str,
+        scratch: &mut Scratch,
+        passes: fn(&resolve::Resolved) -> bool,
+    ) -> Vec<JudgedHit> {
+        let Scratch { resolved, units, disguised, term_units, .. } = scratch;
+        let mut told: Vec<_> = resolved.iter().filter(|r| passes(r)).collect();
+        if told.len() > self.config().hits_max {
+            told.sort_by_key(|r| std::cmp::Reverse(r.verdict()));
+            told.truncate(self.config().hits_max);
+            told.sort_by_key(|r| r.place());
         }
-        let hits = scratch
-            .resolved
-            .iter()
-            .map(|r| self.hit(text, r, &scratch.units, &scratch.disguised, &mut scratch.term_units))
-            .collect();
-        Judgement { verdict, hits, masked }
+        told.into_iter().map(|r| self.hit(text, r, units, disguised, term_units)).collect()
     }
 
     /// Runs the stages in front of the policy; false when nothing was found at all.
-    fn examine(&self, text: &str, policy: &Policy, scratch: &mut Scratch) -> bool {
+    fn examine(&self, text: &str, policy: &Policy, audience: &Audience<'_>, scratch: &mut Scratch) -> bool {
         scratch.found.clear();
         scratch.disguised.found.clear();
         let listed = self.may_hit(text);
-        let strictness = policy.strictness_max();
+        let strictness = self.strictness_max(policy);
         if strictness > Strictness::Relaxed {
             self.find_disguised(text, strictness, &mut scratch.disguised);
         }
@@ -171,7 +200,7 @@ impl Ruleset {
             return false;
         }
         fold::units_into(text, &mut scratch.units);
-        resolve::resolve(self, text, policy, scratch);
+        resolve::resolve(self, text, policy, audience, scratch);
         true
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Role, Status, What};
-use crate::interception::{self, Policy, Ruleset};
+use crate::interception::{self, Audience, Policy, Ruleset, Speaker};
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
@@ -36,10 +36,10 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Returns the policy of a group that names this one (or none, or one that is gone) for members of a role.
-    pub fn policy(&self, named: Option<&str>, role: Role) -> Option<&Policy> {
+    /// Returns the policy of this name by itself (of none, or of one that is gone, the default) for a speaker's texts.
+    pub fn policy(&self, named: Option<&str>, speaker: impl Into<Speaker>) -> Option<&Policy> {
         let name = named.filter(|name| self.words.policy(name).is_some()).unwrap_or(&self.limits.policy);
-        self.words.policy_for(name, role)
+        self.words.policy_for(name, speaker)
     }
 }
 
@@ -63,8 +63,8 @@ pub struct Limits {
 pub struct Setting<'a> {
     /// Which wordlists apply; `None` where the policy leaves this role alone.
     pub policy: Option<&'a Policy>,
-    /// The group's tags.
-    pub tags: &'a [String],
+    /// Whom its texts are judged for; the time is that of the arrival.
+    pub audience: Audience<'a>,
     /// The value of a variable such as `shop.name`.
     pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The platform can withdraw a message.
@@ -152,7 +152,8 @@ pub fn decide<'e>(
     let mut decision = Decision::new(event, status, arrival, rules.words.version());
 
     if let (Some(message), Some(policy)) = (event.what.message(), setting.policy) {
-        decision.judged(rules.words.judge(&message.text, policy, &mut scratch.words));
+        let audience = Audience { now_ms: arrival.now_ms, ..setting.audience };
+        decision.judged(rules.words.judge(&message.text, policy, &audience, &mut scratch.words));
     }
     if status == Status::Duplicate {
         return decision; // judged by today's rules, with no effect

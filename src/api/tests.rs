@@ -157,7 +157,7 @@ fn notices_for(
     Arc::new(Notices::new(crate::notices::Parts {
         storage: Arc::clone(storage),
         outbox: Arc::clone(outbox),
-        judge: Arc::new(Judge(Arc::clone(rules))),
+        judge: Arc::new(Judge { rules: Arc::clone(rules), clock: clock.clone() }),
         clock: clock.clone(),
         config: crate::notices::Config::default(),
     }))
@@ -177,7 +177,7 @@ async fn broadcasts_for(
         outbox: Arc::clone(outbox),
         book: Arc::new(Book { directory: Arc::clone(directory), storage: Arc::clone(storage) }),
         places: Arc::clone(directory) as _,
-        judge: Arc::new(Judge(Arc::clone(rules))),
+        judge: Arc::new(Judge { rules: Arc::clone(rules), clock: clock.clone() }),
         confirming: Arc::new(Confirmers(Arc::clone(connectors))),
         tasks,
         clock: clock.clone(),

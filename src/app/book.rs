@@ -11,10 +11,11 @@ use arc_swap::ArcSwap;
 use crate::broadcasts::{
     Confirming, GroupBook, GroupEntry, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms, TextJudge,
 };
+use crate::clock::Clock;
 use crate::connectors::{Connector, Connectors, MassSends, PlatformError, Retry, offers};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
-use crate::event::{AccountId, GroupId, GroupName, Hit, Place, Role, Scope, Verdict};
-use crate::interception::Scratch;
+use crate::event::{AccountId, GroupId, GroupName, Hit, Place, Scope, Verdict};
+use crate::interception::{Audience, Scratch, Speaker};
 use crate::pipeline::Rules;
 use crate::storage::{SharedStorage, StorageError};
 
@@ -204,16 +205,20 @@ impl Confirming for Confirmers {
 const POLICY: &str = "strict";
 
 /// The rules in force, for what we are about to say ourselves.
-pub(crate) struct Judge(pub(crate) Arc<ArcSwap<Rules>>);
+pub(crate) struct Judge {
+    pub(crate) rules: Arc<ArcSwap<Rules>>,
+    pub(crate) clock: Clock,
+}
 
 impl TextJudge for Judge {
     fn judge(&self, text: &str) -> Result<(), Vec<Hit>> {
-        let rules = self.0.load();
+        let rules = self.rules.load();
         // Nobody is exempt here, and what reaches every group is judged strictly: advertising law applies to the brand.
-        let Some(policy) = rules.words.policy_for(POLICY, Role::Customer) else {
+        let Some(policy) = rules.words.policy_for(POLICY, Speaker::Own) else {
             return Ok(());
         };
-        let judgement = rules.words.judge(text, policy, &mut Scratch::default());
+        let audience = Audience { speaker: Speaker::Own, now_ms: self.clock.now_ms(), ..Audience::default() };
+        let judgement = rules.words.judge(text, policy, &audience, &mut Scratch::default());
         if judgement.verdict == Verdict::Block {
             return Err(judgement.hits.into_iter().map(|judged| judged.hit).collect());
         }

@@ -164,7 +164,7 @@ impl Foundations {
             outbox: outbox.clone(),
             book: Arc::new(Book { directory: self.directory.clone(), storage: self.storage.clone() }),
             places: self.directory.clone(),
-            judge: Arc::new(Judge(rules.clone())),
+            judge: Arc::new(Judge { rules: rules.clone(), clock: clock.clone() }),
             confirming: Arc::new(Confirmers(self.connectors.clone())),
             tasks: tasks.clone(),
             clock: clock.clone(),
@@ -174,7 +174,7 @@ impl Foundations {
         let notices = Notices::new(notices::Parts {
             storage: self.storage.clone(),
             outbox: outbox.clone(),
-            judge: Arc::new(Judge(rules.clone())),
+            judge: Arc::new(Judge { rules: rules.clone(), clock: clock.clone() }),
             clock: clock.clone(),
             config: config.notices.clone(),
         });

@@ -29,7 +29,7 @@ pub struct ProblemsFound(pub usize);
 /// # Errors
 /// [`ProblemsFound`], or when a file cannot be read.
 pub fn run(args: &LintArgs) -> anyhow::Result<()> {
-    let list = from_file(&args.file)?;
+    let list = from_file(&args.file)?.unrestricted();
     let sample = match &args.sample {
         Some(path) => {
             let bytes = std::fs::read(path).with_context(|| format!("read sample `{}`", path.display()))?;

@@ -97,7 +97,8 @@ pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
 fn compile(files: &[PathBuf]) -> anyhow::Result<Ruleset> {
     let mut lists: Vec<WordlistSource> = Vec::new();
     for path in files {
-        let mut list = from_file(path)?;
+        // What a list would do is to be seen, whomever it is for and whether or not it is live.
+        let mut list = from_file(path)?.unrestricted();
         // Lists of different directories may have one name.
         let same = lists.iter().filter(|l| l.name == list.name).count();
         if same > 0 {

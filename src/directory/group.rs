@@ -7,9 +7,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
+use super::chosen::{Chosen, brand_of};
 use super::limits::Checker;
 use super::shop::{Shop, Stored};
-use crate::event::{Place, Scope, ShopId};
+use crate::event::{BrandId, Place, RegionId, Scope, ShopId};
+use crate::interception::{Audience, EffectivePolicy, PolicyBook, Speaker};
 
 /// What people declare of a group; all of it is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -21,7 +23,7 @@ pub struct GroupRecord {
     pub owner: Option<String>,
     /// Words to choose audiences and rules by; kept sorted, each once.
     pub tags: Vec<String>,
-    /// The policy its messages are judged by; the account's when left out.
+    /// The policy its messages are judged by, over those of everything it belongs to.
     pub policy: Option<String>,
     /// The shop it belongs to; decides who may see it.
     #[schema(value_type = Option<String>)]
@@ -40,11 +42,12 @@ impl GroupRecord {
     }
 
     pub(super) fn check(&self, checker: &mut Checker<'_>) {
-        for (pointer, text) in [("/name", &self.name), ("/owner", &self.owner), ("/policy", &self.policy)] {
+        for (pointer, text) in [("/name", &self.name), ("/owner", &self.owner)] {
             if let Some(text) = text {
                 checker.name(pointer, text);
             }
         }
+        checker.policy(self.policy.as_deref());
         checker.tags(&self.tags);
         checker.time_zone(self.time_zone.as_deref());
         checker.variables(&self.variables);
@@ -66,6 +69,8 @@ pub struct GroupContext {
     pub declared: Option<Arc<Stored<GroupRecord>>>,
     /// What the platform told.
     pub(super) seen: Seen,
+    /// The policies chosen for it and for what it belongs to.
+    pub(super) chosen: Arc<Chosen>,
 }
 
 /// What a platform tells of a group; `None` says nothing about it.
@@ -131,10 +136,27 @@ impl GroupContext {
         self.declared.as_ref().map_or(&NO_VARIABLES, |d| &d.record.variables)
     }
 
-    /// Returns the policy its messages are judged by, where one was chosen for it or its account.
+    /// Returns the topmost of the policies chosen for it and for what it belongs to, those of its tags left out.
     pub fn policy(&self) -> Option<&str> {
-        let declared = self.declared.as_ref().and_then(|d| d.record.policy.as_deref());
-        declared.or(self.account.record.policy.as_deref())
+        self.chosen.topmost()
+    }
+
+    /// Returns the policy its messages are judged by, all layers together, under a ruleset's policies.
+    pub fn effective_policy(&self, book: &Arc<PolicyBook>) -> Arc<EffectivePolicy> {
+        self.chosen.effective(book)
+    }
+
+    /// Returns whom a text in it is judged for; `group` is its own id, which a shared context does not hold.
+    pub fn audience<'a>(&'a self, group: &'a str, speaker: Speaker) -> Audience<'a> {
+        Audience {
+            speaker,
+            account: self.account.id.as_str(),
+            group,
+            brand: brand_of(&self.account, self.shop.as_deref()).map(BrandId::as_str),
+            region: self.place.region.as_ref().map(RegionId::as_str),
+            tags: self.tags(),
+            now_ms: 0,
+        }
     }
 
     /// Says whether a scope covers this group; `group` is its own id, which a shared context does not hold.

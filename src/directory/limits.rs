@@ -162,6 +162,13 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A policy may be named before it is there; until then it is passed over.
+    pub(super) fn policy(&mut self, policy: Option<&str>) {
+        if let Some(policy) = policy {
+            self.name("/policy", policy);
+        }
+    }
+
     pub(super) fn tags(&mut self, tags: &[String]) {
         self.count("/tags", tags.len(), self.config.tags_max, "tags_max");
         for (index, tag) in tags.iter().enumerate() {

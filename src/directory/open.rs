@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 
 use super::account::{Account, AccountRecord, DEMO_ACCOUNT, SANDBOX_PLATFORM};
+use super::chosen::Choices;
 use super::group::{GroupContext, GroupRecord, Seen, SeenGroup};
 use super::shop::{Shop, ShopRecord, Stored};
 use super::{Config, Directory, DirectoryError, Keyring, Room};
@@ -48,6 +49,7 @@ impl Directory {
             brands: RwLock::new(BTreeMap::new()),
             regions: RwLock::new(BTreeMap::new()),
             shops: RwLock::new(BTreeMap::new()),
+            choices: Choices::default(),
             groups: AtomicUsize::new(0),
             changing: tokio::sync::Mutex::new(()),
         };
@@ -233,7 +235,8 @@ impl Directory {
         let own_zone = zone(record.and_then(|record| record.time_zone.as_deref()));
         let shop_zone = || shop.as_ref().map(|shop| shop.time_zone.clone());
         let time_zone = own_zone.or_else(shop_zone).unwrap_or_else(|| self.time_zone.clone());
-        GroupContext { account: Arc::clone(account), shop, place, time_zone, declared, seen }
+        let chosen = self.choice(account, shop.as_deref(), record);
+        GroupContext { account: Arc::clone(account), shop, place, time_zone, declared, seen, chosen }
     }
 }
 

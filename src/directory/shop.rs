@@ -26,6 +26,9 @@ pub struct Stored<T> {
 pub struct BrandRecord {
     /// Name for people.
     pub name: String,
+    /// The policy its groups are judged by, under those of their regions, shops, tags and their own.
+    #[serde(default)]
+    pub policy: Option<String>,
 }
 
 /// A region: several shops.
@@ -38,6 +41,9 @@ pub struct RegionRecord {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub brand: Option<BrandId>,
+    /// The policy its groups are judged by, over that of the brand.
+    #[serde(default)]
+    pub policy: Option<String>,
 }
 
 /// Whether a shop is in business.
@@ -79,6 +85,9 @@ pub struct ShopRecord {
     /// Values for texts: `{address}`, `{phone}`, ….
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// The policy its groups are judged by, over that of the region.
+    #[serde(default)]
+    pub policy: Option<String>,
 }
 
 /// One opening period on some days of the week.
@@ -229,6 +238,7 @@ impl ShopRecord {
                 checker.refuse(format!("/hours/{index}/days"), "required", "name a day, or leave `days` out");
             }
         }
+        checker.policy(self.policy.as_deref());
         checker.time_zone(self.time_zone.as_deref());
         checker.variables(&self.variables);
     }

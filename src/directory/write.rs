@@ -48,6 +48,7 @@ impl Directory {
         let mut checker = Checker::new(&self.config);
         checker.id(id.as_str());
         checker.name("/name", &record.name);
+        checker.policy(record.policy.as_deref());
         checker.finish().map_err(DirectoryError::Invalid)?;
         let created = !self.brands.read().contains_key(id);
         check_room(created, self.brands.read().len(), self.config.brands_max, "brands", "brands_max")?;
@@ -56,6 +57,11 @@ impl Directory {
         let version = self.commit_one(actor, &accepted, expect).await?;
         self.brands.write().insert(id.clone(), Arc::new(Stored { version, record }));
         self.refresh_shops(|shop| shop.place.brand.as_ref() == Some(id)); // its name stands in texts
+        // Groups without a shop are of their account's brand: its policy is theirs.
+        for account in self.accounts().iter().filter(|account| account.record.brand.as_ref() == Some(id)) {
+            let stored = Stored { version: account.version, record: account.record.clone() };
+            self.install_account(&account.id, stored);
+        }
         Ok(Written { version, created })
     }
 
@@ -79,6 +85,7 @@ impl Directory {
         let mut checker = Checker::new(&self.config);
         checker.id(id.as_str());
         checker.name("/name", &record.name);
+        checker.policy(record.policy.as_deref());
         if let Some(brand) = &record.brand {
             let unchanged = before.as_ref().is_some_and(|stored| stored.record.brand == record.brand);
             let there = self.brands.read().contains_key(brand);

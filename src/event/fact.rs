@@ -92,6 +92,8 @@ pub enum Fact<'a> {
     ContactEnd(ContactEndFact<'a>),
     /// The account's tags for contacts changed.
     Tags(TagsFact<'a>),
+    /// A term of a list that is not in force here was found: counted by list, and nothing else.
+    ShadowHit(HitFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -118,6 +120,7 @@ pub enum FactKind {
     Roster = 17,
     ContactEnd = 18,
     Tags = 19,
+    ShadowHit = 128,
 }
 
 /// A member joined or left.
@@ -406,6 +409,7 @@ impl Fact<'_> {
             Fact::Roster(_) => FactKind::Roster,
             Fact::ContactEnd(_) => FactKind::ContactEnd,
             Fact::Tags(_) => FactKind::Tags,
+            Fact::ShadowHit(_) => FactKind::ShadowHit,
         }
     }
 }

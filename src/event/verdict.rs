@@ -80,6 +80,24 @@ pub enum Via {
     Repeat,
 }
 
+impl Via {
+    /// Says whether it leads to other words than the listed one, so that a hit by it may be a mistake; foldings of the
+    /// same characters and what stands between them do not.
+    pub fn is_variant(self) -> bool {
+        match self {
+            Via::Case | Via::Width | Via::Style | Via::Traditional | Via::Gap | Via::Repeat => false,
+            Via::Homophone
+            | Via::Pinyin
+            | Via::Split
+            | Via::Shape
+            | Via::Emoji
+            | Via::Initials
+            | Via::Leet
+            | Via::Swapped => true,
+        }
+    }
+}
+
 /// One listed term found in a text, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Hit {

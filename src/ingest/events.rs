@@ -12,6 +12,7 @@ use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
 use crate::directory::SeenGroup;
 use crate::event::{GroupEvent, Partition, Status, What, json, pointer_part};
+use crate::interception::Speaker;
 use crate::outbox::delivery::Delivery;
 use crate::pipeline::{Rules, Setting, SkipReason, Skipped};
 use crate::storage::Receipt;
@@ -168,7 +169,8 @@ impl Ingest {
             let detail = "the group is outside the token's scope; assign it to a shop, or use another token";
             return refused(Refusal::new(StatusCode::FORBIDDEN, "outside_scope", detail).at("/group"));
         }
-        let policy = rules.policy(group.policy(), event.role);
+        let effective = group.effective_policy(rules.words.policy_book());
+        let speaker = Speaker::from(event.role);
         // A contact is in no group: what is known is the shop that the staff member runs.
         let (shop, welcome_code_life) = if let What::ContactAdded { staff, .. } = &event.what {
             (self.directory.shop_run_by(staff), self.connectors.welcome_code_life(&event.account))
@@ -181,8 +183,8 @@ impl Ingest {
         };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
         let setting = Setting {
-            policy,
-            tags: group.tags(),
+            policy: effective.for_speaker(speaker),
+            audience: group.audience(&event.group, speaker),
             variable: &variable,
             can_recall: can.is_some_and(|can| can.can_recall),
             // Without a connector nobody knows yet; the outbox waits for one, and then it is refused or said.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::fold_into;
 use super::policy::Policy;
-use super::resolve::{Outcome, Verdicted};
+use super::resolve::Outcome;
 use super::ruleset::Ruleset;
-use super::{JudgedHit, Scratch, mask};
+use super::{Audience, JudgedHit, Scratch, mask};
 use crate::event::{Hit, Verdict};
 
 /// Everything that was found in a text.
@@ -39,6 +39,9 @@ pub struct ExplainedHit {
     pub term_id: u64,
     /// What follows if it counts.
     pub verdict: Verdict,
+    /// Its list is not in force here: it is only counted apart.
+    #[serde(default)]
+    pub shadow: bool,
     /// Whether it counts.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -46,7 +49,7 @@ pub struct ExplainedHit {
 
 impl Ruleset {
     /// Shows how a text is judged.
-    pub fn explain(&self, text: &str, policy: &Policy) -> Explanation {
+    pub fn explain(&self, text: &str, policy: &Policy, audience: &Audience<'_>) -> Explanation {
         let mut scratch = Scratch::default();
         let mut explanation = Explanation {
             verdict: Verdict::Pass,
@@ -57,25 +60,27 @@ impl Ruleset {
             masked: None,
         };
         fold_into(text, &mut explanation.folded);
-        if !self.examine(text, policy, &mut scratch) {
+        if !self.examine(text, policy, audience, &mut scratch) {
             return explanation;
         }
         for resolved in &scratch.resolved {
-            if resolved.outcome == Verdicted::Counted {
-                explanation.verdict = explanation.verdict.max(resolved.decision.verdict);
+            if resolved.is_in_force() {
+                explanation.verdict = explanation.verdict.max(resolved.verdict());
             }
             let JudgedHit { hit, term_id } =
                 self.hit(text, resolved, &scratch.units, &scratch.disguised, &mut scratch.term_units);
-            let verdict = resolved.decision.verdict;
+            let (verdict, shadow) = (resolved.verdict(), resolved.decision.is_shadow);
             explanation.hits.push(ExplainedHit {
                 hit,
                 term_id,
                 verdict,
+                shadow,
                 outcome: self.outcome(resolved.outcome),
             });
         }
         if explanation.verdict == Verdict::Mask {
-            let masked = |h: &&ExplainedHit| h.outcome == Outcome::Counted && h.verdict == Verdict::Mask;
+            let masked =
+                |h: &&ExplainedHit| h.outcome == Outcome::Counted && h.verdict == Verdict::Mask && !h.shadow;
             let mut spans: Vec<_> = explanation.hits.iter().filter(masked).map(|h| h.hit.span).collect();
             explanation.masked = Some(mask::mask(text, &mut spans));
         }

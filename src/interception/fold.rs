@@ -153,6 +153,7 @@ fn fold_scalar(c: char, simplified: &HashMap<char, char>, out: &mut String) {
 }
 
 fn fold_once(c: char, simplified: &HashMap<char, char>, out: &mut String) {
+    let c = pair_of(RADICALS, c).unwrap_or(c);
     if let Some(plain) = styled(c) {
         out.push(plain);
         return;
@@ -175,9 +176,30 @@ fn fold_once(c: char, simplified: &HashMap<char, char>, out: &mut String) {
     }
 }
 
+/// Radicals that are drawn like the ideographs beside them (Unicode's EquivalentUnifiedIdeograph); compatibility
+/// decomposition knows only those of the Kangxi block.
+const RADICALS: &str = "\
+⺁厂⺂乛⺃乚⺄乙⺅亻⺆冂⺈刀⺉刂⺊卜⺋㔾⺌小⺍小⺎兀⺏尣⺐尢⺒巳⺓幺⺔彑⺖忄⺗心⺘扌⺙攵⺛旡⺜日⺝月\
+⺞歺⺟母⺠民⺡氵⺢氺⺣灬⺤爫⺥爫⺦丬⺧牛⺨犭⺩王⺫目⺬示⺭礻⺯糹⺰纟⺱罓⺲罒⺳㓁⺴冗⺶羊⺹耂⺺肀⺻聿\
+⺼肉⺾艹⺿艹⻀艹⻁虎⻂衤⻃覀⻄西⻅见⻆角⻈讠⻉贝⻋车⻌辶⻍辶⻎辶⻏邑⻐钅⻑長⻒镸⻓长⻔门⻖阝⻗雨⻘青\
+⻙韦⻚页⻛风⻜飞⻝食⻟飠⻠饣⻢马⻣骨⻤鬼⻥鱼⻦鸟⻧卤⻨麦⻩黄⻪黾⻫斉⻬齐⻭歯⻮齿⻯竜⻰龙⻱龜⻲亀⻳龟";
+
+/// Numerals of banks, and the plain ones.
+const NUMERALS: &str = "壹一弌一贰二貳二弍二叁三叄三弎三肆四伍五陆六陸六柒七捌八玖九拾十佰百仟千萬万〇零";
+
+fn pair_of(pairs: &str, c: char) -> Option<char> {
+    let mut all = pairs.chars();
+    while let (Some(from), Some(to)) = (all.next(), all.next()) {
+        if from == c {
+            return Some(to);
+        }
+    }
+    None
+}
+
 /// Follows the table to its end: a few characters go through an intermediate form.
 fn simplify(c: char, simplified: &HashMap<char, char>) -> char {
-    let mut c = c;
+    let mut c = pair_of(NUMERALS, c).unwrap_or(c);
     for _ in 0..4 {
         match simplified.get(&c) {
             Some(next) => c = *next,
@@ -234,10 +256,11 @@ fn small_capital(c: char) -> Option<char> {
 pub(super) fn foldings(c: char) -> impl Iterator<Item = Via> {
     let wide = matches!(c, '\u{3000}' | '\u{FF01}'..='\u{FFEE}');
     let decomposed = styled(c).or_else(|| c.nfkd().next()).unwrap_or(c);
-    let respelled = !is_hangul_syllable(c) && decomposed != c;
+    let numeral = pair_of(NUMERALS, c).is_some();
+    let respelled = numeral || pair_of(RADICALS, c).is_some() || !is_hangul_syllable(c) && decomposed != c;
     let lower = decomposed.to_lowercase().next().unwrap_or(decomposed);
     let traditional = match fold(lower) {
-        Folded::One(folded) => folded != lower,
+        Folded::One(folded) => folded != lower && !numeral,
         Folded::Skip | Folded::Several(_) => false,
     };
     [

@@ -7,10 +7,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Scratch;
 use super::policy::Policy;
 use super::resolve::Verdicted;
 use super::ruleset::Ruleset;
+use super::{Audience, Scratch};
 
 /// A term that hits more than this many of 10,000 ordinary messages is a problem.
 pub const PER_10K_MAX: usize = 10;
@@ -98,7 +98,10 @@ impl fmt::Display for ProblemKind {
     }
 }
 
-/// Finds terms that hit more than [`PER_10K_MAX`] of 10,000 messages of a sample. Verdicts do not matter.
+/// Finds terms that hit more than [`PER_10K_MAX`] of 10,000 messages of a sample. Verdicts do not matter. Messages are
+/// those of a customer of nowhere: compile lists that are for others with [`WordlistSource::unrestricted`].
+///
+/// [`WordlistSource::unrestricted`]: super::WordlistSource::unrestricted
 pub fn common_terms<'a>(
     ruleset: &Ruleset,
     policy: &Policy,
@@ -110,7 +113,7 @@ pub fn common_terms<'a>(
     let mut of = 0;
     for text in sample {
         of += 1;
-        if !ruleset.may_hit(text) || !ruleset.examine(text, policy, &mut scratch) {
+        if !ruleset.may_hit(text) || !ruleset.examine(text, policy, &Audience::default(), &mut scratch) {
             continue;
         }
         let hits = scratch.resolved.iter();

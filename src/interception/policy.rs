@@ -2,11 +2,22 @@
 //!
 //! A policy is plain, serialisable and edited by operators; it knows lists and categories by name, so it outlives
 //! any ruleset. The verdict about a text is the most severe verdict of its surviving hits.
+//!
+//! `policy/inherit.rs` lays policies of brand, region, shop, tags and group over each other, `policy/book.rs` keeps all
+//! of a ruleset, `policy/written.rs` reads and writes what has more than one form.
 
-use std::collections::BTreeMap;
+mod book;
+mod inherit;
+mod written;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use book::{PolicyBook, PolicyExplanation};
+pub use inherit::{Assigned, EffectivePolicy, Layer, LayerKind, Part, PolicyOrigin};
+use written::{strictness_if, strictness_of};
 
 use super::wordlist::{NAME_BYTES_MAX, is_name};
 use crate::event::{Level, Verdict};
@@ -14,31 +25,66 @@ use crate::event::{Level, Verdict};
 /// The name of the policy that applies where none is chosen.
 pub const POLICY_DEFAULT: &str = "standard";
 
-/// Which wordlists apply and what follows from a hit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// What follows from a hit where no policy says otherwise.
+const LEVELS: LevelVerdicts =
+    LevelVerdicts { low: Some(Verdict::Pass), medium: Some(Verdict::Review), high: Some(Verdict::Block) };
+
+/// The severest verdict on a variant where no policy says otherwise.
+const VARIANT_VERDICT_MAX: Verdict = Verdict::Review;
+
+/// Which wordlists apply and what follows from a hit. What is left out is inherited (see `policy/inherit.rs`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Unique among policies.
     pub name: String,
-    /// The wordlists that apply; empty means all of them.
-    #[serde(default)]
-    pub wordlists: Vec<String>,
+    /// The wordlists that apply, each as its name or with what the policy says of it; empty means all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wordlists: Option<Vec<WordlistRule>>,
     /// What follows from a hit, by its level.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "LevelVerdicts::is_empty")]
     pub levels: LevelVerdicts,
     /// Exceptions by category.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub categories: BTreeMap<String, CategoryRule>,
-    /// Which disguises count, where a category says nothing else. `"strict": true` of earlier versions is read too.
-    #[serde(default, alias = "strict", deserialize_with = "strictness_of")]
-    pub strictness: Strictness,
+    /// Which disguises count, where a category or a list says nothing else. `"strict": true` of earlier versions is
+    /// read too.
+    #[serde(
+        default,
+        alias = "strict",
+        deserialize_with = "strictness_of",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub strictness: Option<Strictness>,
+    /// The severest verdict on a hit that matched only as a variant (another sound, another look, …): such a hit may
+    /// be a mistake, so by default nothing that cannot be taken back follows from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant_verdict_max: Option<Verdict>,
+    /// A two-character term as written counts only where ordinary words do not explain its characters: not in
+    /// 研究生命 for 生命. Off by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_words: Option<bool>,
     /// How messages of staff are treated.
-    #[serde(default)]
-    pub staff: StaffRule,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staff: Option<StaffRule>,
+    /// Groups with one of these tags are judged by it. A tag has one policy.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
     /// Platforms that are to stop, in what staff send, the terms that this policy would (the ones it would block are
-    /// stopped, those it would mask or review are warned about).
-    #[serde(default)]
+    /// stopped, those it would mask or review are warned about). Not inherited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub push_down: Vec<PushDown>,
+}
+
+/// A wordlist that applies. Written as its name, or as an object with what else the policy says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, utoipa::ToSchema)]
+pub struct WordlistRule {
+    /// The list.
+    pub name: String,
+    /// Another strictness than the policy's.
+    pub strictness: Option<Strictness>,
+    /// Other verdicts than the policy's, by level.
+    pub levels: LevelVerdicts,
 }
 
 /// For whom a platform itself stops or warns.
@@ -58,21 +104,38 @@ pub struct PushDown {
 /// Most departments, and most members of staff, of one [`PushDown`]: WeCom's.
 const PUSH_DOWN_NAMES_MAX: usize = 1_000;
 
-/// What follows from a hit, by its level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// What follows from a hit, by its level; what is left out is inherited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LevelVerdicts {
-    /// For [`Level::Low`].
-    pub low: Verdict,
-    /// For [`Level::Medium`].
-    pub medium: Verdict,
-    /// For [`Level::High`].
-    pub high: Verdict,
+    /// For [`Level::Low`]; `pass` where nothing says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<Verdict>,
+    /// For [`Level::Medium`]; `review` where nothing says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub medium: Option<Verdict>,
+    /// For [`Level::High`]; `block` where nothing says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<Verdict>,
 }
 
-impl Default for LevelVerdicts {
-    fn default() -> Self {
-        Self { low: Verdict::Pass, medium: Verdict::Review, high: Verdict::Block }
+impl LevelVerdicts {
+    /// Says all three.
+    pub fn of(low: Verdict, medium: Verdict, high: Verdict) -> Self {
+        Self { low: Some(low), medium: Some(medium), high: Some(high) }
+    }
+
+    /// Says whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn at(self, level: Level) -> Option<Verdict> {
+        match level {
+            Level::Low => self.low,
+            Level::Medium => self.medium,
+            Level::High => self.high,
+        }
     }
 }
 
@@ -81,13 +144,18 @@ impl Default for LevelVerdicts {
 #[serde(deny_unknown_fields)]
 pub struct CategoryRule {
     /// Another level than the list gives.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
     /// Another verdict than the level gives.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
     /// Another strictness than the policy's. `"strict": true` of earlier versions is read too.
-    #[serde(default, alias = "strict", deserialize_with = "strictness_if")]
+    #[serde(
+        default,
+        alias = "strict",
+        deserialize_with = "strictness_if",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub strictness: Option<Strictness>,
 }
 
@@ -104,26 +172,6 @@ pub enum Strictness {
     Standard,
     /// All disguises, of two-character terms too; gaps also in short terms and across sentences.
     Strict,
-}
-
-/// A strictness, or what came before it: whether to be strict.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "`relaxed`, `standard` or `strict`")]
-enum StrictnessIn {
-    Named(Strictness),
-    Flag(bool),
-}
-
-fn strictness_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strictness, D::Error> {
-    Ok(strictness_if(deserializer)?.unwrap_or_default())
-}
-
-fn strictness_if<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strictness>, D::Error> {
-    Ok(match Option::<StrictnessIn>::deserialize(deserializer)? {
-        Some(StrictnessIn::Named(strictness)) => Some(strictness),
-        Some(StrictnessIn::Flag(true)) => Some(Strictness::Strict),
-        Some(StrictnessIn::Flag(false)) | None => None,
-    })
 }
 
 /// How messages of staff are treated.
@@ -144,10 +192,33 @@ pub enum StaffRule {
 pub(super) struct Decision {
     /// The level, after the policy.
     pub(super) level: Level,
-    /// What follows.
+    /// What follows where any reader would call it the same word.
     pub(super) verdict: Verdict,
+    /// What follows where it matched only as a variant.
+    pub(super) variant_verdict: Verdict,
     /// Which disguises count.
     pub(super) strictness: Strictness,
+    /// A two-character term must be a word of its own.
+    pub(super) whole_words: bool,
+    /// Counted apart, without effect.
+    pub(super) is_shadow: bool,
+}
+
+/// What is said of the hits of one list, beside what is said of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ListRule {
+    pub(super) strictness: Option<Strictness>,
+    /// By the policy.
+    pub(super) levels: LevelVerdicts,
+    /// By the list itself.
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// What is said of the hits of one term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TermRule {
+    pub(super) level: Option<Level>,
+    pub(super) verdict: Option<Verdict>,
 }
 
 /// Why a policy cannot be used.
@@ -172,6 +243,16 @@ pub enum PolicyError {
         /// What is wrong and what would be right.
         reason: &'static str,
     },
+    /// Two policies for the groups of one tag.
+    #[error("policies `{policy}` and `{other}` both have the tag `{tag}`; a tag has one policy")]
+    Tag {
+        /// The policy.
+        policy: String,
+        /// The other one.
+        other: String,
+        /// The tag.
+        tag: String,
+    },
     /// Staff are sent to a policy that is not there.
     #[error("policy `{policy}`: staff are judged by `{other}`, which does not exist")]
     StaffPolicy {
@@ -185,19 +266,19 @@ pub enum PolicyError {
 impl Policy {
     /// For groups where little should be held up: high hits are masked, the rest is only counted.
     pub fn relaxed() -> Self {
-        let levels = LevelVerdicts { low: Verdict::Pass, medium: Verdict::Pass, high: Verdict::Mask };
+        let levels = LevelVerdicts::of(Verdict::Pass, Verdict::Pass, Verdict::Mask);
         Self::preset("relaxed", levels, Strictness::Relaxed)
     }
 
     /// High hits are blocked, medium ones reviewed, low ones counted.
     pub fn standard() -> Self {
-        Self::preset(POLICY_DEFAULT, LevelVerdicts::default(), Strictness::Standard)
+        Self::preset(POLICY_DEFAULT, LEVELS, Strictness::Standard)
     }
 
     /// For our own broadcasts and for groups under attack: low hits are reviewed, the rest is blocked, and
     /// separators are looked through without limit.
     pub fn strict() -> Self {
-        let levels = LevelVerdicts { low: Verdict::Review, medium: Verdict::Block, high: Verdict::Block };
+        let levels = LevelVerdicts::of(Verdict::Review, Verdict::Block, Verdict::Block);
         Self::preset("strict", levels, Strictness::Strict)
     }
 
@@ -207,26 +288,24 @@ impl Policy {
     }
 
     fn preset(name: &str, levels: LevelVerdicts, strictness: Strictness) -> Self {
-        Self {
-            name: name.to_owned(),
-            wordlists: Vec::new(),
-            levels,
-            categories: BTreeMap::new(),
-            strictness,
-            staff: StaffRule::Same,
-            push_down: Vec::new(),
-        }
+        Self { name: name.to_owned(), levels, strictness: Some(strictness), ..Self::default() }
     }
 
-    /// Returns the highest strictness of any part.
+    /// Returns the highest strictness that any part of it names.
     pub(super) fn strictness_max(&self) -> Strictness {
-        let parts = self.categories.values().filter_map(|rule| rule.strictness);
-        parts.fold(self.strictness, Strictness::max)
+        let categories = self.categories.values().filter_map(|rule| rule.strictness);
+        let lists = self.wordlists.iter().flatten().filter_map(|rule| rule.strictness);
+        categories.chain(lists).fold(self.strictness.unwrap_or_default(), Strictness::max)
     }
 
-    /// Says whether the wordlist applies.
-    pub fn applies(&self, wordlist: &str) -> bool {
-        self.wordlists.is_empty() || self.wordlists.iter().any(|name| name == wordlist)
+    /// Returns what the policy says of a wordlist; `None` where it does not apply.
+    pub(super) fn wordlist(&self, name: &str) -> Option<ListRule> {
+        let rules = self.wordlists.as_deref().unwrap_or_default();
+        if rules.is_empty() {
+            return Some(ListRule::default());
+        }
+        let rule = rules.iter().find(|rule| rule.name == name)?;
+        Some(ListRule { strictness: rule.strictness, levels: rule.levels, verdict: None })
     }
 
     /// Checks what types cannot.
@@ -234,7 +313,9 @@ impl Policy {
     /// # Errors
     /// At the first name that is none.
     pub fn check(&self) -> Result<(), PolicyError> {
-        let mut names = std::iter::once(&self.name).chain(&self.wordlists).chain(self.categories.keys());
+        let lists = self.wordlists.iter().flatten().map(|rule| &rule.name);
+        let mut names =
+            std::iter::once(&self.name).chain(lists).chain(self.categories.keys()).chain(&self.tags);
         match names.find(|name| !is_name(name)) {
             Some(name) => Err(PolicyError::Name { policy: self.name.clone(), name: name.clone() }),
             None => self.check_push_down(),
@@ -246,7 +327,7 @@ impl Policy {
             return Ok(());
         }
         let wrong = |reason| Err(PolicyError::PushDown { policy: self.name.clone(), reason });
-        if self.staff == StaffRule::Exempt {
+        if self.staff == Some(StaffRule::Exempt) {
             return wrong("staff are exempt, so it has nothing to hand over");
         }
         for PushDown { account, departments, staff } in &self.push_down {
@@ -266,75 +347,25 @@ impl Policy {
         Ok(())
     }
 
-    /// Decides about a hit; `None` when its wordlist does not apply.
-    pub(super) fn decide(&self, wordlist: &str, category: &str, level: Level) -> Option<Decision> {
-        if !self.applies(wordlist) {
-            return None;
-        }
+    /// Decides about a hit of a list that applies. What names the hit most exactly decides: the term itself, then the
+    /// policy's word on its category, then on its list, then the list's own, then the policy's on everything.
+    pub(super) fn decide(&self, category: &str, level: Level, list: &ListRule, own: TermRule) -> Decision {
         let rule = self.categories.get(category).copied().unwrap_or_default();
-        let level = rule.level.unwrap_or(level);
-        let by_level = match level {
-            Level::Low => self.levels.low,
-            Level::Medium => self.levels.medium,
-            Level::High => self.levels.high,
-        };
-        Some(Decision {
+        let level = own.level.or(rule.level).unwrap_or(level);
+        let by_list = || list.levels.at(level).or(list.verdict);
+        let by_level = || self.levels.at(level).or(LEVELS.at(level));
+        let verdict = own.verdict.or(rule.verdict).or_else(by_list).or_else(by_level).unwrap_or_default();
+        let strictness = rule.strictness.or(list.strictness).or(self.strictness).unwrap_or_default();
+        Decision {
             level,
-            verdict: rule.verdict.unwrap_or(by_level),
-            strictness: rule.strictness.unwrap_or(self.strictness),
-        })
+            verdict,
+            variant_verdict: verdict.min(self.variant_verdict_max.unwrap_or(VARIANT_VERDICT_MAX)),
+            strictness,
+            whole_words: self.whole_words.unwrap_or(false),
+            is_shadow: false,
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_category_rule_overrides_the_level_and_the_verdict() {
-        let text = r#"
-            name = "shops"
-            wordlists = ["diversion"]
-            staff = "exempt"
-            [levels]
-            medium = "mask"
-            [categories.contact]
-            level = "medium"
-            [categories.lure]
-            verdict = "review"
-            strict = true
-        "#;
-        let policy: Policy = toml::from_str(text).unwrap();
-        assert_eq!(policy.staff, StaffRule::Exempt);
-        let decide = |list, category| policy.decide(list, category, Level::High);
-        assert_eq!(decide("fraud", "contact"), None);
-        let contact =
-            Decision { level: Level::Medium, verdict: Verdict::Mask, strictness: Strictness::Standard };
-        assert_eq!(decide("diversion", "contact"), Some(contact));
-        let lure = Decision { level: Level::High, verdict: Verdict::Review, strictness: Strictness::Strict };
-        assert_eq!(decide("diversion", "lure"), Some(lure));
-        let other =
-            Decision { level: Level::High, verdict: Verdict::Block, strictness: Strictness::Standard };
-        assert_eq!(decide("diversion", "other"), Some(other));
-    }
-
-    #[test]
-    fn presets_survive_json_and_are_ordered_by_severity() {
-        for preset in Policy::presets() {
-            preset.check().unwrap();
-            let json = serde_json::to_string(&preset).unwrap();
-            assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), preset);
-        }
-        for level in [Level::Low, Level::Medium, Level::High] {
-            let verdicts = Policy::presets().map(|p| p.decide("l", "c", level).unwrap().verdict);
-            assert!(verdicts.is_sorted(), "{level:?}: {verdicts:?}");
-        }
-    }
-
-    #[test]
-    fn unknown_fields_and_bad_names_are_refused() {
-        assert!(serde_json::from_str::<Policy>(r#"{"name":"a","levls":{}}"#).is_err());
-        let policy = Policy { name: "two words".into(), ..Policy::standard() };
-        assert!(matches!(policy.check(), Err(PolicyError::Name { .. })));
-    }
-}
+mod tests;

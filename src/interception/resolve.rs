@@ -8,14 +8,15 @@
 use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::exact::Found;
 use super::fold::{Unit, foldings, is_invisible, is_sentence_end, units_into};
 use super::mask::widen;
 use super::policy::{Decision, Policy, Strictness};
-use super::ruleset::{Ruleset, term_id};
-use super::variants::{Disguised, Room};
-use super::{JudgedHit, Scratch};
+use super::ruleset::{Judging, ListStanding, Ruleset, term_id};
+use super::variants::{CONTEXT, Disguised, Room, crosses_words};
+use super::{Audience, JudgedHit, Scratch};
 use crate::event::{Hit, Verdict, Via};
 
 /// Terms up to this many folded characters are found without gaps only: two neighbours meet by chance.
@@ -23,6 +24,9 @@ const SHORT_TERM: usize = 2;
 
 /// All gaps of a hit together are at most this many times as long as the term.
 const GAP_TOTAL_FACTOR: usize = 2;
+
+/// The same under `strict`.
+const GAP_TOTAL_FACTOR_STRICT: usize = 4;
 
 /// Whether a hit counted, and if not, why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -73,6 +77,8 @@ pub(super) struct Resolved {
     pub(super) span: [usize; 2],
     /// What the policy says of it.
     pub(super) decision: Decision,
+    /// It matched only as a variant: the folded text is not the term's.
+    pub(super) is_variant: bool,
     /// Whether it counts.
     pub(super) outcome: Verdicted,
     /// Index of what was found in disguise; `None` for a term as listed.
@@ -80,6 +86,21 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
+    /// Returns what follows if it counts.
+    pub(super) fn verdict(&self) -> Verdict {
+        if self.is_variant { self.decision.variant_verdict } else { self.decision.verdict }
+    }
+
+    /// Says whether it is only counted apart.
+    pub(super) fn is_apart(&self) -> bool {
+        self.outcome == Verdicted::Counted && self.decision.is_shadow
+    }
+
+    /// Says whether it counts and is not only counted apart.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.outcome == Verdicted::Counted && !self.decision.is_shadow
+    }
+
     /// Orders hits for the reader: by position, the longer first.
     pub(super) fn place(&self) -> (usize, Reverse<usize>, Option<usize>, usize) {
         (self.units[0], Reverse(self.units[1]), self.disguised, self.term)
@@ -96,37 +117,71 @@ pub(super) struct Allowed {
 }
 
 /// Judges every occurrence in `scratch.found`; `scratch.resolved` then holds all hits of lists that apply.
-pub(super) fn resolve(ruleset: &Ruleset, text: &str, policy: &Policy, scratch: &mut Scratch) {
-    let Scratch { found, units, allowed, resolved, disguised, .. } = scratch;
-    find_allowed(ruleset, text, policy, found, units, allowed);
+pub(super) fn resolve(
+    ruleset: &Ruleset,
+    text: &str,
+    policy: &Policy,
+    audience: &Audience<'_>,
+    scratch: &mut Scratch,
+) {
+    let Scratch { found, units, allowed, allowed_apart, resolved, standings, disguised, .. } = scratch;
+    let mut judging = Judging::new(policy, audience, standings);
+    find_allowed(ruleset, text, &mut judging, found, units, allowed, allowed_apart);
     resolved.clear();
     for found in found.iter() {
         let Some(matched) = units.get(found.start..found.end) else { continue };
         for term in ruleset.terms_of(found.pattern) {
-            let Some(decision) = ruleset.decide(policy, term) else { continue };
+            let Some(decision) = ruleset.decide(&mut judging, term) else { continue };
+            let apart = if decision.is_shadow { check_allowed(allowed_apart, found) } else { None };
             let outcome = check_gaps(ruleset, text, matched, decision.strictness)
                 .or_else(|| check_boundaries(text, units, found))
                 .or_else(|| check_allowed(allowed, found))
+                .or(apart)
+                .or_else(|| decision.whole_words.then(|| check_words(units, found)).flatten())
                 .unwrap_or(Verdicted::Counted);
             let span = match (matched.first(), matched.last()) {
                 (Some(first), Some(last)) => widen(text, [first.start, last.end]),
                 _ => continue,
             };
             let units = [found.start, found.end];
-            resolved.push(Resolved { term, units, span, decision, outcome, disguised: None });
+            let disguised = None;
+            resolved.push(Resolved { term, units, span, decision, is_variant: false, outcome, disguised });
         }
     }
-    resolve_disguised(ruleset, text, policy, (units, allowed, disguised), resolved);
+    resolve_disguised(ruleset, text, &mut judging, (units, allowed, allowed_apart, disguised), resolved);
     drop_covered(ruleset, resolved);
     resolved.sort_unstable_by_key(Resolved::place);
+}
+
+/// A two-character term that stands across words of an ordinary text was not written by anybody.
+fn check_words(units: &[Unit], found: &Found) -> Option<Verdicted> {
+    let joined = |left: usize| {
+        let (left, right) = (units.get(left), units.get(left + 1));
+        left.zip(right).is_some_and(|(left, right)| left.end == right.start && right.folded >= '\u{2E80}')
+    };
+    if found.end - found.start != SHORT_TERM {
+        return None;
+    }
+    let start =
+        (0..found.start).rev().take(CONTEXT).take_while(|at| joined(*at)).last().unwrap_or(found.start);
+    let end = (found.end..units.len())
+        .take(CONTEXT)
+        .take_while(|at| joined(at - 1))
+        .last()
+        .map_or(found.end, |at| at + 1);
+    let text = |from: usize, to: usize| {
+        units.get(from..to).unwrap_or_default().iter().map(|unit| unit.folded).collect::<String>()
+    };
+    let (left, hit, right) = (text(start, found.start), text(found.start, found.end), text(found.end, end));
+    crosses_words(&left, &hit, &right).then_some(Verdicted::Ordinary)
 }
 
 /// Judges every term in disguise in the same way, and by whether an ordinary writer would have written it.
 fn resolve_disguised(
     ruleset: &Ruleset,
     text: &str,
-    policy: &Policy,
-    (units, allowed, room): (&[Unit], &[Allowed], &Room),
+    judging: &mut Judging<'_>,
+    (units, allowed, apart, room): (&[Unit], &[Allowed], &[Allowed], &Room),
     resolved: &mut Vec<Resolved>,
 ) {
     let listed = resolved.len();
@@ -135,24 +190,23 @@ fn resolve_disguised(
         let start = units.partition_point(|unit| unit.end <= hit.span[0]);
         let end = units.partition_point(|unit| unit.start < hit.span[1]);
         for term in ruleset.terms_of(hit.pattern as usize) {
-            let Some(mut decision) = ruleset.decide(policy, term) else { continue };
+            let Some(decision) = ruleset.decide(judging, term) else { continue };
             let as_listed = |r: &Resolved| r.term == term && r.units[0] < end && start < r.units[1];
             if !hit.counts(decision.strictness) || resolved.iter().take(listed).any(as_listed) {
                 continue;
             }
-            // What was only guessed never leads to what cannot be undone.
-            decision.verdict = decision.verdict.min(Verdict::Review);
             let found = Found { start, end, pattern: hit.pattern as usize };
             let outcome = check_pieces(ruleset, text, room, hit, decision.strictness)
                 .or_else(|| check_allowed(allowed, &found))
+                .or_else(|| decision.is_shadow.then(|| check_allowed(apart, &found)).flatten())
                 .or_else(|| {
                     let weighed = ordinary.get_or_insert_with(|| ruleset.weigh(room, hit));
                     weighed.is_ordinary(hit, decision.strictness).then_some(Verdicted::Ordinary)
                 })
                 .unwrap_or(Verdicted::Counted);
-            let span = widen(text, hit.span);
-            let units = [start, end];
-            resolved.push(Resolved { term, units, span, decision, outcome, disguised: Some(index) });
+            let (units, span) = ([start, end], widen(text, hit.span));
+            let disguised = Some(index);
+            resolved.push(Resolved { term, units, span, decision, is_variant: true, outcome, disguised });
         }
     }
 }
@@ -172,25 +226,38 @@ fn check_pieces(
     check_each_gap(room.gaps(text, hit), usize::from(hit.length()), gap_max, Strictness::Standard)
 }
 
+/// Finds allow phrases; those of lists that are only counted apart go into `apart` and cancel nothing else.
 fn find_allowed(
     ruleset: &Ruleset,
     text: &str,
-    policy: &Policy,
+    judging: &mut Judging<'_>,
     found: &[Found],
     units: &[Unit],
     allowed: &mut Vec<Allowed>,
+    apart: &mut Vec<Allowed>,
 ) {
     allowed.clear();
+    apart.clear();
     for found in found {
         let Some(matched) = units.get(found.start..found.end) else { continue };
         for phrase in ruleset.phrases_of(found.pattern) {
-            if policy.applies(ruleset.phrase(phrase).0)
-                && check_gaps(ruleset, text, matched, Strictness::Standard).is_none()
-            {
-                allowed.push(Allowed { start: found.start, end: found.end, phrase });
+            if check_gaps(ruleset, text, matched, Strictness::Standard).is_some() {
+                continue;
+            }
+            let place = Allowed { start: found.start, end: found.end, phrase };
+            match ruleset.phrase_standing(judging, phrase) {
+                ListStanding::InForce(_) => allowed.push(place),
+                ListStanding::Shadow(_) => apart.push(place),
+                ListStanding::Absent => {}
             }
         }
     }
+    spread(allowed);
+    spread(apart);
+}
+
+/// Sorts by position and lets each know the farthest end of all that start before it.
+fn spread(allowed: &mut [Allowed]) {
     allowed.sort_unstable_by_key(|a| a.start);
     let mut farthest: Option<Allowed> = None;
     for entry in allowed.iter_mut() {
@@ -223,22 +290,21 @@ fn check_each_gap<'t>(
     strictness: Strictness,
 ) -> Option<Verdicted> {
     let strict = strictness == Strictness::Strict;
+    let factor = if strict { GAP_TOTAL_FACTOR_STRICT } else { GAP_TOTAL_FACTOR };
     let mut total = 0;
     for gap in gaps {
-        let mut skipped = 0;
-        for c in gap.chars() {
-            if is_sentence_end(c) && !strict {
-                return Some(Verdicted::Sentence);
-            }
-            // What nobody can see was put there to hide the word: it is no distance.
-            skipped += usize::from(!is_invisible(c));
+        if !strict && gap.contains(is_sentence_end) {
+            return Some(Verdicted::Sentence);
         }
+        // What nobody can see was put there to hide the word: it is no distance. A picture of five scalars is one.
+        let seen = |cluster: &&str| !cluster.chars().all(is_invisible);
+        let skipped = gap.graphemes(true).filter(seen).count();
         total += skipped;
         if skipped > gap_max {
             return Some(Verdicted::Gap);
         }
     }
-    (total > GAP_TOTAL_FACTOR * length).then_some(Verdicted::Gap)
+    (total > factor * length).then_some(Verdicted::Gap)
 }
 
 /// Yields what stands between neighbours, with the right neighbour's index; empty gaps too.

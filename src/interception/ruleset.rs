@@ -5,25 +5,30 @@
 
 mod handover;
 mod reader;
+mod standing;
 
-use std::collections::BTreeMap;
 use std::hash::Hasher;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
 use super::Config;
+use super::audience::{ListScope, Roles, Speaker, moment};
 use super::encode::{Alphabet, CLASS_MAX};
 use super::exact::{ExactStage, Found};
 use super::filter::Filter;
 use super::fold::fold_into;
+use super::life::Life;
 use super::lint::Problem;
-use super::policy::{Decision, POLICY_DEFAULT, Policy, PolicyError, StaffRule, Strictness};
+use super::policy::{Policy, PolicyBook, PolicyError, Strictness};
 use super::variants::{Disguised, Ordinary, Room, Variants};
 use super::wordlist::{Origin, WordlistSource, is_name};
-use crate::event::{Level, Role};
+use crate::event::Level;
 use reader::Reader;
+pub(super) use standing::{Judging, ListStanding};
+use standing::{ListEntry, TermEntry};
 
 /// Why sources cannot be compiled at all. What concerns one line is a [`Problem`] instead.
 #[derive(Debug, Error)]
@@ -46,6 +51,14 @@ pub enum CompileError {
     /// More categories than can be numbered.
     #[error("more than 65,535 categories over all wordlists")]
     Categories,
+    /// A wordlist that makes no sense as a whole.
+    #[error("wordlist `{name}`: {reason}")]
+    Wordlist {
+        /// The list.
+        name: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
     /// A wordlist without a proper name.
     #[error("wordlist `{0}`: a name is 1 to 64 bytes without white space")]
     WordlistName(String),
@@ -71,6 +84,21 @@ pub struct ListSummary {
     pub terms: usize,
     /// Allow phrases that can match.
     pub allow: usize,
+    /// In which state of its life it is.
+    pub life: Life,
+    /// Which groups it applies to.
+    pub scope: ListScope,
+    /// Whose texts it applies to; everyone's when empty.
+    #[schema(value_type = Vec<Speaker>)]
+    pub roles: Roles,
+    /// From then on (RFC 3339).
+    #[serde(with = "moment")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub valid_from: Option<i64>,
+    /// Before then (RFC 3339).
+    #[serde(with = "moment")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub valid_until: Option<i64>,
 }
 
 /// Everything a text is judged by. Immutable; a verdict names its [`Ruleset::version`].
@@ -79,6 +107,12 @@ pub struct Ruleset {
     version: String,
     config: Config,
     lists: Vec<ListSummary>,
+    /// By list: whom it reaches, and how.
+    entries: Vec<ListEntry>,
+    /// The highest strictness that a list asks for by itself.
+    strictness: Option<Strictness>,
+    /// Terms that differ from their lists, by where their text begins.
+    own: Vec<(u32, TermEntry)>,
     /// Pairs of list and category.
     kinds: Vec<Kind>,
     /// By pattern.
@@ -95,7 +129,7 @@ pub struct Ruleset {
     filter: Filter,
     exact: Box<dyn ExactStage>,
     variants: Variants,
-    policies: BTreeMap<String, Policy>,
+    policies: Arc<PolicyBook>,
 }
 
 #[derive(Debug)]
@@ -144,7 +178,7 @@ impl Ruleset {
         config: &Config,
     ) -> Result<(Self, Vec<Problem>), CompileError> {
         check_limits(sources, &policies, config)?;
-        let policies = collect_policies(policies)?;
+        let policies = Arc::new(PolicyBook::new(policies, &config.policy)?);
         let mut reader = Reader::new(config);
         for (list, source) in (0..).zip(sources) {
             reader.read(list, source)?;
@@ -159,25 +193,25 @@ impl Ruleset {
         &self.version
     }
 
-    /// Finds a policy by name; `relaxed`, `standard` and `strict` are always there.
+    /// Finds a policy by name, over what is built in; `relaxed`, `standard` and `strict` are always there.
     pub fn policy(&self, name: &str) -> Option<&Policy> {
-        self.policies.get(name)
+        self.policies.alone(name)
     }
 
-    /// Finds the policy for a member's messages: `name`, or `standard` when there is no such policy, and what it
-    /// says about staff. `None` means that the message is not judged.
-    pub fn policy_for(&self, name: &str, role: Role) -> Option<&Policy> {
-        let policy = self.policy(name).or_else(|| self.policy(POLICY_DEFAULT))?;
-        match (role, &policy.staff) {
-            (Role::Staff, StaffRule::Exempt) => None,
-            (Role::Staff, StaffRule::Policy(other)) => self.policy(other),
-            (Role::Staff, StaffRule::Same) | (Role::Customer | Role::Bot, _) => Some(policy),
-        }
+    /// Finds the policy for a speaker's texts: `name`, or `standard` when there is no such policy, and what it
+    /// says about staff. `None` means that the text is not judged.
+    pub fn policy_for(&self, name: &str, speaker: impl Into<Speaker>) -> Option<&Policy> {
+        self.policies.alone_for(name, speaker.into())
     }
 
     /// Returns all policies by name.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
-        self.policies.values()
+        self.policies.all()
+    }
+
+    /// Returns the book of all policies, to work out a group's and to know when that must be done anew.
+    pub fn policy_book(&self) -> &Arc<PolicyBook> {
+        &self.policies
     }
 
     /// Returns the wordlists in the order they were given.
@@ -206,6 +240,7 @@ impl Ruleset {
             + self.terms.capacity() * size_of::<ListedTerm>()
             + (self.terms_from.capacity() + self.by_id.capacity()) * size_of::<u32>()
             + self.phrases.capacity() * size_of::<Phrase>()
+            + self.own.capacity() * size_of::<(u32, TermEntry)>()
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -225,6 +260,11 @@ impl Ruleset {
     ) {
         self.alphabet.encode(text, classes);
         self.exact.find(classes, bytes, found);
+    }
+
+    /// Returns the highest strictness that any hit may be judged by.
+    pub(super) fn strictness_max(&self, policy: &Policy) -> Strictness {
+        self.strictness.unwrap_or(Strictness::Relaxed).max(policy.strictness_max())
     }
 
     pub(super) fn find_disguised(&self, text: &str, strictness: Strictness, room: &mut Room) {
@@ -280,11 +320,6 @@ impl Ruleset {
         }
     }
 
-    pub(super) fn decide(&self, policy: &Policy, term: usize) -> Option<Decision> {
-        let kind = &self.kinds[usize::from(self.terms[term].kind)];
-        policy.decide(&self.lists[usize::from(kind.list)].name, &kind.category, kind.level)
-    }
-
     fn text(&self, from: u32, bytes: u16) -> &str {
         let from = from as usize;
         self.texts.get(from..from + usize::from(bytes)).unwrap_or_default()
@@ -324,27 +359,8 @@ fn check_limits(
         if sources.iter().take(index).any(|other| other.name == source.name) {
             return Err(CompileError::WordlistTwice(source.name.clone()));
         }
+        let wrong = |reason| CompileError::Wordlist { name: source.name.clone(), reason };
+        source.check().map_err(wrong)?;
     }
     Ok(())
-}
-
-fn collect_policies(given: Vec<Policy>) -> Result<BTreeMap<String, Policy>, PolicyError> {
-    let mut policies = BTreeMap::new();
-    for policy in given {
-        policy.check()?;
-        if let Some(twice) = policies.insert(policy.name.clone(), policy) {
-            return Err(PolicyError::Twice(twice.name));
-        }
-    }
-    for preset in Policy::presets() {
-        policies.entry(preset.name.clone()).or_insert(preset);
-    }
-    for policy in policies.values() {
-        if let StaffRule::Policy(other) = &policy.staff
-            && !policies.contains_key(other)
-        {
-            return Err(PolicyError::StaffPolicy { policy: policy.name.clone(), other: other.clone() });
-        }
-    }
-    Ok(policies)
 }

@@ -1,5 +1,6 @@
 //! The whole stage: rules one by one, against oracles, and the shipped packs on ordinary and spam lines.
 
+mod audiences;
 mod packs;
 mod properties;
 mod rules;
@@ -13,7 +14,7 @@ fn ruleset(text: &str) -> Ruleset {
 }
 
 fn judge(ruleset: &Ruleset, policy: &str, text: &str) -> Judgement {
-    ruleset.judge(text, ruleset.policy(policy).unwrap(), &mut Scratch::default())
+    ruleset.judge(text, ruleset.policy(policy).unwrap(), &Audience::default(), &mut Scratch::default())
 }
 
 /// Terms that count in `text`, in order.

@@ -34,11 +34,14 @@ use shape::SHAPES;
 use sound::{CODE_LETTERS, Code, SOUNDS};
 use trie::Trie;
 
-pub(super) use ordinary::Ordinary;
+pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words};
 pub(super) use search::Disguised;
 
 /// Shortest term, in characters, that is looked for in disguise under `standard`.
 const STANDARD_CHARS_MIN: u8 = 3;
+
+/// Look-alikes in one term that `standard` looks for: with more of them too little of the term is left to be sure of.
+const STANDARD_LIKES_MAX: usize = 1;
 
 /// Spots on either side of an open gate that are read.
 const AROUND: usize = 12;
@@ -144,7 +147,8 @@ impl Variants {
         }
         room.lattice.read(text, &self.looks, &room.windows);
         let starts = room.windows.iter().cloned().flatten();
-        room.walk.find(self, &room.lattice, starts, &mut room.found);
+        let likes_max = if all { WAY_MAX } else { STANDARD_LIKES_MAX };
+        room.walk.find(self, &room.lattice, starts, likes_max, &mut room.found);
     }
 }
 
@@ -184,10 +188,14 @@ impl Disguised {
         let letters_min = match strictness {
             Strictness::Relaxed => return false,
             Strictness::Standard => {
-                if self.length < STANDARD_CHARS_MIN || self.disguises.has(Disguises::DIALECT) {
+                let any = self.disguises.has(Disguises::ANY) && self.length <= STANDARD_CHARS_MIN;
+                if self.length < STANDARD_CHARS_MIN || any || self.disguises.has(Disguises::DIALECT) {
                     return false;
                 }
                 4
+            }
+            Strictness::Strict if self.length < STANDARD_CHARS_MIN && self.disguises.has(Disguises::ANY) => {
+                return false;
             }
             Strictness::Strict => 3,
         };
@@ -219,6 +227,7 @@ impl Disguised {
             (Disguises::SWAPPED, 60),
             (Disguises::SHAPE, 65),
             (Disguises::DIGIT, 65),
+            (Disguises::ANY, 55),
             (Disguises::PICTURE, 70),
             (Disguises::SLANG, 70),
             (Disguises::HOMOPHONE, 75),

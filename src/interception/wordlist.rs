@@ -1,32 +1,18 @@
-//! Wordlists before they are compiled: the file format, and the packs that ship in the binary.
-//!
-//! A file is UTF-8, one entry a line:
-//!
-//! ```text
-//! # intent: what the list is for, in one line
-//! # category: contact high
-//! # category: lure medium
-//! # origin: who wrote it
-//! # licence: under which terms
-//! !企业微信
-//! 加微信
-//! 加群领<TAB>lure
-//! ```
-//!
-//! Lines that open with `#` are the header; each `category` line names a category and its level (`low`, `medium`,
-//! `high`; `high` where it is missing), and the first one is the default. A line with `!` is an allow phrase: a hit
-//! that lies within it is cancelled. Everything else is a term, alone or with a category after a tab. Since `!` and
-//! `#` are skipped when matching, no term ever needs to begin with one. Blank lines are ignored; a list without a
-//! header is a list of `listed`, level `high`. Shipped files are sorted by bytes; others need not be.
+//! Wordlists before they are compiled, and the packs that ship in the binary. The file format is in `wordlist/file.rs`.
 //!
 //! Not for: reading files (`app` does), folding or compiling.
+
+mod file;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::event::Level;
+use super::audience::{ListScope, Roles, Speaker, moment};
+use super::life::Life;
+use super::policy::Strictness;
+use crate::event::{Level, Verdict};
 
 /// The category of terms in a list that names none.
 pub const CATEGORY_DEFAULT: &str = "listed";
@@ -65,6 +51,31 @@ pub struct WordlistSource {
     /// Levels by category.
     #[serde(default)]
     pub categories: BTreeMap<String, Level>,
+    /// Which groups it applies to; everyone when left out.
+    #[serde(default, skip_serializing_if = "ListScope::is_everyone")]
+    pub scope: ListScope,
+    /// Whose texts it applies to; everyone's when left out.
+    #[serde(default, skip_serializing_if = "Roles::is_empty")]
+    #[schema(value_type = Vec<Speaker>)]
+    pub roles: Roles,
+    /// From then on it applies (RFC 3339, or a day for its midnight in China).
+    #[serde(default, with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub valid_from: Option<i64>,
+    /// From then on it no longer applies (RFC 3339, or a day for its midnight in China).
+    #[serde(default, with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub valid_until: Option<i64>,
+    /// Which disguises count, where the policy says nothing of the list or its categories; the policy's when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strictness: Option<Strictness>,
+    /// What follows from its hits, where the policy says nothing of the list or its categories; what the policy says of
+    /// their level when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// In which state of its life it is; `live` when left out.
+    #[serde(default)]
+    pub life: Life,
     /// The listed words.
     #[serde(default)]
     pub terms: Vec<Term>,
@@ -73,15 +84,36 @@ pub struct WordlistSource {
     pub allow: Vec<AllowPhrase>,
 }
 
-/// One listed word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// One listed word. What it says of itself goes before what its list and the policy say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Term {
     /// As written.
     pub text: String,
     /// Its category, where it is not the list's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
+    /// Its level, where it is not its category's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// What follows from a hit of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Which groups of the list's it applies to.
+    #[serde(default, skip_serializing_if = "ListScope::is_everyone")]
+    pub scope: ListScope,
+    /// Whose texts of the list's it applies to.
+    #[serde(default, skip_serializing_if = "Roles::is_empty")]
+    #[schema(value_type = Vec<Speaker>)]
+    pub roles: Roles,
+    /// From then on it applies.
+    #[serde(default, with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub valid_from: Option<i64>,
+    /// From then on it no longer applies.
+    #[serde(default, with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub valid_until: Option<i64>,
     /// Line of the file, from 1; 0 where there is no file.
     #[serde(default)]
     pub line: u32,
@@ -125,23 +157,16 @@ impl WordlistSource {
             category: category_default(),
             level: level_default(),
             categories: BTreeMap::new(),
+            scope: ListScope::default(),
+            roles: Roles::default(),
+            valid_from: None,
+            valid_until: None,
+            strictness: None,
+            verdict: None,
+            life: Life::default(),
             terms: Vec::new(),
             allow: Vec::new(),
         }
-    }
-
-    /// Reads the file format described at the top.
-    ///
-    /// # Errors
-    /// At the first line that can be read in no way.
-    pub fn parse(name: impl Into<String>, origin: Origin, text: &str) -> Result<Self, ParseError> {
-        let mut list = Self::new(name, origin);
-        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        for (line, content) in (1..).zip(text.lines()) {
-            list.read_line(line, content.trim_end())
-                .map_err(|reason| ParseError { line, reason: reason.to_owned() })?;
-        }
-        Ok(list)
     }
 
     /// Returns the level of a category.
@@ -149,51 +174,33 @@ impl WordlistSource {
         self.categories.get(category).copied().unwrap_or(self.level)
     }
 
-    fn read_line(&mut self, line: u32, content: &str) -> Result<(), &'static str> {
-        if content.is_empty() {
-            return Ok(());
+    /// Makes it a list that applies to everyone, always: for trying it out.
+    #[must_use]
+    pub fn unrestricted(mut self) -> Self {
+        (self.scope, self.roles, self.life) = (ListScope::default(), Roles::default(), Life::Live);
+        (self.valid_from, self.valid_until) = (None, None);
+        for term in &mut self.terms {
+            (term.scope, term.roles) = (ListScope::default(), Roles::default());
+            (term.valid_from, term.valid_until) = (None, None);
         }
-        if let Some(header) = content.strip_prefix('#') {
-            return self.read_header(header);
-        }
-        if let Some(phrase) = content.strip_prefix('!') {
-            self.allow.push(AllowPhrase { text: phrase.trim().to_owned(), line });
-            return Ok(());
-        }
-        let mut columns = content.split('\t');
-        let text = columns.next().unwrap_or_default().trim();
-        let category = columns.next().map(|c| c.trim().to_owned());
-        if columns.next().is_some() {
-            return Err("more than two columns: a line is `term` or `term<TAB>category`");
-        }
-        if text.is_empty() {
-            return Err("no term before the tab");
-        }
-        if category.as_deref().is_some_and(|c| !is_name(c)) {
-            return Err("a category is 1 to 64 bytes without white space");
-        }
-        self.terms.push(Term { text: text.to_owned(), category, line });
-        Ok(())
+        self
     }
 
-    fn read_header(&mut self, header: &str) -> Result<(), &'static str> {
-        let Some((key, value)) = header.split_once(':') else { return Ok(()) };
-        if key.trim() != "category" {
-            return Ok(());
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// Says what is wrong and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        self.life.check()?;
+        let is_backward =
+            |from: Option<i64>, until: Option<i64>| from.zip(until).is_some_and(|(f, u)| f >= u);
+        if is_backward(self.valid_from, self.valid_until) {
+            return Err("`valid_until` is not after `valid_from`".to_owned());
         }
-        let mut words = value.split_whitespace();
-        let category = words.next().filter(|c| is_name(c)).ok_or("`# category:` names no category")?;
-        let level = match words.next() {
-            None | Some("high") => Level::High,
-            Some("medium") => Level::Medium,
-            Some("low") => Level::Low,
-            Some(_) => return Err("a level is `low`, `medium` or `high`"),
-        };
-        if self.categories.is_empty() {
-            category.clone_into(&mut self.category);
+        match self.terms.iter().find(|term| is_backward(term.valid_from, term.valid_until)) {
+            Some(term) => Err(format!("term `{}`: `valid_until` is not after `valid_from`", term.text)),
+            None => Ok(()),
         }
-        self.categories.insert(category.to_owned(), level);
-        Ok(())
     }
 }
 
@@ -229,34 +236,6 @@ pub fn shop_talk() -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_gives_terms_categories_and_allow_phrases() {
-        let text = "\u{FEFF}# intent: a test\n# category: contact high\r\n# category: lure low\n!企业微信\n\n加微信\n加群领\tlure\n";
-        let list = WordlistSource::parse("t", Origin::File, text).unwrap();
-        assert_eq!(list.category, "contact");
-        assert_eq!(list.level_of("lure"), Level::Low);
-        assert_eq!(list.level_of("other"), Level::High);
-        assert_eq!(list.allow, [AllowPhrase { text: "企业微信".into(), line: 4 }]);
-        let terms: Vec<_> =
-            list.terms.iter().map(|t| (t.text.as_str(), t.category.as_deref(), t.line)).collect();
-        assert_eq!(terms, [("加微信", None, 6), ("加群领", Some("lure"), 7)]);
-    }
-
-    #[test]
-    fn an_unreadable_line_is_named() {
-        for (text, line, part) in [
-            ("a\n\tb", 2, "no term"),
-            ("a\tb\tc", 1, "two columns"),
-            ("# category: x severe", 1, "a level is"),
-            ("# category:", 1, "names no category"),
-            ("a\tb c", 1, "white space"),
-        ] {
-            let error = WordlistSource::parse("t", Origin::File, text).unwrap_err();
-            assert_eq!(error.line, line, "{text}");
-            assert!(error.reason.contains(part), "{text}: {error}");
-        }
-    }
 
     #[test]
     fn shipped_packs_are_readable_sorted_and_headed() {

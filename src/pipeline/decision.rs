@@ -93,8 +93,11 @@ impl<'e> Decision<'e> {
         self.raise(judgement.verdict);
         self.answer.masked = judgement.masked;
         for judged in judgement.hits {
-            self.fact(|| hit_fact(&judged.hit, judged.term_id));
+            self.fact(|| Fact::Hit(hit_fact(&judged.hit, judged.term_id)));
             self.answer.hits.push(judged.hit);
+        }
+        for judged in judgement.shadow {
+            self.fact(|| Fact::ShadowHit(hit_fact(&judged.hit, judged.term_id)));
         }
     }
 
@@ -174,7 +177,7 @@ impl<'e> Decision<'e> {
             via: Vec::new(),
             confidence: 100,
         };
-        self.fact(|| hit_fact(&hit, 0));
+        self.fact(|| Fact::Hit(hit_fact(&hit, 0)));
         self.answer.hits.push(hit);
     }
 
@@ -201,7 +204,8 @@ impl<'e> Decision<'e> {
             state.small.get(StateKind::Cooldown, &cooldown_key(event, &rule.id), now_ms).is_none()
         };
         // The best rule that was asked speaks or stays silent; a worse one must not answer in its stead.
-        let Some(rule) = rules.replies.asked(folded, setting.tags).into_iter().next().filter(may_speak)
+        let Some(rule) =
+            rules.replies.asked(folded, setting.audience.tags).into_iter().next().filter(may_speak)
         else {
             return;
         };
@@ -225,7 +229,7 @@ impl<'e> Decision<'e> {
     pub(super) fn welcome(&mut self, rules: &Rules, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
         let now_ms = self.now_ms();
         let late = event.at_ms.is_some_and(|at| now_ms - at > millis(rules.limits.welcomes.join_age_max));
-        let Some(welcome) = rules.welcomes.of(setting.tags).filter(|_| !late) else { return };
+        let Some(welcome) = rules.welcomes.of(setting.audience.tags).filter(|_| !late) else { return };
         if !setting.can_post {
             return self.skip(&welcome.id, SkipReason::Unsupported);
         }
@@ -344,16 +348,16 @@ fn cooldown_key(event: &GroupEvent<'_>, rule: &str) -> String {
     [&event.account, &event.group, rule].join("\u{1f}")
 }
 
-fn hit_fact(hit: &Hit, term: u64) -> Fact<'static> {
+fn hit_fact(hit: &Hit, term: u64) -> HitFact<'static> {
     let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    Fact::Hit(HitFact {
+    HitFact {
         wordlist: hit.wordlist.clone().into(),
         term,
         category: hit.category.clone().into(),
         level: hit.level,
         span: (byte(hit.span[0]), byte(hit.span[1])),
         via: hit.via.clone(),
-    })
+    }
 }
 
 fn revision(of: Option<&str>, recalled: bool) -> Fact<'_> {

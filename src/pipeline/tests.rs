@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
-use crate::interception::{Origin, Term, WordlistSource};
+use crate::interception::{Audience, Origin, Term, WordlistSource};
 use crate::replies::{MatchKind, Rule};
 use crate::welcomes::{Occasion, Welcome};
 
@@ -10,7 +10,7 @@ const NOW: i64 = 1_790_000_000_000;
 
 fn rules() -> Rules {
     let mut list = WordlistSource::new("diversion", Origin::Api);
-    list.terms.push(Term { text: "加微信".into(), category: None, line: 0 });
+    list.terms.push(Term { text: "加微信".into(), ..Term::default() });
     let (words, problems) =
         Ruleset::compile("r-1", &[list], Vec::new(), &interception::Config::default()).unwrap();
     assert!(problems.is_empty());
@@ -83,7 +83,7 @@ impl House {
         let policy = self.rules.policy(None, event.role);
         let setting = Setting {
             policy,
-            tags: &[],
+            audience: Audience::default(),
             variable: &variable,
             can_recall: true,
             can_post: self.can_post,

@@ -95,6 +95,7 @@ impl Pass {
                 Fact::Member(_)
                 | Fact::Group(_)
                 | Fact::Hit(_)
+                | Fact::ShadowHit(_)
                 | Fact::State(_)
                 | Fact::Revision(_)
                 | Fact::Case(_)

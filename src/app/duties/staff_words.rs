@@ -8,6 +8,7 @@ use crate::duties::staff_words::{DriftSeen, LEFT_OUT_SHOWN_MAX, StaffWords};
 use crate::interception::pushdown::{
     Found, Handed, Limits, Mode, Plan, Range, Rule, Step, Wanted, digest, is_ours, plan, reconcile,
 };
+use crate::interception::{Audience, Speaker};
 use crate::storage::StorageError;
 
 impl Turn<'_> {
@@ -45,9 +46,11 @@ impl Turn<'_> {
 
     /// Returns what our policies hand over. Tens of thousands of words take a while: off the async workers.
     async fn wanted(&self) -> Option<(Vec<Wanted>, u64)> {
-        let (rules, account) = (self.duties.rules.load_full(), self.account.clone());
+        let (rules, account, now_ms) = (self.duties.rules.load_full(), self.account.clone(), self.now_ms);
         let collect = move || {
-            let wanted = rules.words.handed_over(account.as_str());
+            let speaker = Speaker::Staff;
+            let audience = Audience { speaker, account: account.as_str(), now_ms, ..Audience::default() };
+            let wanted = rules.words.handed_over(&audience);
             let digest = digest(&wanted);
             (wanted, digest)
         };

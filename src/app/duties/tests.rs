@@ -71,7 +71,7 @@ impl House {
 /// One list of these terms, handed over to department 7.
 fn rules(terms: &[&str]) -> Rules {
     let list = terms.iter().fold(WordlistSource::new("mine", interception::Origin::Api), |mut list, term| {
-        list.terms.push(interception::Term { text: (*term).to_owned(), category: None, line: 0 });
+        list.terms.push(interception::Term { text: (*term).to_owned(), ..interception::Term::default() });
         list
     });
     let push_down = PushDown { account: "shop".into(), departments: vec![7], staff: Vec::new() };
@@ -184,7 +184,7 @@ async fn what_the_platform_refuses_is_written_down_and_tried_again() {
 #[tokio::test]
 async fn staff_who_are_exempt_have_no_words_handed_over() {
     let mut policy = Policy::standard();
-    policy.staff = StaffRule::Exempt;
+    policy.staff = Some(StaffRule::Exempt);
     policy.push_down = vec![PushDown { account: "shop".into(), departments: vec![1], staff: Vec::new() }];
     assert!(policy.check().is_err());
 }

@@ -7,7 +7,7 @@ use super::reader::Line;
 use super::report::Tally;
 use super::{Format, LINE_BYTES_MAX};
 use crate::event::{Hit, Verdict};
-use crate::interception::{Policy, Ruleset, Scratch};
+use crate::interception::{Audience, Policy, Ruleset, Scratch};
 
 /// A message of an NDJSON file; other fields are ignored, so that exports can be scanned as they are.
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ pub(super) fn judge_line(
             }
         }
     };
-    let judgement = ruleset.judge(&message.text, policy, scratch);
+    let judgement = ruleset.judge(&message.text, policy, &Audience::default(), scratch);
     tally.count(&judgement);
     let row = VerdictRow {
         line,

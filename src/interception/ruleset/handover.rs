@@ -2,25 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use super::Ruleset;
-use crate::event::{Role, Verdict};
+use super::{Judging, Ruleset};
+use crate::event::Verdict;
+use crate::interception::audience::{Audience, Speaker};
 use crate::interception::pushdown::{Mode, Range, Wanted};
 
 impl Ruleset {
-    /// Returns what the policies hand over through an account, by range: a word that several policies name for the same
-    /// people once, and stopped if any of them would block it. Looks at every term: off the async workers.
-    pub fn handed_over(&self, account: &str) -> Vec<Wanted> {
+    /// Returns what the policies hand over through the audience's account, by range: a word that several policies name
+    /// for the same people once, and stopped if any of them would block it. A platform knows people and not groups, so
+    /// what is for some brands, regions, tags or groups only is not handed over, nor what is not yet in force everywhere.
+    /// Looks at every term: off the async workers.
+    pub fn handed_over(&self, audience: &Audience<'_>) -> Vec<Wanted> {
+        let account = audience.account;
+        let mut standings = Vec::new();
         let mut ranges: BTreeMap<Range, BTreeMap<String, Mode>> = BTreeMap::new();
         for policy in self.policies() {
             for push_down in policy.push_down.iter().filter(|push_down| push_down.account == account) {
-                let Some(judging) = self.policy_for(&policy.name, Role::Staff) else { continue };
+                let Some(judging) = self.policy_for(&policy.name, Speaker::Staff) else { continue };
+                let mut judging = Judging::new(judging, audience, &mut standings);
                 let range = Range {
                     departments: push_down.departments.iter().copied().collect(),
                     staff: push_down.staff.iter().cloned().collect(),
                 };
                 let words = ranges.entry(range).or_default();
                 for term in 0..self.terms() {
-                    let mode = match self.decide(judging, term).map(|decision| decision.verdict) {
+                    let decision = self.decide(&mut judging, term).filter(|decision| !decision.is_shadow);
+                    let mode = match decision.map(|decision| decision.verdict) {
                         None | Some(Verdict::Pass) => continue,
                         Some(Verdict::Mask | Verdict::Review) => Mode::Warn,
                         Some(Verdict::Block) => Mode::Stop,
@@ -51,7 +58,7 @@ mod tests {
         };
         let soft = Policy {
             name: "soft".into(),
-            staff: StaffRule::Policy("relaxed".into()),
+            staff: Some(StaffRule::Policy("relaxed".into())),
             push_down: vec![to("shop", 2)],
             ..Policy::standard()
         };
@@ -64,7 +71,8 @@ mod tests {
         let (ruleset, _) =
             Ruleset::compile("r", &[list], vec![soft, hard, same], &Config::default()).unwrap();
         let told = |account: &str| -> Vec<(u64, Vec<(String, Mode)>)> {
-            let wanted = ruleset.handed_over(account).into_iter();
+            let audience = Audience { account, speaker: Speaker::Staff, ..Audience::default() };
+            let wanted = ruleset.handed_over(&audience).into_iter();
             wanted.map(|w| (*w.range.departments.first().unwrap(), w.words.into_iter().collect())).collect()
         };
         let word = |word: &str, mode| (word.to_owned(), mode);

@@ -1,15 +1,18 @@
 //! Compiling: reads lists into patterns, numbers their characters, builds filter and automaton.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::standing::{ListEntry, TermEntry};
 use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset};
 use crate::interception::Config;
 use crate::interception::encode::{Alphabet, CLASS_MAX};
 use crate::interception::exact::AhoStage;
 use crate::interception::filter::{Filter, Rarity};
 use crate::interception::fold::fold_into;
+use crate::interception::life::Life;
 use crate::interception::lint::{Problem, ProblemKind};
-use crate::interception::policy::Policy;
+use crate::interception::policy::PolicyBook;
 use crate::interception::variants::Variants;
 use crate::interception::wordlist::WordlistSource;
 
@@ -18,6 +21,9 @@ pub(super) struct Reader<'c> {
     config: &'c Config,
     patterns: HashMap<Box<str>, Pattern>,
     lists: Vec<ListSummary>,
+    entries: Vec<ListEntry>,
+    /// By where the text of the term begins, ascending.
+    own: Vec<(u32, TermEntry)>,
     kinds: Vec<Kind>,
     kind_of: HashMap<(u16, Box<str>), u16>,
     /// With their patterns.
@@ -44,6 +50,8 @@ impl<'c> Reader<'c> {
             config,
             patterns: HashMap::new(),
             lists: Vec::new(),
+            entries: Vec::new(),
+            own: Vec::new(),
             kinds: Vec::new(),
             kind_of: HashMap::new(),
             terms: Vec::new(),
@@ -56,13 +64,21 @@ impl<'c> Reader<'c> {
 
     pub(super) fn read(&mut self, list: u16, source: &WordlistSource) -> Result<(), CompileError> {
         let (terms_before, phrases_before) = (self.terms.len(), self.phrases.len());
-        for term in &source.terms {
-            match self.read_term(list, source, &term.text, term.category.as_deref(), term.line)? {
-                None => {}
-                Some(kind) => self.problem(&source.name, term.line, &term.text, kind),
+        let is_draft = source.life == Life::Draft;
+        for term in source.terms.iter().filter(|_| !is_draft) {
+            let before = self.terms.len();
+            if let Some(kind) =
+                self.read_term(list, source, &term.text, term.category.as_deref(), term.line)?
+            {
+                self.problem(&source.name, term.line, &term.text, kind);
+            }
+            if let Some((_, kept)) = self.terms.get(before)
+                && let Some(entry) = TermEntry::of(term)
+            {
+                self.own.push((kept.text_from, entry));
             }
         }
-        for phrase in &source.allow {
+        for phrase in source.allow.iter().filter(|_| !is_draft) {
             if let Some(kind) = self.read_phrase(list, &phrase.text) {
                 self.problem(&source.name, phrase.line, &phrase.text, kind);
             }
@@ -72,7 +88,13 @@ impl<'c> Reader<'c> {
             origin: source.origin,
             terms: self.terms.len() - terms_before,
             allow: self.phrases.len() - phrases_before,
+            life: source.life.clone(),
+            scope: source.scope.clone(),
+            roles: source.roles,
+            valid_from: source.valid_from,
+            valid_until: source.valid_until,
         });
+        self.entries.push(ListEntry::of(source));
         Ok(())
     }
 
@@ -211,7 +233,7 @@ impl<'c> Reader<'c> {
     pub(super) fn finish(
         mut self,
         version: String,
-        policies: BTreeMap<String, Policy>,
+        policies: Arc<PolicyBook>,
     ) -> Result<(Ruleset, Vec<Problem>), CompileError> {
         let mut folded: Vec<(Box<str>, Pattern)> = self.patterns.drain().collect();
         folded.sort_unstable_by_key(|(_, pattern)| pattern.index);
@@ -233,7 +255,11 @@ impl<'c> Reader<'c> {
             }
         }
 
-        let variants = Variants::new(folded.iter().map(|(text, known)| known.term.map(|_| text.as_ref())));
+        let variants = if self.config.variants {
+            Variants::new(folded.iter().map(|(text, known)| known.term.map(|_| text.as_ref())))
+        } else {
+            Variants::default()
+        };
         self.terms.sort_by_key(|(pattern, _)| *pattern);
         self.phrases.sort_by_key(|p| p.pattern);
         let first_of = |p: u32| self.terms.partition_point(|(pattern, _)| *pattern < p);
@@ -245,6 +271,9 @@ impl<'c> Reader<'c> {
             version,
             config: self.config.clone(),
             lists: self.lists,
+            strictness: self.entries.iter().filter_map(|entry| entry.strictness).max(),
+            entries: self.entries,
+            own: self.own,
             kinds: self.kinds,
             by_id: (0..).take(self.terms.len()).collect(),
             terms: self.terms.into_iter().map(|(_, term)| term).collect(),

@@ -54,7 +54,7 @@ fn of_the_chat_sample_at_most_ten_in_ten_thousand_are_stopped() {
     let mut scratch = Scratch::default();
     let stopped: Vec<_> = sample
         .lines()
-        .filter(|text| rules.judge(text, policy, &mut scratch).verdict != Verdict::Pass)
+        .filter(|text| rules.judge(text, policy, &Audience::default(), &mut scratch).verdict != Verdict::Pass)
         .collect();
     assert!(stopped.len() * 10_000 <= 10 * sample.lines().count(), "{stopped:#?}");
 }

@@ -63,7 +63,7 @@ fn naive(terms: &[String], text: &str) -> Vec<(usize, String)> {
 
 fn compile(terms: &[String]) -> Ruleset {
     let mut list = WordlistSource::new("list", Origin::Api);
-    list.terms = terms.iter().map(|t| Term { text: t.clone(), category: None, line: 0 }).collect();
+    list.terms = terms.iter().map(|t| Term { text: t.clone(), ..Term::default() }).collect();
     Ruleset::compile("r-1", &[list], Vec::new(), &Config::default()).unwrap().0
 }
 
@@ -80,12 +80,12 @@ proptest! {
         terms in prop::collection::vec(texts(1..5), 0..8).prop_map(kept), text in texts(0..24),
     ) {
         let rules = compile(&terms);
-        let explanation = rules.explain(&text, rules.policy("strict").unwrap());
+        let explanation = rules.explain(&text, rules.policy("strict").unwrap(), &Audience::default());
         // Positions count folded characters: those that begin before the hit does.
         let mut units = Vec::new();
         fold::units_into(&text, &mut units);
         let mut scratch = Scratch::default();
-        rules.examine(&text, rules.policy("strict").unwrap(), &mut scratch);
+        rules.examine(&text, rules.policy("strict").unwrap(), &Audience::default(), &mut scratch);
         let found = if scratch.found.is_empty() { &[][..] } else { scratch.resolved.as_slice() };
         let mut found: Vec<_> =
             found.iter().map(|r| (r.units[0], folded(rules.listed(r.term).text))).collect();
@@ -104,8 +104,8 @@ proptest! {
     ) {
         let rules = compile(&terms);
         let policy = rules.policy(policy).unwrap();
-        let judgement = rules.judge(&text, policy, &mut Scratch::default());
-        let explanation = rules.explain(&text, policy);
+        let judgement = rules.judge(&text, policy, &Audience::default(), &mut Scratch::default());
+        let explanation = rules.explain(&text, policy, &Audience::default());
         prop_assert_eq!(judgement.verdict, explanation.verdict);
         prop_assert_eq!(&judgement.masked, &explanation.masked);
         let counted = explanation.hits.into_iter().filter(|h| h.outcome == Outcome::Counted);
@@ -147,8 +147,8 @@ proptest! {
         let rules = compile(&["加微信".into(), "vx".into(), "kg".into(), "开".into()]);
         let policy = rules.policy("strict").unwrap();
         let mut scratch = Scratch::default();
-        rules.judge(&other, policy, &mut scratch);
-        let reused = rules.judge(&text, policy, &mut scratch);
-        prop_assert_eq!(reused, rules.judge(&text, policy, &mut Scratch::default()));
+        rules.judge(&other, policy, &Audience::default(), &mut scratch);
+        let reused = rules.judge(&text, policy, &Audience::default(), &mut scratch);
+        prop_assert_eq!(reused, rules.judge(&text, policy, &Audience::default(), &mut Scratch::default()));
     }
 }

@@ -164,7 +164,7 @@ fn cell_of(c: char) -> u32 {
     }
     let folded = match fold(c) {
         Folded::One(folded) => folded,
-        Folded::Skip if WORDS.of_picture(c).is_empty() => return SKIP,
+        Folded::Skip if !WORDS.is_picture(c) => return SKIP,
         Folded::Skip | Folded::Several(_) => return TELLING,
     };
     if folded.is_ascii_lowercase() || RADICALS.contains(folded) {

@@ -24,8 +24,14 @@ const STROKES: [char; 5] = ['丶', '丨', '丿', '灬', '亅'];
 /// Longest pinyin syllable in letters (zhuang, shuang, chuang).
 const SYLLABLE_LETTERS_MAX: usize = 6;
 
-/// Codes from here on stand for a letter that begins a syllable.
+/// The code of a letter that begins a syllable.
 pub(super) const CODE_INITIALS: Code = 0x7E00;
+
+/// The code of a picture for whatever character would stand there.
+pub(super) const CODE_ANY: Code = 0x7E01;
+
+/// What such a picture means.
+pub(super) const ANY: char = '\0';
 
 /// How an edge reads the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +75,8 @@ pub(super) struct Edge {
     pub(super) past: u16,
     /// The character stands there several times.
     pub(super) repeat: bool,
+    /// The character only looks like what is read.
+    pub(super) like: bool,
     /// The next edge from the same spot.
     next: u32,
 }
@@ -82,8 +90,10 @@ pub(super) struct Spot {
     pub(super) end: u32,
     /// The folded character, or the picture.
     pub(super) c: char,
-    /// It is a picture: it may also be looked through.
+    /// It is a picture or a stroke, no character of a text.
     pub(super) picture: bool,
+    /// It may be looked through: a picture, or half a flag.
+    pub(super) optional: bool,
     /// It is a letter that follows a letter.
     pub(super) goes_on: bool,
     /// Something that is looked through stands before it.
@@ -115,6 +125,9 @@ impl Lattice {
                 for word in WORDS.of_picture(spot.c) {
                     self.chain(sounds, at, at + 1, word, How::Picture);
                 }
+                if is_pictograph(spot.c) {
+                    self.add(at, at + 1, CODE_ANY, How::Picture, ANY);
+                }
                 self.read_parts(sounds, at);
                 continue;
             }
@@ -137,25 +150,28 @@ impl Lattice {
     pub(super) fn read_spots(&mut self, text: &str) {
         self.spots.clear();
         let mut gap = false;
-        for (at, c) in text.char_indices() {
+        for (at, original) in text.char_indices() {
             if self.spots.len() >= SPOTS_MAX {
                 return;
             }
-            let (start, end) = (offset(at), offset(at + c.len_utf8()));
+            let (start, end) = (offset(at), offset(at + original.len_utf8()));
             let mut add = |c: char, picture: bool| {
                 let letter = |c: char| c.is_ascii_lowercase();
                 let goes_on = letter(c)
                     && !gap
                     && self.spots.last().is_some_and(|s| letter(s.c) && (s.end == start || s.end == end));
-                self.spots.push(Spot { start, end, c, picture, goes_on, after_gap: gap });
+                let optional = picture || is_half_flag(original);
+                self.spots.push(Spot { start, end, c, picture, optional, goes_on, after_gap: gap });
                 gap = false;
             };
-            match fold(c) {
+            match fold(original) {
                 Folded::One(folded) => add(folded, false),
                 Folded::Several(folded) => folded.chars().for_each(|c| add(c, false)),
                 // A stroke may be a part of a character, and a picture a word; both are also looked through.
-                Folded::Skip if STROKES.contains(&c) || !WORDS.of_picture(c).is_empty() => add(c, true),
-                Folded::Skip => gap |= !is_invisible(c),
+                Folded::Skip if STROKES.contains(&original) || WORDS.is_picture(original) => {
+                    add(original, true)
+                }
+                Folded::Skip => gap |= !is_invisible(original),
             }
         }
     }
@@ -183,6 +199,9 @@ impl Lattice {
         for code in looks.get(&c).map(AsRef::as_ref).unwrap_or_default() {
             if sounds.codes(c).all(|own| own != *code) {
                 self.add(at, at + 1, *code, How::Char, c);
+                if let Some(edge) = self.edges.last_mut() {
+                    edge.like = true;
+                }
             }
         }
     }
@@ -324,7 +343,7 @@ impl Lattice {
         let repeat = how == How::Char && past - first > 1;
         let Some(head) = self.heads.get_mut(from) else { return };
         let next = std::mem::replace(head, u32::try_from(self.edges.len()).unwrap_or(NONE));
-        self.edges.push(Edge { to, code, how, meant, first, past, repeat, next });
+        self.edges.push(Edge { to, code, how, meant, first, past, repeat, like: false, next });
     }
 
     /// Returns the edges from a spot or a place inside a chain.
@@ -336,13 +355,23 @@ impl Lattice {
 
     /// Says whether a spot may be looked through.
     pub(super) fn is_optional(&self, at: usize) -> bool {
-        self.spots.get(at).is_some_and(|spot| spot.picture)
+        self.spots.get(at).is_some_and(|spot| spot.optional)
     }
 
     /// Says whether a word of letters goes on over this border, before the spot.
     pub(super) fn cuts_word(&self, at: usize) -> bool {
         self.spots.get(at).is_some_and(|spot| spot.goes_on)
     }
+}
+
+/// Two of these make a flag; one by one they are letters.
+fn is_half_flag(c: char) -> bool {
+    ('\u{1F1E6}'..='\u{1F1FF}').contains(&c)
+}
+
+/// Says whether a character is drawn as a picture.
+pub(super) fn is_pictograph(c: char) -> bool {
+    matches!(c, '\u{2600}'..='\u{27BF}' | '\u{1F000}'..='\u{1F0FF}' | '\u{1F300}'..='\u{1F3FA}' | '\u{1F400}'..='\u{1FAFF}')
 }
 
 /// Texts longer than 4 GiB do not get here.

@@ -15,7 +15,7 @@ use super::search::{Disguised, Disguises};
 use crate::interception::policy::Strictness;
 
 /// Characters on either side that may belong to a word with the hit's.
-const CONTEXT: usize = 6;
+pub(in crate::interception) const CONTEXT: usize = 6;
 
 /// `ln` of all words counted by the dictionary, about 60 million.
 const LN_TOTAL: f32 = 17.91;
@@ -77,6 +77,24 @@ impl Ordinary {
     }
 }
 
+/// Says whether a hit as listed stands across the words of an ordinary text: 生命 in 研究生命题.
+pub(in crate::interception) fn crosses_words(left: &str, hit: &str, right: &str) -> bool {
+    let mut past = 0;
+    let whole = [left, hit, right].concat();
+    let words = DICTIONARY.cut(&whole, false);
+    let [from, to] = [left.len(), left.len() + hit.len()];
+    let crosses = words.iter().any(|token| {
+        let start = past;
+        past += token.word.len();
+        (start < from && from < past) || (start < to && to < past)
+    });
+    crosses && {
+        let cost = |text: &str| DICTIONARY.cut(text, false).iter().map(|t| word_cost(t.word)).sum::<f32>();
+        let as_words = words.iter().map(|token| word_cost(token.word)).sum::<f32>();
+        cost(left) + cost(hit) + cost(right) - as_words > 0.0
+    }
+}
+
 /// Never reached by a margin.
 const NEVER: f32 = 1e9;
 
@@ -125,7 +143,8 @@ fn required(hit: &Disguised) -> (f32, f32) {
         () if has(Disguises::SWAPPED) => (by_length(2.0, 0.0, 0.0), 0.0),
         () if has(Disguises::PINYIN) => (-10.0, 0.0),
         () if has(Disguises::SLANG) => (-3.0, 0.0),
-        () if has(Disguises::PICTURE) => (-1.0, 0.0),
+        () if has(Disguises::ANY) => (2.0, 0.0),
+        () if has(Disguises::PICTURE.and(Disguises::FILLED)) => (-1.0, 0.0),
         () if has(Disguises::SPLIT.and(Disguises::LEET)) => (0.0, 0.0),
         () => (1.0, 0.0),
     }

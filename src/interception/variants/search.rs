@@ -3,7 +3,7 @@
 //! Invariant: the work for one text is bounded by [`STEPS_MAX`].
 
 use super::Variants;
-use super::lattice::{CODE_INITIALS, Edge, How, Lattice};
+use super::lattice::{ANY, CODE_ANY, CODE_INITIALS, Edge, How, Lattice};
 use super::shape::SHAPES;
 use super::sound::{SOUNDS, Sounds};
 use super::trie::Node;
@@ -32,6 +32,8 @@ impl Disguises {
     pub(super) const REPEAT: Self = Self(1 << 9);
     pub(super) const SLANG: Self = Self(1 << 10);
     pub(super) const DIGIT: Self = Self(1 << 11);
+    pub(super) const ANY: Self = Self(1 << 12);
+    pub(super) const FILLED: Self = Self(1 << 13);
 
     /// Says whether any of `other` is among them.
     pub(super) fn has(self, other: Self) -> bool {
@@ -82,6 +84,9 @@ pub(crate) struct Disguised {
 pub(super) struct Walk {
     way: Vec<Edge>,
     steps: usize,
+    /// Characters of the way that only look like the term's.
+    likes: usize,
+    likes_max: usize,
 }
 
 impl Walk {
@@ -91,9 +96,10 @@ impl Walk {
         variants: &Variants,
         lattice: &Lattice,
         starts: impl Iterator<Item = usize>,
+        likes_max: usize,
         found: &mut Vec<Disguised>,
     ) {
-        self.steps = 0;
+        (self.steps, self.likes, self.likes_max) = (0, 0, likes_max);
         for start in starts {
             if !lattice.cuts_word(start) {
                 self.way.clear();
@@ -128,7 +134,16 @@ impl Walk {
                         self.step(variants, lattice, *child, edge, found);
                     }
                 }
-            } else if let Some(child) = variants.trie.child(node, edge.code) {
+            } else if edge.code == CODE_ANY {
+                // Of a term that begins with any picture too little would be left.
+                if !self.way.is_empty() && self.way.iter().all(|edge| edge.code != CODE_ANY) {
+                    for child in variants.trie.edges(node).1 {
+                        self.step(variants, lattice, *child, edge, found);
+                    }
+                }
+            } else if let Some(child) =
+                variants.trie.child(node, edge.code).filter(|_| !edge.like || self.likes < self.likes_max)
+            {
                 self.step(variants, lattice, child, edge, found);
             }
         }
@@ -143,6 +158,7 @@ impl Walk {
         found: &mut Vec<Disguised>,
     ) {
         self.way.push(*edge);
+        self.likes += usize::from(edge.like);
         if edge.to == edge.past && !lattice.cuts_word(usize::from(edge.past)) {
             for pattern in variants.trie.ends(child) {
                 if let Some(disguised) = variants.unmask(lattice, *pattern, &self.way) {
@@ -151,6 +167,7 @@ impl Walk {
             }
         }
         self.go(variants, lattice, child, usize::from(edge.to), found);
+        self.likes -= usize::from(edge.like);
         self.way.pop();
     }
 }
@@ -193,6 +210,16 @@ impl Variants {
             }
         }
         if disguises.is_empty() {
+            // What plain matching does not look through, half a flag, was looked through.
+            let filled = pieces.windows(2).any(|pair| pair[0].0[1] < pair[1].0[0]);
+            if !filled {
+                return None;
+            }
+            disguises = Disguises::FILLED;
+        }
+        if disguises.has(Disguises::ANY)
+            && (altered > 1 || way.last().is_some_and(|last| last.code == CODE_ANY) && term.len() < 5)
+        {
             return None;
         }
         let spots = [way.first()?.first, way.last()?.past];
@@ -237,6 +264,7 @@ fn reads(sounds: &Sounds, edge: &Edge, listed: char) -> Option<Disguises> {
             readings.any(|reading| sounds.spelling(reading).starts_with(meant)).then_some(Disguises::INITIALS)
         }
         How::Split => same.then_some(Disguises::SPLIT),
+        How::Picture if meant == ANY => Some(Disguises::PICTURE.and(Disguises::ANY)),
         How::Picture => sound().map(|how| how.and(Disguises::PICTURE)),
         How::Slang => sound().map(|how| how.and(Disguises::SLANG)),
         How::Digit => sound().map(|how| how.and(Disguises::DIGIT)),

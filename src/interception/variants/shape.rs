@@ -35,9 +35,10 @@ impl Shapes {
                 None => (line, line),
             };
             // Never through a third character: likeness would go round until everything is alike.
-            let first = of.chars().next().unwrap_or_default();
-            for c in of.chars().chain(like.chars()) {
-                kin.entry(c).or_insert(first);
+            if let Some(first) = of.chars().next().filter(|_| of == like) {
+                for c in of.chars() {
+                    kin.entry(c).or_insert(first);
+                }
             }
             for a in of.chars() {
                 for b in like.chars().filter(|b| *b != a) {
@@ -106,13 +107,14 @@ fn sorted<K: std::hash::Hash + Eq>(lists: HashMap<K, Vec<char>>) -> HashMap<K, B
 
 /// One way to write a part: 氵 is 水, 言 is 讠, and folding has been here already.
 fn plain_part(part: char) -> char {
-    const FORMS: [&str; 27] = [
+    const FORMS: [&str; 28] = [
         "人亻",
+        "阜阝邑",
         "水氵氺",
         "讠言訁",
         "心忄",
         "手扌",
-        "纟糸糹",
+        "纟糸糹丝",
         "金钅釒",
         "火灬",
         "饣食飠",

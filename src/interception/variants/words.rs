@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::lattice::is_pictograph;
 use crate::interception::fold::fold_into;
 
 /// Both tables; built once per process.
@@ -30,6 +31,11 @@ impl Words {
     #[inline]
     pub(super) fn of_picture(&self, picture: char) -> &[Box<str>] {
         self.pictures.get(&picture).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Says whether a character is a picture that may stand for something.
+    pub(super) fn is_picture(&self, c: char) -> bool {
+        is_pictograph(c) || self.pictures.contains_key(&c)
     }
 
     /// Returns what a folded text stands for.
