@@ -5,8 +5,8 @@
 //! | stage | file | does |
 //! |---|---|---|
 //! | encode | `encode.rs` over `fold.rs` | folds spelling: width, case, style, traditional, separators; numbers what is left |
-//! | filter | `filter.rs` | lets most clean messages stop at once; never misses a hit |
-//! | exact | `exact.rs` | finds every occurrence of every term, overlapping ones too |
+//! | filter | `filter.rs` | tells the few places where a term may be, in most messages none; never misses one |
+//! | exact | `exact.rs` | looks there: every occurrence of every term, overlapping ones too |
 //! | resolve | `resolve.rs` | gaps, boundaries, allow phrases, nested hits; back to the original text |
 //! | policy | `policy.rs` | what follows from each surviving hit; the most severe decides |
 //!
@@ -93,8 +93,7 @@ impl Default for Config {
 /// the next one can see.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    classes: Vec<u16>,
-    bytes: Vec<u8>,
+    classes: encode::Classes,
     found: Vec<exact::Found>,
     units: Vec<fold::Unit>,
     term_units: Vec<fold::Unit>,
@@ -126,7 +125,7 @@ pub struct JudgedHit {
 impl Ruleset {
     /// Judges a text. A text without hits allocates nothing, once `scratch` has grown to its size.
     pub fn judge(&self, text: &str, policy: &Policy, scratch: &mut Scratch) -> Judgement {
-        if !self.may_hit(text) || !self.examine(text, policy, scratch) {
+        if !self.examine(text, policy, scratch) {
             return Judgement::default();
         }
         let counted = |r: &&resolve::Resolved| r.outcome == resolve::Verdicted::Counted;
@@ -152,9 +151,9 @@ impl Ruleset {
         Judgement { verdict, hits, masked }
     }
 
-    /// Runs the stages behind the filter; false when nothing was found at all.
+    /// Runs all stages; false when nothing was found at all.
     fn examine(&self, text: &str, policy: &Policy, scratch: &mut Scratch) -> bool {
-        self.find(text, &mut scratch.classes, &mut scratch.bytes, &mut scratch.found);
+        self.find(text, &mut scratch.classes, &mut scratch.found);
         if scratch.found.is_empty() {
             return false;
         }

@@ -110,7 +110,7 @@ pub fn common_terms<'a>(
     let mut of = 0;
     for text in sample {
         of += 1;
-        if !ruleset.may_hit(text) || !ruleset.examine(text, policy, &mut scratch) {
+        if !ruleset.examine(text, policy, &mut scratch) {
             continue;
         }
         let hits = scratch.resolved.iter();
