@@ -75,10 +75,11 @@ impl Anchored {
         for (index, pattern) in (0..).zip(patterns) {
             let length = u16::try_from(pattern.len()).map_err(|_| TooManyStates)?;
             let is_full = |anchor: &Anchor| crowds.get(&anchor.run).is_some_and(|crowd| *crowd >= CROWD);
-            // The rarest in ordinary text, by magnitude; of equals the one that fewest patterns hold.
+            // The rarest in ordinary text and in patterns, both by magnitude; of equals the last: texts that hold the
+            // beginning of a pattern without its end then have no place for it.
             let cost = |anchor: &Anchor| {
-                let expected = rarity.cost(*anchor);
-                (is_full(anchor), expected.checked_ilog2(), shared.of(anchor.run), expected)
+                let (expected, shared) = (rarity.cost(*anchor), shared.of(anchor.run));
+                (is_full(anchor), expected.checked_ilog2(), shared.checked_ilog2(), anchor.after)
             };
             let anchor = Anchor::of(pattern).min_by_key(cost);
             if let Some(anchor) = anchor {
