@@ -106,7 +106,7 @@ impl DoubleArray {
                 self.nodes[slot].owner |= LEAF;
                 self.nodes[slot].base = ends;
             } else {
-                inner.push((places.slot_of(id) as u32, ends));
+                inner.push((places.slot(u32::try_from(id).unwrap_or(NONE)), ends));
             }
         }
         inner.sort_unstable();
