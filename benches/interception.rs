@@ -1,6 +1,7 @@
 //! Judging a text, against the plain design: normalise into a string, then aho-corasick's contiguous NFA.
 //!
-//! Both run in one process, interleaved round by round; what counts is the ratio at the end.
+//! All run in one process, interleaved round by round; what counts are the ratios at the end. Also: how long compiling
+//! takes, what a ruleset occupies, and how long a message of 4,000 characters takes.
 //! `cargo bench --bench interception`; with `-- --test` or `MENSHEN_BENCH_SMALL=1` it only shows that it runs.
 
 #![expect(clippy::print_stdout, reason = "a bench speaks on standard output")]
@@ -30,55 +31,79 @@ impl Corpus {
     }
 }
 
+/// A ruleset and the policy that its messages are judged by.
+struct Contender {
+    policy: &'static str,
+    ruleset: Ruleset,
+}
+
+/// The policies that are compared, each with a ruleset of its own: terms alone, and what `standard` adds to them.
+const POLICIES: [&str; 2] = ["relaxed", "standard"];
+
+/// Characters of a long message.
+const LONG: usize = 4_000;
+
 fn main() {
     let data = Data::load();
     println!("data: {}, {} terms, {} messages", data.source, data.terms.len(), data.messages.len());
-    let (ruleset, reference) = compile(&data.terms);
+    let contenders = POLICIES.map(|policy| compile(&data.terms, policy));
+    let reference = reference(&data.terms);
     let corpora = corpora(&data, if data::small() { 300 } else { 20_000 });
 
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     for corpus in &corpora {
         let mut group = criterion.benchmark_group(format!("interception/{}", corpus.name));
         group.throughput(Throughput::Bytes(corpus.bytes() as u64));
-        group.bench_function("judge", |b| {
-            let mut scratch = Scratch::default();
-            b.iter(|| judge(&ruleset, &mut scratch, &corpus.messages));
-        });
+        for contender in &contenders {
+            group.bench_function(contender.policy, |b| {
+                let mut scratch = Scratch::default();
+                b.iter(|| judge(contender, &mut scratch, &corpus.messages));
+            });
+        }
         group.bench_function("reference", |b| {
             let mut folded = String::new();
             b.iter(|| normalise_and_search(&reference, &mut folded, &corpus.messages));
         });
         group.finish();
     }
-    for corpus in &corpora {
-        print_ratio(&ruleset, &reference, corpus);
+    for contender in &contenders {
+        for corpus in &corpora {
+            print_ratio(contender, &reference, corpus);
+        }
+        for corpus in &corpora {
+            print_long(contender, corpus);
+        }
     }
 }
 
-fn compile(terms: &[String]) -> (Ruleset, AhoCorasick) {
+fn compile(terms: &[String], policy: &'static str) -> Contender {
     let mut list = WordlistSource::new("lexicon", Origin::File);
     list.terms = terms.iter().map(|t| Term { text: t.clone(), ..Term::default() }).collect();
+    let config = Config { variants: policy != "relaxed", ..Config::default() };
     let watch = Stopwatch::start();
     let (ruleset, problems) =
-        Ruleset::compile("bench", &[list], Vec::new(), &Config::default()).expect("the lexicon compiles");
+        Ruleset::compile("bench", &[list], Vec::new(), &config).expect("the lexicon compiles");
     println!(
-        "compiled {} terms in {:.3} s, {:.1} MB resident, {} lines left out or reported",
+        "{policy}: compiled {} terms in {:.3} s, {:.1} MB resident, {} lines left out or reported",
         ruleset.terms(),
         watch.elapsed().as_secs_f64(),
         ruleset.memory_bytes() as f64 / 1e6,
         problems.len()
     );
+    Contender { policy, ruleset }
+}
+
+fn reference(terms: &[String]) -> AhoCorasick {
     let folded = terms.iter().map(|term| {
         let mut folded = String::new();
         fold_into(term, &mut folded);
         folded
     });
-    let reference = AhoCorasick::builder()
+    AhoCorasick::builder()
         .kind(Some(AhoCorasickKind::ContiguousNFA))
         .match_kind(MatchKind::LeftmostLongest)
         .build(folded.filter(|t| t.chars().nth(1).is_some()))
-        .expect("the lexicon fits the automaton");
-    (ruleset, reference)
+        .expect("the lexicon fits the automaton")
 }
 
 fn corpora(data: &Data, count: usize) -> [Corpus; 3] {
@@ -110,12 +135,11 @@ fn corpora(data: &Data, count: usize) -> [Corpus; 3] {
         .map(|(name, messages)| Corpus { name, messages })
 }
 
-fn judge(ruleset: &Ruleset, scratch: &mut Scratch, messages: &[String]) -> usize {
-    let policy = ruleset.policy("standard").expect("a built-in policy");
-    messages
-        .iter()
-        .map(|m| black_box(ruleset.judge(m, policy, &Audience::default(), scratch)).hits.len())
-        .sum()
+fn judge(contender: &Contender, scratch: &mut Scratch, messages: &[String]) -> usize {
+    let Contender { policy, ruleset } = contender;
+    let policy = ruleset.policy(policy).expect("a built-in policy");
+    let judge = |m: &String| black_box(ruleset.judge(m, policy, &Audience::default(), scratch)).hits.len();
+    messages.iter().map(judge).sum()
 }
 
 fn normalise_and_search(reference: &AhoCorasick, folded: &mut String, messages: &[String]) -> usize {
@@ -126,7 +150,7 @@ fn normalise_and_search(reference: &AhoCorasick, folded: &mut String, messages: 
     black_box(messages.iter().map(count).sum())
 }
 
-fn print_ratio(ruleset: &Ruleset, reference: &AhoCorasick, corpus: &Corpus) {
+fn print_ratio(contender: &Contender, reference: &AhoCorasick, corpus: &Corpus) {
     let rounds = if data::small() { 1 } else { 9 };
     let (mut scratch, mut folded) = (Scratch::default(), String::new());
     let mut ratios = Vec::new();
@@ -136,19 +160,54 @@ fn print_ratio(ruleset: &Ruleset, reference: &AhoCorasick, corpus: &Corpus) {
         normalise_and_search(reference, &mut folded, &corpus.messages);
         let plain = watch.elapsed().as_secs_f64();
         let watch = Stopwatch::start();
-        judge(ruleset, &mut scratch, &corpus.messages);
+        judge(contender, &mut scratch, &corpus.messages);
         let ours = watch.elapsed().as_secs_f64();
         ratios.push(plain / ours);
         fastest = fastest.min(ours);
     }
     ratios.sort_by(f64::total_cmp);
     println!(
-        "ratio interception {} {:.2} (reference: normalise + aho-corasick NFA; {:.2} to {:.2} in {rounds} rounds; best {:.0} MB/s, {:.2} M messages/s)",
+        "ratio interception {} {} {:.2} (reference: normalise + aho-corasick NFA; {:.2} to {:.2} in {rounds} rounds; best {:.0} MB/s, {:.2} M messages/s)",
         corpus.name,
+        contender.policy,
         ratios[rounds / 2],
         ratios[0],
         ratios[rounds - 1],
         corpus.bytes() as f64 / 1e6 / fastest,
         corpus.messages.len() as f64 / 1e6 / fastest,
+    );
+}
+
+/// Times messages of [`LONG`] characters one by one. Each has the median of its rounds, so that what else the machine
+/// does is no message's fault; the percentile is over messages.
+fn print_long(contender: &Contender, corpus: &Corpus) {
+    let letters: Vec<char> = corpus.messages.iter().flat_map(|message| message.chars()).collect();
+    let messages: Vec<String> = letters.chunks_exact(LONG).map(|chunk| chunk.iter().collect()).collect();
+    let rounds = if data::small() { 1 } else { 9 };
+    let mut scratch = Scratch::default();
+    let mut times = vec![Vec::with_capacity(rounds); messages.len()];
+    for _ in 0..rounds {
+        for (message, times) in messages.iter().zip(&mut times) {
+            let watch = Stopwatch::start();
+            judge(contender, &mut scratch, std::slice::from_ref(message));
+            times.push(watch.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    let mut medians: Vec<f64> = times
+        .iter_mut()
+        .map(|times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        })
+        .collect();
+    medians.sort_by(f64::total_cmp);
+    let at = |percent: usize| medians.get(medians.len() * percent / 100).copied().unwrap_or_default();
+    println!(
+        "long interception {} {} {LONG} characters: p50 {:.0} us, p99 {:.0} us of {} messages, medians of {rounds} rounds",
+        corpus.name,
+        contender.policy,
+        at(50),
+        at(99),
+        medians.len(),
     );
 }

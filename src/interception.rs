@@ -5,8 +5,8 @@
 //! | stage | file | does |
 //! |---|---|---|
 //! | encode | `encode.rs` over `fold.rs` | folds spelling: width, case, style, traditional, separators; numbers what is left |
-//! | filter | `filter.rs` | lets most clean messages stop at once; never misses a hit |
-//! | exact | `exact.rs` | finds every occurrence of every term, overlapping ones too |
+//! | filter | `filter.rs` | tells the few places where a term may be, in most messages none; never misses one |
+//! | exact | `exact.rs` | looks there: every occurrence of every term, overlapping ones too |
 //! | resolve | `resolve.rs` | gaps, boundaries, allow phrases, nested hits; back to the original text |
 //! | policy | `policy.rs` | what follows from each surviving hit; the most severe decides |
 //!
@@ -105,8 +105,7 @@ impl Default for Config {
 /// the next one can see.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    classes: Vec<u16>,
-    bytes: Vec<u8>,
+    classes: encode::Classes,
     found: Vec<exact::Found>,
     units: Vec<fold::Unit>,
     term_units: Vec<fold::Unit>,
@@ -183,19 +182,14 @@ impl Ruleset {
         told.into_iter().map(|r| self.hit(text, r, units, disguised, term_units)).collect()
     }
 
-    /// Runs the stages in front of the policy; false when nothing was found at all.
+    /// Runs all stages; false when nothing was found at all.
     fn examine(&self, text: &str, policy: &Policy, audience: &Audience<'_>, scratch: &mut Scratch) -> bool {
-        scratch.found.clear();
+        self.find(text, &mut scratch.classes, &mut scratch.found);
         scratch.disguised.found.clear();
-        let listed = self.may_hit(text);
         let strictness = self.strictness_max(policy);
         if strictness > Strictness::Relaxed {
             self.find_disguised(text, strictness, &mut scratch.disguised);
         }
-        if !listed && scratch.disguised.found.is_empty() {
-            return false;
-        }
-        self.find(text, &mut scratch.classes, &mut scratch.bytes, &mut scratch.found);
         if scratch.found.is_empty() && scratch.disguised.found.is_empty() {
             return false;
         }

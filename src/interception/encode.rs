@@ -12,8 +12,8 @@ pub(super) const CLASS_NONE: u16 = 0;
 pub(super) const CLASS_SKIP: u16 = 0xFFFF;
 /// The class cell of a character that folds to several.
 pub(super) const CLASS_SEVERAL: u16 = 0xFFFE;
-/// The largest class: below the surrogates, so that classes can be written as UTF-8.
-pub(super) const CLASS_MAX: u16 = 0xD7FF;
+/// The largest class.
+pub(super) const CLASS_MAX: u16 = 0xFFFD;
 
 /// The classes of one ruleset: one number per folded character that some term holds, for every spelling of it.
 ///
@@ -52,30 +52,37 @@ impl Alphabet {
         Self { cells, above }
     }
 
-    /// Returns the cell of a scalar; [`CLASS_SEVERAL`] sends the caller to the slow way.
-    #[inline]
-    pub(super) fn cell(&self, c: char) -> u16 {
-        self.cells.get(c as usize).copied().unwrap_or(CLASS_SEVERAL)
-    }
-
     /// Writes the classes of `text` over what `out` held.
-    pub(super) fn encode(&self, text: &str, out: &mut Vec<u16>) {
-        out.clear();
-        for c in text.chars() {
-            match self.cell(c) {
-                CLASS_SKIP => {}
-                CLASS_SEVERAL => self.encode_aside(c, out),
-                class => out.push(class),
+    pub(super) fn encode(&self, text: &str, out: &mut Classes) {
+        // A scalar has one class at most; what folds to several makes room for the others.
+        if out.room.len() < text.len() {
+            out.room.resize(text.len(), CLASS_NONE);
+        }
+        out.length = 0;
+        let mut rest = text.as_bytes();
+        // By bytes, as `chars` tries the longest form last, and Chinese is written in three.
+        while let Some((scalar, tail)) = first_scalar(rest) {
+            rest = tail;
+            let cell = self.cells.get(scalar).copied().unwrap_or(CLASS_SEVERAL);
+            if cell == CLASS_SEVERAL {
+                self.encode_aside(scalar, out);
+                continue;
             }
+            // Written first and kept or not: separators come too irregularly to guess, and a wrong guess costs more.
+            if let Some(next) = out.room.get_mut(out.length) {
+                *next = cell;
+            }
+            out.length += usize::from(cell != CLASS_SKIP);
         }
     }
 
     #[cold]
-    fn encode_aside(&self, c: char, out: &mut Vec<u16>) {
-        match fold(c) {
+    fn encode_aside(&self, scalar: usize, out: &mut Classes) {
+        let c = u32::try_from(scalar).ok().and_then(char::from_u32);
+        match c.map_or(Folded::Skip, fold) {
             Folded::Skip => {}
             Folded::One(folded) => out.push(self.class(folded)),
-            Folded::Several(folded) => out.extend(folded.chars().map(|c| self.class(c))),
+            Folded::Several(folded) => folded.chars().for_each(|c| out.push(self.class(c))),
         }
     }
 
@@ -85,5 +92,44 @@ impl Alphabet {
             Some(class) => *class,
             None => self.above.get(&folded).copied().unwrap_or(CLASS_NONE),
         }
+    }
+}
+
+/// Takes the first scalar off the bytes of a `str`, which are whole scalars.
+#[inline]
+fn first_scalar(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let low = |byte: &u8| usize::from(byte & 0x3F);
+    match bytes {
+        [a @ 0xE0..=0xEF, b, c, tail @ ..] => Some((usize::from(a & 0xF) << 12 | low(b) << 6 | low(c), tail)),
+        [a @ 0..=0x7F, tail @ ..] => Some((usize::from(*a), tail)),
+        [a @ 0..=0xDF, b, tail @ ..] => Some((usize::from(a & 0x1F) << 6 | low(b), tail)),
+        [a, b, c, d, tail @ ..] => {
+            Some((usize::from(a & 7) << 18 | low(b) << 12 | low(c) << 6 | low(d), tail))
+        }
+        _ => None,
+    }
+}
+
+/// The classes of one text, in room that is kept from one text to the next.
+#[derive(Debug, Default)]
+pub(super) struct Classes {
+    /// Longer than the classes: what is behind them is of no text.
+    room: Vec<u16>,
+    length: usize,
+}
+
+impl Classes {
+    /// Returns the classes.
+    pub(super) fn as_slice(&self) -> &[u16] {
+        self.room.get(..self.length).unwrap_or_default()
+    }
+
+    /// Adds a class and as much room.
+    fn push(&mut self, class: u16) {
+        self.room.push(CLASS_NONE);
+        if let Some(next) = self.room.get_mut(self.length) {
+            *next = class;
+        }
+        self.length += 1;
     }
 }

@@ -1,23 +1,22 @@
-//! The anchor filter: most messages hold no listed run of neighbours and stop here.
+//! The anchor filter: finds the few places of a text where a listed run of neighbours may stand.
 //!
-//! Each term gives one anchor: its rarest run of four adjacent classes, or the whole term when it is shorter. The
-//! neighbours survive any inserted separators, because skipped characters are already gone. A text without any
-//! term's anchor cannot hold a term: no false negatives. An anchor that is there, or shares its bits, only means
-//! that the exact stage has to look.
+//! Each pattern gives one anchor: a run of four adjacent classes that is rare, or the whole pattern when it is shorter.
+//! The neighbours survive any inserted separators, because skipped characters are already gone. Where no anchor
+//! stands there is no pattern: no false negatives. A place that is told, because an anchor stands there or something
+//! that shares its bits, is a place where the exact stage has to look.
 //!
-//! Asking for a run at every character would be two loads; so the last two classes of each anchor are asked for
-//! first, and only where such a pair stands the run is.
-
-use super::encode::{Alphabet, CLASS_SKIP};
-
-/// 128 KiB of bits, asked at every character: small enough to stay in the second-level cache.
-const PAIR_WORDS: usize = 1 << 14;
-
-/// 256 KiB of bits, asked only where a pair stands.
-const RUN_WORDS: usize = 1 << 15;
+//! Asking for a run at every class would be two loads; so the last two classes of each anchor are asked for first,
+//! and only where such a pair stands the run is.
 
 /// Longest anchor in classes: as many as fit in one word.
 const ANCHOR: usize = 4;
+
+/// Classes asked for before what was found is looked at.
+const BLOCK: usize = 64;
+
+const ONE: u64 = 0xFFFF;
+const PAIR: u64 = 0xFFFF_FFFF;
+const TRIPLE: u64 = 0xFFFF_FFFF_FFFF;
 
 /// Characters of ordinary Chinese, most frequent first: a pair of these is a poor anchor.
 const FREQUENT: &str = "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之\
@@ -28,96 +27,177 @@ const FREQUENT: &str = "的一是不了在人有我他这个们中来上大为�
 科司五基眼书非则听白却界达光放强即像难且权思王象完设式色路记南品住告类求据程北边死张该交规万取拉格望觉术领共确传师\
 观清今切院让识候带导争运笔店吃买元钱服喜欢号码请问谢谢吗呢吧啊哦嗯呀哈房间酒评价推荐附近景点餐馆";
 
-/// Which runs of neighbours may belong to a term.
+/// Which runs of neighbours may belong to a pattern.
 #[derive(Debug)]
 pub(super) struct Filter {
-    /// The last two classes of each anchor.
-    pairs: Bits<PAIR_WORDS, 2>,
+    /// The last two classes of each anchor, and again under other bits for anchors of two and of three classes.
+    pairs: Bits,
     /// The anchors.
-    runs: Bits<RUN_WORDS, 4>,
-    /// Classes from here on are terms by themselves, or cells that need the slow way.
-    special_from: u16,
+    runs: Bits,
+    /// Classes from here on may be patterns by themselves.
+    special_from: u32,
 }
 
 impl Filter {
-    /// What it occupies.
-    pub(super) const MEMORY_BYTES: usize = (PAIR_WORDS + RUN_WORDS) * size_of::<u64>();
-
-    /// Starts a filter; classes from `special_from` on always count as found.
-    pub(super) fn new(special_from: u16) -> Self {
-        Self { pairs: Bits::new(), runs: Bits::new(), special_from }
+    /// Starts a filter with room for the anchors of so many patterns, at 16 bits each and twice: 128 KiB for 60,000,
+    /// which the second-level cache holds.
+    pub(super) fn new(patterns: usize) -> Self {
+        let words = patterns.div_ceil(4).next_power_of_two();
+        Self { pairs: Bits::new(words), runs: Bits::new(words), special_from: u32::MAX }
     }
 
-    /// Adds the anchor of a pattern. A pattern of one class needs none: its class is a special one.
-    pub(super) fn add(&mut self, pattern: &[u16], rarity: &Rarity) {
-        let length = pattern.len().min(ANCHOR);
-        if length < 2 {
-            return;
-        }
-        let anchor = pattern.windows(length).min_by_key(|run| rarity.cost(run));
-        if let Some(anchor) = anchor {
-            let run = anchor.iter().fold(0, |run, class| run << 16 | u64::from(*class));
-            self.pairs.set(run & PAIR);
-            self.runs.set(run);
+    /// Adds an anchor.
+    pub(super) fn add(&mut self, anchor: Anchor) {
+        if anchor.classes == 1 {
+            self.special_from = self.special_from.min(u32::from(anchor.last()));
+        } else {
+            let pair = hash_pair(anchor.run & PAIR);
+            self.pairs.set(pair, 0);
+            match anchor.classes {
+                2 => self.pairs.set(pair, TURN_PAIR),
+                3 => self.pairs.set(pair, TURN_TRIPLE),
+                _ => {}
+            }
+            self.runs.set(hash(anchor.run), 0);
         }
     }
 
-    /// Says whether `text` may hold a term. Stops at the first anchor found.
-    pub(super) fn may_hit(&self, alphabet: &Alphabet, text: &str) -> bool {
-        // The last four classes, the newest lowest. Unwritten places hold class 0, which is in no term.
+    /// Tells `look` every place where an anchor may stand: one past its last class, and its run.
+    pub(super) fn places(&self, classes: &[u16], mut look: impl FnMut(usize, u64)) {
+        // The last four classes, the newest lowest. Unwritten places hold 0; who looks knows where the text begins.
         let mut run = 0_u64;
-        for c in text.chars() {
-            let class = alphabet.cell(c);
-            if class >= self.special_from {
-                if class == CLASS_SKIP {
-                    continue;
+        let mut suspects = [(0_usize, 0_u64); BLOCK];
+        for (block, from) in classes.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+            // No question waits for the answer to the one before, and no answer is a branch to guess.
+            let mut count = 0;
+            for (class, end) in block.iter().zip(from + 1..) {
+                run = run << 16 | u64::from(*class);
+                if let Some(next) = suspects.get_mut(count) {
+                    *next = (end, run);
                 }
-                return true;
+                count += usize::from(
+                    self.pairs.has(hash_pair(run & PAIR), 0) | (u32::from(*class) >= self.special_from),
+                );
             }
-            run = run << 16 | u64::from(class);
-            if self.pairs.has(run & PAIR) && self.has_anchor(run) {
-                return true;
+            for (end, run) in suspects.iter().take(count) {
+                self.look_closer(*end, *run, &mut look);
             }
         }
-        false
     }
 
-    fn has_anchor(&self, run: u64) -> bool {
-        self.runs.has(run) || self.runs.has(run & TRIPLE) || self.runs.has(run & PAIR)
+    fn look_closer(&self, end: usize, run: u64, look: &mut impl FnMut(usize, u64)) {
+        let pair = hash_pair(run & PAIR);
+        // Behind class 0 a shorter run is the same as the longer.
+        let mut asked = None;
+        for (run, listed) in [
+            (run, true),
+            (run & TRIPLE, self.pairs.has(pair, TURN_TRIPLE)),
+            (run & PAIR, self.pairs.has(pair, TURN_PAIR)),
+        ] {
+            if listed && asked.replace(run) != Some(run) && self.runs.has(hash(run), 0) {
+                look(end, run);
+            }
+        }
+        if run & ONE >= u64::from(self.special_from) {
+            look(end, run & ONE | SINGLE);
+        }
+    }
+
+    /// Returns the bytes it occupies.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.pairs.memory_bytes() + self.runs.memory_bytes()
     }
 }
 
-const PAIR: u64 = 0xFFFF_FFFF;
-const TRIPLE: u64 = 0xFFFF_FFFF_FFFF;
+/// Marks the run of one class: 0 before a class is a run of two.
+const SINGLE: u64 = 1 << 63 | 1 << 47;
 
-/// A set of runs that may seem to hold more than was put in: `BITS` bits of one word each, so that one load answers.
+/// Adjacent classes of a pattern that stand for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Anchor {
+    /// The classes, the last one lowest.
+    pub(super) run: u64,
+    classes: usize,
+    /// How many classes of the pattern come after it.
+    pub(super) after: usize,
+}
+
+impl Anchor {
+    /// Lists the runs of a pattern that can be its anchor; none for an empty one.
+    pub(super) fn of(pattern: &[u16]) -> impl Iterator<Item = Self> {
+        let classes = pattern.len().min(ANCHOR);
+        pattern.windows(classes.max(1)).zip(classes..).map(move |(window, end)| {
+            let run = window.iter().fold(0, |run, class| run << 16 | u64::from(*class));
+            let run = if classes == 1 { run | SINGLE } else { run };
+            Self { run, classes, after: pattern.len() - end }
+        })
+    }
+
+    fn last(self) -> u16 {
+        u16::try_from(self.run & ONE).unwrap_or(u16::MAX)
+    }
+
+    /// Yields the classes, the last one first.
+    fn backward(self) -> impl Iterator<Item = u16> {
+        (0..self.classes).map(move |n| u16::try_from(self.run >> (16 * n) & ONE).unwrap_or(u16::MAX))
+    }
+}
+
+/// A set of hashes that may seem to hold more than was put in: three bits of one word each, so that one load answers.
 #[derive(Debug)]
-struct Bits<const WORDS: usize, const BITS: u32>(Box<[u64; WORDS]>);
+struct Bits {
+    /// A power of two.
+    words: Box<[u64]>,
+}
 
-impl<const WORDS: usize, const BITS: u32> Bits<WORDS, BITS> {
-    fn new() -> Self {
-        Self(vec![0; WORDS].into_boxed_slice().try_into().expect("made with this length"))
+/// By how much bits are turned to mean something else of the same hash, in the word that is loaded already.
+const TURN_PAIR: u32 = 21;
+const TURN_TRIPLE: u32 = 42;
+
+impl Bits {
+    fn new(words: usize) -> Self {
+        Self { words: vec![0; words].into_boxed_slice() }
     }
 
-    fn set(&mut self, run: u64) {
-        let (word, bits) = Self::slot(run);
-        self.0[word] |= bits;
+    fn set(&mut self, hash: u64, turn: u32) {
+        let (word, bits) = self.slot(hash);
+        if let Some(word) = self.words.get_mut(word) {
+            *word |= bits.rotate_left(turn);
+        }
     }
 
     #[inline]
-    fn has(&self, run: u64) -> bool {
-        let (word, bits) = Self::slot(run);
-        self.0[word] & bits == bits
+    fn has(&self, hash: u64, turn: u32) -> bool {
+        let (word, bits) = self.slot(hash);
+        let bits = bits.rotate_left(turn);
+        self.words.get(word).is_some_and(|word| word & bits == bits)
     }
 
     #[inline]
-    fn slot(run: u64) -> (usize, u64) {
-        // Fibonacci hashing: the product's upper bits depend on all bits of the run.
-        let hash = run.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let bits = (0..BITS).fold(0, |bits, n| bits | 1 << (hash >> (40 - 6 * n) & 63));
-        (usize::try_from(hash >> 46).unwrap_or(0) % WORDS, bits)
+    fn slot(&self, hash: u64) -> (usize, u64) {
+        let bits = (0..3).fold(0, |bits, n| bits | 1 << (hash >> (34 - 6 * n) & 63));
+        (usize::try_from(hash >> 40).unwrap_or(0) & (self.words.len() - 1), bits)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        size_of_val(&*self.words)
     }
 }
+
+/// Fibonacci hashing: the product's upper half depends on all bits of a pair, which has no more than 32.
+#[inline]
+fn hash_pair(pair: u64) -> u64 {
+    pair.wrapping_mul(FIBONACCI)
+}
+
+/// The upper half of the product, which alone depends on the first class, goes into a second one.
+#[inline]
+pub(super) fn hash(run: u64) -> u64 {
+    let product = run.wrapping_mul(FIBONACCI);
+    (product ^ product >> 32).wrapping_mul(FIBONACCI)
+}
+
+const FIBONACCI: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// How often runs of classes are expected in ordinary text; only their order matters.
 #[derive(Debug)]
@@ -140,13 +220,10 @@ impl Rarity {
         Self { frequency: std::iter::once(0).chain(frequency).collect() }
     }
 
-    /// The expected number of runs in a text is about the product of frequencies; the last pair decides how often
-    /// the run is asked for at all.
-    fn cost(&self, run: &[u16]) -> u64 {
-        let frequency =
-            |class: &u16| u64::from(self.frequency.get(usize::from(*class)).copied().unwrap_or(0));
-        let pair = run.iter().rev().take(2).map(frequency).product::<u64>();
-        let before = run.iter().rev().skip(2).map(frequency).sum::<u64>();
-        pair.saturating_mul(64).saturating_add(before)
+    /// Says how much work an anchor makes in ordinary text: how often its last pair is expected, about the product of
+    /// frequencies, and so how often the run is asked for.
+    pub(super) fn cost(&self, anchor: Anchor) -> u64 {
+        let frequency = |class: u16| u64::from(self.frequency.get(usize::from(class)).copied().unwrap_or(0));
+        anchor.backward().take(2).map(frequency).product()
     }
 }

@@ -113,7 +113,7 @@ pub fn common_terms<'a>(
     let mut of = 0;
     for text in sample {
         of += 1;
-        if !ruleset.may_hit(text) || !ruleset.examine(text, policy, &Audience::default(), &mut scratch) {
+        if !ruleset.examine(text, policy, &Audience::default(), &mut scratch) {
             continue;
         }
         let hits = scratch.resolved.iter();

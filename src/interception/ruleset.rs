@@ -1,7 +1,7 @@
 //! Rulesets: wordlists and policies compiled into one immutable whole that is swapped as one.
 //!
 //! Compiling 60,000 terms takes a few tenths of a second: never on the hot path.
-//! Invariant: every term that is kept has at least one folded character, and its pattern's anchor is in the filter.
+//! Invariant: every term that is kept has at least one folded character, and the exact stage has its pattern.
 
 mod handover;
 mod reader;
@@ -16,9 +16,8 @@ use thiserror::Error;
 
 use super::Config;
 use super::audience::{ListScope, Roles, Speaker, moment};
-use super::encode::{Alphabet, CLASS_MAX};
-use super::exact::{ExactStage, Found};
-use super::filter::Filter;
+use super::encode::{Alphabet, CLASS_MAX, Classes};
+use super::exact::{ExactStage, Found, TooManyStates};
 use super::fold::fold_into;
 use super::life::Life;
 use super::lint::Problem;
@@ -68,9 +67,9 @@ pub enum CompileError {
     /// A policy that cannot be used.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The automaton cannot be built.
-    #[error("build the automaton")]
-    Automaton(#[from] aho_corasick::BuildError),
+    /// More text than can be numbered.
+    #[error(transparent)]
+    Automaton(#[from] TooManyStates),
 }
 
 /// A wordlist of a ruleset, in numbers.
@@ -126,7 +125,6 @@ pub struct Ruleset {
     /// All terms and phrases as written, end to end.
     texts: String,
     alphabet: Alphabet,
-    filter: Filter,
     exact: Box<dyn ExactStage>,
     variants: Variants,
     policies: Arc<PolicyBook>,
@@ -234,7 +232,6 @@ impl Ruleset {
     /// Returns the bytes it occupies, without the fold table that all rulesets share (256 KiB).
     pub fn memory_bytes(&self) -> usize {
         self.exact.memory_bytes()
-            + Filter::MEMORY_BYTES
             + Alphabet::MEMORY_BYTES
             + self.texts.capacity()
             + self.terms.capacity() * size_of::<ListedTerm>()
@@ -247,19 +244,10 @@ impl Ruleset {
         &self.config
     }
 
-    pub(super) fn may_hit(&self, text: &str) -> bool {
-        self.filter.may_hit(&self.alphabet, text)
-    }
-
-    pub(super) fn find(
-        &self,
-        text: &str,
-        classes: &mut Vec<u16>,
-        bytes: &mut Vec<u8>,
-        found: &mut Vec<Found>,
-    ) {
+    /// Writes every occurrence of every pattern over what `found` held.
+    pub(super) fn find(&self, text: &str, classes: &mut Classes, found: &mut Vec<Found>) {
         self.alphabet.encode(text, classes);
-        self.exact.find(classes, bytes, found);
+        self.exact.find(classes.as_slice(), found);
     }
 
     /// Returns the highest strictness that any hit may be judged by.

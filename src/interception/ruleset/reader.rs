@@ -7,8 +7,8 @@ use super::standing::{ListEntry, TermEntry};
 use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset};
 use crate::interception::Config;
 use crate::interception::encode::{Alphabet, CLASS_MAX};
-use crate::interception::exact::AhoStage;
-use crate::interception::filter::{Filter, Rarity};
+use crate::interception::exact::Anchored;
+use crate::interception::filter::Rarity;
 use crate::interception::fold::fold_into;
 use crate::interception::life::Life;
 use crate::interception::lint::{Problem, ProblemKind};
@@ -237,23 +237,13 @@ impl<'c> Reader<'c> {
     ) -> Result<(Ruleset, Vec<Problem>), CompileError> {
         let mut folded: Vec<(Box<str>, Pattern)> = self.patterns.drain().collect();
         folded.sort_unstable_by_key(|(_, pattern)| pattern.index);
-        let (letters, singles) = number_letters(&folded);
+        let letters = number_letters(&folded);
         if letters.len() > usize::from(CLASS_MAX) {
             return Err(CompileError::Alphabet(letters.len()));
         }
         let alphabet = Alphabet::new(&letters);
         let encode = |text: &str| text.chars().map(|c| alphabet.class(c)).collect::<Vec<_>>();
         let patterns: Vec<Vec<u16>> = folded.iter().map(|(text, _)| encode(text)).collect();
-
-        let special_from = u16::try_from(letters.len() - singles + 1).unwrap_or(CLASS_MAX);
-        let mut filter = Filter::new(special_from);
-        let rarity = Rarity::new(&letters);
-        for (pattern, (_, known)) in patterns.iter().zip(&folded) {
-            // A phrase alone is no reason to look closer.
-            if known.term.is_some() {
-                filter.add(pattern, &rarity);
-            }
-        }
 
         let variants = if self.config.variants {
             Variants::new(folded.iter().map(|(text, known)| known.term.map(|_| text.as_ref())))
@@ -280,8 +270,7 @@ impl<'c> Reader<'c> {
             terms_from,
             phrases: self.phrases,
             texts: self.texts,
-            filter,
-            exact: Box::new(AhoStage::new(&patterns)?),
+            exact: Box::new(Anchored::new(&patterns, &Rarity::new(&letters))?),
             variants,
             alphabet,
             policies,
@@ -293,21 +282,19 @@ impl<'c> Reader<'c> {
     }
 }
 
-/// Orders the folded characters by how often terms hold them, those that are a term by themselves last; also
-/// returns how many of these there are.
-fn number_letters(folded: &[(Box<str>, Pattern)]) -> (Vec<char>, usize) {
+/// Orders the folded characters by how often patterns hold them, those that are one by themselves last: the filter
+/// asks whether a class may be one with a comparison.
+fn number_letters(folded: &[(Box<str>, Pattern)]) -> Vec<char> {
     let mut counts: HashMap<char, (bool, usize)> = HashMap::new();
-    for (text, pattern) in folded {
-        let mut chars = text.chars();
-        let single = chars.next().is_some() && chars.next().is_none() && pattern.term.is_some();
+    for (text, _) in folded {
+        let single = text.chars().nth(1).is_none();
         for c in text.chars() {
-            let (is_term, count) = counts.entry(c).or_default();
-            *is_term |= single;
+            let (is_pattern, count) = counts.entry(c).or_default();
+            *is_pattern |= single;
             *count += 1;
         }
     }
     let mut letters: Vec<_> = counts.into_iter().collect();
-    letters.sort_unstable_by_key(|(c, (is_term, count))| (*is_term, std::cmp::Reverse(*count), *c));
-    let singles = letters.iter().filter(|(_, (is_term, _))| *is_term).count();
-    (letters.into_iter().map(|(c, _)| c).collect(), singles)
+    letters.sort_unstable_by_key(|(c, (is_pattern, count))| (*is_pattern, std::cmp::Reverse(*count), *c));
+    letters.into_iter().map(|(c, _)| c).collect()
 }
