@@ -8,6 +8,8 @@
 //! | filter | `filter.rs` | lets most clean messages stop at once; never misses a hit |
 //! | exact | `exact.rs` | finds every occurrence of every term, overlapping ones too |
 //! | resolve | `resolve.rs` | gaps, boundaries, allow phrases, nested hits; back to the original text |
+//! | detectors | `detectors.rs` | contact details and numbers that no list can hold, by their form |
+//! | rules | `rules.rs`, `findings.rs` | terms together, over several messages; patterns |
 //! | policy | `policy.rs` | what follows from each surviving hit; the most severe decides |
 //!
 //! `ruleset.rs` compiles lists into the immutable [`Ruleset`] that all this runs on, `lint.rs` says what is wrong
@@ -18,33 +20,40 @@
 //! see intent; what it cannot judge goes to `review`.
 //! Invariants: spans are whole grapheme clusters of the original text; a clean message allocates nothing.
 
+mod detectors;
 mod encode;
 mod exact;
 mod explain;
 mod filter;
+mod findings;
 mod fold;
 mod lint;
 mod mask;
 mod policy;
 pub mod pushdown;
 mod resolve;
+mod rules;
 mod ruleset;
 mod wordlist;
 
 use std::hash::Hasher;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
+pub use detectors::DETECTORS;
 pub use explain::{ExplainedHit, Explanation};
+pub use findings::Earlier;
 pub use fold::fold_into;
 pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
 pub use policy::{
     CategoryRule, LevelVerdicts, POLICY_DEFAULT, Policy, PolicyError, PushDown, StaffRule, Strictness,
 };
 pub use resolve::Outcome;
-pub use ruleset::{CompileError, ListSummary, Ruleset};
+pub use rules::{Across, Near, Recent, Rule, RuleError, RuleParseError, RuleSource, Said, SpeakerKey};
+pub use ruleset::{CompileError, ListSummary, PatternRule, Ruleset, Sources};
 pub use wordlist::{
     AllowPhrase, CATEGORY_DEFAULT, NAME_BYTES_MAX, Origin, ParseError, Term, WordlistSource, shipped,
     shop_talk,
@@ -72,6 +81,26 @@ pub struct Config {
     pub gap_chars_max: usize,
     /// Most hits reported for one message; the verdict always follows from all.
     pub hits_max: usize,
+    /// Most rules in a ruleset, all sets together.
+    pub rules_max: usize,
+    /// Largest compiled pattern of a rule, in bytes.
+    #[serde(with = "crate::units::size")]
+    pub regex_bytes_max: usize,
+    /// Most memory a pattern may keep while it matches, in bytes, for each thread that matches.
+    #[serde(with = "crate::units::size")]
+    pub regex_cache_bytes_max: usize,
+    /// Most members whose last messages are kept, in each partition.
+    pub recent_members_max: usize,
+    /// Most messages kept of one member in one group.
+    pub recent_messages_max: usize,
+    /// Longest message whose text is kept, in folded characters.
+    pub recent_chars_max: usize,
+    /// Most memory for what members said last, in bytes, in each partition.
+    #[serde(with = "crate::units::size")]
+    pub recent_bytes_max: usize,
+    /// How long it is kept.
+    #[serde(with = "crate::units::duration")]
+    pub recent_expiry: Duration,
 }
 
 impl Default for Config {
@@ -85,6 +114,14 @@ impl Default for Config {
             policies_max: 256,
             gap_chars_max: 4,
             hits_max: 64,
+            rules_max: 1_000,
+            regex_bytes_max: 1 << 20,
+            regex_cache_bytes_max: 2 << 20,
+            recent_members_max: 1_000,
+            recent_messages_max: 7,
+            recent_chars_max: 32,
+            recent_bytes_max: 256 << 10,
+            recent_expiry: Duration::from_mins(2),
         }
     }
 }
@@ -101,6 +138,8 @@ pub struct Scratch {
     allowed: Vec<resolve::Allowed>,
     resolved: Vec<resolve::Resolved>,
     spans: Vec<[usize; 2]>,
+    room: findings::FindingRoom,
+    findings: Vec<findings::Finding>,
 }
 
 /// What was found in a text and what follows.
@@ -121,35 +160,78 @@ pub struct JudgedHit {
     pub hit: Hit,
     /// A hash of the wordlist's name and the folded term: what may be stored (see [`Ruleset::term`]).
     pub term_id: u64,
+    /// What may be shown and stored of what a detector matched, which is nobody else's business: `138****5678`.
+    pub masked: Option<String>,
 }
 
 impl Ruleset {
-    /// Judges a text. A text without hits allocates nothing, once `scratch` has grown to its size.
+    /// Judges a text by itself. A text without hits allocates nothing, once `scratch` has grown to its size.
     pub fn judge(&self, text: &str, policy: &Policy, scratch: &mut Scratch) -> Judgement {
-        if !self.may_hit(text) || !self.examine(text, policy, scratch) {
+        self.judge_after(text, policy, None, scratch)
+    }
+
+    /// Judges a text after what its member said before, where rules or the policy ask for that.
+    pub fn judge_after(
+        &self,
+        text: &str,
+        policy: &Policy,
+        earlier: Option<Earlier<'_>>,
+        scratch: &mut Scratch,
+    ) -> Judgement {
+        if !self.look(text, policy, earlier, scratch) {
             return Judgement::default();
         }
-        let counted = |r: &&resolve::Resolved| r.outcome == resolve::Verdicted::Counted;
-        let verdict =
-            scratch.resolved.iter().filter(counted).map(|r| r.decision.verdict).max().unwrap_or_default();
+        scratch.resolved.retain(|hit| hit.outcome == resolve::Verdicted::Counted);
+        scratch.findings.retain(|finding| finding.outcome == resolve::Verdicted::Counted);
+        let listed = scratch.resolved.iter().map(|hit| (hit.span, hit.decision.verdict));
+        let found = scratch.findings.iter().map(|finding| (finding.span, finding.decision.verdict));
+        let mut verdicts: Vec<_> = listed.chain(found).collect();
+        let verdict = verdicts.iter().map(|(_, verdict)| *verdict).max().unwrap_or_default();
         let masked = (verdict == Verdict::Mask).then(|| {
             scratch.spans.clear();
-            let to_mask = scratch.resolved.iter().filter(counted);
-            scratch.spans.extend(to_mask.filter(|r| r.decision.verdict == Verdict::Mask).map(|r| r.span));
+            verdicts.retain(|(_, verdict)| *verdict == Verdict::Mask);
+            scratch.spans.extend(verdicts.iter().map(|(span, _)| *span));
             mask::mask(text, &mut scratch.spans)
         });
-        scratch.resolved.retain(|r| r.outcome == resolve::Verdicted::Counted);
-        if scratch.resolved.len() > self.config().hits_max {
-            scratch.resolved.sort_by_key(|r| std::cmp::Reverse(r.decision.verdict));
-            scratch.resolved.truncate(self.config().hits_max);
+        let hits = self.tell(text, scratch);
+        Judgement { verdict, hits, masked }
+    }
+
+    /// Tells the hits that count, the most severe where they are too many.
+    fn tell(&self, text: &str, scratch: &mut Scratch) -> Vec<JudgedHit> {
+        let hits_max = self.config().hits_max;
+        if scratch.resolved.len() > hits_max {
+            scratch.resolved.sort_by_key(|hit| std::cmp::Reverse(hit.decision.verdict));
+            scratch.resolved.truncate(hits_max);
             scratch.resolved.sort_by_key(resolve::Resolved::place);
         }
-        let hits = scratch
-            .resolved
-            .iter()
-            .map(|r| self.hit(text, r, &scratch.units, &mut scratch.term_units))
-            .collect();
-        Judgement { verdict, hits, masked }
+        let Scratch { resolved, units, term_units, findings, .. } = scratch;
+        let listed =
+            resolved.iter().map(|hit| (hit.decision.verdict, self.hit(text, hit, units, term_units)));
+        let mut told: Vec<_> = listed.collect();
+        if !findings.is_empty() {
+            let found =
+                findings.iter().map(|finding| (finding.decision.verdict, self.finding_hit(text, finding)));
+            told.extend(found);
+            told.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+            told.truncate(hits_max);
+            told.sort_by_key(|(_, judged)| (judged.hit.span[0], std::cmp::Reverse(judged.hit.span[1])));
+        }
+        told.into_iter().map(|(_, judged)| judged).collect()
+    }
+
+    /// Runs every stage that the text gives reason for; false when nothing was found at all.
+    fn look(&self, text: &str, policy: &Policy, earlier: Option<Earlier<'_>>, scratch: &mut Scratch) -> bool {
+        scratch.resolved.clear();
+        scratch.allowed.clear();
+        scratch.units.clear();
+        let details = self.find_details(text, policy, &mut scratch.room);
+        // A detection may be covered by an allow phrase, which alone is no reason to look.
+        if details || self.may_hit(text) {
+            self.examine(text, policy, scratch);
+        }
+        self.add_findings(text, policy, earlier, scratch);
+        !(scratch.resolved.is_empty() && scratch.findings.is_empty())
     }
 
     /// Runs the stages behind the filter; false when nothing was found at all.

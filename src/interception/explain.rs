@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::fold_into;
 use super::policy::Policy;
-use super::resolve::{Outcome, Verdicted};
+use super::resolve::Outcome;
 use super::ruleset::Ruleset;
 use super::{JudgedHit, Scratch, mask};
 use crate::event::{Hit, Verdict};
@@ -57,22 +57,19 @@ impl Ruleset {
             masked: None,
         };
         fold_into(text, &mut explanation.folded);
-        if !self.examine(text, policy, &mut scratch) {
+        if !self.look(text, policy, None, &mut scratch) {
             return explanation;
         }
         for resolved in &scratch.resolved {
-            if resolved.outcome == Verdicted::Counted {
-                explanation.verdict = explanation.verdict.max(resolved.decision.verdict);
-            }
-            let JudgedHit { hit, term_id } =
-                self.hit(text, resolved, &scratch.units, &mut scratch.term_units);
-            let verdict = resolved.decision.verdict;
-            explanation.hits.push(ExplainedHit {
-                hit,
-                term_id,
-                verdict,
-                outcome: self.outcome(resolved.outcome),
-            });
+            let judged = self.hit(text, resolved, &scratch.units, &mut scratch.term_units);
+            explanation.add(judged, resolved.decision.verdict, self.outcome(resolved.outcome));
+        }
+        for finding in &scratch.findings {
+            let judged = self.finding_hit(text, finding);
+            explanation.add(judged, finding.decision.verdict, self.outcome(finding.outcome));
+        }
+        if !scratch.findings.is_empty() {
+            explanation.hits.sort_by_key(|h| (h.hit.span[0], std::cmp::Reverse(h.hit.span[1])));
         }
         if explanation.verdict == Verdict::Mask {
             let masked = |h: &&ExplainedHit| h.outcome == Outcome::Counted && h.verdict == Verdict::Mask;
@@ -80,5 +77,14 @@ impl Ruleset {
             explanation.masked = Some(mask::mask(text, &mut spans));
         }
         explanation
+    }
+}
+
+impl Explanation {
+    fn add(&mut self, JudgedHit { hit, term_id, .. }: JudgedHit, verdict: Verdict, outcome: Outcome) {
+        if outcome == Outcome::Counted {
+            self.verdict = self.verdict.max(verdict);
+        }
+        self.hits.push(ExplainedHit { hit, term_id, verdict, outcome });
     }
 }

@@ -4,6 +4,7 @@
 //! Invariant: every term that is kept has at least one folded character, and its pattern's anchor is in the filter.
 
 mod handover;
+mod patterns;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -14,14 +15,17 @@ use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
 use super::Config;
+use super::detectors::DETECTORS;
 use super::encode::{Alphabet, CLASS_MAX};
 use super::exact::{ExactStage, Found};
 use super::filter::Filter;
 use super::fold::fold_into;
 use super::lint::Problem;
 use super::policy::{Decision, POLICY_DEFAULT, Policy, PolicyError, StaffRule};
+use super::rules::{RuleError, RuleSource, Rules};
 use super::wordlist::{Origin, WordlistSource, is_name};
 use crate::event::{Level, Role};
+pub use patterns::PatternRule;
 use reader::Reader;
 
 /// Why sources cannot be compiled at all. What concerns one line is a [`Problem`] instead.
@@ -51,6 +55,12 @@ pub enum CompileError {
     /// Two wordlists of one name.
     #[error("wordlist `{0}` is given twice")]
     WordlistTwice(String),
+    /// A wordlist of the name that detections go by.
+    #[error("`{DETECTORS}` is the name of the built-in detectors; call the wordlist something else")]
+    WordlistReserved,
+    /// A rule that cannot be used.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// A policy that cannot be used.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -94,6 +104,18 @@ pub struct Ruleset {
     filter: Filter,
     exact: Box<dyn ExactStage>,
     policies: BTreeMap<String, Policy>,
+    rules: Rules,
+}
+
+/// What a ruleset is compiled from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources<'s> {
+    /// Wordlists.
+    pub wordlists: &'s [WordlistSource],
+    /// Sets of rules.
+    pub rules: &'s [RuleSource],
+    /// Policies; the presets are added where none has their name.
+    pub policies: Vec<Policy>,
 }
 
 #[derive(Debug)]
@@ -141,15 +163,43 @@ impl Ruleset {
         policies: Vec<Policy>,
         config: &Config,
     ) -> Result<(Self, Vec<Problem>), CompileError> {
-        check_limits(sources, &policies, config)?;
+        Self::compile_with(version, Sources { wordlists: sources, policies, ..Sources::default() }, config)
+    }
+
+    /// Compiles wordlists, rules and policies as [`Self::compile`] does.
+    ///
+    /// # Errors
+    /// When a limit is passed, a name is unusable or a rule cannot match.
+    pub fn compile_with(
+        version: impl Into<String>,
+        Sources { wordlists, rules, policies }: Sources<'_>,
+        config: &Config,
+    ) -> Result<(Self, Vec<Problem>), CompileError> {
+        let count = rules.iter().map(|set| set.rules.len()).sum();
+        if count > config.rules_max {
+            return Err(CompileError::TooMany {
+                what: "rules",
+                key: "rules_max",
+                count,
+                max: config.rules_max,
+            });
+        }
+        let (rules, parts) = Rules::compile(rules, wordlists.len(), config)?;
+        // A set's terms are a wordlist to the automaton; its terms are no hits by themselves.
+        let sources: Vec<&WordlistSource> = wordlists.iter().chain(&parts).collect();
+        check_limits(&sources, &policies, config)?;
         let policies = collect_policies(policies)?;
         let mut reader = Reader::new(config);
-        for (list, source) in (0..).zip(sources) {
+        for (list, source) in (0..).zip(&sources) {
             reader.read(list, source)?;
         }
-        reader.report_phrases(sources);
-        let compiled = reader.finish(version.into(), policies)?;
-        Ok(compiled)
+        reader.report_phrases(&sources);
+        let (mut ruleset, mut problems) = reader.finish(version.into(), policies)?;
+        ruleset.take_rules(rules);
+        // Of the terms of a rule, one character alone is no mistake.
+        problems.retain(|problem| wordlists.iter().any(|list| list.name == problem.wordlist));
+        problems.extend(ruleset.slow_patterns());
+        Ok((ruleset, problems))
     }
 
     /// Returns the version given at compile time, for example `r-12`.
@@ -188,9 +238,11 @@ impl Ruleset {
         self.terms.len()
     }
 
-    /// Finds the wordlist and the term of a stored id.
+    /// Finds the wordlist and the term of a stored id; for a detector or rule, what its hits name as such.
     pub fn term(&self, id: u64) -> Option<(&str, &str)> {
-        let at = self.by_id.binary_search_by_key(&id, |index| self.term_id(*index as usize)).ok()?;
+        let Ok(at) = self.by_id.binary_search_by_key(&id, |index| self.term_id(*index as usize)) else {
+            return self.named(id);
+        };
         let listed = self.listed(self.by_id.get(at).copied()? as usize);
         Some((listed.wordlist, listed.text))
     }
@@ -204,6 +256,10 @@ impl Ruleset {
             + self.terms.capacity() * size_of::<ListedTerm>()
             + (self.terms_from.capacity() + self.by_id.capacity()) * size_of::<u32>()
             + self.phrases.capacity() * size_of::<Phrase>()
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -288,7 +344,7 @@ pub(super) fn term_id(wordlist: &str, folded: impl Iterator<Item = char>) -> u64
 }
 
 fn check_limits(
-    sources: &[WordlistSource],
+    sources: &[&WordlistSource],
     policies: &[Policy],
     config: &Config,
 ) -> Result<(), CompileError> {
@@ -305,6 +361,9 @@ fn check_limits(
     for (index, source) in sources.iter().enumerate() {
         if !is_name(&source.name) {
             return Err(CompileError::WordlistName(source.name.clone()));
+        }
+        if source.name == DETECTORS {
+            return Err(CompileError::WordlistReserved);
         }
         if sources.iter().take(index).any(|other| other.name == source.name) {
             return Err(CompileError::WordlistTwice(source.name.clone()));

@@ -19,7 +19,7 @@ impl Ruleset {
                     staff: push_down.staff.iter().cloned().collect(),
                 };
                 let words = ranges.entry(range).or_default();
-                for term in 0..self.terms() {
+                for term in (0..self.terms()).filter(|term| !self.is_part(*term)) {
                     let mode = match self.decide(judging, term).map(|decision| decision.verdict) {
                         None | Some(Verdict::Pass) => continue,
                         Some(Verdict::Mask | Verdict::Review) => Mode::Warn,
