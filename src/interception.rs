@@ -65,7 +65,8 @@ use crate::event::{Hit, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Directory whose `*.txt` files replace the shipped wordlists; empty means the shipped ones.
+    /// Directory whose `*.txt` files replace the shipped wordlists and whose `*.toml` files are sets of rules; empty
+    /// means the shipped lists and no rules.
     pub wordlists_dir: PathBuf,
     /// Policy of groups that have none of their own.
     pub policy: String,
@@ -225,7 +226,7 @@ impl Ruleset {
         scratch.resolved.clear();
         scratch.allowed.clear();
         scratch.units.clear();
-        let details = self.find_details(text, policy, &mut scratch.room);
+        let details = findings::find_details(text, policy, &mut scratch.room);
         // A detection may be covered by an allow phrase, which alone is no reason to look.
         if details || self.may_hit(text) {
             self.examine(text, policy, scratch);

@@ -64,16 +64,16 @@ pub(super) struct FindingRoom {
     folded: String,
 }
 
-impl Ruleset {
-    /// Looks for contact details and numbers; false when there are none, or the policy has no detectors.
-    pub(super) fn find_details(&self, text: &str, policy: &Policy, room: &mut FindingRoom) -> bool {
-        room.detections.clear();
-        if policy.applies(DETECTORS) {
-            detect(text, &mut room.detecting, &mut room.detections);
-        }
-        !room.detections.is_empty()
+/// Looks for contact details and numbers; false when there are none, or the policy has no detectors.
+pub(super) fn find_details(text: &str, policy: &Policy, room: &mut FindingRoom) -> bool {
+    room.detections.clear();
+    if policy.applies(DETECTORS) {
+        detect(text, &mut room.detecting, &mut room.detections);
     }
+    !room.detections.is_empty()
+}
 
+impl Ruleset {
     /// Writes all findings over what `scratch.findings` held, and takes the terms of rules out of the listed hits.
     /// `scratch.detections`, `found`, `units`, `allowed` and `resolved` are those of this text.
     pub(super) fn add_findings(
@@ -86,7 +86,7 @@ impl Ruleset {
         scratch.findings.clear();
         scratch.room.seen.clear();
         scratch.room.gates.clear();
-        self.add_detections(policy, scratch);
+        add_detections(policy, scratch);
         if !self.rules().is_empty() {
             self.take_parts(scratch);
         }
@@ -99,23 +99,6 @@ impl Ruleset {
             self.add_rules(text, policy, earlier, scratch);
         }
         scratch.findings.sort_by_key(|finding| finding.span);
-    }
-
-    fn add_detections(&self, policy: &Policy, scratch: &mut Scratch) {
-        let mut detections = std::mem::take(&mut scratch.room.detections);
-        for detection in detections.drain(..) {
-            let Some(decision) = decide_detection(policy, detection.kind) else { continue };
-            scratch.findings.push(Finding {
-                what: What::Detector(detection.kind),
-                span: detection.span,
-                decision,
-                outcome: outcome(scratch, detection.span),
-                via: detection.via,
-                confidence: detection.confidence,
-                masked: Some(detection.masked),
-            });
-        }
-        scratch.room.detections = detections;
     }
 
     /// Terms of rules are no hits by themselves.
@@ -168,31 +151,10 @@ impl Ruleset {
                 }
             };
             for place in places {
-                self.add_rule_hit(text, index, place, decision, scratch);
+                add_rule_hit(text, index, place, decision, scratch);
             }
         }
         scratch.room.folded = folded;
-    }
-
-    fn add_rule_hit(
-        &self,
-        text: &str,
-        rule: u32,
-        [from, to]: [usize; 2],
-        decision: Decision,
-        scratch: &mut Scratch,
-    ) {
-        let Some(span) = span_of(text, &scratch.units, from, to) else { return };
-        let outcome = outcome(scratch, span);
-        scratch.findings.push(Finding {
-            what: What::Rule(rule),
-            span,
-            decision,
-            outcome,
-            via: Vec::new(),
-            confidence: 100,
-            masked: None,
-        });
     }
 
     /// Looks for terms that begin in an earlier message and end in this one.
@@ -289,6 +251,11 @@ impl Ruleset {
         self.rules().look_back() || policy.strictness == Strictness::Strict
     }
 
+    /// Keeps what a member has just said, within the limits of the configuration.
+    pub fn note(&self, recent: &mut Recent, speaker: SpeakerKey, said: Said, now_ms: i64) {
+        recent.note(speaker, said, now_ms, self.config());
+    }
+
     /// Returns what to keep of a text that has just been judged with `scratch`.
     pub fn said(&self, text: &str, scratch: &Scratch) -> Said {
         let mut folded = String::new();
@@ -354,6 +321,37 @@ fn decide_detection(policy: &Policy, kind: Kind) -> Option<Decision> {
         decision.verdict = verdict;
     }
     Some(decision)
+}
+
+fn add_detections(policy: &Policy, scratch: &mut Scratch) {
+    let mut detections = std::mem::take(&mut scratch.room.detections);
+    for detection in detections.drain(..) {
+        let Some(decision) = decide_detection(policy, detection.kind) else { continue };
+        scratch.findings.push(Finding {
+            what: What::Detector(detection.kind),
+            span: detection.span,
+            decision,
+            outcome: outcome(scratch, detection.span),
+            via: detection.via,
+            confidence: detection.confidence,
+            masked: Some(detection.masked),
+        });
+    }
+    scratch.room.detections = detections;
+}
+
+fn add_rule_hit(text: &str, rule: u32, [from, to]: [usize; 2], decision: Decision, scratch: &mut Scratch) {
+    let Some(span) = span_of(text, &scratch.units, from, to) else { return };
+    let outcome = outcome(scratch, span);
+    scratch.findings.push(Finding {
+        what: What::Rule(rule),
+        span,
+        decision,
+        outcome,
+        via: Vec::new(),
+        confidence: 100,
+        masked: None,
+    });
 }
 
 /// Whether an allow phrase covers a span.

@@ -82,10 +82,9 @@ pub(super) fn mobile(digits: &[u8]) -> bool {
         && match second {
             3 | 8 => true,
             4 => !matches!(third, 2 | 3),
-            5 => *third != 4,
+            5 | 9 => *third != 4,
             6 => matches!(third, 2 | 5 | 6 | 7),
             7 => *third != 9,
-            9 => *third != 4,
             _ => false,
         }
 }

@@ -127,10 +127,12 @@ pub(super) fn find(glyphs: &[Glyph], numbers: &Numbers, out: &mut Vec<Candidate>
         };
         let (id_at, announced) = read_between(glyphs, end);
         let lead = Lead { id_at, announced, asking: strength == Asking };
-        let found = match kind {
-            Kind::QqId => find_qq(glyphs, numbers, lead, strength),
-            _ if glyphs.get(id_at).is_some_and(Glyph::is_letter) => find_wechat(glyphs, lead, strength, end),
-            _ => find_wechat_number(glyphs, numbers, lead, strength),
+        let found = if kind == Kind::QqId {
+            find_qq(glyphs, numbers, lead, strength)
+        } else if glyphs.get(id_at).is_some_and(Glyph::is_letter) {
+            find_wechat(glyphs, lead, strength, end)
+        } else {
+            find_wechat_number(glyphs, numbers, lead, strength)
         };
         at = end;
         out.extend(found);

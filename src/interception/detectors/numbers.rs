@@ -140,7 +140,7 @@ impl Numbers {
             let from = piece.from.max(window.start);
             match groups.last_mut() {
                 Some(group) if index > window.first && piece.joint == Joint::Soft => {
-                    *group += piece.to - from
+                    *group += piece.to - from;
                 }
                 Some(_) | None => groups.push(piece.to - from),
             }

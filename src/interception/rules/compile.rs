@@ -18,7 +18,7 @@ const TERMS_MAX: usize = 100;
 #[derive(Debug, Default)]
 pub(in crate::interception) struct Rules {
     sets: Vec<Box<str>>,
-    rules: Vec<CompiledRule>,
+    compiled: Vec<CompiledRule>,
     /// By part: the rules that its being seen wakes.
     wakes: Vec<Vec<u32>>,
     /// Patterns without a gate.
@@ -120,36 +120,21 @@ impl Rules {
     }
 
     fn add(&mut self, set: u32, rule: &Rule, parts: &mut Parts, config: &Config) -> Result<(), RuleError> {
-        let index = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
-        let body = match &rule.pattern {
-            Some(text) => {
-                let compiled =
-                    pattern::compile(text, config).map_err(|reason| wrong(rule, "pattern", reason))?;
-                let gates: Vec<u32> = compiled.gates.iter().map(|gate| parts.number(set, gate)).collect();
-                if gates.is_empty() {
-                    self.always.push(index);
-                }
-                self.wake(&gates, index);
-                Body::Pattern(compiled)
+        let index = u32::try_from(self.compiled.len()).unwrap_or(u32::MAX);
+        let body = if let Some(text) = &rule.pattern {
+            let compiled = pattern::compile(text, config).map_err(|reason| wrong(rule, "pattern", reason))?;
+            let gates: Vec<u32> = compiled.gates.iter().map(|gate| parts.number(set, gate)).collect();
+            if gates.is_empty() {
+                self.always.push(index);
             }
-            None => {
-                let mut numbers =
-                    |texts: &[String]| texts.iter().map(|text| parts.number(set, text)).collect();
-                let (all, any, none): (Vec<u32>, Vec<u32>, Vec<u32>) =
-                    (numbers(&rule.all), numbers(&rule.any), numbers(&rule.none));
-                // The longest term is the rarest, about. Over several messages any of them may come last.
-                let rarest = all.iter().zip(&rule.all).max_by_key(|(_, text)| text.chars().count());
-                match rarest {
-                    Some((part, _)) if rule.across.is_none() => self.wake(&[*part], index),
-                    Some(_) => self.wake(&[all.as_slice(), any.as_slice()].concat(), index),
-                    None => self.wake(&any, index),
-                }
-                self.looks_back |= rule.across.is_some();
-                let logic = Logic { all, any, none, near_chars: rule.near.map(|near| near.chars) };
-                Body::Terms { logic, across: rule.across }
-            }
+            self.wake(&gates, index);
+            Body::Pattern(compiled)
+        } else {
+            self.looks_back |= rule.across.is_some();
+            let logic = self.add_terms(set, rule, index, parts);
+            Body::Terms { logic, across: rule.across }
         };
-        self.rules.push(CompiledRule {
+        self.compiled.push(CompiledRule {
             set,
             id: Box::from(rule.id.as_str()),
             category: Box::from(rule.category.as_str()),
@@ -158,6 +143,20 @@ impl Rules {
             body,
         });
         Ok(())
+    }
+
+    fn add_terms(&mut self, set: u32, rule: &Rule, index: u32, parts: &mut Parts) -> Logic {
+        let mut numbers = |texts: &[String]| texts.iter().map(|text| parts.number(set, text)).collect();
+        let (all, any, none): (Vec<u32>, Vec<u32>, Vec<u32>) =
+            (numbers(&rule.all), numbers(&rule.any), numbers(&rule.none));
+        // The longest term is the rarest, about. Over several messages any of them may come last.
+        let rarest = all.iter().zip(&rule.all).max_by_key(|(_, text)| text.chars().count());
+        match rarest {
+            Some((part, _)) if rule.across.is_none() => self.wake(&[*part], index),
+            Some(_) => self.wake(&[all.as_slice(), any.as_slice()].concat(), index),
+            None => self.wake(&any, index),
+        }
+        Logic { all, any, none, near_chars: rule.near.map(|near| near.chars) }
     }
 
     fn wake(&mut self, parts: &[u32], rule: u32) {
@@ -196,7 +195,7 @@ impl Rules {
 
     /// Says whether there are none.
     pub(in crate::interception) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.compiled.is_empty()
     }
 
     /// Says whether some pattern is looked for in every text.
@@ -220,13 +219,13 @@ impl Rules {
 
     /// Returns a rule and the name of its set.
     pub(in crate::interception) fn rule(&self, index: u32) -> Option<(&str, &CompiledRule)> {
-        let rule = self.rules.get(index as usize)?;
+        let rule = self.compiled.get(index as usize)?;
         Some((self.set_name(rule.set), rule))
     }
 
     /// Yields every rule with its set's name and whether it is a pattern that always runs.
     pub(in crate::interception) fn all(&self) -> impl Iterator<Item = (&str, &CompiledRule, bool)> {
-        let rules = (0_u32..).zip(&self.rules);
+        let rules = (0_u32..).zip(&self.compiled);
         rules.map(|(index, rule)| (self.set_name(rule.set), rule, self.always.contains(&index)))
     }
 

@@ -44,11 +44,12 @@ pub(super) fn compile(pattern: &str, config: &Config) -> Result<Pattern, String>
         .size_limit(config.regex_bytes_max)
         .dfa_size_limit(config.regex_cache_bytes_max)
         .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(bytes) => {
+        .map_err(|error| {
+            if let regex::Error::CompiledTooBig(bytes) = error {
                 format!("larger than {bytes} bytes compiled (`interception.regex_bytes_max`); repeat less")
+            } else {
+                error.to_string()
             }
-            error => error.to_string(),
         })?;
     let mut gates = gates(&hir);
     // A literal that is too long for a term would never be seen.

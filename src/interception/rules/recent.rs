@@ -47,6 +47,8 @@ pub struct Recent {
     order: VecDeque<(SpeakerKey, u64)>,
     stamp: u64,
     bytes: usize,
+    /// The expiry that the last message was noted under.
+    expiry_ms: i64,
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +82,8 @@ impl Recent {
             return;
         }
         self.stamp += 1;
-        let since_ms = now_ms.saturating_sub(expiry_ms(limits));
+        self.expiry_ms = expiry_ms(limits);
+        let since_ms = now_ms.saturating_sub(self.expiry_ms);
         let ring = self.members.entry(speaker).or_insert_with(|| {
             self.bytes += MEMBER_BYTES;
             Ring::default()
@@ -95,7 +98,12 @@ impl Recent {
             self.bytes -= bytes_of(&old);
         }
         self.order.push_back((speaker, self.stamp));
-        self.forget(since_ms, limits);
+        self.forget(since_ms, limits.recent_members_max, limits.recent_bytes_max);
+    }
+
+    /// Drops the members all of whose messages have expired: what is never given out need not be held either.
+    pub fn sweep(&mut self, now_ms: i64) {
+        self.forget(now_ms.saturating_sub(self.expiry_ms), usize::MAX, usize::MAX);
     }
 
     /// Returns about how many bytes are held.
@@ -108,14 +116,12 @@ impl Recent {
         self.members.len()
     }
 
-    fn forget(&mut self, since_ms: i64, limits: &Config) {
+    fn forget(&mut self, since_ms: i64, members_max: usize, bytes_max: usize) {
         while let Some((speaker, stamp)) = self.order.front().copied() {
             let current = self.members.get(&speaker).filter(|ring| ring.stamp == stamp);
             let stays = current.is_some_and(|ring| {
                 let fresh = ring.messages.back().is_some_and(|(at, _)| *at >= since_ms);
-                fresh
-                    && self.members.len() <= limits.recent_members_max
-                    && self.bytes <= limits.recent_bytes_max
+                fresh && self.members.len() <= members_max && self.bytes <= bytes_max
             });
             if stays {
                 break;
@@ -180,6 +186,10 @@ mod tests {
         assert_eq!(texts(&recent, 1, 61_500, &limits), ["c"]);
         assert!(texts(&recent, 1, 62_001, &limits).is_empty());
         assert!(texts(&recent, 2, 2_000, &limits).is_empty());
+        recent.sweep(62_000);
+        assert_eq!(recent.members(), 1);
+        recent.sweep(62_001);
+        assert_eq!((recent.members(), recent.memory_bytes()), (0, 0));
     }
 
     #[test]
