@@ -8,6 +8,8 @@
 //! | filter | `filter.rs` | tells the few places where a term may be, in most messages none; never misses one |
 //! | exact | `exact.rs` | looks there: every occurrence of every term, overlapping ones too |
 //! | resolve | `resolve.rs` | gaps, boundaries, allow phrases, nested hits; back to the original text |
+//! | detectors | `detectors.rs` | contact details and numbers that no list can hold, by their form |
+//! | rules | `rules.rs`, `findings.rs` | terms together, over several messages; patterns |
 //! | policy | `policy.rs` | what follows from each surviving hit; the most severe decides |
 //!
 //! All tenants share one ruleset: `audience.rs` says whom a list reaches, `life.rs` whether its hits count yet.
@@ -21,10 +23,12 @@
 //! Invariants: spans are whole grapheme clusters of the original text; a clean message allocates nothing.
 
 mod audience;
+mod detectors;
 mod encode;
 mod exact;
 mod explain;
 mod filter;
+mod findings;
 mod fold;
 mod life;
 mod lint;
@@ -32,18 +36,22 @@ mod mask;
 mod policy;
 pub mod pushdown;
 mod resolve;
+mod rules;
 mod ruleset;
 mod variants;
 mod wordlist;
 
 use std::hash::Hasher;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
 pub use audience::{Audience, ListScope, Roles, Speaker};
+pub use detectors::DETECTORS;
 pub use explain::{ExplainedHit, Explanation};
+pub use findings::Earlier;
 pub use fold::fold_into;
 pub use life::{Life, Stage};
 pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
@@ -52,7 +60,8 @@ pub use policy::{
     PolicyBook, PolicyError, PolicyExplanation, PolicyOrigin, PushDown, StaffRule, Strictness, WordlistRule,
 };
 pub use resolve::Outcome;
-pub use ruleset::{CompileError, ListSummary, Ruleset};
+pub use rules::{Across, Near, Recent, Rule, RuleError, RuleParseError, RuleSource, Said, SpeakerKey};
+pub use ruleset::{CompileError, ListSummary, PatternRule, Ruleset, Sources};
 pub use wordlist::{
     AllowPhrase, CATEGORY_DEFAULT, NAME_BYTES_MAX, Origin, ParseError, Term, WordlistSource, shipped,
     shop_talk,
@@ -64,7 +73,8 @@ use crate::event::{Hit, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Directory whose `*.txt` files replace the shipped wordlists; empty means the shipped ones.
+    /// Directory whose `*.txt` files replace the shipped wordlists and whose `*.toml` files are sets of rules; empty
+    /// means the shipped lists and no rules.
     pub wordlists_dir: PathBuf,
     /// Policy of groups that have none of their own.
     pub policy: String,
@@ -83,6 +93,26 @@ pub struct Config {
     pub variants: bool,
     /// Most hits reported for one message; the verdict always follows from all.
     pub hits_max: usize,
+    /// Most rules in a ruleset, all sets together.
+    pub rules_max: usize,
+    /// Largest compiled pattern of a rule, in bytes.
+    #[serde(with = "crate::units::size")]
+    pub regex_bytes_max: usize,
+    /// Most memory a pattern may keep while it matches, in bytes, for each thread that matches.
+    #[serde(with = "crate::units::size")]
+    pub regex_cache_bytes_max: usize,
+    /// Most members whose last messages are kept, in each partition.
+    pub recent_members_max: usize,
+    /// Most messages kept of one member in one group.
+    pub recent_messages_max: usize,
+    /// Longest message whose text is kept, in folded characters.
+    pub recent_chars_max: usize,
+    /// Most memory for what members said last, in bytes, in each partition.
+    #[serde(with = "crate::units::size")]
+    pub recent_bytes_max: usize,
+    /// How long it is kept.
+    #[serde(with = "crate::units::duration")]
+    pub recent_expiry: Duration,
 }
 
 impl Default for Config {
@@ -97,6 +127,14 @@ impl Default for Config {
             gap_chars_max: 4,
             variants: true,
             hits_max: 64,
+            rules_max: 1_000,
+            regex_bytes_max: 1 << 20,
+            regex_cache_bytes_max: 2 << 20,
+            recent_members_max: 1_000,
+            recent_messages_max: 7,
+            recent_chars_max: 32,
+            recent_bytes_max: 256 << 10,
+            recent_expiry: Duration::from_mins(2),
         }
     }
 }
@@ -115,6 +153,8 @@ pub struct Scratch {
     resolved: Vec<resolve::Resolved>,
     disguised: variants::Room,
     spans: Vec<[usize; 2]>,
+    room: findings::FindingRoom,
+    findings: Vec<findings::Finding>,
 }
 
 /// What was found in a text and what follows.
@@ -137,10 +177,12 @@ pub struct JudgedHit {
     pub hit: Hit,
     /// A hash of the wordlist's name and the folded term: what may be stored (see [`Ruleset::term`]).
     pub term_id: u64,
+    /// What may be shown and stored of what a detector matched, which is nobody else's business: `138****5678`.
+    pub masked: Option<String>,
 }
 
 impl Ruleset {
-    /// Judges a text. A text without hits allocates nothing, once `scratch` has grown to its size.
+    /// Judges a text by itself. A text without hits allocates nothing, once `scratch` has grown to its size.
     pub fn judge(
         &self,
         text: &str,
@@ -148,21 +190,68 @@ impl Ruleset {
         audience: &Audience<'_>,
         scratch: &mut Scratch,
     ) -> Judgement {
-        if !self.examine(text, policy, audience, scratch) {
+        self.judge_after(text, policy, audience, None, scratch)
+    }
+
+    /// Judges a text after what its member said before, where rules or the policy ask for that.
+    pub fn judge_after(
+        &self,
+        text: &str,
+        policy: &Policy,
+        audience: &Audience<'_>,
+        earlier: Option<Earlier<'_>>,
+        scratch: &mut Scratch,
+    ) -> Judgement {
+        if !self.look(text, policy, audience, earlier, scratch) {
             return Judgement::default();
         }
-        let in_force = |r: &&resolve::Resolved| r.is_in_force();
-        let verdicts = scratch.resolved.iter().filter(in_force).map(resolve::Resolved::verdict);
-        let verdict = verdicts.max().unwrap_or_default();
+        scratch.findings.retain(|finding| finding.outcome == resolve::Verdicted::Counted);
+        let in_force = scratch.resolved.iter().filter(|hit| hit.is_in_force());
+        let listed = in_force.map(|hit| (hit.span, hit.verdict()));
+        let found = scratch.findings.iter().map(|finding| (finding.span, finding.decision.verdict));
+        let mut verdicts: Vec<_> = listed.chain(found).collect();
+        let verdict = verdicts.iter().map(|(_, verdict)| *verdict).max().unwrap_or_default();
         let masked = (verdict == Verdict::Mask).then(|| {
             scratch.spans.clear();
-            let to_mask = scratch.resolved.iter().filter(in_force);
-            scratch.spans.extend(to_mask.filter(|r| r.verdict() == Verdict::Mask).map(|r| r.span));
+            verdicts.retain(|(_, verdict)| *verdict == Verdict::Mask);
+            scratch.spans.extend(verdicts.iter().map(|(span, _)| *span));
             mask::mask(text, &mut scratch.spans)
         });
         let shadow = self.told(text, scratch, resolve::Resolved::is_apart);
-        let hits = self.told(text, scratch, resolve::Resolved::is_in_force);
+        let mut hits = self.told(text, scratch, resolve::Resolved::is_in_force);
+        self.tell_findings(text, &scratch.findings, &mut hits);
         Judgement { verdict, hits, masked, shadow }
+    }
+
+    /// Adds the findings to the hits that are told; the most severe stay where there are too many.
+    fn tell_findings(&self, text: &str, findings: &[findings::Finding], hits: &mut Vec<JudgedHit>) {
+        if findings.is_empty() {
+            return;
+        }
+        let room = self.config().hits_max.saturating_sub(hits.len().min(self.config().hits_max / 2));
+        let mut told: Vec<_> = findings.iter().collect();
+        told.sort_by_key(|finding| std::cmp::Reverse(finding.decision.verdict));
+        hits.truncate(self.config().hits_max.saturating_sub(told.len().min(room)));
+        hits.extend(told.into_iter().take(room).map(|finding| self.finding_hit(text, finding)));
+        hits.sort_by_key(|judged| (judged.hit.span[0], std::cmp::Reverse(judged.hit.span[1])));
+    }
+
+    /// Runs every stage that the text gives reason for; false when nothing was found at all.
+    fn look(
+        &self,
+        text: &str,
+        policy: &Policy,
+        audience: &Audience<'_>,
+        earlier: Option<Earlier<'_>>,
+        scratch: &mut Scratch,
+    ) -> bool {
+        scratch.resolved.clear();
+        scratch.allowed.clear();
+        scratch.units.clear();
+        findings::find_details(text, policy, &mut scratch.room);
+        self.examine(text, policy, audience, scratch);
+        self.add_findings(text, policy, audience, earlier, scratch);
+        !(scratch.resolved.is_empty() && scratch.findings.is_empty())
     }
 
     /// Returns the hits that pass, by position; the most severe where there are too many.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Role, Status, What};
-use crate::interception::{self, Audience, Policy, Ruleset, Speaker};
+use crate::interception::{self, Audience, Earlier, Policy, Ruleset, Speaker, SpeakerKey};
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
@@ -153,7 +153,15 @@ pub fn decide<'e>(
 
     if let (Some(message), Some(policy)) = (event.what.message(), setting.policy) {
         let audience = Audience { now_ms: arrival.now_ms, ..setting.audience };
-        decision.judged(rules.words.judge(&message.text, policy, &audience, &mut scratch.words));
+        // A repeat or a late event is judged by itself: what is kept came after it.
+        let looks_back = status == Status::Counted && rules.words.looks_back(policy);
+        let member = event.member.as_deref().filter(|_| looks_back);
+        let speaker = member.map(|m| SpeakerKey::new(&arrival.secret, &event.account, &event.group, m));
+        let (recent, now_ms) = (&state.recent, arrival.now_ms);
+        let earlier = speaker.map(|speaker| Earlier { recent, speaker, now_ms });
+        let words = &mut scratch.words;
+        decision.judged(rules.words.judge_after(&message.text, policy, &audience, earlier, words));
+        decision.said = speaker.map(|speaker| (speaker, rules.words.said(&message.text, &scratch.words)));
     }
     if status == Status::Duplicate {
         return decision; // judged by today's rules, with no effect

@@ -1,4 +1,5 @@
-//! `menshen wordlist lint`: what is wrong with a wordlist file, line by line, and what to do about it.
+//! `menshen wordlist lint`: what is wrong with a wordlist file, line by line, or with a file of rules (`*.toml`), what to
+//! do about it, and what each pattern costs.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,13 +7,16 @@ use std::path::PathBuf;
 use anyhow::Context;
 use thiserror::Error;
 
-use super::wordlists::from_file;
-use crate::interception::{Config, POLICY_DEFAULT, Problem, Ruleset, common_terms, shop_talk};
+use super::wordlists::{from_file, rules_from_file};
+use crate::clock::Stopwatch;
+use crate::interception::{
+    Config, POLICY_DEFAULT, Problem, Ruleset, Sources, common_terms, fold_into, shop_talk,
+};
 
 /// Say what is wrong with a wordlist, line by line
 #[derive(Clone, Debug, clap::Args)]
 pub struct LintArgs {
-    /// The wordlist: one `term` or `term<TAB>category` a line
+    /// The wordlist: one `term` or `term<TAB>category` a line; or rules, in TOML
     pub file: PathBuf,
     /// Ordinary messages, one a line, that no term should hit [default: a small built-in sample of shop talk]
     #[arg(long, value_name = "FILE")]
@@ -29,7 +33,6 @@ pub struct ProblemsFound(pub usize);
 /// # Errors
 /// [`ProblemsFound`], or when a file cannot be read.
 pub fn run(args: &LintArgs) -> anyhow::Result<()> {
-    let list = from_file(&args.file)?.unrestricted();
     let sample = match &args.sample {
         Some(path) => {
             let bytes = std::fs::read(path).with_context(|| format!("read sample `{}`", path.display()))?;
@@ -38,6 +41,10 @@ pub fn run(args: &LintArgs) -> anyhow::Result<()> {
         }
         None => None,
     };
+    if args.file.extension().is_some_and(|extension| extension == "toml") {
+        return run_rules(args, sample.as_deref());
+    }
+    let list = from_file(&args.file)?;
     let (ruleset, mut problems) =
         Ruleset::compile("lint", std::slice::from_ref(&list), Vec::new(), &Config::default())?;
     let policy = ruleset.policy(POLICY_DEFAULT).context("find the default policy")?;
@@ -58,6 +65,42 @@ pub fn run(args: &LintArgs) -> anyhow::Result<()> {
         ruleset.terms(),
         problems.len()
     )?;
+    if problems.is_empty() { Ok(()) } else { Err(ProblemsFound(problems.len()).into()) }
+}
+
+/// Prints what is wrong with rules, and for every pattern how often it matches the sample and what it costs a message.
+fn run_rules(args: &LintArgs, sample: Option<&str>) -> anyhow::Result<()> {
+    let rules = [rules_from_file(&args.file)?];
+    let sources = Sources { rules: &rules, ..Sources::default() };
+    let (ruleset, problems) = Ruleset::compile_with("lint", sources, &Config::default())?;
+    let mut folded = Vec::new();
+    let lines: Box<dyn Iterator<Item = &str>> = match sample {
+        Some(sample) => Box::new(sample.lines().filter(|line| !line.trim().is_empty())),
+        None => Box::new(shop_talk()),
+    };
+    for line in lines {
+        let mut text = String::new();
+        fold_into(line, &mut text);
+        folded.push(text);
+    }
+
+    let mut out = std::io::stdout().lock();
+    write_table(&mut out, &problems)?;
+    for pattern in ruleset.patterns() {
+        let watch = Stopwatch::start();
+        let matched = folded.iter().filter(|text| pattern.matches(text) > 0).count();
+        let microseconds = watch.elapsed().as_secs_f64() * 1e6;
+        let messages = u32::try_from(folded.len()).unwrap_or(u32::MAX).max(1);
+        let when = if pattern.always_runs { "on every message" } else { "where one of its literals stands" };
+        let each = microseconds / f64::from(messages);
+        writeln!(
+            out,
+            "{}: {each:.2} µs a message, runs {when}; matches {matched} of {messages}",
+            pattern.id
+        )?;
+    }
+    let [set] = &rules;
+    writeln!(out, "{}: {} rules, {} problems", set.name, set.rules.len(), problems.len())?;
     if problems.is_empty() { Ok(()) } else { Err(ProblemsFound(problems.len()).into()) }
 }
 
@@ -86,6 +129,12 @@ mod tests {
         std::fs::write(&file, "谢谢\n加微信\n加 微 信\n").unwrap();
         let error = run(&LintArgs { file: file.clone(), sample: None }).unwrap_err();
         assert_eq!(error.downcast_ref::<ProblemsFound>().unwrap().0, 2);
+        let rules = directory.path().join("rules.toml");
+        std::fs::write(&rules, "[[rule]]\nid = \"a\"\npattern = \"口令[a-z]{3}\"\n").unwrap();
+        run(&LintArgs { file: rules.clone(), sample: None }).unwrap();
+        std::fs::write(&rules, "[[rule]]\nid = \"a\"\npattern = \"[a-z]{9}\"\n").unwrap();
+        let error = run(&LintArgs { file: rules, sample: None }).unwrap_err();
+        assert_eq!(error.downcast_ref::<ProblemsFound>().unwrap().0, 1);
         let sample = directory.path().join("sample.txt");
         std::fs::write(&sample, b"\xFF\n").unwrap();
         let error = run(&LintArgs { file, sample: Some(sample) }).unwrap_err();

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Stopwatch;
 use crate::config::Config;
-use crate::interception::{Origin, Policy, Ruleset, WordlistSource};
+use crate::interception::{Origin, Policy, Ruleset, Sources, WordlistSource};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
 use crate::storage::{DocumentKind, SharedStorage};
@@ -94,9 +94,10 @@ async fn compile(storage: &SharedStorage, config: &Config, number: u64) -> anyho
             ..list
         }));
         let policies = policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect();
-        let (words, problems) =
-            Ruleset::compile(format!("r-{number}"), &sources, policies, &config.interception)
-                .context("compile wordlists")?;
+        let rules = super::wordlists::configured_rules(&config.interception)?;
+        let sources = Sources { wordlists: &sources, rules: &rules, policies };
+        let (words, problems) = Ruleset::compile_with(format!("r-{number}"), sources, &config.interception)
+            .context("compile wordlists and rules")?;
         for problem in problems {
             let (wordlist, line, remedy) = (problem.wordlist, problem.line, problem.kind.remedy());
             tracing::warn!(wordlist, line, remedy, "a line of a wordlist does not work as written");

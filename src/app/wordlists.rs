@@ -1,10 +1,10 @@
-//! Reading wordlist files: the only place where a list meets the file system.
+//! Reading files of wordlists and rules: the only place where they meet the file system.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use crate::interception::{Config, Origin, WordlistSource, shipped};
+use crate::interception::{Config, Origin, RuleSource, WordlistSource, shipped};
 
 /// Returns the lists that the configuration names: the files of its directory, or the shipped packs.
 ///
@@ -15,19 +15,50 @@ pub fn configured(config: &Config) -> anyhow::Result<Vec<WordlistSource>> {
     if directory.as_os_str().is_empty() {
         return Ok(shipped());
     }
+    let files = files_of(directory, "txt")?;
+    ensure!(!files.is_empty(), "wordlists_dir `{}` holds no `*.txt` file", directory.display());
+    files.iter().map(|path| from_file(path)).collect()
+}
+
+/// Returns the sets of rules that stand beside the lists: the directory's `*.toml` files.
+///
+/// # Errors
+/// When the directory or one of the files cannot be read, with the field that is wrong.
+pub fn configured_rules(config: &Config) -> anyhow::Result<Vec<RuleSource>> {
+    if config.wordlists_dir.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    files_of(&config.wordlists_dir, "toml")?.iter().map(|path| rules_from_file(path)).collect()
+}
+
+/// Directories are in no order; rulesets are compiled in one.
+fn files_of(directory: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let entries = std::fs::read_dir(directory)
         .with_context(|| format!("read wordlists_dir `{}`", directory.display()))?;
     for entry in entries {
         let path = entry.with_context(|| format!("read wordlists_dir `{}`", directory.display()))?.path();
-        if path.extension().is_some_and(|e| e == "txt") {
+        if path.extension().is_some_and(|e| e == extension) {
             files.push(path);
         }
     }
-    ensure!(!files.is_empty(), "wordlists_dir `{}` holds no `*.txt` file", directory.display());
-    // Directories are in no order; rulesets are compiled in one.
     files.sort();
-    files.iter().map(|path| from_file(path)).collect()
+    Ok(files)
+}
+
+/// Reads one file of rules; the set is named after it.
+///
+/// # Errors
+/// When the file cannot be read, or has a field that is wrong.
+pub fn rules_from_file(path: &Path) -> anyhow::Result<RuleSource> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read rules `{}`", path.display()))?;
+    RuleSource::from_toml(&name_of(path), Origin::File, &text)
+        .with_context(|| format!("read rules `{}`", path.display()))
+}
+
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    stem.split_whitespace().collect::<Vec<_>>().join("-")
 }
 
 /// Reads one file; the list is named after it.
@@ -37,9 +68,7 @@ pub fn configured(config: &Config) -> anyhow::Result<Vec<WordlistSource>> {
 pub fn from_file(path: &Path) -> anyhow::Result<WordlistSource> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("read wordlist `{}`", path.display()))?;
-    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = stem.split_whitespace().collect::<Vec<_>>().join("-");
-    WordlistSource::parse(name, Origin::File, &text)
+    WordlistSource::parse(name_of(path), Origin::File, &text)
         .with_context(|| format!("read wordlist `{}`", path.display()))
 }
 
@@ -57,6 +86,10 @@ mod tests {
         std::fs::write(directory.path().join("b list.txt"), "加微信\n").unwrap();
         std::fs::write(directory.path().join("a.txt"), "加微信\tx\n").unwrap();
         std::fs::write(directory.path().join("notes.md"), "no\tlist\tat all").unwrap();
+        assert!(configured_rules(&config).unwrap().is_empty());
+        std::fs::write(directory.path().join("c.toml"), "[[rule]]\nid = \"x\"\nall = [\"返现\"]\n").unwrap();
+        let rules = configured_rules(&config).unwrap();
+        assert_eq!((rules[0].name.as_str(), rules[0].rules.len()), ("c", 1));
         let names: Vec<_> = configured(&config).unwrap().into_iter().map(|l| l.name).collect();
         assert_eq!(names, ["a", "b-list"]);
         std::fs::write(directory.path().join("c.txt"), "\tx\n").unwrap();

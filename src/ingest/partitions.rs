@@ -172,7 +172,7 @@ impl Partitions {
             Recognised::Future => return Ok(Err(TakeError::Future)),
             Recognised::Gap => return Ok(Err(TakeError::Gap)),
         };
-        let decision =
+        let mut decision =
             pipeline::decide(&cell.state, rules, setting, event, status, arrival, &mut cell.scratch);
         if let Some(effects) = &decision.effects {
             cell.record.clear();
@@ -197,6 +197,9 @@ impl Partitions {
                 }
             }
             cell.state.apply(effects);
+        }
+        if let Some((speaker, said)) = decision.said.take() {
+            rules.words.note(&mut cell.state.recent, speaker, said, arrival.now_ms);
         }
         Ok(Ok(Taken { decision, receipt: cell.last.clone(), partition }))
     }

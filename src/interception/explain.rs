@@ -60,23 +60,20 @@ impl Ruleset {
             masked: None,
         };
         fold_into(text, &mut explanation.folded);
-        if !self.examine(text, policy, audience, &mut scratch) {
+        if !self.look(text, policy, audience, None, &mut scratch) {
             return explanation;
         }
         for resolved in &scratch.resolved {
-            if resolved.is_in_force() {
-                explanation.verdict = explanation.verdict.max(resolved.verdict());
-            }
-            let JudgedHit { hit, term_id } =
-                self.hit(text, resolved, &scratch.units, &scratch.disguised, &mut scratch.term_units);
-            let (verdict, shadow) = (resolved.verdict(), resolved.decision.is_shadow);
-            explanation.hits.push(ExplainedHit {
-                hit,
-                term_id,
-                verdict,
-                shadow,
-                outcome: self.outcome(resolved.outcome),
-            });
+            let judged = self.hit(text, resolved, &scratch.units, &scratch.disguised, &mut scratch.term_units);
+            let shadow = resolved.decision.is_shadow;
+            explanation.add(judged, resolved.verdict(), shadow, self.outcome(resolved.outcome));
+        }
+        for finding in &scratch.findings {
+            let judged = self.finding_hit(text, finding);
+            explanation.add(judged, finding.decision.verdict, false, self.outcome(finding.outcome));
+        }
+        if !scratch.findings.is_empty() {
+            explanation.hits.sort_by_key(|h| (h.hit.span[0], std::cmp::Reverse(h.hit.span[1])));
         }
         if explanation.verdict == Verdict::Mask {
             let masked =
@@ -85,5 +82,15 @@ impl Ruleset {
             explanation.masked = Some(mask::mask(text, &mut spans));
         }
         explanation
+    }
+}
+
+impl Explanation {
+    fn add(&mut self, judged: JudgedHit, verdict: Verdict, shadow: bool, outcome: Outcome) {
+        let JudgedHit { hit, term_id, .. } = judged;
+        if outcome == Outcome::Counted && !shadow {
+            self.verdict = self.verdict.max(verdict);
+        }
+        self.hits.push(ExplainedHit { hit, term_id, verdict, shadow, outcome });
     }
 }

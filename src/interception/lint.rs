@@ -58,6 +58,8 @@ pub enum ProblemKind {
     },
     /// An allow phrase that holds no term of any list: it does nothing.
     Idle,
+    /// A rule's pattern holds no literal to wait for: it runs on every message.
+    AlwaysRuns,
     /// Hits ordinary messages.
     Common {
         /// Messages of the sample that it hits.
@@ -78,6 +80,7 @@ impl ProblemKind {
             ProblemKind::Duplicate { .. } => "remove one of the two",
             ProblemKind::Allowed { .. } => "remove the term or the allow phrase",
             ProblemKind::Idle => "remove it, or check its spelling",
+            ProblemKind::AlwaysRuns => "give it a word that every match holds, or see what it costs",
             ProblemKind::Common { .. } => "make it longer, or add allow phrases",
         }
     }
@@ -93,6 +96,7 @@ impl fmt::Display for ProblemKind {
             ProblemKind::Duplicate { line, of } => write!(f, "the same as line {line} `{of}` after folding"),
             ProblemKind::Allowed { by } => write!(f, "an allow phrase of `{by}` equals it"),
             ProblemKind::Idle => f.write_str("an allow phrase that holds no term"),
+            ProblemKind::AlwaysRuns => f.write_str("a pattern without a literal: it runs on every message"),
             ProblemKind::Common { messages, of } => write!(f, "hits {messages} of {of} ordinary messages"),
         }
     }
@@ -118,7 +122,7 @@ pub fn common_terms<'a>(
         }
         let hits = scratch.resolved.iter();
         let counted = hits.filter(|r| matches!(r.outcome, Verdicted::Counted | Verdicted::Covered));
-        terms.extend(counted.map(|r| r.term));
+        terms.extend(counted.map(|r| r.term).filter(|term| !ruleset.is_part(*term)));
         terms.sort_unstable();
         terms.dedup();
         for term in terms.drain(..) {

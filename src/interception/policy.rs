@@ -347,6 +347,17 @@ impl Policy {
         Ok(())
     }
 
+    /// Decides about what no term entry speaks of: a detection, a rule. `None` where the policy leaves the list out.
+    pub(super) fn decide_for(&self, list: &str, category: &str, level: Level) -> Option<Decision> {
+        let rule = self.wordlist(list)?;
+        Some(self.decide(category, level, &rule, TermRule::default()))
+    }
+
+    /// Says whether the list applies.
+    pub(super) fn applies(&self, list: &str) -> bool {
+        self.wordlist(list).is_some()
+    }
+
     /// Decides about a hit of a list that applies. What names the hit most exactly decides: the term itself, then the
     /// policy's word on its category, then on its list, then the list's own, then the policy's on everything.
     pub(super) fn decide(&self, category: &str, level: Level, list: &ListRule, own: TermRule) -> Decision {

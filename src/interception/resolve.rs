@@ -271,7 +271,7 @@ fn spread(allowed: &mut [Allowed]) {
 }
 
 /// A phrase that covers the hit cancels it; one that equals the term removes the term.
-fn check_allowed(allowed: &[Allowed], found: &Found) -> Option<Verdicted> {
+pub(super) fn check_allowed(allowed: &[Allowed], found: &Found) -> Option<Verdicted> {
     let at_or_before = allowed.partition_point(|a| a.start <= found.start);
     let farthest = allowed.get(at_or_before.checked_sub(1)?)?;
     (farthest.end >= found.end).then_some(Verdicted::Allowed(farthest.phrase))
@@ -392,7 +392,7 @@ impl Ruleset {
             confidence,
         };
         let term_id = term_id(listed.wordlist, term_units.iter().map(|unit| unit.folded));
-        JudgedHit { hit, term_id }
+        JudgedHit { hit, term_id, masked: None }
     }
 
     pub(super) fn outcome(&self, outcome: Verdicted) -> Outcome {

@@ -4,6 +4,7 @@
 //! Invariant: every term that is kept has at least one folded character, and the exact stage has its pattern.
 
 mod handover;
+mod patterns;
 mod reader;
 mod standing;
 
@@ -16,15 +17,18 @@ use thiserror::Error;
 
 use super::Config;
 use super::audience::{ListScope, Roles, Speaker, moment};
+use super::detectors::DETECTORS;
 use super::encode::{Alphabet, CLASS_MAX, Classes};
 use super::exact::{ExactStage, Found, TooManyStates};
 use super::fold::fold_into;
 use super::life::Life;
 use super::lint::Problem;
 use super::policy::{Policy, PolicyBook, PolicyError, Strictness};
+use super::rules::{RuleError, RuleSource, Rules};
 use super::variants::{Disguised, Ordinary, Room, Variants};
 use super::wordlist::{Origin, WordlistSource, is_name};
 use crate::event::Level;
+pub use patterns::PatternRule;
 use reader::Reader;
 pub(super) use standing::{Judging, ListStanding};
 use standing::{ListEntry, TermEntry};
@@ -64,6 +68,12 @@ pub enum CompileError {
     /// Two wordlists of one name.
     #[error("wordlist `{0}` is given twice")]
     WordlistTwice(String),
+    /// A wordlist of the name that detections go by.
+    #[error("`{DETECTORS}` is the name of the built-in detectors; call the wordlist something else")]
+    WordlistReserved,
+    /// A rule that cannot be used.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// A policy that cannot be used.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -128,6 +138,18 @@ pub struct Ruleset {
     exact: Box<dyn ExactStage>,
     variants: Variants,
     policies: Arc<PolicyBook>,
+    rules: Rules,
+}
+
+/// What a ruleset is compiled from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources<'s> {
+    /// Wordlists.
+    pub wordlists: &'s [WordlistSource],
+    /// Sets of rules.
+    pub rules: &'s [RuleSource],
+    /// Policies; the presets are added where none has their name.
+    pub policies: Vec<Policy>,
 }
 
 #[derive(Debug)]
@@ -175,15 +197,43 @@ impl Ruleset {
         policies: Vec<Policy>,
         config: &Config,
     ) -> Result<(Self, Vec<Problem>), CompileError> {
-        check_limits(sources, &policies, config)?;
+        Self::compile_with(version, Sources { wordlists: sources, policies, ..Sources::default() }, config)
+    }
+
+    /// Compiles wordlists, rules and policies as [`Self::compile`] does.
+    ///
+    /// # Errors
+    /// When a limit is passed, a name is unusable or a rule cannot match.
+    pub fn compile_with(
+        version: impl Into<String>,
+        Sources { wordlists, rules, policies }: Sources<'_>,
+        config: &Config,
+    ) -> Result<(Self, Vec<Problem>), CompileError> {
+        let count = rules.iter().map(|set| set.rules.len()).sum();
+        if count > config.rules_max {
+            return Err(CompileError::TooMany {
+                what: "rules",
+                key: "rules_max",
+                count,
+                max: config.rules_max,
+            });
+        }
+        let (rules, parts) = Rules::compile(rules, wordlists.len(), config)?;
+        // A set's terms are a wordlist to the automaton; its terms are no hits by themselves.
+        let sources: Vec<&WordlistSource> = wordlists.iter().chain(&parts).collect();
+        check_limits(&sources, &policies, config)?;
         let policies = Arc::new(PolicyBook::new(policies, &config.policy)?);
         let mut reader = Reader::new(config);
-        for (list, source) in (0..).zip(sources) {
+        for (list, source) in (0..).zip(&sources) {
             reader.read(list, source)?;
         }
-        reader.report_phrases(sources);
-        let compiled = reader.finish(version.into(), policies)?;
-        Ok(compiled)
+        reader.report_phrases(&sources);
+        let (mut ruleset, mut problems) = reader.finish(version.into(), policies)?;
+        ruleset.take_rules(rules);
+        // Of the terms of a rule, one character alone is no mistake.
+        problems.retain(|problem| wordlists.iter().any(|list| list.name == problem.wordlist));
+        problems.extend(ruleset.slow_patterns());
+        Ok((ruleset, problems))
     }
 
     /// Returns the version given at compile time, for example `r-12`.
@@ -222,9 +272,11 @@ impl Ruleset {
         self.terms.len()
     }
 
-    /// Finds the wordlist and the term of a stored id.
+    /// Finds the wordlist and the term of a stored id; for a detector or rule, what its hits name as such.
     pub fn term(&self, id: u64) -> Option<(&str, &str)> {
-        let at = self.by_id.binary_search_by_key(&id, |index| self.term_id(*index as usize)).ok()?;
+        let Ok(at) = self.by_id.binary_search_by_key(&id, |index| self.term_id(*index as usize)) else {
+            return self.named(id);
+        };
         let listed = self.listed(self.by_id.get(at).copied()? as usize);
         Some((listed.wordlist, listed.text))
     }
@@ -238,6 +290,10 @@ impl Ruleset {
             + (self.terms_from.capacity() + self.by_id.capacity()) * size_of::<u32>()
             + self.phrases.capacity() * size_of::<Phrase>()
             + self.own.capacity() * size_of::<(u32, TermEntry)>()
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -326,7 +382,7 @@ pub(super) fn term_id(wordlist: &str, folded: impl Iterator<Item = char>) -> u64
 }
 
 fn check_limits(
-    sources: &[WordlistSource],
+    sources: &[&WordlistSource],
     policies: &[Policy],
     config: &Config,
 ) -> Result<(), CompileError> {
@@ -343,6 +399,9 @@ fn check_limits(
     for (index, source) in sources.iter().enumerate() {
         if !is_name(&source.name) {
             return Err(CompileError::WordlistName(source.name.clone()));
+        }
+        if source.name == DETECTORS {
+            return Err(CompileError::WordlistReserved);
         }
         if sources.iter().take(index).any(|other| other.name == source.name) {
             return Err(CompileError::WordlistTwice(source.name.clone()));

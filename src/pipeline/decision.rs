@@ -10,7 +10,7 @@ use crate::event::{
     RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status, TagsFact, Verdict,
     What,
 };
-use crate::interception::Judgement;
+use crate::interception::{Judgement, Said, SpeakerKey};
 use crate::pipeline::PartitionState;
 use crate::template::Template;
 
@@ -26,6 +26,8 @@ pub struct Decision<'e> {
     pub effects: Option<Effects<'e>>,
     /// A reply or welcome that was due and could not be made.
     pub skipped: Vec<Skipped>,
+    /// What to keep in memory of what was said, and of whom, where a rule or policy looks over several messages.
+    pub said: Option<(SpeakerKey, Said)>,
 }
 
 /// A reply or welcome that was not made.
@@ -85,7 +87,7 @@ impl<'e> Decision<'e> {
             masked: None,
         };
         let effects = (status != Status::Duplicate).then(|| Effects { head, facts: Vec::new() });
-        Self { answer, effects, skipped: Vec::new() }
+        Self { answer, effects, skipped: Vec::new(), said: None }
     }
 
     /// Interception has judged the text.

@@ -1,13 +1,14 @@
 //! What one partition remembers between events: ids seen, recent message times, small durable state.
 //!
 //! It is a function of the effects applied to it, in order, and of nothing else: applied when an event is decided,
-//! applied again from the journal at start.
+//! applied again from the journal at start. Only what members said last is not: it lives in memory, for minutes.
 
 use std::collections::HashMap;
 
 use crate::conduct::Floods;
 use crate::dedupe::{self, Dedupe};
 use crate::event::{Effects, Fact, StateKind, Status};
+use crate::interception::Recent;
 
 /// One partition's memory.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub struct PartitionState {
     pub floods: Floods,
     /// Cooldowns and their kin.
     pub small: Small,
+    /// What members said last, for rules over several messages: never written anywhere, empty after a start.
+    pub recent: Recent,
 }
 
 impl PartitionState {
@@ -41,6 +44,7 @@ impl PartitionState {
         self.dedupe.forget_before(oldest_bucket);
         self.floods.sweep(now_ms);
         self.small.sweep(now_ms);
+        self.recent.sweep(now_ms);
     }
 }
 

@@ -94,6 +94,9 @@ impl House {
         if let Some(effects) = &decision.effects {
             self.state.apply(effects);
         }
+        if let Some((speaker, said)) = decision.said.clone() {
+            self.rules.words.note(&mut self.state.recent, speaker, said, self.now_ms);
+        }
         decision
     }
 }
@@ -148,6 +151,25 @@ fn a_blocked_message_is_recalled_and_says_why() {
     assert!(
         facts.iter().any(|fact| matches!(fact, Fact::Action(action) if action.of.as_deref() == Some("1")))
     );
+}
+
+#[test]
+fn a_word_split_over_messages_is_found_where_the_policy_is_strict() {
+    for (policy, expect) in [("strict", Verdict::Block), ("standard", Verdict::Pass)] {
+        let mut house = House::new();
+        house.rules.limits.policy = policy.into();
+        for (id, text) in [("a", "加"), ("b", "微"), ("b", "微")] {
+            let said = says(id, text);
+            assert_eq!(house.take(&said).answer.verdict, Verdict::Pass);
+        }
+        let other = GroupEvent { member: Some("u-2".into()), ..says("c", "信") };
+        assert_eq!(house.take(&other).answer.verdict, Verdict::Pass);
+        let last = says("d", "信");
+        assert_eq!(house.take(&last).answer.verdict, expect, "{policy}");
+        house.now_ms += 10 * 60 * 1_000;
+        house.state.sweep(house.now_ms, 0);
+        assert_eq!(house.state.recent.members(), 0);
+    }
 }
 
 #[test]

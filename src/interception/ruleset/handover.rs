@@ -25,7 +25,7 @@ impl Ruleset {
                     staff: push_down.staff.iter().cloned().collect(),
                 };
                 let words = ranges.entry(range).or_default();
-                for term in 0..self.terms() {
+                for term in (0..self.terms()).filter(|term| !self.is_part(*term)) {
                     let decision = self.decide(&mut judging, term).filter(|decision| !decision.is_shadow);
                     let mode = match decision.map(|decision| decision.verdict) {
                         None | Some(Verdict::Pass) => continue,

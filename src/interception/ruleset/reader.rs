@@ -13,6 +13,7 @@ use crate::interception::fold::fold_into;
 use crate::interception::life::Life;
 use crate::interception::lint::{Problem, ProblemKind};
 use crate::interception::policy::PolicyBook;
+use crate::interception::rules::Rules;
 use crate::interception::variants::Variants;
 use crate::interception::wordlist::WordlistSource;
 
@@ -194,7 +195,7 @@ impl<'c> Reader<'c> {
     }
 
     /// Finds terms that an allow phrase equals, and phrases that hold no term.
-    pub(super) fn report_phrases(&mut self, sources: &[WordlistSource]) {
+    pub(super) fn report_phrases(&mut self, sources: &[&WordlistSource]) {
         let has_terms = self.lists.iter().map(|list| list.terms > 0).collect::<Vec<_>>();
         let longest = self.patterns.iter().filter(|(_, p)| p.term.is_some()).map(|(f, _)| f.len()).max();
         for source in sources {
@@ -274,6 +275,7 @@ impl<'c> Reader<'c> {
             variants,
             alphabet,
             policies,
+            rules: Rules::default(),
         };
         let mut by_id = std::mem::take(&mut ruleset.by_id);
         by_id.sort_by_cached_key(|index| ruleset.term_id(*index as usize));
