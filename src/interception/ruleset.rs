@@ -6,6 +6,7 @@
 mod handover;
 mod reader;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
 
@@ -19,6 +20,7 @@ use super::exact::{ExactStage, Found};
 use super::filter::Filter;
 use super::fold::fold_into;
 use super::lint::Problem;
+use super::mask;
 use super::policy::{Decision, POLICY_DEFAULT, Policy, PolicyError, StaffRule};
 use super::wordlist::{Origin, WordlistSource, is_name};
 use crate::event::{Level, Role};
@@ -66,6 +68,9 @@ pub struct ListSummary {
     pub name: String,
     /// Where it is kept.
     pub origin: Origin,
+    /// Whether its terms are shown only by their first character.
+    #[serde(default)]
+    pub masked: bool,
     /// Terms that can match.
     pub terms: usize,
     /// Allow phrases that can match.
@@ -126,6 +131,19 @@ pub(super) struct Listed<'r> {
     pub(super) category: &'r str,
     pub(super) text: &'r str,
     pub(super) line: u32,
+    pub(super) masked: bool,
+}
+
+impl<'r> Listed<'r> {
+    /// Returns the term as it may be displayed.
+    pub(super) fn shown(&self) -> Cow<'r, str> {
+        shown(self.text, self.masked)
+    }
+}
+
+/// Returns a term or an allow phrase as it may be displayed.
+pub(super) fn shown(text: &str, masked: bool) -> Cow<'_, str> {
+    if masked { Cow::Owned(mask::hint(text)) } else { Cow::Borrowed(text) }
 }
 
 impl Ruleset {
@@ -188,11 +206,11 @@ impl Ruleset {
         self.terms.len()
     }
 
-    /// Finds the wordlist and the term of a stored id.
-    pub fn term(&self, id: u64) -> Option<(&str, &str)> {
+    /// Finds the wordlist and the term of a stored id; the term of a masked list only by its first character.
+    pub fn term(&self, id: u64) -> Option<(&str, Cow<'_, str>)> {
         let at = self.by_id.binary_search_by_key(&id, |index| self.term_id(*index as usize)).ok()?;
         let listed = self.listed(self.by_id.get(at).copied()? as usize);
-        Some((listed.wordlist, listed.text))
+        Some((listed.wordlist, listed.shown()))
     }
 
     /// Returns the bytes it occupies, without the fold table that all rulesets share (256 KiB).
@@ -236,10 +254,11 @@ impl Ruleset {
         from..to
     }
 
-    /// Returns the wordlist and the text of an allow phrase.
-    pub(super) fn phrase(&self, index: usize) -> (&str, &str) {
+    /// Returns the wordlist of an allow phrase, and its text as it may be displayed.
+    pub(super) fn phrase(&self, index: usize) -> (&str, Cow<'_, str>) {
         let phrase = &self.phrases[index];
-        (&self.lists[usize::from(phrase.list)].name, self.text(phrase.text_from, phrase.text_bytes))
+        let list = &self.lists[usize::from(phrase.list)];
+        (&list.name, shown(self.text(phrase.text_from, phrase.text_bytes), list.masked))
     }
 
     /// Not kept: hits are rare, and 60,000 ids are half a megabyte.
@@ -257,11 +276,13 @@ impl Ruleset {
     pub(super) fn listed(&self, term: usize) -> Listed<'_> {
         let term = &self.terms[term];
         let kind = &self.kinds[usize::from(term.kind)];
+        let list = &self.lists[usize::from(kind.list)];
         Listed {
-            wordlist: &self.lists[usize::from(kind.list)].name,
+            wordlist: &list.name,
             category: &kind.category,
             text: self.text(term.text_from, term.text_bytes),
             line: term.line,
+            masked: list.masked,
         }
     }
 
