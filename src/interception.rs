@@ -29,6 +29,7 @@ mod policy;
 pub mod pushdown;
 mod resolve;
 mod ruleset;
+mod variants;
 mod wordlist;
 
 use std::hash::Hasher;
@@ -100,6 +101,7 @@ pub struct Scratch {
     term_units: Vec<fold::Unit>,
     allowed: Vec<resolve::Allowed>,
     resolved: Vec<resolve::Resolved>,
+    disguised: variants::Room,
     spans: Vec<[usize; 2]>,
 }
 
@@ -126,7 +128,7 @@ pub struct JudgedHit {
 impl Ruleset {
     /// Judges a text. A text without hits allocates nothing, once `scratch` has grown to its size.
     pub fn judge(&self, text: &str, policy: &Policy, scratch: &mut Scratch) -> Judgement {
-        if !self.may_hit(text) || !self.examine(text, policy, scratch) {
+        if !self.examine(text, policy, scratch) {
             return Judgement::default();
         }
         let counted = |r: &&resolve::Resolved| r.outcome == resolve::Verdicted::Counted;
@@ -147,15 +149,25 @@ impl Ruleset {
         let hits = scratch
             .resolved
             .iter()
-            .map(|r| self.hit(text, r, &scratch.units, &mut scratch.term_units))
+            .map(|r| self.hit(text, r, &scratch.units, &scratch.disguised, &mut scratch.term_units))
             .collect();
         Judgement { verdict, hits, masked }
     }
 
-    /// Runs the stages behind the filter; false when nothing was found at all.
+    /// Runs the stages in front of the policy; false when nothing was found at all.
     fn examine(&self, text: &str, policy: &Policy, scratch: &mut Scratch) -> bool {
+        scratch.found.clear();
+        scratch.disguised.found.clear();
+        let listed = self.may_hit(text);
+        let strictness = policy.strictness_max();
+        if strictness > Strictness::Relaxed {
+            self.find_disguised(text, strictness, &mut scratch.disguised);
+        }
+        if !listed && scratch.disguised.found.is_empty() {
+            return false;
+        }
         self.find(text, &mut scratch.classes, &mut scratch.bytes, &mut scratch.found);
-        if scratch.found.is_empty() {
+        if scratch.found.is_empty() && scratch.disguised.found.is_empty() {
             return false;
         }
         fold::units_into(text, &mut scratch.units);

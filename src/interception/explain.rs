@@ -65,7 +65,7 @@ impl Ruleset {
                 explanation.verdict = explanation.verdict.max(resolved.decision.verdict);
             }
             let JudgedHit { hit, term_id } =
-                self.hit(text, resolved, &scratch.units, &mut scratch.term_units);
+                self.hit(text, resolved, &scratch.units, &scratch.disguised, &mut scratch.term_units);
             let verdict = resolved.decision.verdict;
             explanation.hits.push(ExplainedHit {
                 hit,

@@ -218,6 +218,12 @@ impl Policy {
         }
     }
 
+    /// Returns the highest strictness of any part.
+    pub(super) fn strictness_max(&self) -> Strictness {
+        let parts = self.categories.values().filter_map(|rule| rule.strictness);
+        parts.fold(self.strictness, Strictness::max)
+    }
+
     /// Says whether the wordlist applies.
     pub fn applies(&self, wordlist: &str) -> bool {
         self.wordlists.is_empty() || self.wordlists.iter().any(|name| name == wordlist)

@@ -14,8 +14,9 @@ use super::fold::{Unit, foldings, is_invisible, is_sentence_end, units_into};
 use super::mask::widen;
 use super::policy::{Decision, Policy, Strictness};
 use super::ruleset::{Ruleset, shown, term_id};
+use super::variants::{Disguised, Room};
 use super::{JudgedHit, Scratch};
-use crate::event::{Hit, Via};
+use crate::event::{Hit, Verdict, Via};
 
 /// Terms up to this many folded characters are found without gaps only: two neighbours meet by chance.
 const SHORT_TERM: usize = 2;
@@ -42,6 +43,8 @@ pub enum Outcome {
         /// The phrase.
         phrase: String,
     },
+    /// Cancelled: an ordinary writer would have written that.
+    Ordinary,
     /// Left out: a longer hit of the same list and category covers it.
     Covered,
 }
@@ -55,6 +58,7 @@ pub(super) enum Verdicted {
     Boundary,
     /// With the index of the allow phrase.
     Allowed(usize),
+    Ordinary,
     Covered,
 }
 
@@ -71,12 +75,14 @@ pub(super) struct Resolved {
     pub(super) decision: Decision,
     /// Whether it counts.
     pub(super) outcome: Verdicted,
+    /// Index of what was found in disguise; `None` for a term as listed.
+    pub(super) disguised: Option<usize>,
 }
 
 impl Resolved {
     /// Orders hits for the reader: by position, the longer first.
-    pub(super) fn place(&self) -> (usize, Reverse<usize>, usize) {
-        (self.units[0], Reverse(self.units[1]), self.term)
+    pub(super) fn place(&self) -> (usize, Reverse<usize>, Option<usize>, usize) {
+        (self.units[0], Reverse(self.units[1]), self.disguised, self.term)
     }
 }
 
@@ -91,7 +97,7 @@ pub(super) struct Allowed {
 
 /// Judges every occurrence in `scratch.found`; `scratch.resolved` then holds all hits of lists that apply.
 pub(super) fn resolve(ruleset: &Ruleset, text: &str, policy: &Policy, scratch: &mut Scratch) {
-    let Scratch { found, units, allowed, resolved, .. } = scratch;
+    let Scratch { found, units, allowed, resolved, disguised, .. } = scratch;
     find_allowed(ruleset, text, policy, found, units, allowed);
     resolved.clear();
     for found in found.iter() {
@@ -106,11 +112,64 @@ pub(super) fn resolve(ruleset: &Ruleset, text: &str, policy: &Policy, scratch: &
                 (Some(first), Some(last)) => widen(text, [first.start, last.end]),
                 _ => continue,
             };
-            resolved.push(Resolved { term, units: [found.start, found.end], span, decision, outcome });
+            let units = [found.start, found.end];
+            resolved.push(Resolved { term, units, span, decision, outcome, disguised: None });
         }
     }
+    resolve_disguised(ruleset, text, policy, (units, allowed, disguised), resolved);
     drop_covered(ruleset, resolved);
     resolved.sort_unstable_by_key(Resolved::place);
+}
+
+/// Judges every term in disguise in the same way, and by whether an ordinary writer would have written it.
+fn resolve_disguised(
+    ruleset: &Ruleset,
+    text: &str,
+    policy: &Policy,
+    (units, allowed, room): (&[Unit], &[Allowed], &Room),
+    resolved: &mut Vec<Resolved>,
+) {
+    let listed = resolved.len();
+    for (index, hit) in room.found.iter().enumerate() {
+        let mut ordinary = None;
+        let start = units.partition_point(|unit| unit.end <= hit.span[0]);
+        let end = units.partition_point(|unit| unit.start < hit.span[1]);
+        for term in ruleset.terms_of(hit.pattern as usize) {
+            let Some(mut decision) = ruleset.decide(policy, term) else { continue };
+            let as_listed = |r: &Resolved| r.term == term && r.units[0] < end && start < r.units[1];
+            if !hit.counts(decision.strictness) || resolved.iter().take(listed).any(as_listed) {
+                continue;
+            }
+            // What was only guessed never leads to what cannot be undone.
+            decision.verdict = decision.verdict.min(Verdict::Review);
+            let found = Found { start, end, pattern: hit.pattern as usize };
+            let outcome = check_pieces(ruleset, text, room, hit, decision.strictness)
+                .or_else(|| check_allowed(allowed, &found))
+                .or_else(|| {
+                    let weighed = ordinary.get_or_insert_with(|| ruleset.weigh(room, hit));
+                    weighed.is_ordinary(hit, decision.strictness).then_some(Verdicted::Ordinary)
+                })
+                .unwrap_or(Verdicted::Counted);
+            let span = widen(text, hit.span);
+            let units = [start, end];
+            resolved.push(Resolved { term, units, span, decision, outcome, disguised: Some(index) });
+        }
+    }
+}
+
+/// [`check_gaps`] for the pieces of a term in disguise.
+fn check_pieces(
+    ruleset: &Ruleset,
+    text: &str,
+    room: &Room,
+    hit: &Disguised,
+    strictness: Strictness,
+) -> Option<Verdicted> {
+    let short =
+        usize::from(hit.length()) <= SHORT_TERM && (strictness != Strictness::Strict || hit.is_common());
+    let gap_max = if short { 0 } else { ruleset.config().gap_chars_max };
+    // A disguise and a sentence's end in one term are one chance too many.
+    check_each_gap(room.gaps(text, hit), usize::from(hit.length()), gap_max, Strictness::Standard)
 }
 
 fn find_allowed(
@@ -152,10 +211,20 @@ fn check_allowed(allowed: &[Allowed], found: &Found) -> Option<Verdicted> {
 }
 
 fn check_gaps(ruleset: &Ruleset, text: &str, matched: &[Unit], strictness: Strictness) -> Option<Verdicted> {
+    let short = matched.len() <= SHORT_TERM && strictness != Strictness::Strict;
+    let gap_max = if short { 0 } else { ruleset.config().gap_chars_max };
+    check_each_gap(gaps(text, matched).map(|(gap, _)| gap), matched.len(), gap_max, strictness)
+}
+
+fn check_each_gap<'t>(
+    gaps: impl Iterator<Item = &'t str>,
+    length: usize,
+    gap_max: usize,
+    strictness: Strictness,
+) -> Option<Verdicted> {
     let strict = strictness == Strictness::Strict;
-    let gap_max = if matched.len() <= SHORT_TERM && !strict { 0 } else { ruleset.config().gap_chars_max };
     let mut total = 0;
-    for (gap, ..) in gaps(text, matched) {
+    for gap in gaps {
         let mut skipped = 0;
         for c in gap.chars() {
             if is_sentence_end(c) && !strict {
@@ -169,7 +238,7 @@ fn check_gaps(ruleset: &Ruleset, text: &str, matched: &[Unit], strictness: Stric
             return Some(Verdicted::Gap);
         }
     }
-    (total > GAP_TOTAL_FACTOR * matched.len()).then_some(Verdicted::Gap)
+    (total > GAP_TOTAL_FACTOR * length).then_some(Verdicted::Gap)
 }
 
 /// Yields what stands between neighbours, with the right neighbour's index; empty gaps too.
@@ -232,11 +301,20 @@ impl Ruleset {
         text: &str,
         resolved: &Resolved,
         units: &[Unit],
+        room: &Room,
         term_units: &mut Vec<Unit>,
     ) -> JudgedHit {
         let listed = self.listed(resolved.term);
         units_into(listed.text, term_units);
         let matched = units.get(resolved.units[0]..resolved.units[1]).unwrap_or_default();
+        let disguised = resolved.disguised.and_then(|index| room.found.get(index));
+        let (via, confidence) = match disguised {
+            None => (via(text, matched, listed.text, term_units), 100),
+            Some(hit) => {
+                let gap = room.gaps(text, hit).any(|gap| !gap.is_empty());
+                (hit.via().chain(gap.then_some(Via::Gap)).collect(), hit.confidence())
+            }
+        };
         let hit = Hit {
             wordlist: listed.wordlist.to_owned(),
             category: listed.category.to_owned(),
@@ -245,8 +323,8 @@ impl Ruleset {
             matched: shown(text.get(resolved.span[0]..resolved.span[1]).unwrap_or_default(), listed.masked)
                 .into_owned(),
             span: resolved.span,
-            via: via(text, matched, listed.text, term_units),
-            confidence: 100,
+            via,
+            confidence,
         };
         let term_id = term_id(listed.wordlist, term_units.iter().map(|unit| unit.folded));
         JudgedHit { hit, term_id }
@@ -258,6 +336,7 @@ impl Ruleset {
             Verdicted::Gap => Outcome::Gap,
             Verdicted::Sentence => Outcome::Sentence,
             Verdicted::Boundary => Outcome::Boundary,
+            Verdicted::Ordinary => Outcome::Ordinary,
             Verdicted::Covered => Outcome::Covered,
             Verdicted::Allowed(phrase) => {
                 let (wordlist, phrase) = self.phrase(phrase);

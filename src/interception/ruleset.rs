@@ -21,7 +21,8 @@ use super::filter::Filter;
 use super::fold::fold_into;
 use super::lint::Problem;
 use super::mask;
-use super::policy::{Decision, POLICY_DEFAULT, Policy, PolicyError, StaffRule};
+use super::policy::{Decision, POLICY_DEFAULT, Policy, PolicyError, StaffRule, Strictness};
+use super::variants::{Disguised, Ordinary, Room, Variants};
 use super::wordlist::{Origin, WordlistSource, is_name};
 use crate::event::{Level, Role};
 use reader::Reader;
@@ -98,6 +99,7 @@ pub struct Ruleset {
     alphabet: Alphabet,
     filter: Filter,
     exact: Box<dyn ExactStage>,
+    variants: Variants,
     policies: BTreeMap<String, Policy>,
 }
 
@@ -241,6 +243,19 @@ impl Ruleset {
     ) {
         self.alphabet.encode(text, classes);
         self.exact.find(classes, bytes, found);
+    }
+
+    pub(super) fn find_disguised(&self, text: &str, strictness: Strictness, room: &mut Room) {
+        self.variants.find(text, strictness, room);
+    }
+
+    pub(super) fn weigh(&self, room: &Room, hit: &Disguised) -> Ordinary {
+        self.variants.weigh(room, hit)
+    }
+
+    /// Returns what variants occupy beside [`Ruleset::memory_bytes`], without the tables that all rulesets share.
+    pub fn variants_memory_bytes(&self) -> usize {
+        self.variants.memory_bytes()
     }
 
     pub(super) fn terms_of(&self, pattern: usize) -> std::ops::Range<usize> {

@@ -10,6 +10,7 @@ use crate::interception::filter::{Filter, Rarity};
 use crate::interception::fold::fold_into;
 use crate::interception::lint::{Problem, ProblemKind};
 use crate::interception::policy::Policy;
+use crate::interception::variants::Variants;
 use crate::interception::wordlist::WordlistSource;
 
 /// Collects lists into patterns; a pattern is a folded text that terms and phrases of several lists may share.
@@ -237,6 +238,7 @@ impl<'c> Reader<'c> {
             }
         }
 
+        let variants = Variants::new(folded.iter().map(|(text, known)| known.term.map(|_| text.as_ref())));
         self.terms.sort_by_key(|(pattern, _)| *pattern);
         self.phrases.sort_by_key(|p| p.pattern);
         let first_of = |p: u32| self.terms.partition_point(|(pattern, _)| *pattern < p);
@@ -256,6 +258,7 @@ impl<'c> Reader<'c> {
             texts: self.texts,
             filter,
             exact: Box::new(AhoStage::new(&patterns)?),
+            variants,
             alphabet,
             policies,
         };

@@ -1,0 +1,229 @@
+//! Is it ordinary Chinese? Weighs the text as it stands against the text with the term in its place.
+//!
+//! 实践 sounds like 时间 and is a word of its own: nobody hid anything. 薇信 falls into single characters that hardly ever
+//! meet: somebody did. The weight of a reading is its cost under `jieba-rs`'s frequency dictionary: the sum over its words
+//! of how surprising each is. Run on candidates only; the dictionary is loaded when the first one is weighed.
+//!
+//! Not for: meaning. Both readings may be ordinary; then the text is believed.
+
+use std::sync::LazyLock;
+
+use jieba_rs::Jieba;
+
+use super::lattice::{Lattice, Spot};
+use super::search::{Disguised, Disguises};
+use crate::interception::policy::Strictness;
+
+/// Characters on either side that may belong to a word with the hit's.
+const CONTEXT: usize = 6;
+
+/// `ln` of all words counted by the dictionary, about 60 million.
+const LN_TOTAL: f32 = 17.91;
+
+/// Cost of a listed term where the dictionary does not know better: as if it were counted 60 times.
+const COST_TERM: f32 = 13.8;
+
+/// The same for a term of two characters: about 20 times.
+const COST_SHORT_TERM: f32 = 15.0;
+
+/// Cost of a picture: people decorate.
+const COST_PICTURE: f32 = 6.0;
+
+/// Cost of a number.
+const COST_NUMBER: f32 = 6.0;
+
+/// Words that people write today and the dictionary was made before.
+const MODERN: &str = include_str!("tables/modern.txt");
+
+static DICTIONARY: LazyLock<Jieba> = LazyLock::new(|| {
+    let mut dictionary = Jieba::new();
+    for line in MODERN.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((word, count)) = line.split_once(' ') {
+            dictionary.add_word(word, count.parse().ok(), None);
+        }
+    }
+    dictionary
+});
+
+/// How ordinary a text is where a disguised term was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ordinary {
+    /// How much more surprising the text is as it stands than with the term in its place.
+    pub(crate) margin: f32,
+    /// Altered characters that belong to a word of the text.
+    pub(crate) in_words: u8,
+}
+
+impl Ordinary {
+    /// Weighs a candidate.
+    pub(super) fn weigh(lattice: &Lattice, hit: &Disguised, term: &str) -> Self {
+        let [first, past] = hit.spots.map(usize::from);
+        let left = context(lattice, first, true);
+        let right = context(lattice, past, false);
+        let mut weighing = Weighing::default();
+        let as_written = weighing.run(lattice, left.start..right.end);
+        let in_words = hit.pieces.iter().filter(|(piece, plain)| !plain && weighing.in_word(*piece)).count();
+        let mut other = Weighing::default();
+        let with_term = other.run(lattice, left) + term_cost(term) + other.run(lattice, right);
+        Self { margin: as_written - with_term, in_words: u8::try_from(in_words).unwrap_or(u8::MAX) }
+    }
+
+    /// Says whether the text is as an ordinary writer would have written it, so that the candidate does not count.
+    pub(in crate::interception) fn is_ordinary(self, hit: &Disguised, strictness: Strictness) -> bool {
+        let (margin, belief) = required(hit);
+        let caution = if strictness == Strictness::Strict { 0.0 } else { 1.0 };
+        let in_words = if self.in_words > 0 { belief } else { 0.0 };
+        self.margin < margin + caution + in_words
+    }
+}
+
+/// Never reached by a margin.
+const NEVER: f32 = 1e9;
+
+/// Returns the least margin of a candidate, and how much more it takes where the altered characters belong to words.
+///
+/// Measured on ordinary messages and on disguised terms (docs/QUALITY.md): a disguise that hardly ever comes about by
+/// chance needs no margin, one that does needs a large one, and a short term a larger one.
+fn required(hit: &Disguised) -> (f32, f32) {
+    let has = |kinds| hit.disguises.has(kinds);
+    let sound = has(Disguises::HOMOPHONE);
+    let by_length = |two, three, longer| match hit.length {
+        ..=2 => two,
+        3 => three,
+        4.. => longer,
+    };
+    let all = hit.altered > 1;
+    if has(Disguises::DIALECT) {
+        return (by_length(9.0, 6.0, 3.0), NEVER);
+    }
+    if has(Disguises::INITIALS) {
+        let mixed = hit.disguises.kinds() > 1;
+        return if mixed { (4.0, NEVER) } else { (-NEVER, 0.0) };
+    }
+    if has(Disguises::SHAPE) {
+        return match (sound || has(Disguises::DIGIT), has(Disguises::SPLIT), all) {
+            (true, ..) => (by_length(9.0, 9.0, 6.0), NEVER),
+            (false, true, _) => (2.0, 2.0),
+            (false, false, true) => (by_length(9.0, 6.0, 2.0), by_length(NEVER, NEVER, 4.0)),
+            (false, false, false) => (by_length(3.0, 2.5, 0.0), by_length(NEVER, NEVER, 2.0)),
+        };
+    }
+    if has(Disguises::DIGIT) {
+        return (by_length(6.0, 5.0, 2.0), NEVER);
+    }
+    if sound {
+        return match () {
+            () if has(Disguises::SWAPPED) => (4.0, NEVER),
+            () if has(Disguises::SPLIT) => (3.0, 4.0),
+            () if has(Disguises::PICTURE) => (-1.0, 2.0),
+            () if has(Disguises::PINYIN.and(Disguises::SLANG)) => (0.0, 4.0),
+            () if all => (by_length(5.5, 1.0, 0.0), by_length(NEVER, NEVER, 8.0)),
+            () => (by_length(3.0, 1.0, 0.0), by_length(6.0, 6.0, 2.0)),
+        };
+    }
+    match () {
+        () if has(Disguises::SWAPPED) => (by_length(2.0, 0.0, 0.0), 0.0),
+        () if has(Disguises::PINYIN) => (-10.0, 0.0),
+        () if has(Disguises::SLANG) => (-3.0, 0.0),
+        () if has(Disguises::PICTURE) => (-1.0, 0.0),
+        () if has(Disguises::SPLIT.and(Disguises::LEET)) => (0.0, 0.0),
+        () => (1.0, 0.0),
+    }
+}
+
+/// Characters beside the hit, without a gap.
+fn context(lattice: &Lattice, at: usize, before: bool) -> std::ops::Range<usize> {
+    let spots = &lattice.spots;
+    let joins = |left: usize| {
+        let (left, right) = (spots.get(left), spots.get(left + 1));
+        left.is_some_and(is_word) && right.is_some_and(|s| is_word(s) && !s.after_gap)
+    };
+    let mut range = at..at;
+    for _ in 0..CONTEXT {
+        if before && range.start > 0 && joins(range.start - 1) {
+            range.start -= 1;
+        } else if !before && range.end > 0 && joins(range.end - 1) {
+            range.end += 1;
+        } else {
+            break;
+        }
+    }
+    range
+}
+
+/// An ideograph: what the dictionary knows of.
+fn is_word(spot: &Spot) -> bool {
+    !spot.picture && ('\u{2E80}'..='\u{9FFF}').contains(&spot.c)
+}
+
+/// One reading as it is cut into words.
+#[derive(Default)]
+struct Weighing {
+    text: String,
+    /// Words of more than one character, in spots.
+    words: Vec<[usize; 2]>,
+}
+
+impl Weighing {
+    fn run(&mut self, lattice: &Lattice, range: std::ops::Range<usize>) -> f32 {
+        let mut cost = 0.0;
+        let mut at = range.start;
+        while let Some(spot) = lattice.spots.get(at).filter(|_| at < range.end) {
+            let same = |next: &Spot| match () {
+                () if spot.picture => false,
+                () if is_word(spot) => is_word(next) && !next.after_gap,
+                () if spot.c.is_ascii_digit() => next.c.is_ascii_digit() && !next.after_gap,
+                () => next.goes_on,
+            };
+            let rest = lattice.spots.get(at + 1..range.end).unwrap_or_default();
+            let length = 1 + rest.iter().take_while(|next| same(next)).count();
+            cost += match () {
+                () if spot.picture => COST_PICTURE,
+                () if is_word(spot) => self.cut(lattice, at, length),
+                () if spot.c.is_ascii_digit() => COST_NUMBER,
+                () => letters_cost(length),
+            };
+            at += length;
+        }
+        cost
+    }
+
+    fn cut(&mut self, lattice: &Lattice, at: usize, length: usize) -> f32 {
+        self.text.clear();
+        self.text.extend(lattice.spots.iter().skip(at).take(length).map(|spot| spot.c));
+        let (mut from, mut cost) = (at, 0.0);
+        for token in DICTIONARY.cut(&self.text, false) {
+            let past = from + token.word.chars().count();
+            if past - from > 1 {
+                self.words.push([from, past]);
+            }
+            cost += word_cost(token.word);
+            from = past;
+        }
+        cost
+    }
+
+    fn in_word(&self, [first, past]: [u16; 2]) -> bool {
+        let (first, past) = (usize::from(first), usize::from(past));
+        self.words.iter().any(|[from, to]| *from <= first && past <= *to)
+    }
+}
+
+/// How surprising a word is.
+fn word_cost(word: &str) -> f32 {
+    let counted = DICTIONARY.suggest_freq(word);
+    #[expect(clippy::cast_precision_loss, reason = "a logarithm of it is taken")]
+    let counted = counted.max(1) as f32;
+    LN_TOTAL - counted.ln()
+}
+
+/// Letters say little by themselves: the longer, the less likely by chance.
+fn letters_cost(length: usize) -> f32 {
+    const BY_LENGTH: [f32; 8] = [6.0, 6.0, 8.0, 10.0, 12.0, 14.0, 15.0, 16.0];
+    BY_LENGTH.get(length).copied().unwrap_or(18.0)
+}
+
+fn term_cost(term: &str) -> f32 {
+    let cut: f32 = DICTIONARY.cut(term, false).iter().map(|token| word_cost(token.word)).sum();
+    cut.min(if term.chars().nth(2).is_some() { COST_TERM } else { COST_SHORT_TERM })
+}

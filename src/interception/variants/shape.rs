@@ -1,0 +1,210 @@
+//! How characters look: look-alikes, parts that are written apart (拆字), letters of other alphabets.
+//!
+//! Tables of our own under `tables/`, derived as their headers say; letters come from Unicode's confusables
+//! (`unicode-security`). Not for: telling whether a writer meant it (`ordinary`).
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use unicode_security::confusable_detection::skeleton;
+
+use crate::interception::fold::{Folded, fold};
+
+/// All tables; built once per process.
+pub(super) static SHAPES: LazyLock<Shapes> = LazyLock::new(Shapes::build);
+
+/// Most parts of a split character.
+pub(super) const PARTS_MAX: usize = 3;
+
+/// Look-alikes and parts.
+pub(super) struct Shapes {
+    alike: HashMap<char, Box<[char]>>,
+    /// One of the characters that each looks like: the same for most that look alike.
+    kin: HashMap<char, char>,
+    /// Characters by their parts; the parts are [written plainly](plain_part).
+    whole: HashMap<[char; PARTS_MAX], Box<[char]>>,
+}
+
+impl Shapes {
+    fn build() -> Self {
+        let mut alike: HashMap<char, Vec<char>> = HashMap::new();
+        let mut kin = HashMap::new();
+        for line in entries(include_str!("tables/lookalikes.txt")) {
+            let (of, like) = match line.split_once('>') {
+                Some((of, like)) => (of, like),
+                None => (line, line),
+            };
+            // Never through a third character: likeness would go round until everything is alike.
+            let first = of.chars().next().unwrap_or_default();
+            for c in of.chars().chain(like.chars()) {
+                kin.entry(c).or_insert(first);
+            }
+            for a in of.chars() {
+                for b in like.chars().filter(|b| *b != a) {
+                    alike.entry(a).or_default().push(b);
+                    alike.entry(b).or_default().push(a);
+                }
+            }
+        }
+        let mut whole: HashMap<[char; PARTS_MAX], Vec<char>> = HashMap::new();
+        for line in entries(include_str!("tables/splits.txt")) {
+            let mut words = line.split(' ');
+            let Some(c) = words.next().and_then(|word| word.chars().next()) else { continue };
+            for parts in words.filter_map(key_of) {
+                whole.entry(parts).or_default().push(c);
+            }
+        }
+        Self { alike: sorted(alike), kin, whole: sorted(whole) }
+    }
+
+    /// Returns the characters that look like `c`.
+    pub(super) fn alike(&self, c: char) -> &[char] {
+        self.alike.get(&c).map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// Returns one character for all that look alike, as far as one can stand for them.
+    pub(super) fn kin(&self, c: char) -> char {
+        self.kin.get(&c).copied().unwrap_or(c)
+    }
+
+    /// Says whether two characters look alike.
+    pub(super) fn are_alike(&self, a: char, b: char) -> bool {
+        self.alike(a).binary_search(&b).is_ok()
+    }
+
+    /// Returns the characters that these two or three parts make, in this order.
+    pub(super) fn whole(&self, parts: &[char]) -> &[char] {
+        let mut key = ['\0'; PARTS_MAX];
+        for (place, part) in key.iter_mut().zip(parts) {
+            *place = plain_part(*part);
+        }
+        self.whole.get(&key).map(AsRef::as_ref).unwrap_or_default()
+    }
+}
+
+fn entries(table: &'static str) -> impl Iterator<Item = &'static str> {
+    table.lines().filter(|line| !line.starts_with('#'))
+}
+
+fn key_of(parts: &str) -> Option<[char; PARTS_MAX]> {
+    let mut key = ['\0'; PARTS_MAX];
+    let mut places = key.iter_mut();
+    for part in parts.chars() {
+        *places.next()? = plain_part(part);
+    }
+    Some(key)
+}
+
+fn sorted<K: std::hash::Hash + Eq>(lists: HashMap<K, Vec<char>>) -> HashMap<K, Box<[char]>> {
+    let sorted = |mut list: Vec<char>| {
+        list.sort_unstable();
+        list.dedup();
+        list.into_boxed_slice()
+    };
+    lists.into_iter().map(|(key, list)| (key, sorted(list))).collect()
+}
+
+/// One way to write a part: 氵 is 水, 言 is 讠, and folding has been here already.
+fn plain_part(part: char) -> char {
+    const FORMS: [&str; 27] = [
+        "人亻",
+        "水氵氺",
+        "讠言訁",
+        "心忄",
+        "手扌",
+        "纟糸糹",
+        "金钅釒",
+        "火灬",
+        "饣食飠",
+        "犬犭",
+        "示礻",
+        "衣衤",
+        "艹草艸䒑",
+        "辶走辵",
+        "刀刂",
+        "竹⺮",
+        "足⻊",
+        "玉王",
+        "肉⺼",
+        "西覀襾",
+        "攵攴",
+        "爪爫",
+        "车車",
+        "贝貝",
+        "门門",
+        "马馬",
+        "鱼魚",
+    ];
+    let part = match fold(part) {
+        Folded::One(folded) => folded,
+        Folded::Skip | Folded::Several(_) => part,
+    };
+    let form = FORMS.iter().find(|forms| forms.contains(part));
+    form.and_then(|forms| forms.chars().next()).unwrap_or(part)
+}
+
+/// Returns the Latin letter, digit or ideograph that `c`, of another alphabet, is drawn like.
+pub(super) fn drawn_like(c: char) -> Option<char> {
+    if c.is_ascii() || ('\u{3400}'..='\u{9FFF}').contains(&c) {
+        return None;
+    }
+    let mut drawn = String::new();
+    drawn.extend(skeleton(c.encode_utf8(&mut [0; 4])));
+    let mut letters = drawn.chars().flat_map(char::to_lowercase);
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) if letter != c => match fold(letter) {
+            Folded::One(folded) => Some(folded),
+            Folded::Skip | Folded::Several(_) => None,
+        },
+        (Some(_) | None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_alikes_go_both_ways() {
+        let shapes = &*SHAPES;
+        for (a, b) in
+            [('未', '末'), ('己', '已'), ('人', '入'), ('群', '裙'), ('代', '伐'), ('加', '伽'), ('微', '薇')]
+        {
+            assert!(shapes.are_alike(a, b) && shapes.are_alike(b, a), "{a}{b}");
+        }
+        assert!(!shapes.are_alike('微', '信'));
+    }
+
+    #[test]
+    fn parts_make_their_character_in_any_form() {
+        let shapes = &*SHAPES;
+        for (parts, whole) in [
+            ("氵去", '法'),
+            ("水去", '法'),
+            ("亻言", '信'),
+            ("人言", '信'),
+            ("讠正", '证'),
+            ("木木", '林'),
+            ("言身寸", '谢'),
+            ("弓长", '张'),
+        ] {
+            let parts: Vec<char> = parts.chars().collect();
+            assert!(shapes.whole(&parts).contains(&whole), "{whole}");
+        }
+        assert_eq!(shapes.whole(&['微', '信']), []);
+    }
+
+    #[test]
+    fn letters_of_other_alphabets_are_drawn_like_ours() {
+        for (c, like) in [
+            ('а', Some('a')),
+            ('ѕ', Some('s')),
+            ('ο', Some('o')),
+            ('a', None),
+            ('微', None),
+            ('エ', Some('工')),
+        ] {
+            assert_eq!(drawn_like(c), like, "{c}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What pictures and slang are read as: tables of our own.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::interception::fold::fold_into;
+
+/// Both tables; built once per process.
+pub(super) static WORDS: LazyLock<Words> = LazyLock::new(Words::build);
+
+/// Longest slang in characters.
+pub(super) const SLANG_CHARS_MAX: usize = 3;
+
+/// Pictures and slang with their readings.
+pub(super) struct Words {
+    pictures: HashMap<char, Vec<Box<str>>>,
+    slang: HashMap<Box<str>, Vec<Box<str>>>,
+}
+
+impl Words {
+    fn build() -> Self {
+        let pictures = entries(include_str!("tables/pictures.txt"));
+        let pictures = pictures.filter_map(|(picture, read)| Some((picture.chars().next()?, read))).collect();
+        let slang =
+            entries(include_str!("tables/slang.txt")).map(|(text, read)| (text.into(), read)).collect();
+        Self { pictures, slang }
+    }
+
+    /// Returns what a picture may be read as, folded.
+    #[inline]
+    pub(super) fn of_picture(&self, picture: char) -> &[Box<str>] {
+        self.pictures.get(&picture).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns what a folded text stands for.
+    pub(super) fn of_slang(&self, text: &str) -> &[Box<str>] {
+        self.slang.get(text).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Says whether letters are a word or an abbreviation that ordinary people write.
+pub(super) fn is_abbreviation(letters: impl Iterator<Item = char>) -> bool {
+    let letters: String = letters.collect();
+    ABBREVIATIONS.binary_search(&letters.as_str()).is_ok()
+}
+
+static ABBREVIATIONS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let table = include_str!("tables/abbreviations.txt");
+    let mut words: Vec<_> =
+        table.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect();
+    words.sort_unstable();
+    words
+});
+
+fn entries(table: &'static str) -> impl Iterator<Item = (&'static str, Vec<Box<str>>)> {
+    table.lines().filter(|line| !line.starts_with("# ")).filter_map(|line| {
+        let mut words = line.split(' ');
+        let head = words.next()?;
+        let read = words.map(|word| {
+            let mut folded = String::new();
+            fold_into(word, &mut folded);
+            folded.into_boxed_str()
+        });
+        Some((head, read.collect()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_is_read_as_something() {
+        let words = &*WORDS;
+        for (picture, read) in &words.pictures {
+            assert!(!read.is_empty() && read.iter().all(|word| !word.is_empty()), "{picture}");
+        }
+        for (text, read) in &words.slang {
+            assert!(!read.is_empty() && text.chars().count() <= SLANG_CHARS_MAX, "{text}");
+        }
+        for (picture, word) in
+            [('➕', "加"), ('❤', "心"), ('❤', "信"), ('🐧', "qq"), ('💊', "药"), ('+', "加")]
+        {
+            assert!(words.of_picture(picture).iter().any(|read| **read == *word), "{picture}");
+        }
+        assert_eq!(words.of_slang("扣扣"), ["qq".into()]);
+    }
+}
