@@ -137,7 +137,7 @@ pub fn common_terms<'a>(
         Problem {
             wordlist: listed.wordlist.to_owned(),
             line: listed.line,
-            text: listed.text.to_owned(),
+            text: listed.shown().into_owned(),
             kind: ProblemKind::Common { messages, of },
         }
     };

@@ -34,6 +34,14 @@ fn plain_around(text: &str, at: usize) -> bool {
         .is_some_and(|(left, right)| is_plain(left.chars().next_back()) && is_plain(right.chars().next()))
 }
 
+/// Shows a text by its first character alone: a listed word that may be recognised, but not read.
+pub(super) fn hint(text: &str) -> String {
+    let mut clusters = text.graphemes(true);
+    let first = clusters.next().unwrap_or_default();
+    let rest = clusters.count();
+    if rest == 0 { "＊".to_owned() } else { format!("{first}{}", "＊".repeat(rest)) }
+}
+
 /// Replaces the clusters inside `spans` (each from [`widen`]): `*` for one byte, `＊` for more.
 pub(super) fn mask(text: &str, spans: &mut [[usize; 2]]) -> String {
     spans.sort_unstable();

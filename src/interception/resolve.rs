@@ -14,7 +14,7 @@ use super::exact::Found;
 use super::fold::{Unit, foldings, is_invisible, is_sentence_end, units_into};
 use super::mask::widen;
 use super::policy::{Decision, Policy, Strictness};
-use super::ruleset::{Judging, ListStanding, Ruleset, term_id};
+use super::ruleset::{Judging, ListStanding, Ruleset, shown, term_id};
 use super::variants::{CONTEXT, Disguised, Room, crosses_words};
 use super::{Audience, JudgedHit, Scratch};
 use crate::event::{Hit, Verdict, Via};
@@ -385,8 +385,9 @@ impl Ruleset {
             wordlist: listed.wordlist.to_owned(),
             category: listed.category.to_owned(),
             level: resolved.decision.level,
-            term: listed.text.to_owned(),
-            matched: text.get(resolved.span[0]..resolved.span[1]).unwrap_or_default().to_owned(),
+            term: listed.shown().into_owned(),
+            matched: shown(text.get(resolved.span[0]..resolved.span[1]).unwrap_or_default(), listed.masked)
+                .into_owned(),
             span: resolved.span,
             via,
             confidence,
@@ -405,7 +406,7 @@ impl Ruleset {
             Verdicted::Covered => Outcome::Covered,
             Verdicted::Allowed(phrase) => {
                 let (wordlist, phrase) = self.phrase(phrase);
-                Outcome::Allowed { wordlist: wordlist.to_owned(), phrase: phrase.to_owned() }
+                Outcome::Allowed { wordlist: wordlist.to_owned(), phrase: phrase.into_owned() }
             }
         }
     }

@@ -8,6 +8,7 @@ mod patterns;
 mod reader;
 mod standing;
 
+use std::borrow::Cow;
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::exact::{ExactStage, Found, TooManyStates};
 use super::fold::fold_into;
 use super::life::Life;
 use super::lint::Problem;
+use super::mask;
 use super::policy::{Policy, PolicyBook, PolicyError, Strictness};
 use super::rules::{RuleError, RuleSource, Rules};
 use super::variants::{Disguised, Ordinary, Room, Variants};
@@ -89,6 +91,9 @@ pub struct ListSummary {
     pub name: String,
     /// Where it is kept.
     pub origin: Origin,
+    /// Whether its terms are shown only by their first character.
+    #[serde(default)]
+    pub masked: bool,
     /// Terms that can match.
     pub terms: usize,
     /// Allow phrases that can match.
@@ -182,6 +187,19 @@ pub(super) struct Listed<'r> {
     pub(super) category: &'r str,
     pub(super) text: &'r str,
     pub(super) line: u32,
+    pub(super) masked: bool,
+}
+
+impl<'r> Listed<'r> {
+    /// Returns the term as it may be displayed.
+    pub(super) fn shown(&self) -> Cow<'r, str> {
+        shown(self.text, self.masked)
+    }
+}
+
+/// Returns a term or an allow phrase as it may be displayed.
+pub(super) fn shown(text: &str, masked: bool) -> Cow<'_, str> {
+    if masked { Cow::Owned(mask::hint(text)) } else { Cow::Borrowed(text) }
 }
 
 impl Ruleset {
@@ -272,13 +290,14 @@ impl Ruleset {
         self.terms.len()
     }
 
-    /// Finds the wordlist and the term of a stored id; for a detector or rule, what its hits name as such.
-    pub fn term(&self, id: u64) -> Option<(&str, &str)> {
+    /// Finds the wordlist and the term of a stored id, the term of a masked list only by its first character; for a
+    /// detector or rule, what its hits name as such.
+    pub fn term(&self, id: u64) -> Option<(&str, Cow<'_, str>)> {
         let Ok(at) = self.by_id.binary_search_by_key(&id, |index| self.term_id(*index as usize)) else {
-            return self.named(id);
+            return self.named(id).map(|(list, name)| (list, Cow::Borrowed(name)));
         };
         let listed = self.listed(self.by_id.get(at).copied()? as usize);
-        Some((listed.wordlist, listed.text))
+        Some((listed.wordlist, listed.shown()))
     }
 
     /// Returns the bytes it occupies, without the fold table that all rulesets share (256 KiB).
@@ -335,10 +354,11 @@ impl Ruleset {
         from..to
     }
 
-    /// Returns the wordlist and the text of an allow phrase.
-    pub(super) fn phrase(&self, index: usize) -> (&str, &str) {
+    /// Returns the wordlist of an allow phrase, and its text as it may be displayed.
+    pub(super) fn phrase(&self, index: usize) -> (&str, Cow<'_, str>) {
         let phrase = &self.phrases[index];
-        (&self.lists[usize::from(phrase.list)].name, self.text(phrase.text_from, phrase.text_bytes))
+        let list = &self.lists[usize::from(phrase.list)];
+        (&list.name, shown(self.text(phrase.text_from, phrase.text_bytes), list.masked))
     }
 
     /// Not kept: hits are rare, and 60,000 ids are half a megabyte.
@@ -356,11 +376,13 @@ impl Ruleset {
     pub(super) fn listed(&self, term: usize) -> Listed<'_> {
         let term = &self.terms[term];
         let kind = &self.kinds[usize::from(term.kind)];
+        let list = &self.lists[usize::from(kind.list)];
         Listed {
-            wordlist: &self.lists[usize::from(kind.list)].name,
+            wordlist: &list.name,
             category: &kind.category,
             text: self.text(term.text_from, term.text_bytes),
             line: term.line,
+            masked: list.masked,
         }
     }
 

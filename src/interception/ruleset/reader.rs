@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::standing::{ListEntry, TermEntry};
-use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset};
+use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset, shown};
 use crate::interception::Config;
 use crate::interception::encode::{Alphabet, CLASS_MAX};
 use crate::interception::exact::Anchored;
@@ -71,7 +71,7 @@ impl<'c> Reader<'c> {
             if let Some(kind) =
                 self.read_term(list, source, &term.text, term.category.as_deref(), term.line)?
             {
-                self.problem(&source.name, term.line, &term.text, kind);
+                self.problem(source, term.line, &term.text, kind);
             }
             if let Some((_, kept)) = self.terms.get(before)
                 && let Some(entry) = TermEntry::of(term)
@@ -81,12 +81,13 @@ impl<'c> Reader<'c> {
         }
         for phrase in source.allow.iter().filter(|_| !is_draft) {
             if let Some(kind) = self.read_phrase(list, &phrase.text) {
-                self.problem(&source.name, phrase.line, &phrase.text, kind);
+                self.problem(source, phrase.line, &phrase.text, kind);
             }
         }
         self.lists.push(ListSummary {
             name: source.name.clone(),
             origin: source.origin,
+            masked: source.masked,
             terms: self.terms.len() - terms_before,
             allow: self.phrases.len() - phrases_before,
             life: source.life.clone(),
@@ -190,8 +191,12 @@ impl<'c> Reader<'c> {
         ProblemKind::Duplicate { line: term.line, of: of.to_owned() }
     }
 
-    fn problem(&mut self, wordlist: &str, line: u32, text: &str, kind: ProblemKind) {
-        self.problems.push(Problem { wordlist: wordlist.to_owned(), line, text: text.to_owned(), kind });
+    fn problem(&mut self, source: &WordlistSource, line: u32, text: &str, mut kind: ProblemKind) {
+        if let ProblemKind::Duplicate { of, .. } = &mut kind {
+            *of = shown(of, source.masked).into_owned();
+        }
+        let text = shown(text, source.masked).into_owned();
+        self.problems.push(Problem { wordlist: source.name.clone(), line, text, kind });
     }
 
     /// Finds terms that an allow phrase equals, and phrases that hold no term.
@@ -204,7 +209,7 @@ impl<'c> Reader<'c> {
                 let by = self.patterns.get(self.folded.as_str()).and_then(|p| p.allowed_by);
                 if let Some(by) = by {
                     let by = self.lists[usize::from(by)].name.clone();
-                    self.problem(&source.name, term.line, &term.text, ProblemKind::Allowed { by });
+                    self.problem(source, term.line, &term.text, ProblemKind::Allowed { by });
                 }
             }
         }
@@ -215,7 +220,7 @@ impl<'c> Reader<'c> {
                 }
                 fold_into(&phrase.text, &mut self.folded);
                 if !self.holds_term(longest.unwrap_or(0)) {
-                    self.problem(&source.name, phrase.line, &phrase.text, ProblemKind::Idle);
+                    self.problem(source, phrase.line, &phrase.text, ProblemKind::Idle);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The shipped packs: ordinary shop talk passes, spam does not.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::event::Level;
 
@@ -42,22 +44,78 @@ fn the_relaxed_policy_masks_only_high_levels() {
     assert!(judgement.hits.iter().any(|h| h.hit.level == Level::Medium));
 }
 
+#[test]
+fn each_pack_catches_adverts_of_its_kind() {
+    let rules = shipped_rules();
+    let mut caught = BTreeMap::new();
+    let mut missed = Vec::new();
+    for line in ADVERTS.lines().filter(|l| !l.starts_with('#')) {
+        let (pack, text) = line.split_once('\t').unwrap();
+        let hits = judge(&rules, "standard", text).hits;
+        if hits.iter().any(|h| h.hit.wordlist == pack && h.hit.level >= Level::Medium) {
+            *caught.entry(pack).or_insert(0) += 1;
+        } else {
+            missed.push(line);
+        }
+    }
+    assert_eq!(missed, <[&str; 0]>::default());
+    for pack in shipped() {
+        let adverts = caught.get(pack.name.as_str()).copied().unwrap_or(0);
+        assert!(adverts >= 12, "{}: {adverts} adverts", pack.name);
+    }
+}
+
 /// The promise about ordinary talk, on the large sample where it is at hand.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests may be pointed at the data by the environment")]
-fn of_the_chat_sample_at_most_ten_in_ten_thousand_are_stopped() {
+fn ordinary_talk_is_stopped_at_most_once_and_held_up_five_times_in_ten_thousand() {
     let directory = std::env::var("MENSHEN_BENCH_DATA")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data").to_owned());
     let Ok(sample) = std::fs::read_to_string(format!("{directory}/chat-sample.txt")) else { return };
     let rules = shipped_rules();
     let policy = rules.policy("standard").unwrap();
     let mut scratch = Scratch::default();
-    let stopped: Vec<_> = sample
-        .lines()
-        .filter(|text| rules.judge(text, policy, &Audience::default(), &mut scratch).verdict != Verdict::Pass)
-        .collect();
-    assert!(stopped.len() * 10_000 <= 10 * sample.lines().count(), "{stopped:#?}");
+    let (mut messages, mut stopped, mut held) = (0, Vec::new(), Vec::new());
+    let mut count = |text: &str| {
+        messages += 1;
+        match rules.judge(text, policy, &Audience::default(), &mut scratch).verdict {
+            Verdict::Pass => {}
+            Verdict::Review => held.push(text.to_owned()),
+            Verdict::Mask | Verdict::Block => stopped.push(text.to_owned()),
+        }
+    };
+    sample.lines().for_each(&mut count);
+    shop_talk().for_each(&mut count);
+    assert!(stopped.len() * 10_000 <= messages, "{stopped:#?}");
+    assert!((stopped.len() + held.len()) * 10_000 <= 5 * messages, "{held:#?}");
 }
+
+/// Near misses that a list may count (`low`), but that must pass.
+#[test]
+fn what_is_only_counted_passes() {
+    let rules = shipped_rules();
+    for text in COUNTED.lines() {
+        let judgement = judge(&rules, "standard", text);
+        assert_eq!(judgement.verdict, Verdict::Pass, "{text}: {:?}", judgement.hits);
+        assert!(!judgement.hits.is_empty(), "{text}");
+    }
+}
+
+const ADVERTS: &str = include_str!("../../../wordlists/samples/adverts.txt");
+
+const COUNTED: &str = "\
+别家更便宜两块，不过懒得跑了
+你们招代理吗，我想在小区做团长
+砍价就算了，送点葱吧
+跳楼价不敢说，反正不赚钱
+狗东西又把拖鞋咬坏了，再买一双
+销量第一的是原味
+试吃员招募，周六来店里尝新
+骑手每单5元，节假日翻倍
+详情私聊，私聊报价都可以
+能根治的药没有，别信广告，根治不了
+这款是原单吗，做工不错
+不打针不吃药，自己就好了，不吃药不打针真好";
 
 const ORDINARY: &str = "\
 路口交通太堵了

@@ -23,7 +23,7 @@ fn a_hit_tells_where_what_and_how() {
             ("list", "contact", Level::High)
         );
         assert_eq!(judgement.verdict, Verdict::Block);
-        assert_eq!(rules.term(judgement.hits[0].term_id), Some(("list", hit.term.as_str())));
+        assert_eq!(rules.term(judgement.hits[0].term_id), Some(("list", hit.term.as_str().into())));
     }
 }
 
@@ -225,6 +225,29 @@ fn fingerprints_need_eight_characters_and_the_secret() {
     assert!(print("一二三四五六七八", 1).is_some());
     assert_eq!(print("ＡＢＣ，一二三四五", 1), print("abc 一 二 三 四 五", 1));
     assert_ne!(print("abc一二三四五", 1), print("abc一二三四五", 2));
+}
+
+#[test]
+fn terms_of_a_masked_list_are_shown_by_their_first_character() {
+    let text = "# category: secret high\n# masked: true\n!微信支付\n微信\n加微信\n加 微 信\n微";
+    let list = WordlistSource::parse("list", Origin::File, text).unwrap();
+    let (rules, problems) = Ruleset::compile("r-1", &[list], Vec::new(), &Config::default()).unwrap();
+    let duplicate = ProblemKind::Duplicate { line: 5, of: "加＊＊".into() };
+    let shown: Vec<_> = problems.iter().map(|p| (p.text.as_str(), &p.kind)).collect();
+    assert_eq!(shown, [("加＊＊＊＊", &duplicate), ("＊", &ProblemKind::OneCharacter)]);
+    assert!(rules.wordlists()[0].masked);
+
+    let judgement = judge(&rules, "standard", "请加·微·信");
+    let hit = &judgement.hits[0];
+    assert_eq!((hit.hit.term.as_str(), hit.hit.matched.as_str()), ("加＊＊", "加＊＊＊＊"));
+    assert_eq!(hit.hit.span, [3, 16]);
+    assert_eq!(rules.term(hit.term_id), Some(("list", "加＊＊".into())));
+
+    let policy = rules.policy("standard").unwrap();
+    let explained = serde_json::to_string(&rules.explain("微信支付", policy).hits).unwrap();
+    assert!(explained.contains("微＊＊＊") && !explained.contains("微信"), "{explained}");
+    let common = common_terms(&rules, policy, ["加微信"].into_iter());
+    assert!(common.iter().all(|p| p.text.ends_with('＊')), "{common:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! # intent: what the list is for, in one line
 //! # category: contact high
 //! # category: lure medium
+//! # masked: true
 //! # origin: who wrote it
 //! # licence: under which terms
 //! # scope: brand=tea region=east,west tag=vip group=demo/g-7
@@ -19,7 +20,8 @@
 //! ```
 //!
 //! Lines that open with `#` are the header; each `category` line names a category and its level (`low`, `medium`,
-//! `high`; `high` where it is missing), and the first one is the default. A line with `!` is an allow phrase: a hit
+//! `high`; `high` where it is missing), and the first one is the default; `masked: true` shows
+//! the terms by their first character only, wherever a hit or a problem is shown. A line with `!` is an allow phrase: a hit
 //! that lies within it is cancelled. Everything else is a term, alone, with a category after a tab (an empty one is the
 //! default), and with what differs for it after another: `level`, `verdict`, `roles`, `from`, `until`, `brand`,
 //! `region`, `tag`, `group`. Since `!` and `#` are skipped when matching, no term ever needs to begin with one. Blank
@@ -38,7 +40,7 @@ use crate::interception::life::{Life, Stage};
 use crate::interception::policy::Strictness;
 
 /// Words of the header that mean something.
-const KEYS: [&str; 7] = ["category", "scope", "roles", "valid", "strictness", "verdict", "life"];
+const KEYS: [&str; 8] = ["category", "masked", "scope", "roles", "valid", "strictness", "verdict", "life"];
 
 impl WordlistSource {
     /// Reads the file format described at the top of `wordlist/file.rs`.
@@ -89,6 +91,9 @@ impl WordlistSource {
         let (key, value) = (key.trim(), value.trim());
         match key {
             "category" => return self.read_category(value),
+            "masked" => {
+                self.masked = value.parse().map_err(|_| "`# masked:` is `true` or `false`")?;
+            }
             "scope" => {
                 for setting in value.split_whitespace() {
                     let (key, value) = pair(setting)?;
@@ -340,6 +345,7 @@ mod tests {
             ("a\tb\tgroup=g-7", 1, "`group=g-7`: write a group as"),
             ("# category: x severe", 1, "a level is"),
             ("# category:", 1, "names no category"),
+            ("a\n# masked: yes", 2, "`true` or `false`"),
             ("x\n# scope: shop=s-1", 2, "`shop` in `# scope:`"),
             ("# roles: everyone", 1, "a role is"),
             ("# valid: 2026-11-01", 1, "write `from..until`"),
