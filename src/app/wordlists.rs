@@ -1,6 +1,6 @@
 //! Reading wordlist files: the only place where a list meets the file system.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
@@ -28,6 +28,28 @@ pub fn configured(config: &Config) -> anyhow::Result<Vec<WordlistSource>> {
     // Directories are in no order; rulesets are compiled in one.
     files.sort();
     files.iter().map(|path| from_file(path)).collect()
+}
+
+/// Returns the lists of a command line: these files, or the shipped packs where none is given.
+///
+/// # Errors
+/// As [`from_file`].
+pub fn given(files: &[PathBuf]) -> anyhow::Result<Vec<WordlistSource>> {
+    if files.is_empty() {
+        return Ok(shipped());
+    }
+    let mut lists: Vec<WordlistSource> = Vec::new();
+    for path in files {
+        // What a list would do is to be seen, whomever it is for and whether or not it is live.
+        let mut list = from_file(path)?.unrestricted();
+        // Lists of different directories may have one name.
+        let same = lists.iter().filter(|l| l.name == list.name).count();
+        if same > 0 {
+            list.name = format!("{}-{}", list.name, same + 1);
+        }
+        lists.push(list);
+    }
+    Ok(lists)
 }
 
 /// Reads one file; the list is named after it.
