@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::chance::Chance;
+use super::Chance;
 
 /// White space.
 pub(super) const SPACES: &[&str] = &[" ", " ", " ", "  ", "\u{3000}", "\u{A0}", "\u{2002}", "\u{2009}", "\t"];
