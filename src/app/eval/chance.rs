@@ -1,4 +1,4 @@
-//! Numbers that look like chance and follow from a seed alone (SplitMix64), so that an evaluation can be repeated.
+//! Numbers that look like chance and follow from a seed alone (`SplitMix64`), so that an evaluation can be repeated.
 //!
 //! Not for secrets, ids or anything a gateway does.
 
@@ -45,12 +45,10 @@ impl Chance {
 
     /// Draws from a list that begins with what is most usual: mostly from its first `usual`, at times from anywhere.
     pub(super) fn pick_usual<'a, T>(&mut self, list: &'a [T], usual: usize) -> Option<&'a T> {
-        let reach = if self.percent(70) {
-            usual
-        } else if self.percent(70) {
-            usual * 4
-        } else {
-            list.len()
+        let reach = match self.below(100) {
+            0..70 => usual,
+            70..90 => usual * 4,
+            90.. => list.len(),
         };
         let at = self.below(reach.min(list.len()));
         list.get(at)

@@ -112,7 +112,7 @@ pub(super) fn repeated(chars: &[char], chance: &mut Chance) -> Option<String> {
         let times = if only.is_some_and(|only| only != at) { 1 } else { times };
         std::iter::repeat_n(*c, times).collect::<String>()
     };
-    Some(chars.iter().enumerate().map(repeat).collect())
+    (!chars.is_empty()).then(|| chars.iter().enumerate().map(repeat).collect())
 }
 
 /// Lets two neighbours change places.
