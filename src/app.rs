@@ -11,6 +11,7 @@ mod connector_state;
 pub mod control;
 pub mod demo;
 mod duties;
+pub mod eval;
 mod first_token;
 mod foundations;
 pub mod gateway;

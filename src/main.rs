@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use menshen::app::cli::{Cli, Command, EXIT_FAILURE, EXIT_USAGE};
 use menshen::app::{
-    backup, config_command, demo, restore, scan, serve, stop_outbound, token, wecom, wordlist,
+    backup, config_command, demo, eval, restore, scan, serve, stop_outbound, token, wecom, wordlist,
 };
 use menshen::config::Problems;
 use tokio::runtime::Runtime;
@@ -30,6 +30,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => runtime()?.block_on(serve::run(args)),
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
+        Command::Eval(args) => eval::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Scan(args) => scan::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Wordlist(args) => wordlist::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => config_command::run(args),

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{backup, config_command, demo, restore, scan, serve, stop_outbound, token, wecom, wordlist};
+use super::{
+    backup, config_command, demo, eval, restore, scan, serve, stop_outbound, token, wecom, wordlist,
+};
 use crate::config::{Flags, Layers, Loaded, Problems};
 
 /// Exit code for a failure at run time.
@@ -68,6 +70,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Judge messages from a file or standard input, one a line 离线检测消息
     Scan(scan::ScanArgs),
+    /// Measure what of cloaked terms is found and what of ordinary talk is hit 评测召回与误伤
+    Eval(eval::EvalArgs),
     /// Work on wordlists 词表工具
     Wordlist(wordlist::Args),
     /// Check, show or print the configuration 检查、查看配置
@@ -154,6 +158,7 @@ mod tests {
             "demo --for 60s --shops 24",
             "demo --platform wecom --for 60s",
             "scan",
+            "eval --policy strict --per-class 10 --format markdown",
             "config check",
             "config show",
             "config default",

@@ -20,9 +20,9 @@ use std::thread;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::wordlists::from_file;
+use super::wordlists::given;
 use crate::clock::Stopwatch;
-use crate::interception::{Config, POLICY_DEFAULT, Policy, Ruleset, Scratch, WordlistSource, shipped};
+use crate::interception::{Config, POLICY_DEFAULT, Policy, Ruleset, Scratch};
 use reader::{Chunk, Chunks};
 use report::Tally;
 
@@ -95,20 +95,7 @@ pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
 }
 
 fn compile(files: &[PathBuf]) -> anyhow::Result<Ruleset> {
-    let mut lists: Vec<WordlistSource> = Vec::new();
-    for path in files {
-        // What a list would do is to be seen, whomever it is for and whether or not it is live.
-        let mut list = from_file(path)?.unrestricted();
-        // Lists of different directories may have one name.
-        let same = lists.iter().filter(|l| l.name == list.name).count();
-        if same > 0 {
-            list.name = format!("{}-{}", list.name, same + 1);
-        }
-        lists.push(list);
-    }
-    if lists.is_empty() {
-        lists = shipped();
-    }
+    let lists = given(files)?;
     let terms: usize = lists.iter().map(|l| l.terms.len() + l.allow.len()).sum();
     // On a command line the limits that protect a gateway are the user's business.
     let limits = Config { terms_max: terms, wordlists_max: lists.len(), ..Config::default() };

@@ -61,6 +61,28 @@ fn name_of(path: &Path) -> String {
     stem.split_whitespace().collect::<Vec<_>>().join("-")
 }
 
+/// Returns the lists of a command line: these files, or the shipped packs where none is given.
+///
+/// # Errors
+/// As [`from_file`].
+pub fn given(files: &[PathBuf]) -> anyhow::Result<Vec<WordlistSource>> {
+    if files.is_empty() {
+        return Ok(shipped());
+    }
+    let mut lists: Vec<WordlistSource> = Vec::new();
+    for path in files {
+        // What a list would do is to be seen, whomever it is for and whether or not it is live.
+        let mut list = from_file(path)?.unrestricted();
+        // Lists of different directories may have one name.
+        let same = lists.iter().filter(|l| l.name == list.name).count();
+        if same > 0 {
+            list.name = format!("{}-{}", list.name, same + 1);
+        }
+        lists.push(list);
+    }
+    Ok(lists)
+}
+
 /// Reads one file; the list is named after it.
 ///
 /// # Errors

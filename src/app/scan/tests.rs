@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::interception::WordlistSource;
 
 /// Gives at most `0` bytes a read, so that lines straddle reads.
 struct Slowly<'a>(&'a [u8], usize);
