@@ -65,7 +65,7 @@ use crate::event::{Hit, Verdict};
 pub struct Config {
     /// Directory whose `*.txt` files replace the shipped wordlists; empty means the shipped ones.
     pub wordlists_dir: PathBuf,
-    /// Policy of groups that have none of their own.
+    /// Policy under all that are chosen for a group and what it belongs to.
     pub policy: String,
     /// Most wordlists in a ruleset; at most 65,535.
     pub wordlists_max: usize,
