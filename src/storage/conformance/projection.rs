@@ -65,7 +65,7 @@ pub(in crate::storage) struct Seen {
     members: Vec<Vec<MemberRow>>,
     counts: Vec<Vec<crate::storage::CountRow>>,
     hits: Vec<Vec<crate::storage::HitRow>>,
-    lists: Vec<crate::storage::ListCountRow>,
+    lists: Vec<ListCountRow>,
     lates: Vec<Vec<crate::storage::LateRow>>,
     totals: Vec<Totals>,
     cases: Vec<crate::storage::CaseRow>,
