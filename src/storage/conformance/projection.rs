@@ -40,22 +40,23 @@ fn send(kind: &'static str, expires_ms: i64) -> Fact<'static> {
     })
 }
 
-fn hit(term: u64) -> Fact<'static> {
-    Fact::Hit(HitFact {
+fn hit_fact(term: u64) -> HitFact<'static> {
+    HitFact {
         wordlist: Cow::Borrowed("diversion"),
         term,
         category: Cow::Borrowed("contact"),
         level: Level::High,
         span: (0, 11),
         via: vec![Via::Homophone, Via::Gap],
-    })
+    }
+}
+
+fn hit(term: u64) -> Fact<'static> {
+    Fact::Hit(hit_fact(term))
 }
 
 fn shadow_hit(term: u64) -> Fact<'static> {
-    match hit(term) {
-        Fact::Hit(hit) => Fact::ShadowHit(hit),
-        other => other,
-    }
+    Fact::ShadowHit(hit_fact(term))
 }
 
 /// Everything that readers can see.
