@@ -18,6 +18,7 @@ mod duty;
 mod envelope;
 mod error;
 mod group_life;
+mod group_policy;
 mod groups;
 mod guard;
 mod idempotency;
@@ -45,6 +46,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod wordlist_numbers;
 
 use std::time::Duration;
 

@@ -76,7 +76,7 @@ pub struct Config {
     /// Directory whose `*.txt` files replace the shipped wordlists and whose `*.toml` files are sets of rules; empty
     /// means the shipped lists and no rules.
     pub wordlists_dir: PathBuf,
-    /// Policy of groups that have none of their own.
+    /// Policy under all that are chosen for a group and what it belongs to.
     pub policy: String,
     /// Most wordlists in a ruleset; at most 65,535.
     pub wordlists_max: usize,

@@ -38,8 +38,8 @@ pub use ledger::{
     Settlement, Write,
 };
 pub use projection::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, Projected, StateRow,
-    Totals,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, PendingSend,
+    Projected, StateRow, Totals,
 };
 
 pub use crate::statistics::definitions::Counters;
@@ -274,6 +274,9 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Returns every group's counters summed over `[from_ms, until_ms)`, in no order.
     fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError>;
+
+    /// Returns every wordlist's hits over `[from_ms, until_ms)`, by its name; those without any are left out.
+    fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError>;
 
     /// Returns members of a group after a cursor, in member order.
     fn members(

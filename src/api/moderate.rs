@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::body::{Answer, Strict};
 use super::error::{ApiError, ApiResult};
 use super::state::Cx;
-use crate::event::{FieldError, Hit, Role, Verdict};
-use crate::interception::{Explanation, Scratch};
+use crate::event::{FieldError, Hit, Verdict};
+use crate::interception::{Audience, Explanation, Scratch, Speaker};
 
 /// A text to be judged.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -15,13 +15,21 @@ pub(super) struct ModerateIn {
     /// The text. Not stored, not logged.
     #[schema(example = "加薇·信领优惠")]
     text: String,
-    /// The policy; the default one when left out.
+    /// A policy by itself; when left out the group's, or the default one where no group is given.
     #[serde(default)]
     #[schema(example = "standard")]
     policy: Option<String>,
-    /// Whose message it would be.
+    /// The account of `group`.
     #[serde(default)]
-    role: Role,
+    #[schema(example = "demo")]
+    account: Option<String>,
+    /// Judge as in this group: by its policy and by the wordlists that are for it.
+    #[serde(default)]
+    #[schema(example = "g-1")]
+    group: Option<String>,
+    /// Whose message it would be; `own` is what we send ourselves.
+    #[serde(default)]
+    role: Speaker,
     /// Also show the hits that did not count, and why.
     #[serde(default)]
     explain: bool,
@@ -38,6 +46,8 @@ pub(super) struct Moderated {
     policy: Option<String>,
     /// Every hit that counted.
     hits: Vec<Hit>,
+    /// Hits of wordlists that are not in force here yet: counted apart, without effect.
+    shadow_hits: Vec<Hit>,
     /// The text with the hits replaced, when the verdict is `mask`.
     masked: Option<String>,
     /// With `explain`: everything that was found.
@@ -62,10 +72,26 @@ pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiRe
         let detail = format!("there is no policy `{name}`; see GET /v1/rulesets");
         return Err(ApiError::fields(vec![FieldError::new("/policy", "not_found", detail)]));
     }
+    let context = match (&asked.account, &asked.group) {
+        (Some(account), Some(group)) => Some(cx.directory().group_in(cx.scope(), account, group)?),
+        (None, None) => None,
+        (Some(_), None) => return Err(incomplete("/group", "name the group too")),
+        (None, Some(_)) => return Err(incomplete("/account", "name the account of the group too")),
+    };
+    let now_ms = cx.now_ms();
     // A long text takes milliseconds: too long for a worker that others wait for.
     let judged = tokio::task::spawn_blocking(move || {
-        let policy = rules.policy(asked.policy.as_deref(), asked.role);
-        let judge = |policy| rules.words.judge(&asked.text, policy, &mut Scratch::default());
+        let effective = context.as_ref().map(|context| context.effective_policy(rules.words.policy_book()));
+        let policy = match (&effective, &asked.policy) {
+            (Some(effective), None) => effective.for_speaker(asked.role),
+            (Some(_) | None, policy) => rules.policy(policy.as_deref(), asked.role),
+        };
+        let group = asked.group.as_deref().unwrap_or_default();
+        let audience = match &context {
+            Some(context) => Audience { now_ms, ..context.audience(group, asked.role) },
+            None => Audience { speaker: asked.role, now_ms, ..Audience::default() },
+        };
+        let judge = |policy| rules.words.judge(&asked.text, policy, &audience, &mut Scratch::default());
         let judgement = policy.map(judge).unwrap_or_default();
         let explained = policy.filter(|_| asked.explain);
         Moderated {
@@ -73,9 +99,14 @@ pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiRe
             ruleset: rules.words.version().to_owned(),
             policy: policy.map(|policy| policy.name.clone()),
             hits: judgement.hits.into_iter().map(|judged| judged.hit).collect(),
+            shadow_hits: judgement.shadow.into_iter().map(|judged| judged.hit).collect(),
             masked: judgement.masked,
-            explanation: explained.map(|policy| rules.words.explain(&asked.text, policy)),
+            explanation: explained.map(|policy| rules.words.explain(&asked.text, policy, &audience)),
         }
     });
     Ok(Answer::ok(judged.await.map_err(|error| ApiError::internal(&error))?))
+}
+
+fn incomplete(pointer: &str, detail: &str) -> ApiError {
+    ApiError::fields(vec![FieldError::new(pointer, "required", detail)])
 }

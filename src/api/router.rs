@@ -15,9 +15,9 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audit, broadcasts, cases, checks, group_life, groups, interception, moderate,
-    notices, openapi, operators, outbound, places, platform_numbers, promises, protection, rules, statistics,
-    templates, tokens,
+    accounts, administration, audit, broadcasts, cases, checks, group_life, group_policy, groups,
+    interception, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises,
+    protection, rules, statistics, templates, tokens, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -76,9 +76,11 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/groups/{account}/{group}"             Admin groups::delete;
         GET    "/v1/groups/{account}/{group}/members"     Read  groups::members;
         GET    "/v1/groups/{account}/{group}/hits"        Read  groups::hits;
+        GET    "/v1/groups/{account}/{group}/policy"      Read  group_policy::get;
         GET    "/v1/groups/{account}/{group}/promises"    Read  promises::list;
         GET    "/v1/groups/{account}/{group}/statistics"  Read  statistics::of_group;
         GET    "/v1/statistics"                           Read  statistics::overall;
+        GET    "/v1/statistics/wordlists"                 Read  wordlist_numbers::get;
         GET    "/v1/transfers"                            Read  group_life::transfers::worklist;
         POST   "/v1/transfers"                            Admin group_life::transfers::create;
         GET    "/v1/transfers/{transfer}"                 Read  group_life::transfers::get;

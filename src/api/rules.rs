@@ -1,6 +1,7 @@
 //! `/v1/wordlists`, `/v1/policies`, `/v1/replies`, `/v1/welcomes`: what operators add to the files of the configuration.
 //!
-//! These belong to everybody: whoever may read sees them, only an unlimited scope changes them. A write is stored, all
+//! These belong to everybody: whoever may read sees them (a wordlist that is for some groups only: whoever may see
+//! something it is for), only an unlimited scope changes them. A write is stored, all
 //! rules are compiled anew and put in force; what cannot be compiled with the rest is taken back and refused.
 
 use axum::response::{IntoResponse, Response};
@@ -220,9 +221,10 @@ pub(super) struct RulesetView {
 )]
 pub(super) async fn ruleset(cx: Cx) -> Answer<RulesetView> {
     let rules = cx.rules();
+    let lists = rules.words.wordlists().iter();
     Answer::ok(RulesetView {
         version: rules.words.version().to_owned(),
-        wordlists: rules.words.wordlists().to_vec(),
+        wordlists: lists.filter(|list| cx.sees_list(&list.scope)).cloned().collect(),
         policies: rules.words.policies().map(|policy| policy.name.clone()).collect(),
         terms: rules.words.terms(),
         memory_bytes: rules.words.memory_bytes(),

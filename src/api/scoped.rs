@@ -6,17 +6,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::broadcasts::refused;
 use super::error::{ApiError, ApiResult};
 use super::state::Cx;
 use crate::broadcasts::Broadcast;
 use crate::directory::{GroupContext, GroupFilter, GroupFound};
 use crate::event::{BroadcastId, Place, Places as _, Scope};
+use crate::interception::ListScope;
 use crate::outbox::AccountStatus;
 use crate::outbox::holds::{Hold, HoldScope};
 use crate::storage::{
     AuditEntry, AuditFilter, CaseRow, CountRow, Counters, CountsQuery, Document, DocumentKind, GroupRow,
-    HitRow, MemberRow, Totals,
+    HitRow, ListCountRow, MemberRow, Totals,
 };
 
 /// Audit entries read in one go, and how often before a page is given back short.
@@ -154,6 +157,26 @@ impl Cx {
         .await
     }
 
+    /// Returns the hits of each wordlist over all groups and the messages they were found in, as of when. They span all
+    /// scopes: whoever sees less than everything does not see them.
+    pub(super) async fn list_counts(
+        &self,
+        from_ms: i64,
+        until_ms: i64,
+    ) -> ApiResult<(i64, u64, Vec<ListCountRow>)> {
+        if !self.scope().is_everything() {
+            return Err(ApiError::not_found("numbers"));
+        }
+        let as_of_ms = self.now_ms();
+        self.blocking(move |storage| {
+            storage.project()?;
+            let totals = storage.totals(from_ms, until_ms)?;
+            let messages = totals.iter().map(|row| row.counters.messages).sum();
+            Ok((as_of_ms, messages, storage.list_counts(from_ms, until_ms)?))
+        })
+        .await
+    }
+
     /// Returns the latest cases with a visible group, newest first; of their groups only the visible ones.
     pub(super) async fn cases(&self, limit: usize) -> ApiResult<Vec<CaseRow>> {
         let rows = self.blocking(move |storage| {
@@ -178,19 +201,67 @@ impl Cx {
         self.directory().context(account, group).map(|context| context.place.clone()).unwrap_or_default()
     }
 
-    /// Returns a document that belongs to everybody.
-    pub(super) async fn shared_document(&self, kind: DocumentKind, id: &str) -> ApiResult<Document> {
-        self.storage().document(kind, id).await?.ok_or_else(|| ApiError::not_found(kind.as_str()))
+    /// Says whether a wordlist for a part of the groups may be seen: by whoever may see something it is for.
+    pub(super) fn sees_list(&self, list: &ListScope) -> bool {
+        let places = &**self.directory();
+        let touches = |scope: &Scope| {
+            let brands = scope.brands.iter().map(|id| Place { brand: Some(id.clone()), ..Place::default() });
+            let regions = scope.regions.iter().map(|id| places.region_place(id));
+            let shops = scope.shops.iter().map(|id| places.shop_place(id));
+            let groups = scope.groups.iter().map(|name| places.group_place(name));
+            let is_for = |place: Place| {
+                place.brand.is_some_and(|brand| list.brands.contains(&brand))
+                    || place.region.is_some_and(|region| list.regions.contains(&region))
+            };
+            scope.all
+                || brands.chain(regions).chain(shops).chain(groups).any(is_for)
+                || list.regions.iter().any(|region| scope.covers(&places.region_place(region)))
+                || list.groups.iter().any(|name| {
+                    let place = places.group_place(name);
+                    scope.covers_group(name.account.as_str(), name.group.as_str(), &place)
+                })
+        };
+        // A tag is everybody's.
+        list.is_everyone() || !list.tags.is_empty() || self.scope().layers().iter().all(touches)
     }
 
-    /// Returns documents that belong to everybody after a cursor.
+    fn sees_document(&self, document: &Document) -> bool {
+        /// The part of a wordlist that says whom it is for.
+        #[derive(Deserialize)]
+        struct For {
+            #[serde(default)]
+            scope: ListScope,
+        }
+        document.kind != DocumentKind::Wordlist
+            || self.scope().is_everything()
+            || serde_json::from_str::<For>(&document.body).is_ok_and(|list| self.sees_list(&list.scope))
+    }
+
+    /// Returns a document that belongs to everybody, or a wordlist for something that may be seen.
+    pub(super) async fn shared_document(&self, kind: DocumentKind, id: &str) -> ApiResult<Document> {
+        let document = self.storage().document(kind, id).await?;
+        let seen = document.filter(|document| self.sees_document(document));
+        seen.ok_or_else(|| ApiError::not_found(kind.as_str()))
+    }
+
+    /// Returns documents that belong to everybody after a cursor, and the wordlists for something that may be seen.
     pub(super) async fn shared_documents(
         &self,
         kind: DocumentKind,
         after: Option<String>,
         limit: usize,
     ) -> ApiResult<Vec<Document>> {
-        Ok(self.storage().documents(kind, after, limit).await?)
+        let (mut after, mut seen) = (after, Vec::new());
+        loop {
+            let page = self.storage().documents(kind, after, limit).await?;
+            let is_last = page.len() < limit;
+            after = page.last().map(|document| document.id.clone());
+            seen.extend(page.into_iter().filter(|document| self.sees_document(document)));
+            if is_last || seen.len() >= limit {
+                seen.truncate(limit);
+                return Ok(seen);
+            }
+        }
     }
 
     /// Returns a broadcast.

@@ -7,6 +7,7 @@ mod outbound;
 mod people;
 mod places;
 mod platforms;
+mod policies;
 mod requests;
 mod rules;
 mod statistics;
@@ -33,8 +34,10 @@ use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
-use crate::event::{Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of};
-use crate::interception::{self, Ruleset};
+use crate::event::{
+    Effects, EventKey, EventType, Fact, FieldError, Head, Role, Status, Verdict, partition_of,
+};
+use crate::interception::{self, Origin, Ruleset, WordlistSource};
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
@@ -62,10 +65,20 @@ struct Gateway {
     data: tempfile::TempDir,
 }
 
-/// The shipped wordlists, no replies, no welcomes.
+/// The shipped wordlists and two of which one is in shadow and one for customers of a region; a policy of a tag and one more;
+/// no replies, no welcomes.
 fn rules() -> Rules {
     let config = interception::Config::default();
-    let (words, _) = Ruleset::compile("r-1", &interception::shipped(), Vec::new(), &config).unwrap();
+    let list = |name: &str, text: &str| WordlistSource::parse(name, Origin::Api, text).unwrap();
+    let mut lists = interception::shipped();
+    lists.push(list("try", "# life: shadow\n试行词"));
+    lists.push(list("regional", "# scope: region=east\n# roles: customer\n只有东区"));
+    let policy = |json| serde_json::from_value(json).unwrap();
+    let policies = vec![
+        policy(json!({"name": "night", "tags": ["night"], "levels": {"low": "mask", "high": "review"}})),
+        policy(json!({"name": "quiet", "levels": {"low": "pass"}})),
+    ];
+    let (words, _) = Ruleset::compile("r-1", &lists, policies, &config).unwrap();
     let limits = Limits { policy: config.policy, ..Limits::default() };
     Rules { words, replies: replies::Rules::default(), welcomes: Welcomes::default(), limits }
 }
@@ -333,6 +346,11 @@ impl Gateway {
 
     /// Commits a message as the pipeline would.
     async fn message(&self, group: &str, member: &str, at_ms: i64) {
+        self.message_with(group, member, at_ms, Vec::new()).await;
+    }
+
+    /// Commits a message and what followed from it.
+    async fn message_with(&self, group: &str, member: &str, at_ms: i64, facts: Vec<Fact<'_>>) {
         let secret = self.storage.dedupe_secret();
         let id = format!("{group}-{member}-{at_ms}");
         let head = Head {
@@ -351,7 +369,7 @@ impl Gateway {
             fingerprint: None,
         };
         let mut payload = Vec::new();
-        codec::encode(&Effects { head, facts: Vec::new() }, &mut payload);
+        codec::encode(&Effects { head, facts }, &mut payload);
         let bucket = u32::try_from(at_ms / crate::event::HOUR_MS).unwrap();
         let partition = partition_of("demo", group);
         let append = Append {

@@ -31,7 +31,10 @@ impl House for Residence {
     fn check(&self, kind: DocumentKind, id: &str, body: &Value) -> Result<(), Vec<FieldError>> {
         let current = self.rulebook.current().load_full();
         match kind {
-            DocumentKind::Wordlist => read::<WordlistSource>(&named(body, id)).map(drop),
+            DocumentKind::Wordlist => {
+                let list: WordlistSource = read(&named(body, id))?;
+                list.check().map_err(|detail| vec![FieldError::new("", "invalid", detail)])
+            }
             DocumentKind::Policy => {
                 let policy: Policy = read(&named(body, id))?;
                 policy.check().map_err(|error| invalid(&error))

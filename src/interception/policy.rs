@@ -360,7 +360,7 @@ impl Policy {
 
     /// Decides about a hit of a list that applies. What names the hit most exactly decides: the term itself, then the
     /// policy's word on its category, then on its list, then the list's own, then the policy's on everything.
-    pub(super) fn decide(&self, category: &str, level: Level, list: &ListRule, own: TermRule) -> Decision {
+    pub(super) fn decide(&self, category: &str, level: Level, list: ListRule, own: TermRule) -> Decision {
         let rule = self.categories.get(category).copied().unwrap_or_default();
         let level = own.level.or(rule.level).unwrap_or(level);
         let by_list = || list.levels.at(level).or(list.verdict);

@@ -18,8 +18,8 @@ use crate::statistics::definitions::Counters;
 use delta::{GroupName, GroupRef};
 
 pub use delta::{
-    CaseDelta, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, MemberDelta, Place, Sighting,
-    StateDelta,
+    CaseDelta, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, ListCount, MemberDelta, Place,
+    Sighting, StateDelta,
 };
 pub use latest::Latest;
 pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Register, introduce};
@@ -48,6 +48,7 @@ impl Delta {
             sightings,
             counts,
             hits,
+            lists,
             states,
             cases,
             lates,
@@ -61,6 +62,7 @@ impl Delta {
         sightings.clear();
         counts.clear();
         hits.clear();
+        lists.clear();
         states.clear();
         cases.clear();
         lates.clear();
@@ -97,11 +99,13 @@ impl Delta {
                     }
                 }
                 Fact::Hit(hit) => {
+                    self.count_list(head, hit, ListCount { hits: 1, shadow_hits: 0 });
                     if let Some(group) = group {
                         self.hits.push(hit_delta(group, place, hits, head, hit));
                         hits += 1;
                     }
                 }
+                Fact::ShadowHit(hit) => self.count_list(head, hit, ListCount { hits: 0, shadow_hits: 1 }),
                 Fact::State(state) => self.state(place.partition, state),
                 Fact::Roster(roster) => {
                     if let Some(group) = group {
@@ -121,8 +125,7 @@ impl Delta {
                 | Fact::Silence(_)
                 | Fact::Evidence(_)
                 | Fact::ContactEnd(_)
-                | Fact::Tags(_)
-                | Fact::ShadowHit(_) => {}
+                | Fact::Tags(_) => {}
             }
         }
     }
@@ -186,6 +189,11 @@ impl Delta {
         let count = self.count_in(group, hour_of(effects.head.at_ms));
         count.counters.add(&counters);
         count.revised |= effects.head.revised;
+    }
+
+    fn count_list(&mut self, head: &Head<'_>, hit: &HitFact<'_>, count: ListCount) {
+        let key = (hit.wordlist.to_string(), hour_of(head.at_ms));
+        self.lists.entry(key).or_default().add(count);
     }
 
     fn state(&mut self, partition: Partition, state: &StateFact<'_>) {

@@ -66,7 +66,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
         match fact {
             Fact::Member(f) => record(kind, f, out),
             Fact::Group(f) => record(kind, f, out),
-            Fact::Hit(f) => record(kind, f, out),
+            Fact::Hit(f) | Fact::ShadowHit(f) => record(kind, f, out),
             Fact::Action(f) => record(kind, f, out),
             Fact::Send(f) => record(kind, f, out),
             Fact::State(f) => record(kind, f, out),
@@ -82,7 +82,6 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Roster(f) => record(kind, f, out),
             Fact::ContactEnd(f) => record(kind, f, out),
             Fact::Tags(f) => record(kind, f, out),
-            Fact::ShadowHit(f) => record(kind, f, out),
         }
     }
 }

@@ -118,6 +118,17 @@ pub struct HitRow {
     pub via: Vec<Via>,
 }
 
+/// Hits of one wordlist over all groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListCountRow {
+    /// Its name.
+    pub wordlist: String,
+    /// Hits that counted.
+    pub hits: u64,
+    /// Hits where it was not in force: in shadow, or outside its stage.
+    pub shadow_hits: u64,
+}
+
 /// An event that was too late to count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateRow {

@@ -105,7 +105,7 @@ impl Ruleset {
             return None;
         }
         let own = own.map(|own| TermRule { level: own.level, verdict: own.verdict }).unwrap_or_default();
-        let decision = judging.policy.decide(&kind.category, kind.level, &list, own);
+        let decision = judging.policy.decide(&kind.category, kind.level, list, own);
         Some(Decision { is_shadow, ..decision })
     }
 

@@ -437,6 +437,10 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
+    fn list_counts(&self, _: i64, _: i64) -> Result<Vec<ListCountRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
     fn members(&self, _: &str, _: &str, _: Option<String>, _: usize) -> Result<Vec<MemberRow>, StorageError> {
         unreachable!("sending reads no projection")
     }

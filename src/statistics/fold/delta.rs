@@ -32,6 +32,8 @@ pub struct Delta {
     pub counts: HashMap<(u32, u32), CountDelta>,
     /// Hits, in journal order.
     pub hits: Vec<HitDelta>,
+    /// Hits by wordlist and hour, in groups or not.
+    pub lists: HashMap<(String, u32), ListCount>,
     /// The last write of each piece of small state.
     pub states: HashMap<(Partition, StateKind, String), StateDelta>,
     /// The last sighting of each case.
@@ -117,6 +119,23 @@ pub struct CountDelta {
     pub counters: Counters,
     /// A late-arriving event changed an ended hour.
     pub revised: bool,
+}
+
+/// Hits of one wordlist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListCount {
+    /// Those that counted.
+    pub hits: u64,
+    /// Those where the list was not in force.
+    pub shadow_hits: u64,
+}
+
+impl ListCount {
+    /// Adds another's numbers.
+    pub fn add(&mut self, other: ListCount) {
+        self.hits += other.hits;
+        self.shadow_hits += other.shadow_hits;
+    }
 }
 
 /// A hit to be listed.

@@ -129,15 +129,19 @@ fn roster_members() -> impl Strategy<Value = RosterMember<'static>> {
 fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
     let via = vec(one_of(&[Via::Case, Via::Gap, Via::Homophone, Via::Emoji]), 0..3);
     prop_oneof![
-        (text(), any::<u64>(), text(), one_of(&[Level::Low, Level::High]), any::<(u32, u32)>(), via)
-            .prop_map(|(wordlist, term, category, level, span, via)| Fact::Hit(HitFact {
-                wordlist,
-                term,
-                category,
-                level,
-                span,
-                via
-            })),
+        (
+            text(),
+            any::<u64>(),
+            text(),
+            one_of(&[Level::Low, Level::High]),
+            any::<(u32, u32)>(),
+            via,
+            any::<bool>()
+        )
+            .prop_map(|(wordlist, term, category, level, span, via, in_force)| {
+                let hit = HitFact { wordlist, term, category, level, span, via };
+                if in_force { Fact::Hit(hit) } else { Fact::ShadowHit(hit) }
+            }),
         (any::<u16>(), one_of(&[ActionKind::Recall, ActionKind::Remove]), optional(), text(), time())
             .prop_map(|(index, kind, of, rule, expires_ms)| Fact::Action(ActionFact {
                 index,

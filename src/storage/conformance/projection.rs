@@ -11,7 +11,7 @@ use crate::event::{
     RosterMember, SendFact, StateFact, StateKind, Status, Verdict, Via,
 };
 use crate::statistics::definitions::Counters;
-use crate::storage::{Config, CountsQuery, MemberRow, SharedStorage, Totals};
+use crate::storage::{Config, CountsQuery, ListCountRow, MemberRow, SharedStorage, Totals};
 
 fn query(group: &str) -> CountsQuery {
     CountsQuery { account: "demo".to_owned(), group: group.to_owned(), from_ms: 0, until_ms: i64::MAX }
@@ -40,15 +40,23 @@ fn send(kind: &'static str, expires_ms: i64) -> Fact<'static> {
     })
 }
 
-fn hit(term: u64) -> Fact<'static> {
-    Fact::Hit(HitFact {
+fn hit_fact(term: u64) -> HitFact<'static> {
+    HitFact {
         wordlist: Cow::Borrowed("diversion"),
         term,
         category: Cow::Borrowed("contact"),
         level: Level::High,
         span: (0, 11),
         via: vec![Via::Homophone, Via::Gap],
-    })
+    }
+}
+
+fn hit(term: u64) -> Fact<'static> {
+    Fact::Hit(hit_fact(term))
+}
+
+fn shadow_hit(term: u64) -> Fact<'static> {
+    Fact::ShadowHit(hit_fact(term))
 }
 
 /// Everything that readers can see.
@@ -58,6 +66,7 @@ pub(in crate::storage) struct Seen {
     members: Vec<Vec<MemberRow>>,
     counts: Vec<Vec<crate::storage::CountRow>>,
     hits: Vec<Vec<crate::storage::HitRow>>,
+    lists: Vec<ListCountRow>,
     lates: Vec<Vec<crate::storage::LateRow>>,
     totals: Vec<Totals>,
     cases: Vec<crate::storage::CaseRow>,
@@ -84,6 +93,7 @@ pub(in crate::storage) fn look(storage: &SharedStorage, now_ms: i64) -> Seen {
             })
             .collect(),
         hits: names.iter().map(|(a, g)| storage.hits(a, g, 1000).unwrap()).collect(),
+        lists: storage.list_counts(0, i64::MAX).unwrap(),
         lates: names.iter().map(|(a, g)| storage.lates(a, g, 1000).unwrap()).collect(),
         totals,
         cases: storage.cases(1000).unwrap(),
@@ -104,7 +114,7 @@ pub(in crate::storage) fn arbitrary(many: usize) -> Vec<Effects<'static>> {
 pub(in crate::storage) async fn numbers_follow_the_definitions<H: Harness>(harness: &H) {
     let storage = harness.open(&Config::default()).unwrap();
     let epoch = storage.lease("a").await.unwrap();
-    let mut blocked = event(EventType::Message, 2, "g-1", "u-1", vec![hit(7), hit(8)]);
+    let mut blocked = event(EventType::Message, 2, "g-1", "u-1", vec![hit(7), shadow_hit(9), hit(8)]);
     blocked.head.verdict = Verdict::Block;
     let mut staff = event(EventType::Message, 3, "g-1", "s-1", vec![]);
     staff.head.role = Role::Staff;
@@ -165,6 +175,10 @@ pub(in crate::storage) async fn numbers_follow_the_definitions<H: Harness>(harne
     assert_eq!(seen, [("s-1", true, 1, None), ("u-1", false, 2, Some("qr")), ("u-2", true, 1, None)]);
     let hits = storage.hits("demo", "g-1", 1).unwrap();
     assert_eq!((hits.len(), hits[0].term, hits[0].via.len()), (1, 8, 2));
+    assert_eq!(storage.hits("demo", "g-1", 10).unwrap().len(), 2, "what has no effect is in no list of hits");
+    let lists = storage.list_counts(NOW_MS, NOW_MS + HOUR_MS).unwrap();
+    assert_eq!(lists, [ListCountRow { wordlist: "diversion".into(), hits: 2, shadow_hits: 1 }]);
+    assert!(storage.list_counts(NOW_MS + HOUR_MS, NOW_MS + 2 * HOUR_MS).unwrap().is_empty());
 }
 
 pub(in crate::storage) async fn projecting_twice_changes_nothing<H: Harness>(harness: &H) {

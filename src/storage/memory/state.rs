@@ -6,13 +6,13 @@ use std::convert::Infallible;
 use super::ledger::all_if_zero;
 use crate::event::{HOUR_MS, Partition, StateKind};
 use crate::statistics::fold::{
-    CaseDelta, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, MemberRecord, NEVER_MS, Register,
-    StateDelta, hour_of, introduce,
+    CaseDelta, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, ListCount, MemberRecord, NEVER_MS,
+    Register, StateDelta, hour_of, introduce,
 };
 use crate::storage::pass::{self, Kept, Pass};
 use crate::storage::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, StateRow,
-    StorageError, Totals,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, PendingSend,
+    StateRow, StorageError, Totals,
 };
 
 type GroupName = (String, String);
@@ -26,6 +26,7 @@ pub(super) struct StateData {
     people: People,
     counts: BTreeMap<(GroupName, u32), CountDelta>,
     hits: BTreeMap<GroupName, Vec<HitDelta>>,
+    lists: BTreeMap<(String, u32), ListCount>,
     lates: BTreeMap<GroupName, Vec<LateDelta>>,
     states: Vec<((Partition, StateKind, String), StateDelta)>,
     cases: BTreeMap<String, CaseDelta>,
@@ -83,6 +84,9 @@ impl StateData {
         }
         for hit in &delta.hits {
             self.hits.entry(name(hit.group)).or_default().push(hit.clone());
+        }
+        for (key, count) in &delta.lists {
+            self.lists.entry(key.clone()).or_default().add(*count);
         }
         for late in &delta.lates {
             self.lates.entry(name(late.group)).or_default().push(late.clone());
@@ -184,6 +188,24 @@ impl StateData {
             }
         }
         totals.into_values().collect()
+    }
+
+    pub(super) fn list_counts(&self, from_ms: i64, until_ms: i64) -> Vec<ListCountRow> {
+        if until_ms <= from_ms {
+            return Vec::new();
+        }
+        let mut sums: BTreeMap<&str, ListCount> = BTreeMap::new();
+        for ((wordlist, hour), count) in &self.lists {
+            if (hour_of(from_ms)..=hour_of(until_ms - 1)).contains(hour) {
+                sums.entry(wordlist).or_default().add(*count);
+            }
+        }
+        let row = |(wordlist, count): (&str, ListCount)| ListCountRow {
+            wordlist: wordlist.to_owned(),
+            hits: count.hits,
+            shadow_hits: count.shadow_hits,
+        };
+        sums.into_iter().map(row).collect()
     }
 
     pub(super) fn members(

@@ -180,6 +180,7 @@ fn write(tx: &Transaction<'_>, pass: &Pass) -> Result<(), rusqlite::Error> {
         ])?;
     }
     counters(tx, delta, &groups)?;
+    lists(tx, delta)?;
     listings(tx, delta, &groups)?;
     states(tx, delta)?;
     kept(tx, "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4)", &pass.sends)?;
@@ -271,6 +272,17 @@ fn counters(
     Ok(())
 }
 
+fn lists(tx: &Transaction<'_>, delta: &Delta) -> Result<(), rusqlite::Error> {
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO list_count VALUES (?1, ?2, ?3, ?4) ON CONFLICT (hour, wordlist) DO UPDATE SET
+         hits = hits + excluded.hits, shadow_hits = shadow_hits + excluded.shadow_hits",
+    )?;
+    for ((wordlist, hour), count) in &delta.lists {
+        upsert.execute(params![hour, wordlist, signed(count.hits), signed(count.shadow_hits)])?;
+    }
+    Ok(())
+}
+
 fn listings(
     tx: &Transaction<'_>,
     delta: &Delta,
@@ -349,6 +361,7 @@ fn sweep(tx: &Transaction<'_>, config: &Config, before_ms: i64, now_ms: i64) -> 
     }
     let hits_ms = now_ms.saturating_sub(ms(config.hits_keep));
     tx.execute("DELETE FROM hit WHERE at_ms < ?1", [hits_ms])?;
+    tx.execute("DELETE FROM list_count WHERE hour < ?1", [hits_ms.div_euclid(HOUR_MS)])?;
     tx.execute("DELETE FROM late WHERE arrived_ms < ?1", [hits_ms])?;
     tx.execute("DELETE FROM record WHERE at_ms < ?1", [now_ms.saturating_sub(ms(config.records_keep))])?;
     Ok(())

@@ -7,8 +7,8 @@ use crate::event::{EventKey, HOUR_MS, Partition};
 use crate::statistics::definitions::Counters;
 use crate::statistics::fold::{NEVER_MS, hour_of};
 use crate::storage::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, MemberRow, PendingSend, StateRow,
-    StorageError, Totals, pass,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, PendingSend,
+    StateRow, StorageError, Totals, pass,
 };
 
 const COUNTERS: &str = "messages, staff_messages, joins, leaves, hits, masked, reviewed, blocked, replies, welcomes, \
@@ -170,6 +170,33 @@ pub(super) fn totals(conn: &Connection, from_ms: i64, until_ms: i64) -> Result<V
             .collect()
     })
     .map_err(fault("read totals"))
+}
+
+/// Returns every wordlist's hits over whole hours that begin in the range.
+pub(super) fn list_counts(
+    conn: &Connection,
+    from_ms: i64,
+    until_ms: i64,
+) -> Result<Vec<ListCountRow>, StorageError> {
+    if until_ms <= from_ms {
+        return Ok(Vec::new());
+    }
+    conn.prepare_cached(
+        "SELECT wordlist, SUM(hits), SUM(shadow_hits) FROM list_count WHERE hour BETWEEN ?1 AND ?2
+         GROUP BY wordlist ORDER BY wordlist",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map(params![hour_of(from_ms), hour_of(until_ms - 1)], |row| {
+                Ok(ListCountRow {
+                    wordlist: row.get(0)?,
+                    hits: row.get(1).map(unsigned)?,
+                    shadow_hits: row.get(2).map(unsigned)?,
+                })
+            })?
+            .collect()
+    })
+    .map_err(fault("read hits by wordlist"))
 }
 
 /// Returns members after a cursor.

@@ -39,7 +39,7 @@ pub(super) const LEDGER: Schema =
 
 /// The projection.
 pub(super) const STATE: Schema =
-    Schema { file: "state.db", synchronous: "NORMAL", migrations: &[STATE_1, STATE_2, STATE_3] };
+    Schema { file: "state.db", synchronous: "NORMAL", migrations: &[STATE_1, STATE_2, STATE_3, STATE_4] };
 
 /// All of them.
 pub(super) const ALL: [&Schema; 3] = [&STATE, &JOURNAL, &LEDGER];
@@ -147,6 +147,12 @@ CREATE TABLE late (grp INTEGER NOT NULL, pos INTEGER NOT NULL, idx INTEGER NOT N
 /// The person over all groups is shown with the member: `person` has it only from the identity to the number.
 const STATE_3: &str = "
 ALTER TABLE member ADD COLUMN union_id TEXT;
+";
+
+/// Hits by wordlist, those without effect too: what a list would do, and does, before and after it is in force.
+const STATE_4: &str = "
+CREATE TABLE list_count (hour INTEGER NOT NULL, wordlist TEXT NOT NULL, hits INTEGER NOT NULL,
+  shadow_hits INTEGER NOT NULL, PRIMARY KEY (hour, wordlist)) WITHOUT ROWID;
 ";
 
 /// Opens a file for writing, making or migrating it as needed.

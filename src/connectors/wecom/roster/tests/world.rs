@@ -281,7 +281,7 @@ impl EventSink for House {
             }
             let setting = Setting {
                 policy: None,
-                tags: &[],
+                audience: interception::Audience::default(),
                 variable: &|_| None,
                 can_recall: false,
                 can_post: true,
