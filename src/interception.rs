@@ -51,7 +51,7 @@ pub use policy::{
     PolicyBook, PolicyError, PolicyExplanation, PolicyOrigin, PushDown, StaffRule, Strictness, WordlistRule,
 };
 pub use resolve::Outcome;
-pub use ruleset::{CompileError, ListSummary, Ruleset};
+pub use ruleset::{CompileError, ListSummary, Ruleset, TrialCounts};
 pub use wordlist::{
     AllowPhrase, CATEGORY_DEFAULT, NAME_BYTES_MAX, Origin, ParseError, Term, WordlistSource, shipped,
     shop_talk,

@@ -6,6 +6,7 @@
 mod handover;
 mod reader;
 mod standing;
+mod trials;
 
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use crate::event::Level;
 use reader::Reader;
 pub(super) use standing::{Judging, ListStanding};
 use standing::{ListEntry, TermEntry};
+use trials::Trial;
+pub use trials::TrialCounts;
 
 /// Why sources cannot be compiled at all. What concerns one line is a [`Problem`] instead.
 #[derive(Debug, Error)]
@@ -126,6 +129,8 @@ pub struct Ruleset {
     filter: Filter,
     exact: Box<dyn ExactStage>,
     policies: Arc<PolicyBook>,
+    /// What lists on trial came to so far: the one thing in it that changes, and it decides nothing.
+    trials: Vec<Trial>,
 }
 
 #[derive(Debug)]

@@ -277,7 +277,9 @@ impl<'c> Reader<'c> {
             exact: Box::new(AhoStage::new(&patterns)?),
             alphabet,
             policies,
+            trials: Vec::new(),
         };
+        ruleset.begin_trials();
         let mut by_id = std::mem::take(&mut ruleset.by_id);
         by_id.sort_by_cached_key(|index| ruleset.term_id(*index as usize));
         ruleset.by_id = by_id;
