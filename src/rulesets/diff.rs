@@ -176,10 +176,11 @@ mod tests {
     #[test]
     fn whom_a_list_is_for_before_and_after_is_said() {
         let (east, west) = (list("# scope: region=east\na\n"), list("# scope: region=west\na\n"));
+        let everyone = list("a\n");
         let scopes = |before, after| wordlist_change(before, after, 9).unwrap().scopes;
         assert_eq!(scopes(Some(&east), Some(&west)), [east.scope.clone(), west.scope.clone()]);
-        assert_eq!(scopes(Some(&list("a\n")), Some(&west)), [west.scope.clone()]);
-        assert_eq!(scopes(None, Some(&list("a\n"))), []);
+        assert_eq!(scopes(Some(&everyone), Some(&west)), [west.scope.clone()]);
+        assert_eq!(scopes(None, Some(&everyone)), []);
     }
 
     #[test]
