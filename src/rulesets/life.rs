@@ -35,12 +35,11 @@ pub fn refusal(from: &Life, to: &Life) -> Option<&'static str> {
         (Life::Draft, Life::Staged(_) | Life::Live) => {
             Some("a draft goes into `shadow` first, so that somebody sees what it hits")
         }
-        (Life::Draft, Life::Draft)
+        (Life::Draft, Life::Draft | Life::Shadow)
         | (
             Life::Shadow | Life::Staged(_) | Life::Live,
             Life::Draft | Life::Shadow | Life::Staged(_) | Life::Live,
-        )
-        | (Life::Draft, Life::Shadow) => None,
+        ) => None,
     }
 }
 
