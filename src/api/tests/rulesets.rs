@@ -25,7 +25,7 @@ async fn a_change_makes_a_version_that_says_who_why_and_what() {
         .call("PUT", "/v1/wordlists/own?reason=%E5%BA%97%E5%BA%86", list(&["加群", "返现"]))
         .await
         .expect(201);
-    gateway.call("PUT", "/v1/wordlists/own", list(&["返现", "私聊"])).await.expect(200);
+    gateway.call("PUT", "/v1/wordlists/own", list(&["返现", "云雀暗号"])).await.expect(200);
     let versions = gateway.get("/v1/rulesets/versions").await.expect(200).json();
     let named: Vec<_> =
         versions["items"].as_array().unwrap().iter().map(|item| item["version"].clone()).collect();
@@ -44,7 +44,7 @@ async fn a_change_makes_a_version_that_says_who_why_and_what() {
     );
     let now = gateway.get("/v1/rulesets/r-3").await.expect(200).json();
     let terms = &now["changes"][0]["terms"];
-    assert_eq!(terms["added_first"], json!(["私聊"]));
+    assert_eq!(terms["added_first"], json!(["云雀暗号"]));
     assert_eq!(terms["removed_first"], json!(["加群"]));
     let in_force = gateway.get("/v1/rulesets").await.expect(200);
     assert_eq!(in_force.header("etag"), "\"3\"");
@@ -70,11 +70,12 @@ async fn what_is_written_again_as_it_was_makes_no_version() {
 async fn going_back_is_one_call_and_a_version_of_its_own() {
     let gateway = Gateway::open().await;
     let judged = async || {
-        let judged = gateway.call("POST", "/v1/moderate", json!({"text": "私聊我"})).await.expect(200).json();
+        let judged =
+            gateway.call("POST", "/v1/moderate", json!({"text": "云雀暗号"})).await.expect(200).json();
         (judged["verdict"].clone(), judged["ruleset"].clone())
     };
     gateway.call("PUT", "/v1/wordlists/own", list(&["加群"])).await.expect(201);
-    gateway.call("PUT", "/v1/wordlists/own", list(&["私聊"])).await.expect(200);
+    gateway.call("PUT", "/v1/wordlists/own", list(&["云雀暗号"])).await.expect(200);
     gateway
         .call("PUT", "/v1/replies/hours", json!({"keywords": ["营业时间"], "text": "十点到十点"}))
         .await
@@ -134,7 +135,7 @@ async fn a_reason_is_words_on_one_line() {
 #[tokio::test]
 async fn a_wordlist_is_tried_in_shadow_and_in_stages_before_it_is_live() {
     let gateway = Gateway::open().await;
-    let mut draft = list(&["私聊"]);
+    let mut draft = list(&["云雀暗号"]);
     draft["life"] = json!("draft");
     gateway.call("PUT", "/v1/wordlists/own", draft).await.expect(201);
     let path = "/v1/wordlists/own/life";
@@ -157,7 +158,7 @@ async fn a_wordlist_is_tried_in_shadow_and_in_stages_before_it_is_live() {
         gateway.call("POST", "/v1/wordlists/fraud/life", json!({"life": "shadow"})).await.expect(200).json();
     assert_eq!((&moved["origin"], &moved["state"]), (&json!("shipped"), &json!("shadow")));
     gateway.get("/v1/wordlists/nobody/life").await.expect(404);
-    let mut over = list(&["私聊"]);
+    let mut over = list(&["云雀暗号"]);
     over["valid_until"] = json!("2026-11-01");
     gateway.call("PUT", "/v1/wordlists/own", over).await.expect(200);
     assert_eq!(gateway.get(path).await.expect(200).json()["state"], "expired");
