@@ -39,6 +39,7 @@ mod promises;
 mod protection;
 mod router;
 mod rules;
+mod rulesets;
 mod scoped;
 mod state;
 mod statistics;
@@ -46,6 +47,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod wordlist_life;
 mod wordlist_numbers;
 
 use std::time::Duration;

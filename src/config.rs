@@ -57,6 +57,8 @@ sections! {
     dedupe: crate::dedupe::Config,
     /// Wordlists and matching.
     interception: crate::interception::Config,
+    /// Versions of everything that decides.
+    rulesets: crate::rulesets::Config,
     /// Floods.
     conduct: crate::conduct::Config,
     /// Keyword answers.

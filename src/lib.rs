@@ -23,6 +23,7 @@ pub mod duties;
 pub mod fleet;
 pub mod notices;
 pub mod outbox;
+pub mod rulesets;
 pub mod statistics;
 pub mod storage;
 

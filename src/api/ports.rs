@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use crate::connectors::{PlatformNumbers, SyncProgress};
 use crate::event::FieldError;
+use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::DocumentKind;
 
-/// What holds the parts together: checks that need several of them, and the reload after a change of rules or accounts.
+/// What holds the parts together: checks that need several of them, changes of rules, and what follows from a change of accounts.
 #[async_trait]
 pub trait House: Send + Sync + 'static {
     /// Says what is wrong with a wordlist, policy, reply, welcome or journey before it is stored.
@@ -16,11 +17,29 @@ pub trait House: Send + Sync + 'static {
     /// Every field that is wrong.
     fn check(&self, kind: DocumentKind, id: &str, body: &Value) -> Result<(), Vec<FieldError>>;
 
-    /// Compiles all rules anew and puts them in force; returns the new version.
+    /// Puts a change of rules in force together with a new version, or nothing of it.
     ///
     /// # Errors
-    /// Says in words what cannot be used; the old rules stay in force.
-    async fn reload_rules(&self) -> Result<String, String>;
+    /// See [`Refused`]; nothing was stored and the old rules stay.
+    async fn change_rules(&self, proposal: Proposal) -> Result<Accepted, Refused>;
+
+    /// Puts the documents of an earlier version back, as a new version.
+    ///
+    /// # Errors
+    /// See [`Refused`]; nothing was stored and the old rules stay.
+    async fn roll_back_rules(&self, back: Return) -> Result<Accepted, Refused>;
+
+    /// Puts a wordlist into another state of its life, wherever it is kept.
+    ///
+    /// # Errors
+    /// See [`Refused`]; nothing was stored and the old rules stay.
+    async fn move_wordlist(&self, wanted: Move) -> Result<Accepted, Refused>;
+
+    /// Returns after how many messages a list in stages is held against what was expected of it.
+    fn rollout_messages_min(&self) -> u64;
+
+    /// Returns why the files of wordlists are not in force as they are now.
+    fn rules_trouble(&self) -> Option<LoadError>;
 
     /// Connects the accounts as the directory has them now.
     async fn reload_accounts(&self);

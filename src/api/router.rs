@@ -17,7 +17,7 @@ use super::state::App;
 use super::{
     accounts, administration, audit, broadcasts, cases, checks, group_life, group_policy, groups,
     interception, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises,
-    protection, rules, statistics, templates, tokens, wordlist_numbers,
+    protection, rules, rulesets, statistics, templates, tokens, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -100,11 +100,16 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/audit"                                Read  audit::list;
         POST   "/v1/moderate"                             Moderate moderate::moderate;
         GET    "/v1/cases"                                Read  cases::list;
-        GET    "/v1/rulesets"                             Read  rules::ruleset;
+        GET    "/v1/rulesets"                             Read  rulesets::current;
+        GET    "/v1/rulesets/versions"                    Read  rulesets::list;
+        GET    "/v1/rulesets/{version}"                   Read  rulesets::get;
+        POST   "/v1/rulesets/{version}/rollback"          RulesWrite rulesets::roll_back;
         GET    "/v1/wordlists"                            Read  rules::wordlists::list;
         GET    "/v1/wordlists/{wordlist}"                 Read  rules::wordlists::get;
         PUT    "/v1/wordlists/{wordlist}"                 RulesWrite rules::wordlists::put;
         DELETE "/v1/wordlists/{wordlist}"                 RulesWrite rules::wordlists::delete;
+        GET    "/v1/wordlists/{wordlist}/life"            Read  wordlist_life::get;
+        POST   "/v1/wordlists/{wordlist}/life"            RulesWrite wordlist_life::move_to;
         GET    "/v1/policies"                             Read  rules::policies::list;
         GET    "/v1/policies/{policy}"                    Read  rules::policies::get;
         PUT    "/v1/policies/{policy}"                    RulesWrite rules::policies::put;

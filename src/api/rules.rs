@@ -1,23 +1,24 @@
 //! `/v1/wordlists`, `/v1/policies`, `/v1/replies`, `/v1/welcomes`: what operators add to the files of the configuration.
 //!
 //! These belong to everybody: whoever may read sees them (a wordlist that is for some groups only: whoever may see
-//! something it is for), only an unlimited scope changes them. A write is stored, all
-//! rules are compiled anew and put in force; what cannot be compiled with the rest is taken back and refused.
+//! something it is for), only an unlimited scope changes them. A write is compiled with all other rules, stored with the
+//! version it makes, and put in force; what cannot be compiled with the rest is refused.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::body::{Answer, Path, Precondition, Query, Strict, not_modified};
-use super::error::{ApiError, ApiResult};
+use super::error::{ApiError, ApiResult, Code};
 use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::state::Cx;
 use crate::directory::plain_id;
 use crate::event::FieldError;
-use crate::interception::{ListSummary, Policy, WordlistSource};
-use crate::storage::{AuditEntry, Change, Document, DocumentKind, Write};
+use crate::interception::{Policy, WordlistSource};
+use crate::rulesets::{Author, Edit, Proposal, REASON_CHARS_MAX, Refused, RuleKind};
+use crate::storage::{AuditEntry, Document};
 use crate::{replies, welcomes};
 
 /// A rule under its id.
@@ -41,16 +42,36 @@ fn view(document: &Document) -> RuleView {
     }
 }
 
-async fn list(cx: &Cx, kind: DocumentKind, query: PageQuery) -> ApiResult<Answer<Page<RuleView>>> {
+/// Why something is changed, for those who read the versions later. In the query, since a header cannot hold Chinese and a
+/// removal has no body.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Why {
+    /// Why, in words; at most 500 characters. Stands in the version and in the audit log.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Checks the words for a change.
+pub(super) fn check_reason(reason: &str) -> ApiResult<()> {
+    if reason.chars().count() <= REASON_CHARS_MAX && !reason.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let detail = format!("at most {REASON_CHARS_MAX} characters, on one line");
+    Err(ApiError::fields(vec![FieldError::new("/reason", "too_long", detail)]))
+}
+
+async fn list(cx: &Cx, kind: RuleKind, query: PageQuery) -> ApiResult<Answer<Page<RuleView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after = page::decode(query.cursor.as_deref())?;
-    let documents = cx.shared_documents(kind, after, limit + 1).await?;
+    let documents = cx.shared_documents(kind.document(), after, limit + 1).await?;
     let page = Page::of(documents, limit, |document| document.id.clone());
     Ok(Answer::ok(page.map(|document| view(&document))))
 }
 
-async fn get(cx: &Cx, kind: DocumentKind, id: &str, precondition: Precondition) -> ApiResult<Response> {
-    let document = cx.shared_document(kind, id).await?;
+async fn get(cx: &Cx, kind: RuleKind, id: &str, precondition: Precondition) -> ApiResult<Response> {
+    let document = cx.shared_document(kind.document(), id).await?;
     if precondition.knows(document.version) {
         return Ok(not_modified(document.version));
     }
@@ -59,14 +80,15 @@ async fn get(cx: &Cx, kind: DocumentKind, id: &str, precondition: Precondition) 
 
 async fn put(
     cx: &Cx,
-    kind: DocumentKind,
+    kind: RuleKind,
     id: String,
     precondition: Precondition,
+    why: Why,
     mut body: Map<String, Value>,
 ) -> ApiResult<Answer<RuleView>> {
-    require_everything(cx, kind)?;
+    require_everything(cx, kind.document().as_str())?;
     plain_id(&id).map_err(|detail| ApiError::fields(vec![FieldError::new("/id", "form", detail)]))?;
-    if matches!(kind, DocumentKind::Wordlist | DocumentKind::Policy) {
+    if matches!(kind, RuleKind::Wordlist | RuleKind::Policy) {
         // They know themselves by name; here the address is the name.
         let given = body.insert("name".to_owned(), Value::String(id.clone()));
         if given.is_some_and(|given| given != *id) {
@@ -75,49 +97,61 @@ async fn put(
         }
     }
     let value = Value::Object(body);
-    cx.house().check(kind, &id, &value).map_err(ApiError::fields)?;
-    let before = cx.storage().document(kind, &id).await?;
-    let text = value.to_string();
-    let verb = if before.is_some() { "update" } else { "create" };
-    let write = |body: String, expect| Write::Put { kind, id: id.clone(), body, expect };
-    let written = commit(cx, write(text.clone(), precondition.expect()), kind, &id, verb).await;
-    let version = written.map_err(|error| precondition.explain(error))?;
-    if let Err(reason) = cx.house().reload_rules().await {
-        let back = match &before {
-            Some(before) => write(before.body.clone(), Some(version)),
-            None => Write::Delete { kind, id: id.clone() },
-        };
-        commit(cx, back, kind, &id, "take_back").await?;
-        let detail = format!("cannot be used together with the other rules: {reason}");
-        return Err(ApiError::fields(vec![FieldError::new("", "unusable", detail)]));
-    }
-    let document = Document { kind, id, version, body: text, updated_ms: cx.now_ms() };
-    Ok(Answer::written(before.is_none(), view(&document)).version(version))
+    cx.house().check(kind.document(), &id, &value).map_err(ApiError::fields)?;
+    let is_new = cx.storage().document(kind.document(), &id).await?.is_none();
+    let verb = if is_new { "create" } else { "update" };
+    let body = value.to_string();
+    let edit = Edit { kind, id: id.clone(), body: Some(body.clone()), expect: precondition.expect() };
+    let changed = change(cx, edit, verb, why).await?;
+    let version = changed.map_err(|refused| match refused {
+        Refused::Unusable(reason) => {
+            let detail = format!("cannot be used together with the other rules: {reason}");
+            ApiError::fields(vec![FieldError::new("", "unusable", detail)])
+        }
+        other => precondition.explain(other),
+    })?;
+    let document = Document { kind: kind.document(), id, version, body, updated_ms: cx.now_ms() };
+    Ok(Answer::written(is_new, view(&document)).version(version))
 }
 
-async fn delete(cx: &Cx, kind: DocumentKind, id: &str) -> ApiResult<StatusCode> {
-    require_everything(cx, kind)?;
-    let before = cx.shared_document(kind, id).await?;
-    commit(cx, Write::Delete { kind, id: id.to_owned() }, kind, id, "delete").await?;
-    if let Err(reason) = cx.house().reload_rules().await {
-        let back = Write::Put { kind, id: id.to_owned(), body: before.body, expect: Some(0) };
-        commit(cx, back, kind, id, "take_back").await?;
-        let detail = format!("the other rules cannot do without it: {reason}");
-        return Err(ApiError::new(super::Code::Conflict, detail));
-    }
+async fn delete(cx: &Cx, kind: RuleKind, id: &str, why: Why) -> ApiResult<StatusCode> {
+    require_everything(cx, kind.document().as_str())?;
+    cx.shared_document(kind.document(), id).await?;
+    let edit = Edit { kind, id: id.to_owned(), body: None, expect: None };
+    let changed = change(cx, edit, "delete", why).await?;
+    changed.map_err(|refused| match refused {
+        Refused::Unusable(reason) => {
+            ApiError::new(Code::Conflict, format!("the other rules cannot do without it: {reason}"))
+        }
+        other => other.into(),
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// What belongs to everybody is changed by those who see everything; for all others it is not there to be changed.
-fn require_everything(cx: &Cx, kind: DocumentKind) -> ApiResult<()> {
-    if cx.scope().is_everything() { Ok(()) } else { Err(ApiError::not_found(kind.as_str())) }
+pub(super) fn require_everything(cx: &Cx, what: &str) -> ApiResult<()> {
+    if cx.scope().is_everything() { Ok(()) } else { Err(ApiError::not_found(what)) }
 }
 
-async fn commit(cx: &Cx, write: Write, kind: DocumentKind, id: &str, verb: &str) -> ApiResult<u64> {
-    let at_ms = cx.now_ms();
-    let audit = vec![AuditEntry::by(cx.actor(), at_ms, verb, kind.as_str(), id)];
-    let change = Change { at_ms, writes: vec![write], audit, ..Change::default() };
-    Ok(cx.storage().apply(change).await?.first().copied().unwrap_or(0))
+/// Makes one edit; returns the document's new version, or why the rules stay as they are.
+async fn change(cx: &Cx, edit: Edit, verb: &str, why: Why) -> ApiResult<Result<u64, Refused>> {
+    check_reason(&why.reason)?;
+    let kind = edit.kind.document().as_str();
+    let mut entry = AuditEntry::by(cx.actor(), cx.now_ms(), verb, kind, &edit.id);
+    if !why.reason.is_empty() {
+        entry = entry.with(&serde_json::json!({"reason": why.reason}));
+    }
+    // What is written about the life of a wordlist goes with it.
+    let life = (edit.kind == RuleKind::Wordlist && edit.body.is_none()).then(|| Edit {
+        kind: RuleKind::WordlistLife,
+        id: edit.id.clone(),
+        body: None,
+        expect: None,
+    });
+    let edits = std::iter::once(edit).chain(life).collect();
+    let proposal = Proposal { edits, audit: vec![entry], ..Proposal::by(Author::of(cx.actor()), why.reason) };
+    let changed = cx.house().change_rules(proposal).await;
+    Ok(changed.map(|accepted| accepted.versions.first().copied().unwrap_or(0)))
 }
 
 macro_rules! documents {
@@ -135,7 +169,7 @@ macro_rules! documents {
                 responses((status = 200, description = "What was added through the API, by id", body = Page<RuleView>)),
             )]
             pub(crate) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<Answer<Page<RuleView>>> {
-                super::list(&cx, DocumentKind::$kind, query).await
+                super::list(&cx, RuleKind::$kind, query).await
             }
 
             /// Shows one.
@@ -146,7 +180,7 @@ macro_rules! documents {
                 responses((status = 200, description = "With its version as `ETag`", body = RuleView)),
             )]
             pub(crate) async fn get(cx: Cx, Path(id): Path<String>, precondition: Precondition) -> ApiResult<Response> {
-                super::get(&cx, DocumentKind::$kind, &id, precondition).await
+                super::get(&cx, RuleKind::$kind, &id, precondition).await
             }
 
             /// Makes or replaces one.
@@ -154,7 +188,7 @@ macro_rules! documents {
                 put, path = $one, tag = "rules", operation_id = $put_op,
                 summary = concat!("Makes or replaces a ", $name, " 新建或修改", $word),
                 description = "In force when this answers. Only an unlimited scope may.",
-                params(($name = String, Path, description = "Its id: 1 to 64 of A-Z a-z 0-9 - _ . A `name` in the body is the same, or left out")),
+                params(($name = String, Path, description = "Its id: 1 to 64 of A-Z a-z 0-9 - _ . A `name` in the body is the same, or left out"), Why),
                 request_body = $body,
                 responses(
                     (status = 200, description = "Replaced", body = RuleView),
@@ -165,9 +199,10 @@ macro_rules! documents {
                 cx: Cx,
                 Path(id): Path<String>,
                 precondition: Precondition,
+                Query(why): Query<Why>,
                 Strict(body): Strict<Map<String, Value>>,
             ) -> ApiResult<Answer<RuleView>> {
-                super::put(&cx, DocumentKind::$kind, id, precondition, body).await
+                super::put(&cx, RuleKind::$kind, id, precondition, why, body).await
             }
 
             /// Removes one.
@@ -175,14 +210,14 @@ macro_rules! documents {
                 delete, path = $one, tag = "rules", operation_id = $delete_op,
                 summary = concat!("Removes a ", $name, " 删除", $word),
                 description = "Out of force when this answers. Only an unlimited scope may.",
-                params(($name = String, Path, description = "Its id")),
+                params(($name = String, Path, description = "Its id"), Why),
                 responses(
                     (status = 204, description = "Removed"),
                     (status = 409, description = "Other rules need it"),
                 ),
             )]
-            pub(crate) async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
-                super::delete(&cx, DocumentKind::$kind, &id).await
+            pub(crate) async fn delete(cx: Cx, Path(id): Path<String>, Query(why): Query<Why>) -> ApiResult<StatusCode> {
+                super::delete(&cx, RuleKind::$kind, &id, why).await
             }
         }
     )*};
@@ -197,36 +232,4 @@ documents! {
         ["listReplies", "getReply", "putReply", "deleteReply"], "replies", "自动回复";
     welcome_rules: Welcome, welcomes::Welcome, "/v1/welcomes", "/v1/welcomes/{welcome}", "welcome",
         ["listWelcomes", "getWelcome", "putWelcome", "deleteWelcome"], "welcomes", "欢迎语";
-}
-
-/// The rules in force.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct RulesetView {
-    /// Stands in every verdict.
-    version: String,
-    /// Its wordlists with where they are kept.
-    wordlists: Vec<ListSummary>,
-    /// Names of its policies, built-in ones too.
-    policies: Vec<String>,
-    /// Terms that can match.
-    terms: usize,
-    /// Memory of the compiled wordlists, in bytes.
-    memory_bytes: usize,
-}
-
-/// Shows the rules in force 当前规则集
-#[utoipa::path(
-    get, path = "/v1/rulesets", tag = "rules", operation_id = "getRuleset",
-    responses((status = 200, description = "What every message is judged by now", body = RulesetView)),
-)]
-pub(super) async fn ruleset(cx: Cx) -> Answer<RulesetView> {
-    let rules = cx.rules();
-    let lists = rules.words.wordlists().iter();
-    Answer::ok(RulesetView {
-        version: rules.words.version().to_owned(),
-        wordlists: lists.filter(|list| cx.sees_list(&list.scope)).cloned().collect(),
-        policies: rules.words.policies().map(|policy| policy.name.clone()).collect(),
-        terms: rules.words.terms(),
-        memory_bytes: rules.words.memory_bytes(),
-    })
 }

@@ -10,12 +10,12 @@ mod platforms;
 mod policies;
 mod requests;
 mod rules;
+mod rulesets;
 mod statistics;
 mod templates;
 mod walk;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -30,6 +30,7 @@ use super::ports::{House, Reloaded};
 use super::{App, Config, Parts};
 use crate::access::{self, Access};
 use crate::app::book::{Book, Confirmers, Judge};
+use crate::app::rules::Rulebook;
 use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
@@ -37,14 +38,12 @@ use crate::directory::{self, Directory, Keyring};
 use crate::event::{
     Effects, EventKey, EventType, Fact, FieldError, Head, Role, Status, Verdict, partition_of,
 };
-use crate::interception::{self, Origin, Ruleset, WordlistSource};
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
-use crate::pipeline::{Limits, Rules};
-use crate::replies;
+use crate::pipeline::Rules;
+use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
 use crate::tasks::{Tasks, TasksOwner, detached};
-use crate::welcomes::Welcomes;
 
 /// 2026-11-22T10:00:00+08:00, a Sunday.
 const NOW_MS: i64 = 1_795_312_800_000;
@@ -59,32 +58,12 @@ struct Gateway {
     clock: Clock,
     admin: String,
     epoch: u64,
-    /// Rules do not compile.
-    contradiction: Arc<AtomicBool>,
     _tasks: Arc<TasksOwner>,
     data: tempfile::TempDir,
 }
 
-/// The shipped wordlists and two of which one is in shadow and one for customers of a region; a policy of a tag and one more;
-/// no replies, no welcomes.
-fn rules() -> Rules {
-    let config = interception::Config::default();
-    let list = |name: &str, text: &str| WordlistSource::parse(name, Origin::Api, text).unwrap();
-    let mut lists = interception::shipped();
-    lists.push(list("try", "# life: shadow\n试行词"));
-    lists.push(list("regional", "# scope: region=east\n# roles: customer\n只有东区"));
-    let policy = |json| serde_json::from_value(json).unwrap();
-    let policies = vec![
-        policy(json!({"name": "night", "tags": ["night"], "levels": {"low": "mask", "high": "review"}})),
-        policy(json!({"name": "quiet", "levels": {"low": "pass"}})),
-    ];
-    let (words, _) = Ruleset::compile("r-1", &lists, policies, &config).unwrap();
-    let limits = Limits { policy: config.policy, ..Limits::default() };
-    Rules { words, replies: replies::Rules::default(), welcomes: Welcomes::default(), limits }
-}
-
-/// Checks little and has nothing to reload; can be told that rules do not compile.
-struct Quiet(Arc<AtomicBool>);
+/// Checks little and connects nothing; rules are made as in the whole gateway.
+struct Quiet(Arc<Rulebook>);
 
 #[async_trait]
 impl House for Quiet {
@@ -97,12 +76,24 @@ impl House for Quiet {
         }
     }
 
-    async fn reload_rules(&self) -> Result<String, String> {
-        if self.0.load(Ordering::SeqCst) {
-            Err("they contradict each other".to_owned())
-        } else {
-            Ok("r-2".to_owned())
-        }
+    async fn change_rules(&self, proposal: Proposal) -> Result<Accepted, Refused> {
+        self.0.change(proposal).await
+    }
+
+    async fn roll_back_rules(&self, back: Return) -> Result<Accepted, Refused> {
+        self.0.roll_back(back).await
+    }
+
+    async fn move_wordlist(&self, wanted: Move) -> Result<Accepted, Refused> {
+        self.0.move_list(wanted).await
+    }
+
+    fn rollout_messages_min(&self) -> u64 {
+        self.0.rollout_messages_min()
+    }
+
+    fn rules_trouble(&self) -> Option<LoadError> {
+        self.0.trouble()
     }
 
     async fn reload_accounts(&self) {}
@@ -110,7 +101,8 @@ impl House for Quiet {
     fn wake_duties(&self) {}
 
     async fn reload_configuration(&self) -> Result<Reloaded, String> {
-        Ok(Reloaded { ruleset: "r-2".to_owned(), needs_restart: Vec::new() })
+        let ruleset = self.0.reload("asked for").await.map_err(|error| error.to_string())?;
+        Ok(Reloaded { ruleset, needs_restart: Vec::new() })
     }
 }
 
@@ -207,7 +199,6 @@ impl Gateway {
 
     async fn open_with(access: access::Config, config: Config) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let contradiction = Arc::new(AtomicBool::new(false));
         let storage = sqlite::open(data.path(), &crate::storage::Config::default()).unwrap();
         let epoch = storage.lease("test").await.unwrap();
         let clock = Clock::manual(NOW_MS);
@@ -231,7 +222,10 @@ impl Gateway {
             epoch,
             seed: 7,
         });
-        let (outbox, rules) = (outbox.await.unwrap(), Arc::new(ArcSwap::from_pointee(rules())));
+        let settings = crate::config::Config::default();
+        let rulebook = Rulebook::open(Arc::clone(&storage), settings, clock.clone(), tasks.clone());
+        let (outbox, rulebook) = (outbox.await.unwrap(), rulebook.await.unwrap());
+        let rules = rulebook.current();
         let broadcasts =
             broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks).await;
         let notices = notices_for(&storage, &outbox, &rules, &clock);
@@ -245,24 +239,12 @@ impl Gateway {
             broadcasts,
             notices,
             rules,
-            house: Arc::new(Quiet(Arc::clone(&contradiction))),
+            house: Arc::new(Quiet(rulebook)),
             platforms: Arc::new(platforms::Watched),
             clock: clock.clone(),
         });
         let router = super::router(app.clone());
-        Self {
-            router,
-            app,
-            storage,
-            directory,
-            access,
-            clock,
-            admin,
-            epoch,
-            contradiction,
-            _tasks: tasks_owner,
-            data,
-        }
+        Self { router, app, storage, directory, access, clock, admin, epoch, _tasks: tasks_owner, data }
     }
 
     async fn request(&self, request: Request<Body>) -> Got {

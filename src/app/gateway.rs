@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::control::ControlSocket;
 use super::foundations::Foundations;
 use super::house::Residence;
-use super::rules::Rulebook;
+use super::rules::{self, Rulebook};
 use crate::api;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Config, Drain};
@@ -56,7 +56,8 @@ impl Gateway {
         let health = Health::default();
         let storage_check = health.check("storage");
         let house = Foundations::lay(&config, &clock).await?;
-        let rulebook = Arc::new(Rulebook::open(house.storage.clone(), config.clone()).await?);
+        let rulebook =
+            Rulebook::open(house.storage.clone(), config.clone(), clock.clone(), work_tasks.clone()).await?;
         let outbox = house.outbox(&config, &clock, &work_tasks).await?;
         let accounts = house.accounts(&outbox, &health).await;
         let (partitions, repair) = house.partitions(&rulebook, &clock).await?;
@@ -95,6 +96,8 @@ impl Gateway {
         work_tasks.spawn("repair", repairing);
         house.keep(&config, &clock, &work_tasks, partitions).await?;
         work_tasks.spawn("duties", duties.run(work_tasks.clone()));
+        work_tasks.spawn("wordlist_files", rules::watch(rulebook.clone(), work_tasks.clone()));
+        work_tasks.spawn("rollouts", rules::watch_rollouts(rulebook.clone(), work_tasks.clone()));
         work_tasks.spawn("platforms", platforms.run());
         let (stopping, local) = (work_tasks.clone(), api::local_router(app.clone()));
         work_tasks.spawn("control", async move { socket.run(local, stopping.stopping()).await });
@@ -133,7 +136,7 @@ impl Gateway {
 
     /// Reads rules and wordlists again.
     pub async fn reload(&self) {
-        _ = self.rulebook.reload().await; // said and counted there; the old rules stay in force
+        _ = self.rulebook.reload("SIGHUP").await; // said and counted there; the old rules stay in force
     }
 
     /// Waits until a background task fails. Cancel safe.

@@ -13,6 +13,7 @@ use crate::api::{House, Reloaded};
 use crate::event::FieldError;
 use crate::interception::{Policy, WordlistSource};
 use crate::replies;
+use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::DocumentKind;
 use crate::welcomes;
 
@@ -68,14 +69,38 @@ impl House for Residence {
             | DocumentKind::Adoption
             | DocumentKind::JoinWay
             | DocumentKind::Transfer
-            | DocumentKind::OwnGroup => Ok(()),
+            | DocumentKind::OwnGroup
+            | DocumentKind::WordlistLife
+            | DocumentKind::Ruleset
+            | DocumentKind::RulesetUndo
+            | DocumentKind::RulesetHead => Ok(()),
         }
     }
 
-    async fn reload_rules(&self) -> Result<String, String> {
-        let version = self.rulebook.reload().await.map_err(|error| format!("{error:#}"))?;
+    async fn change_rules(&self, proposal: Proposal) -> Result<Accepted, Refused> {
+        let accepted = self.rulebook.change(proposal).await?;
         self.wake_duties();
-        Ok(version)
+        Ok(accepted)
+    }
+
+    async fn roll_back_rules(&self, back: Return) -> Result<Accepted, Refused> {
+        let accepted = self.rulebook.roll_back(back).await?;
+        self.wake_duties();
+        Ok(accepted)
+    }
+
+    async fn move_wordlist(&self, wanted: Move) -> Result<Accepted, Refused> {
+        let accepted = self.rulebook.move_list(wanted).await?;
+        self.wake_duties();
+        Ok(accepted)
+    }
+
+    fn rollout_messages_min(&self) -> u64 {
+        self.rulebook.rollout_messages_min()
+    }
+
+    fn rules_trouble(&self) -> Option<LoadError> {
+        self.rulebook.trouble()
     }
 
     fn wake_duties(&self) {
@@ -87,7 +112,8 @@ impl House for Residence {
     }
 
     async fn reload_configuration(&self) -> Result<Reloaded, String> {
-        let ruleset = self.reload_rules().await?;
+        let ruleset = self.rulebook.reload("asked for").await.map_err(|error| format!("{error:#}"))?;
+        self.wake_duties();
         Ok(Reloaded { ruleset, needs_restart: Vec::new() })
     }
 }

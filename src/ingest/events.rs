@@ -11,10 +11,10 @@ use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
 use crate::directory::SeenGroup;
-use crate::event::{GroupEvent, Partition, Status, What, json, pointer_part};
-use crate::interception::Speaker;
+use crate::event::{Fact, GroupEvent, Partition, Status, What, json, pointer_part};
+use crate::interception::{Audience, Speaker};
 use crate::outbox::delivery::Delivery;
-use crate::pipeline::{Rules, Setting, SkipReason, Skipped};
+use crate::pipeline::{Decision, Rules, Setting, SkipReason, Skipped};
 use crate::storage::Receipt;
 use crate::telemetry::metrics::{self, SayRefusal};
 
@@ -194,6 +194,7 @@ impl Ingest {
         match self.partitions.take(rules, &setting, event).await {
             Ok(taken) => {
                 self.seen(event, taken.decision.answer.status);
+                count_trials(rules, &setting, event, &taken.decision);
                 for skipped in &taken.decision.skipped {
                     tell_skipped(skipped, &event.group);
                 }
@@ -221,6 +222,23 @@ impl Ingest {
         let told = SeenGroup { name: change.name.as_deref(), owner: change.owner.as_deref() };
         self.directory.see_told(&event.account, &event.group, told);
     }
+}
+
+/// Counts a message for the wordlists on trial. Its commit may still fail: these are numbers to decide by, not the journal's.
+fn count_trials(rules: &Rules, setting: &Setting<'_>, event: &GroupEvent<'_>, decision: &Decision<'_>) {
+    let (Some(policy), Some(_), Some(effects)) = (setting.policy, event.what.message(), &decision.effects)
+    else {
+        return;
+    };
+    if effects.head.status != Status::Counted {
+        return;
+    }
+    let audience = Audience { now_ms: effects.head.arrived_ms, ..setting.audience };
+    rules.words.count_trials(policy, &audience, |list| {
+        let is_hit =
+            |fact: &Fact<'_>| matches!(fact, Fact::Hit(hit) | Fact::ShadowHit(hit) if hit.wordlist == list);
+        effects.facts.iter().any(is_hit)
+    });
 }
 
 /// Counts a refusal and renders it.

@@ -7,6 +7,7 @@ mod handover;
 mod patterns;
 mod reader;
 mod standing;
+mod trials;
 
 use std::borrow::Cow;
 use std::hash::Hasher;
@@ -34,6 +35,8 @@ pub use patterns::PatternRule;
 use reader::Reader;
 pub(super) use standing::{Judging, ListStanding};
 use standing::{ListEntry, TermEntry};
+use trials::Trial;
+pub use trials::TrialCounts;
 
 /// Why sources cannot be compiled at all. What concerns one line is a [`Problem`] instead.
 #[derive(Debug, Error)]
@@ -144,6 +147,8 @@ pub struct Ruleset {
     variants: Variants,
     policies: Arc<PolicyBook>,
     rules: Rules,
+    /// What lists on trial came to so far: the one thing in it that changes, and it decides nothing.
+    trials: Vec<Trial>,
 }
 
 /// What a ruleset is compiled from.

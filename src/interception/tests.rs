@@ -4,6 +4,7 @@ mod audiences;
 mod packs;
 mod properties;
 mod rules;
+mod trials;
 
 use super::*;
 

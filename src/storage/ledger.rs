@@ -40,6 +40,14 @@ pub enum DocumentKind {
     Transfer,
     /// A group of staff that we make ourselves.
     OwnGroup,
+    /// How a wordlist came to the state of its life that it is in: id is its name.
+    WordlistLife,
+    /// Who made a version of the rules, why, and what was different: id is its number.
+    Ruleset,
+    /// What the documents of a version were before: id is its number.
+    RulesetUndo,
+    /// Which version of the rules is in force, and which are kept: one document.
+    RulesetHead,
 }
 
 impl DocumentKind {
@@ -71,6 +79,10 @@ impl DocumentKind {
             DocumentKind::JoinWay => "join_way",
             DocumentKind::Transfer => "transfer",
             DocumentKind::OwnGroup => "own_group",
+            DocumentKind::WordlistLife => "wordlist_life",
+            DocumentKind::Ruleset => "ruleset",
+            DocumentKind::RulesetUndo => "ruleset_undo",
+            DocumentKind::RulesetHead => "ruleset_head",
         }
     }
 }

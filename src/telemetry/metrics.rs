@@ -318,6 +318,11 @@ pub fn reloaded(outcome: Success) {
     add(Metric::Reloads, outcome.place(), 1);
 }
 
+/// A wordlist in stages went back into shadow.
+pub fn rollout_halted() {
+    add(Metric::RolloutsHalted, 0, 1);
+}
+
 /// This many accounts are watched by nobody, the one with the longest for this long.
 pub fn unprotected(accounts: usize, longest: Duration) {
     set(Metric::AccountsUnprotected, 0, as_f64(accounts));

@@ -12,6 +12,7 @@ mod broadcast;
 mod kill;
 mod operations;
 mod peers;
+mod rulesets;
 mod surface;
 mod tour;
 mod wecom_day;

@@ -12,16 +12,32 @@ fn source(policy: &Value, part: &str) -> String {
     format!("{} {}", found["layer"].as_str().unwrap(), found["policy"].as_str().unwrap())
 }
 
+/// Two wordlists of which one is in shadow and one for customers of a region; a policy of a tag and one more: up to r-5.
+async fn furnish_rules(gateway: &Gateway) {
+    for (path, body) in [
+        ("/v1/wordlists/try", json!({"life": "shadow", "terms": [{"text": "试行词"}]})),
+        (
+            "/v1/wordlists/regional",
+            json!({"scope": {"regions": ["east"]}, "roles": ["customer"], "terms": [{"text": "只有东区"}]}),
+        ),
+        ("/v1/policies/night", json!({"tags": ["night"], "levels": {"low": "mask", "high": "review"}})),
+        ("/v1/policies/quiet", json!({"levels": {"low": "pass"}})),
+    ] {
+        gateway.call("PUT", path, body).await.expect(201);
+    }
+}
+
 #[tokio::test]
 async fn a_group_shows_its_policy_and_who_said_so() {
     let gateway = Gateway::open().await;
     gateway.furnish().await;
+    furnish_rules(&gateway).await;
     let policy =
         async |group: &str| gateway.get(&format!("/v1/groups/demo/{group}/policy")).await.expect(200).json();
     let plain = policy("g-east").await;
     assert_eq!(
         (plain["policy"]["name"].clone(), plain["ruleset"].clone()),
-        (json!("standard"), json!("r-1"))
+        (json!("standard"), json!("r-5"))
     );
     assert_eq!(source(&plain, "/levels/high"), "default standard");
     assert_eq!(source(&plain, "/whole_words"), "built_in built-in");
@@ -62,6 +78,7 @@ async fn a_group_shows_its_policy_and_who_said_so() {
 async fn a_text_is_judged_as_in_a_group() {
     let gateway = Gateway::open().await;
     gateway.furnish().await;
+    furnish_rules(&gateway).await;
     let relaxed = json!({"name": "东", "brand": "acme", "policy": "relaxed"});
     gateway.call("PUT", "/v1/regions/east", relaxed).await.expect(200);
     let judge = async |more: Value| {

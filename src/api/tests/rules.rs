@@ -1,7 +1,5 @@
 //! Judging, wordlists, replies.
 
-use std::sync::atomic::Ordering;
-
 use serde_json::{Value, json};
 
 use super::Gateway;
@@ -39,7 +37,7 @@ async fn a_text_is_judged_without_effect() {
 async fn rules_are_written_read_and_removed() {
     let gateway = Gateway::open().await;
     let table = [
-        ("/v1/wordlists/own", json!({"terms": ["店庆"]})),
+        ("/v1/wordlists/own", json!({"terms": [{"text": "店庆"}]})),
         ("/v1/policies/mild", json!({"wordlists": ["own"]})),
         ("/v1/replies/hours", json!({"keywords": ["营业时间"], "text": "十点到十点"})),
         ("/v1/welcomes/all", json!({"text": "欢迎 {member.name}"})),
@@ -64,13 +62,21 @@ async fn a_rule_that_cannot_be_used_is_not_kept() {
     let got = gateway.call("PUT", "/v1/welcomes/all", json!({"text": "{nobody}"})).await.expect(422);
     assert_eq!(got.pointers(), ["/text"]);
     gateway.call("PUT", "/v1/policies/mild", json!({"name": "other"})).await.expect(422);
-    gateway.call("PUT", "/v1/welcomes/all", json!({"text": "欢迎"})).await.expect(201);
-    gateway.contradiction.store(true, Ordering::SeqCst);
-    let got = gateway.call("PUT", "/v1/welcomes/all", json!({"text": "再来"})).await.expect(422);
-    assert!(got.text.contains("contradict"));
-    assert_eq!(gateway.get("/v1/welcomes/all").await.expect(200).json()["text"], "欢迎");
-    gateway.call("PUT", "/v1/welcomes/new", json!({"text": "新"})).await.expect(422);
-    gateway.get("/v1/welcomes/new").await.expect(404);
-    gateway.call("DELETE", "/v1/welcomes/all", Value::Null).await.expect(409);
-    assert_eq!(gateway.get("/v1/welcomes/all").await.expect(200).json()["text"], "欢迎");
+    let lost = json!({"staff": {"policy": "own"}});
+    let got = gateway.call("PUT", "/v1/policies/shops", lost.clone()).await.expect(422);
+    assert!(got.text.contains("does not exist"), "{}", got.text);
+    gateway.get("/v1/policies/shops").await.expect(404);
+    gateway.call("PUT", "/v1/policies/own", json!({"wordlists": ["fraud"]})).await.expect(201);
+    gateway.call("PUT", "/v1/policies/shops", lost).await.expect(201);
+    let other = json!({"staff": {"policy": "nobody"}});
+    gateway.call("PUT", "/v1/policies/shops", other).await.expect(422);
+    assert_eq!(gateway.get("/v1/policies/shops").await.expect(200).json()["staff"]["policy"], "own");
+    let got = gateway.call("DELETE", "/v1/policies/own", Value::Null).await.expect(409);
+    assert!(got.text.contains("cannot do without it"), "{}", got.text);
+    assert_eq!(gateway.get("/v1/policies/own").await.expect(200).json()["wordlists"], json!(["fraud"]));
+    assert_eq!(
+        gateway.get("/v1/rulesets").await.expect(200).json()["version"],
+        "r-3",
+        "refused ones make none"
+    );
 }

@@ -77,6 +77,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{template}", "t-east")
         .replace("{transfer}", &ids.transfer)
         .replace("{way}", "w-east")
+        .replace("{version}", "r-none")
         .replace("{id}", "east")
 }
 
@@ -112,9 +113,11 @@ fn body(method: &str, path: &str) -> Value {
         }
         (_, "/v1/moderate") => json!({"text": "加微信领优惠"}),
         (_, "/v1/wordlists/{wordlist}") => json!({"terms": ["taken over"]}),
+        (_, "/v1/wordlists/{wordlist}/life") => json!({"life": "shadow"}),
         (_, "/v1/policies/{policy}") => json!({"wordlists": []}),
         (_, "/v1/replies/{reply}") => json!({"keywords": ["taken"], "text": "over"}),
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),
+        (_, "/v1/rulesets/{version}/rollback") => json!({"reason": "taken over"}),
         (_, "/v1/broadcasts") => json!({"text": "taken over", "audience": {"groups": ["demo/g-east"]}}),
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),
         (_, "/v1/notices") => {

@@ -281,7 +281,9 @@ impl<'c> Reader<'c> {
             alphabet,
             policies,
             rules: Rules::default(),
+            trials: Vec::new(),
         };
+        ruleset.begin_trials();
         let mut by_id = std::mem::take(&mut ruleset.by_id);
         by_id.sort_by_cached_key(|index| ruleset.term_id(*index as usize));
         ruleset.by_id = by_id;

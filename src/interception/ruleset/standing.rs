@@ -122,7 +122,7 @@ impl Ruleset {
         if let Some(Some(known)) = judging.lists.get(at) {
             return *known;
         }
-        let standing = self.stand(judging, at).unwrap_or(ListStanding::Absent);
+        let standing = self.stand(judging.policy, judging.audience, at).unwrap_or(ListStanding::Absent);
         if judging.lists.len() <= at {
             judging.lists.resize(at + 1, None);
         }
@@ -130,12 +130,18 @@ impl Ruleset {
         standing
     }
 
-    fn stand(&self, judging: &Judging<'_>, list: usize) -> Option<ListStanding> {
-        let rule = judging.policy.wordlist(&self.lists.get(list)?.name)?;
-        let entry = self.entries.get(list).filter(|entry| entry.reach.covers(judging.audience))?;
+    /// Works out how a list stands; `None` where it does not reach the audience.
+    pub(super) fn stand(
+        &self,
+        policy: &Policy,
+        audience: &Audience<'_>,
+        list: usize,
+    ) -> Option<ListStanding> {
+        let rule = policy.wordlist(&self.lists.get(list)?.name)?;
+        let entry = self.entries.get(list).filter(|entry| entry.reach.covers(audience))?;
         let rule =
             ListRule { strictness: rule.strictness.or(entry.strictness), verdict: entry.verdict, ..rule };
-        Some(if entry.life.is_in_force(judging.audience) {
+        Some(if entry.life.is_in_force(audience) {
             ListStanding::InForce(rule)
         } else {
             ListStanding::Shadow(rule)

@@ -148,6 +148,8 @@ metrics! {
         "Terms in the ruleset in force.";
     Reloads: Counter, "menshen_reloads_total", [SUCCESS],
         "Reloads of rules, wordlists and limits.";
+    RolloutsHalted: Counter, "menshen_rollouts_halted_total", [],
+        "Wordlists in stages that went back into shadow because they did not hit as expected.";
     TasksPanicked: Counter, "menshen_tasks_panicked_total", [],
         "Background tasks that panicked; each takes the process to drain.";
     AccountsUnprotected: Gauge, "menshen_accounts_unprotected", [],

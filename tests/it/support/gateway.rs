@@ -85,6 +85,12 @@ impl Gateway {
         process.wait().unwrap()
     }
 
+    /// Asks the process to read its files again.
+    pub(crate) fn hang_up(&self) {
+        let id = self.process.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
     /// Starts again on the same data.
     pub(crate) fn restart(&mut self) {
         self.kill();
