@@ -23,7 +23,7 @@ mod sound;
 mod trie;
 mod words;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::policy::Strictness;
 use crate::event::Via;
@@ -39,9 +39,6 @@ pub(super) use search::Disguised;
 
 /// Shortest term, in characters, that is looked for in disguise under `standard`.
 const STANDARD_CHARS_MIN: u8 = 3;
-
-/// Look-alikes in one term that `standard` looks for: with more of them too little of the term is left to be sure of.
-const STANDARD_LIKES_MAX: usize = 1;
 
 /// Spots on either side of an open gate that are read.
 const AROUND: usize = 12;
@@ -145,10 +142,9 @@ impl Variants {
         } else {
             open_windows(&room.lattice, &room.open, &mut room.windows);
         }
-        room.lattice.read(text, &self.looks, &room.windows);
+        room.lattice.read(text, all.then_some(&self.looks), &room.windows);
         let starts = room.windows.iter().cloned().flatten();
-        let likes_max = if all { WAY_MAX } else { STANDARD_LIKES_MAX };
-        room.walk.find(self, &room.lattice, starts, likes_max, &mut room.found);
+        room.walk.find(self, &room.lattice, starts, &mut room.found);
     }
 }
 

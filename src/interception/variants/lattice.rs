@@ -4,7 +4,7 @@
 //! which [`Code`] what lies between may be found. Whether a term is really meant is asked when one is found (`search`).
 //! Not for: searching. Invariant: every edge leads to a later spot, or into a chain that does.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::ops::Range;
 
 use super::shape::{PARTS_MAX, SHAPES, drawn_like};
@@ -22,7 +22,7 @@ const REPEATS_MAX: usize = 4;
 const STROKES: [char; 5] = ['丶', '丨', '丿', '灬', '亅'];
 
 /// Longest pinyin syllable in letters (zhuang, shuang, chuang).
-const SYLLABLE_LETTERS_MAX: usize = 6;
+pub(super) const SYLLABLE_LETTERS_MAX: usize = 6;
 
 /// The code of a letter that begins a syllable.
 pub(super) const CODE_INITIALS: Code = 0x7E00;
@@ -75,8 +75,6 @@ pub(super) struct Edge {
     pub(super) past: u16,
     /// The character stands there several times.
     pub(super) repeat: bool,
-    /// The character only looks like what is read.
-    pub(super) like: bool,
     /// The next edge from the same spot.
     next: u32,
 }
@@ -114,7 +112,12 @@ const NONE: u32 = u32::MAX;
 
 impl Lattice {
     /// Reads what the spots of these windows may be; `looks` gives the codes of terms' characters that look like one of the text.
-    pub(super) fn read(&mut self, text: &str, looks: &HashMap<char, Box<[Code]>>, windows: &[Range<usize>]) {
+    pub(super) fn read(
+        &mut self,
+        text: &str,
+        looks: Option<&HashMap<char, Box<[Code]>>>,
+        windows: &[Range<usize>],
+    ) {
         self.heads.clear();
         self.heads.resize(self.spots.len() + 1, NONE);
         self.edges.clear();
@@ -185,7 +188,7 @@ impl Lattice {
         self.spots.get(at).filter(|spot| !spot.picture).map(|spot| spot.c)
     }
 
-    fn read_char(&mut self, sounds: &Sounds, looks: &HashMap<char, Box<[Code]>>, at: usize, c: char) {
+    fn read_char(&mut self, sounds: &Sounds, looks: Option<&HashMap<char, Box<[Code]>>>, at: usize, c: char) {
         let mut past = at + 1;
         while past <= at + REPEATS_MAX && self.char_at(past) == Some(c) {
             past += 1;
@@ -196,12 +199,9 @@ impl Lattice {
                 self.add(at, to, code, How::Char, c);
             }
         }
-        for code in looks.get(&c).map(AsRef::as_ref).unwrap_or_default() {
+        for code in looks.and_then(|looks| looks.get(&c)).map(AsRef::as_ref).unwrap_or_default() {
             if sounds.codes(c).all(|own| own != *code) {
                 self.add(at, at + 1, *code, How::Char, c);
-                if let Some(edge) = self.edges.last_mut() {
-                    edge.like = true;
-                }
             }
         }
     }
@@ -343,7 +343,7 @@ impl Lattice {
         let repeat = how == How::Char && past - first > 1;
         let Some(head) = self.heads.get_mut(from) else { return };
         let next = std::mem::replace(head, u32::try_from(self.edges.len()).unwrap_or(NONE));
-        self.edges.push(Edge { to, code, how, meant, first, past, repeat, like: false, next });
+        self.edges.push(Edge { to, code, how, meant, first, past, repeat, next });
     }
 
     /// Returns the edges from a spot or a place inside a chain.

@@ -32,6 +32,12 @@ const COST_PICTURE: f32 = 6.0;
 /// Cost of a number.
 const COST_NUMBER: f32 = 6.0;
 
+/// A word of less cost is written all the time.
+const COST_EVERYDAY: f32 = 5.6;
+
+/// How much more it takes to believe that such a word was a disguise.
+const BELIEF_EVERYDAY: f32 = 5.0;
+
 /// Words that people write today and the dictionary was made before.
 const MODERN: &str = include_str!("tables/modern.txt");
 
@@ -52,6 +58,8 @@ pub(crate) struct Ordinary {
     pub(crate) margin: f32,
     /// Altered characters that belong to a word of the text.
     pub(crate) in_words: u8,
+    /// An altered character is one of the words that everybody writes all the time: 的, 是, 了.
+    pub(crate) is_everyday: bool,
 }
 
 impl Ordinary {
@@ -65,7 +73,14 @@ impl Ordinary {
         let in_words = hit.pieces.iter().filter(|(piece, plain)| !plain && weighing.in_word(*piece)).count();
         let mut other = Weighing::default();
         let with_term = other.run(lattice, left) + term_cost(term) + other.run(lattice, right);
-        Self { margin: as_written - with_term, in_words: u8::try_from(in_words).unwrap_or(u8::MAX) }
+        let is_everyday = hit.pieces.iter().any(|([first, past], plain)| {
+            let spot = lattice.spots.get(usize::from(*first)).filter(|_| !plain && past - first == 1);
+            spot.is_some_and(|spot| {
+                is_word(spot) && word_cost(spot.c.encode_utf8(&mut [0; 4])) < COST_EVERYDAY
+            })
+        });
+        let in_words = u8::try_from(in_words).unwrap_or(u8::MAX);
+        Self { margin: as_written - with_term, in_words, is_everyday }
     }
 
     /// Says whether the text is as an ordinary writer would have written it, so that the candidate does not count.
@@ -73,7 +88,8 @@ impl Ordinary {
         let (margin, belief) = required(hit);
         let caution = if strictness == Strictness::Strict { 0.0 } else { 1.0 };
         let in_words = if self.in_words > 0 { belief } else { 0.0 };
-        self.margin < margin + caution + in_words
+        let everyday = if self.is_everyday { BELIEF_EVERYDAY } else { 0.0 };
+        self.margin < margin + caution + in_words + everyday
     }
 }
 
@@ -120,10 +136,10 @@ fn required(hit: &Disguised) -> (f32, f32) {
     }
     if has(Disguises::SHAPE) {
         return match (sound || has(Disguises::DIGIT), has(Disguises::SPLIT), all) {
-            (true, ..) => (by_length(9.0, 9.0, 6.0), NEVER),
+            (true, ..) => (by_length(NEVER, 12.0, 7.0), NEVER),
             (false, true, _) => (2.0, 2.0),
-            (false, false, true) => (by_length(9.0, 6.0, 2.0), by_length(NEVER, NEVER, 4.0)),
-            (false, false, false) => (by_length(3.0, 2.5, 0.0), by_length(NEVER, NEVER, 2.0)),
+            (false, false, true) => (by_length(9.0, 6.0, 3.0), by_length(NEVER, NEVER, 4.0)),
+            (false, false, false) => (by_length(5.0, 4.0, 0.0), by_length(NEVER, NEVER, 2.0)),
         };
     }
     if has(Disguises::DIGIT) {
@@ -135,7 +151,7 @@ fn required(hit: &Disguised) -> (f32, f32) {
             () if has(Disguises::SPLIT) => (3.0, 4.0),
             () if has(Disguises::PICTURE) => (-1.0, 2.0),
             () if has(Disguises::PINYIN.and(Disguises::SLANG)) => (0.0, 4.0),
-            () if all => (by_length(5.5, 1.0, 0.0), by_length(NEVER, NEVER, 8.0)),
+            () if all => (by_length(6.0, 1.0, 0.0), by_length(NEVER, NEVER, 8.0)),
             () => (by_length(3.0, 1.0, 0.0), by_length(6.0, 6.0, 2.0)),
         };
     }

@@ -84,9 +84,6 @@ pub(crate) struct Disguised {
 pub(super) struct Walk {
     way: Vec<Edge>,
     steps: usize,
-    /// Characters of the way that only look like the term's.
-    likes: usize,
-    likes_max: usize,
 }
 
 impl Walk {
@@ -96,10 +93,9 @@ impl Walk {
         variants: &Variants,
         lattice: &Lattice,
         starts: impl Iterator<Item = usize>,
-        likes_max: usize,
         found: &mut Vec<Disguised>,
     ) {
-        (self.steps, self.likes, self.likes_max) = (0, 0, likes_max);
+        self.steps = 0;
         for start in starts {
             if !lattice.cuts_word(start) {
                 self.way.clear();
@@ -141,9 +137,7 @@ impl Walk {
                         self.step(variants, lattice, *child, edge, found);
                     }
                 }
-            } else if let Some(child) =
-                variants.trie.child(node, edge.code).filter(|_| !edge.like || self.likes < self.likes_max)
-            {
+            } else if let Some(child) = variants.trie.child(node, edge.code) {
                 self.step(variants, lattice, child, edge, found);
             }
         }
@@ -158,7 +152,6 @@ impl Walk {
         found: &mut Vec<Disguised>,
     ) {
         self.way.push(*edge);
-        self.likes += usize::from(edge.like);
         if edge.to == edge.past && !lattice.cuts_word(usize::from(edge.past)) {
             for pattern in variants.trie.ends(child) {
                 if let Some(disguised) = variants.unmask(lattice, *pattern, &self.way) {
@@ -167,7 +160,6 @@ impl Walk {
             }
         }
         self.go(variants, lattice, child, usize::from(edge.to), found);
-        self.likes -= usize::from(edge.like);
         self.way.pop();
     }
 }

@@ -3,7 +3,7 @@
 //! Tables of our own under `tables/`, derived as their headers say; letters come from Unicode's confusables
 //! (`unicode-security`). Not for: telling whether a writer meant it (`ordinary`).
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::LazyLock;
 
 use unicode_security::confusable_detection::skeleton;
@@ -19,8 +19,6 @@ pub(super) const PARTS_MAX: usize = 3;
 /// Look-alikes and parts.
 pub(super) struct Shapes {
     alike: HashMap<char, Box<[char]>>,
-    /// One of the characters that each looks like: the same for most that look alike.
-    kin: HashMap<char, char>,
     /// Characters by their parts; the parts are [written plainly](plain_part).
     whole: HashMap<[char; PARTS_MAX], Box<[char]>>,
 }
@@ -28,18 +26,11 @@ pub(super) struct Shapes {
 impl Shapes {
     fn build() -> Self {
         let mut alike: HashMap<char, Vec<char>> = HashMap::new();
-        let mut kin = HashMap::new();
         for line in entries(include_str!("tables/lookalikes.txt")) {
             let (of, like) = match line.split_once('>') {
                 Some((of, like)) => (of, like),
                 None => (line, line),
             };
-            // Never through a third character: likeness would go round until everything is alike.
-            if let Some(first) = of.chars().next().filter(|_| of == like) {
-                for c in of.chars() {
-                    kin.entry(c).or_insert(first);
-                }
-            }
             for a in of.chars() {
                 for b in like.chars().filter(|b| *b != a) {
                     alike.entry(a).or_default().push(b);
@@ -55,17 +46,12 @@ impl Shapes {
                 whole.entry(parts).or_default().push(c);
             }
         }
-        Self { alike: sorted(alike), kin, whole: sorted(whole) }
+        Self { alike: sorted(alike), whole: sorted(whole) }
     }
 
     /// Returns the characters that look like `c`.
     pub(super) fn alike(&self, c: char) -> &[char] {
         self.alike.get(&c).map(AsRef::as_ref).unwrap_or_default()
-    }
-
-    /// Returns one character for all that look alike, as far as one can stand for them.
-    pub(super) fn kin(&self, c: char) -> char {
-        self.kin.get(&c).copied().unwrap_or(c)
     }
 
     /// Says whether two characters look alike.

@@ -2,7 +2,7 @@
 //!
 //! Readings come from the `pinyin` crate. Not for: tones, words (a character has the readings it has anywhere).
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::LazyLock;
 
 use pinyin::{ToPinyin, ToPinyinMulti};

@@ -1,6 +1,6 @@
 //! What pictures and slang are read as: tables of our own.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::LazyLock;
 
 use super::lattice::is_pictograph;
