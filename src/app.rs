@@ -10,6 +10,7 @@ pub mod config_command;
 mod connector_state;
 pub mod control;
 pub mod demo;
+pub(crate) mod drafts;
 mod duties;
 mod first_token;
 mod foundations;

@@ -23,8 +23,10 @@ mod exact;
 mod explain;
 mod filter;
 mod fold;
+mod keeping;
 mod lint;
 mod mask;
+mod offer;
 mod policy;
 pub mod pushdown;
 mod resolve;
@@ -39,6 +41,7 @@ use siphasher::sip::SipHasher13;
 
 pub use explain::{ExplainedHit, Explanation};
 pub use fold::fold_into;
+pub use keeping::Keeping;
 pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
 pub use policy::{
     CategoryRule, LevelVerdicts, POLICY_DEFAULT, Policy, PolicyError, PushDown, StaffRule, Strictness,

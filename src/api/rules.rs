@@ -56,7 +56,8 @@ async fn get(cx: &Cx, kind: DocumentKind, id: &str, precondition: Precondition) 
     Ok(Answer::ok(view(&document)).version(document.version).into_response())
 }
 
-async fn put(
+/// Writes a rule and puts it in force; takes it back when the rules cannot be used with it.
+pub(super) async fn put(
     cx: &Cx,
     kind: DocumentKind,
     id: String,

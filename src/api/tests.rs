@@ -8,6 +8,7 @@ mod people;
 mod places;
 mod platforms;
 mod requests;
+mod reviews;
 mod rules;
 mod statistics;
 mod templates;
@@ -25,20 +26,23 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::ports::{House, Reloaded};
+use super::ports::{Draft, House, Reloaded};
 use super::{App, Config, Parts};
 use crate::access::{self, Access};
 use crate::app::book::{Book, Confirmers, Judge};
+use crate::app::drafts::Drafts;
 use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
 use crate::event::{Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of};
+use crate::evidence::{self, Evidence};
 use crate::interception::{self, Ruleset};
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
+use crate::reviews::Reviews;
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
 use crate::tasks::{Tasks, TasksOwner, detached};
 use crate::welcomes::Welcomes;
@@ -54,6 +58,9 @@ struct Gateway {
     directory: Arc<Directory>,
     access: Arc<Access>,
     clock: Clock,
+    evidence: Arc<Evidence>,
+    reviews: Arc<Reviews>,
+    tasks: Tasks,
     admin: String,
     epoch: u64,
     /// Rules do not compile.
@@ -71,7 +78,7 @@ fn rules() -> Rules {
 }
 
 /// Checks little and has nothing to reload; can be told that rules do not compile.
-struct Quiet(Arc<AtomicBool>);
+struct Quiet(Arc<AtomicBool>, Drafts);
 
 #[async_trait]
 impl House for Quiet {
@@ -90,6 +97,10 @@ impl House for Quiet {
         } else {
             Ok("r-2".to_owned())
         }
+    }
+
+    async fn compile_draft(&self, draft: Draft) -> Result<Ruleset, String> {
+        self.1.compile(draft).await.map_err(|error| format!("{error:#}"))
     }
 
     async fn reload_accounts(&self) {}
@@ -163,6 +174,20 @@ fn notices_for(
     }))
 }
 
+/// A store of texts with its writer, and the review queue.
+async fn evidence_for(
+    storage: &SharedStorage,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> (Arc<Evidence>, Arc<Reviews>) {
+    let keys = Keyring::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+    let config = evidence::Config { enabled: true, history: true, ..evidence::Config::default() };
+    let (evidence, writer) = Evidence::new(Some(keys), Arc::clone(storage), clock.clone(), config);
+    tasks.spawn("evidence", writer.run(tasks.clone()));
+    let reviews = Reviews::open(Arc::clone(storage), clock.clone(), crate::reviews::Config::default());
+    (evidence, reviews.await.unwrap())
+}
+
 async fn broadcasts_for(
     storage: &SharedStorage,
     outbox: &Arc<Outbox>,
@@ -220,8 +245,10 @@ impl Gateway {
         });
         let (outbox, rules) = (outbox.await.unwrap(), Arc::new(ArcSwap::from_pointee(rules())));
         let broadcasts =
-            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks).await;
+            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks.clone()).await;
         let notices = notices_for(&storage, &outbox, &rules, &clock);
+        let (evidence, reviews) = evidence_for(&storage, &clock, &tasks).await;
+        let drafts = Drafts { storage: Arc::clone(&storage), config: interception::Config::default() };
         let app = App::new(Parts {
             config,
             access: Arc::clone(&access),
@@ -231,8 +258,10 @@ impl Gateway {
             outbox,
             broadcasts,
             notices,
+            evidence: Arc::clone(&evidence),
+            reviews: Arc::clone(&reviews),
             rules,
-            house: Arc::new(Quiet(Arc::clone(&contradiction))),
+            house: Arc::new(Quiet(Arc::clone(&contradiction), drafts)),
             platforms: Arc::new(platforms::Watched),
             clock: clock.clone(),
         });
@@ -244,6 +273,9 @@ impl Gateway {
             directory,
             access,
             clock,
+            evidence,
+            reviews,
+            tasks,
             admin,
             epoch,
             contradiction,
@@ -296,6 +328,8 @@ impl Gateway {
             "broadcasts:write",
             "broadcasts:approve",
             "rules:write",
+            "evidence:read",
+            "reviews:decide",
             "read",
             "admin"
         ]);

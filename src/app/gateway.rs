@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::control::ControlSocket;
+use super::drafts::Drafts;
 use super::foundations::Foundations;
 use super::house::Residence;
 use super::rules::Rulebook;
@@ -55,7 +56,7 @@ impl Gateway {
         let (serving_tasks, serving) = tasks();
         let health = Health::default();
         let storage_check = health.check("storage");
-        let house = Foundations::lay(&config, &clock).await?;
+        let mut house = Foundations::lay(&config, &clock).await?;
         let rulebook = Arc::new(Rulebook::open(house.storage.clone(), config.clone()).await?);
         let outbox = house.outbox(&config, &clock, &work_tasks).await?;
         let accounts = house.accounts(&outbox, &health).await;
@@ -69,6 +70,7 @@ impl Gateway {
                 directory: house.directory.clone(),
                 connectors: house.connectors.clone(),
                 outbox: outbox.clone(),
+                evidence: house.evidence.clone(),
                 clock: clock.clone(),
                 tasks: work_tasks.clone(),
             },
@@ -86,7 +88,8 @@ impl Gateway {
                 })?;
         let (api_address, metrics_address) = (listener.local_addr()?, metrics.address()?);
         let duties = house.duties(&config, &clock, &rulebook);
-        let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
+        let drafts = Drafts { storage: house.storage.clone(), config: config.interception.clone() };
+        let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone(), drafts };
         let app = house.api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone()).await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
 

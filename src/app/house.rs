@@ -7,11 +7,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::accounts::Accounts;
+use super::drafts::Drafts;
 use super::duties::Duties;
 use super::rules::Rulebook;
-use crate::api::{House, Reloaded};
+use crate::api::{Draft, House, Reloaded};
 use crate::event::FieldError;
-use crate::interception::{Policy, WordlistSource};
+use crate::evidence;
+use crate::interception::{Keeping, Policy, Ruleset, WordlistSource};
+use crate::pipeline::KeepingLimits;
 use crate::replies;
 use crate::storage::DocumentKind;
 use crate::welcomes;
@@ -24,6 +27,8 @@ pub(super) struct Residence {
     pub(super) rulebook: Arc<Rulebook>,
     /// Keeps platforms in order.
     pub(super) duties: Arc<Duties>,
+    /// Compiles drafts.
+    pub(super) drafts: Drafts,
 }
 
 #[async_trait]
@@ -34,7 +39,8 @@ impl House for Residence {
             DocumentKind::Wordlist => read::<WordlistSource>(&named(body, id)).map(drop),
             DocumentKind::Policy => {
                 let policy: Policy = read(&named(body, id))?;
-                policy.check().map_err(|error| invalid(&error))
+                policy.check().map_err(|error| invalid(&error))?;
+                check_keeping(&policy.evidence, &current.limits.evidence)
             }
             DocumentKind::Reply => {
                 let rule: replies::Rule = read(body)?;
@@ -65,7 +71,10 @@ impl House for Residence {
             | DocumentKind::Adoption
             | DocumentKind::JoinWay
             | DocumentKind::Transfer
-            | DocumentKind::OwnGroup => Ok(()),
+            | DocumentKind::OwnGroup
+            | DocumentKind::Review
+            | DocumentKind::ReviewClosed
+            | DocumentKind::Follower => Ok(()),
         }
     }
 
@@ -77,6 +86,10 @@ impl House for Residence {
 
     fn wake_duties(&self) {
         self.duties.woken.notify_one();
+    }
+
+    async fn compile_draft(&self, draft: Draft) -> Result<Ruleset, String> {
+        self.drafts.compile(draft).await.map_err(|error| format!("{error:#}"))
     }
 
     async fn reload_accounts(&self) {
@@ -106,6 +119,38 @@ fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Vec<FieldError>> {
     })
 }
 
+/// A policy does not promise to keep what the configuration does not let it keep.
+fn check_keeping(keeping: &Keeping, limits: &KeepingLimits) -> Result<(), Vec<FieldError>> {
+    if !keeping.is_nothing() && !limits.enabled {
+        return Err(vec![FieldError::new("/evidence", "unsupported", evidence::REMEDY)]);
+    }
+    if keeping.history && !limits.history {
+        let detail = "no history is kept: set `evidence.history = true` in the configuration and restart";
+        return Err(vec![FieldError::new("/evidence/history", "unsupported", detail)]);
+    }
+    Ok(())
+}
+
 fn invalid(error: &dyn std::error::Error) -> Vec<FieldError> {
     vec![FieldError::new("", "invalid", error.to_string())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EvidenceKind;
+
+    #[test]
+    fn a_policy_keeps_nothing_without_a_key_and_is_told_how_to_make_one() {
+        let off = KeepingLimits::default();
+        assert_eq!(check_keeping(&Keeping::default(), &off), Ok(()));
+        let blocked = Keeping { keep: vec![EvidenceKind::Blocked], ..Keeping::default() };
+        let refused = check_keeping(&blocked, &off).unwrap_err();
+        assert_eq!(refused[0].pointer, "/evidence");
+        assert!(refused[0].detail.contains("openssl rand -base64 32"), "{}", refused[0].detail);
+        let on = KeepingLimits { enabled: true, ..off };
+        assert_eq!(check_keeping(&blocked, &on), Ok(()));
+        let history = Keeping { history: true, ..Keeping::default() };
+        assert_eq!(check_keeping(&history, &on).unwrap_err()[0].pointer, "/evidence/history");
+    }
 }

@@ -108,6 +108,7 @@ async fn compile(storage: &SharedStorage, config: &Config, number: u64) -> anyho
             conduct: config.conduct,
             replies: config.replies,
             welcomes: config.welcomes,
+            evidence: config.evidence.limits(),
         };
         let named = |what: &str, id: String| format!("{what} `{id}`");
         let replies = replies::Rules::compile(&reply_rules, &limits.replies)
@@ -119,7 +120,8 @@ async fn compile(storage: &SharedStorage, config: &Config, number: u64) -> anyho
     compiled.await.context("the compilation was interrupted")?
 }
 
-async fn documents<T: DeserializeOwned>(
+/// Reads every document of a kind, each with its id.
+pub(super) async fn documents<T: DeserializeOwned>(
     storage: &SharedStorage,
     kind: DocumentKind,
 ) -> anyhow::Result<Vec<(String, T)>> {

@@ -92,6 +92,8 @@ pub enum Fact<'a> {
     ContactEnd(ContactEndFact<'a>),
     /// The account's tags for contacts changed.
     Tags(TagsFact<'a>),
+    /// By which rules a message was held up.
+    Judged(JudgedFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -118,6 +120,7 @@ pub enum FactKind {
     Roster = 17,
     ContactEnd = 18,
     Tags = 19,
+    Judged = 24,
 }
 
 /// A member joined or left.
@@ -384,6 +387,17 @@ pub struct TagsFact<'a> {
     pub tag_type: Option<Cow<'a, str>>,
 }
 
+/// By which rules a message was held up: beside each verdict `review` or `block`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JudgedFact<'a> {
+    /// Version of the ruleset.
+    #[serde(borrow)]
+    pub ruleset: Cow<'a, str>,
+    /// The policy; empty where none applied.
+    #[serde(borrow)]
+    pub policy: Cow<'a, str>,
+}
+
 impl Fact<'_> {
     /// Returns the number of the fact's kind on disk.
     pub fn kind(&self) -> FactKind {
@@ -406,6 +420,7 @@ impl Fact<'_> {
             Fact::Roster(_) => FactKind::Roster,
             Fact::ContactEnd(_) => FactKind::ContactEnd,
             Fact::Tags(_) => FactKind::Tags,
+            Fact::Judged(_) => FactKind::Judged,
         }
     }
 }

@@ -192,6 +192,7 @@ impl Ingest {
         match self.partitions.take(rules, &setting, event).await {
             Ok(taken) => {
                 self.seen(event, taken.decision.answer.status);
+                self.keep(event, &taken.decision);
                 for skipped in &taken.decision.skipped {
                     tell_skipped(skipped, &event.group);
                 }

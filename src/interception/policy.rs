@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
+use super::keeping::Keeping;
 use super::wordlist::{NAME_BYTES_MAX, is_name};
 use crate::event::{Level, Verdict};
 
@@ -39,6 +40,9 @@ pub struct Policy {
     /// stopped, those it would mask or review are warned about).
     #[serde(default)]
     pub push_down: Vec<PushDown>,
+    /// Which original texts are kept, and for how long; none unless said so here.
+    #[serde(default)]
+    pub evidence: Keeping,
 }
 
 /// For whom a platform itself stops or warns.
@@ -172,6 +176,14 @@ pub enum PolicyError {
         /// What is wrong and what would be right.
         reason: &'static str,
     },
+    /// What it says of keeping texts makes no sense.
+    #[error("policy `{policy}`: evidence: {reason}")]
+    Evidence {
+        /// The policy.
+        policy: String,
+        /// What is wrong and what would be right.
+        reason: &'static str,
+    },
     /// Staff are sent to a policy that is not there.
     #[error("policy `{policy}`: staff are judged by `{other}`, which does not exist")]
     StaffPolicy {
@@ -215,6 +227,7 @@ impl Policy {
             strictness,
             staff: StaffRule::Same,
             push_down: Vec::new(),
+            evidence: Keeping::default(),
         }
     }
 
@@ -231,8 +244,13 @@ impl Policy {
         let mut names = std::iter::once(&self.name).chain(&self.wordlists).chain(self.categories.keys());
         match names.find(|name| !is_name(name)) {
             Some(name) => Err(PolicyError::Name { policy: self.name.clone(), name: name.clone() }),
-            None => self.check_push_down(),
+            None => self.check_push_down().and_then(|()| self.check_evidence()),
         }
+    }
+
+    fn check_evidence(&self) -> Result<(), PolicyError> {
+        let wrong = |reason| PolicyError::Evidence { policy: self.name.clone(), reason };
+        self.evidence.check().map_err(wrong)
     }
 
     fn check_push_down(&self) -> Result<(), PolicyError> {

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Arrival, Rules, Setting, is_revision, millis};
+use super::{Arrival, Keep, Rules, Setting, is_revision, millis};
 use crate::conduct;
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
-    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, Level, MemberFact, OutcomeFact, ReviewFact,
-    RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status, TagsFact, Verdict,
-    What,
+    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, Level, MemberFact, OutcomeFact,
+    ReviewFact, RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status,
+    TagsFact, Verdict, What,
 };
 use crate::interception::Judgement;
 use crate::pipeline::PartitionState;
@@ -26,6 +26,8 @@ pub struct Decision<'e> {
     pub effects: Option<Effects<'e>>,
     /// A reply or welcome that was due and could not be made.
     pub skipped: Vec<Skipped>,
+    /// The text is to be kept.
+    pub evidence: Option<Keep>,
 }
 
 /// A reply or welcome that was not made.
@@ -85,7 +87,7 @@ impl<'e> Decision<'e> {
             masked: None,
         };
         let effects = (status != Status::Duplicate).then(|| Effects { head, facts: Vec::new() });
-        Self { answer, effects, skipped: Vec::new() }
+        Self { answer, effects, skipped: Vec::new(), evidence: None }
     }
 
     /// Interception has judged the text.
@@ -262,6 +264,11 @@ impl<'e> Decision<'e> {
         let verdict = self.answer.verdict;
         if let Some(effects) = &mut self.effects {
             effects.head.verdict = verdict;
+        }
+        if verdict >= Verdict::Review {
+            let ruleset = Cow::Owned(self.answer.ruleset.clone());
+            let policy = setting.policy.map_or(Cow::Borrowed(""), |policy| Cow::Owned(policy.name.clone()));
+            self.fact(|| Fact::Judged(JudgedFact { ruleset, policy }));
         }
         if verdict == Verdict::Review {
             self.fact(|| Fact::Review(ReviewFact { rule: Cow::Borrowed("policy") }));

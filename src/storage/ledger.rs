@@ -40,6 +40,12 @@ pub enum DocumentKind {
     Transfer,
     /// A group of staff that we make ourselves.
     OwnGroup,
+    /// Something that waits for a person.
+    Review,
+    /// The same, closed.
+    ReviewClosed,
+    /// Up to where a reader of the journal has come.
+    Follower,
 }
 
 impl DocumentKind {
@@ -71,6 +77,9 @@ impl DocumentKind {
             DocumentKind::JoinWay => "join_way",
             DocumentKind::Transfer => "transfer",
             DocumentKind::OwnGroup => "own_group",
+            DocumentKind::Review => "review",
+            DocumentKind::ReviewClosed => "review_closed",
+            DocumentKind::Follower => "follower",
         }
     }
 }

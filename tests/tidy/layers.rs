@@ -39,8 +39,19 @@ const CORE: &[&str] = &[
 const TOOLS: &[&str] = &["telemetry", "tasks", "clock"];
 
 /// Layer 2: state. They may not use each other, but for storage.
-const STATE: &[&str] =
-    &["access", "directory", "outbox", "statistics", "storage", "fleet", "broadcasts", "notices", "duties"];
+const STATE: &[&str] = &[
+    "access",
+    "directory",
+    "outbox",
+    "statistics",
+    "storage",
+    "fleet",
+    "broadcasts",
+    "notices",
+    "duties",
+    "evidence",
+    "reviews",
+];
 
 /// Layer 3: edges.
 const EDGES: &[&str] = &["connectors", "webhooks"];
@@ -94,6 +105,17 @@ const ROOMS: &[Room] = &[
     // A broadcast's targets are the outbox's deliveries.
     room("broadcasts", &[WORDS, CORE, TOOLS, &["storage", "outbox"]]),
     room("duties", &[WORDS, CORE, TOOLS, &["storage"]]),
+    // Texts are sealed with the same keys as account secrets.
+    room(
+        "evidence",
+        &[
+            WORDS,
+            CORE,
+            TOOLS,
+            &["storage", "directory::Keyring", "directory::KeyError", "directory::SealedBytes"],
+        ],
+    ),
+    room("reviews", &[WORDS, CORE, TOOLS, &["storage"]]),
     // Judged as a broadcast is.
     room("notices", &[WORDS, CORE, TOOLS, &["storage", "outbox", "broadcasts::TextJudge"]]),
     // 3: edges see the traits they implement, not the state below. The `webhook` platform speaks Standard Webhooks.
