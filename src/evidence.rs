@@ -56,7 +56,7 @@ pub const REMEDY: &str = "no original text is kept: make a key (`openssl rand -b
 /// What waits for the writer.
 #[derive(Debug)]
 enum Waiting {
-    Row(EvidenceRow),
+    Row(Box<EvidenceRow>),
     /// Everything before it is stored when this is answered.
     Flush(oneshot::Sender<()>),
 }
@@ -169,7 +169,7 @@ impl Evidence {
         let Some(keys) = &self.keys else { return };
         match original.seal(keys) {
             Ok(row) => {
-                if self.queue.try_send(Waiting::Row(row)).is_err() {
+                if self.queue.try_send(Waiting::Row(Box::new(row))).is_err() {
                     metrics::evidence::dropped(EvidenceLoss::Queue, 1);
                 }
             }

@@ -15,7 +15,7 @@ use super::outbound::fresh_id;
 use super::ports::Draft;
 use super::state::Cx;
 use crate::event::{FieldError, GroupName, HOUR_MS};
-use crate::evidence::replay::{self, Question, Replay, ReplayOutcome, Sides, State};
+use crate::evidence::replay::{self, Question, Replay, ReplayOutcome, Sides, State, VisibleGroup};
 use crate::storage::AuditEntry;
 
 /// Longest time a replay reaches back, in hours.
@@ -182,12 +182,12 @@ fn check(cx: &Cx, asked: &ReplayIn) -> ApiResult<()> {
 
 impl Cx {
     /// Returns what says of a group whether it is visible and by which policy it is judged.
-    pub(super) fn visible_groups(&self) -> Box<dyn Fn(&str, &str) -> Option<Option<String>> + Send> {
+    pub(super) fn visible_groups(&self) -> Box<dyn Fn(&str, &str) -> Option<VisibleGroup> + Send> {
         let (directory, scope) = (Arc::clone(self.directory()), self.scope().clone());
         Box::new(move |account, group| {
             let context = directory.context(account, group)?;
             let covered = scope.covers_group(account, group, &context.place);
-            covered.then(|| context.policy().map(str::to_owned))
+            covered.then(|| VisibleGroup { policy: context.policy().map(str::to_owned) })
         })
     }
 

@@ -65,12 +65,19 @@ pub struct Question {
     pub since_ms: i64,
     /// Only these groups; all visible ones when empty.
     pub groups: Vec<(String, String)>,
-    /// `None` hides a group; else the name of its policy, if it has one.
-    pub visible: Box<dyn Fn(&str, &str) -> Option<Option<String>> + Send>,
+    /// What is to be known of a group, by account and group; `None` hides it.
+    pub visible: Box<dyn Fn(&str, &str) -> Option<VisibleGroup> + Send>,
     /// Messages at most.
     pub messages_max: usize,
     /// Examples at most.
     pub examples_max: usize,
+}
+
+/// A group whose messages may be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VisibleGroup {
+    /// The name of its policy, if it has one.
+    pub policy: Option<String>,
 }
 
 /// What a draft would have done.
@@ -189,7 +196,7 @@ pub fn run(
 
 struct GroupSeen {
     /// `None`: hidden from who asks.
-    policy: Option<Option<String>>,
+    group: Option<VisibleGroup>,
     messages: u64,
     changed: u64,
 }
@@ -211,17 +218,18 @@ impl Run<'_> {
         }
         let (account, group) = opened.found.group();
         let seen = self.seen.entry((account.to_owned(), group.to_owned())).or_insert_with(|| GroupSeen {
-            policy: (self.question.visible)(account, group),
+            group: (self.question.visible)(account, group),
             messages: 0,
             changed: 0,
         });
-        let Some(policy) = &seen.policy else { return };
+        let Some(visible) = &seen.group else { return };
         if self.outcome.messages >= self.question.messages_max as u64 {
             self.outcome.truncated = true;
             return;
         }
         let kept = &opened.kept;
-        let (present, draft) = self.sides.judge(policy.as_deref(), kept.role, &kept.text, &mut self.scratch);
+        let (present, draft) =
+            self.sides.judge(visible.policy.as_deref(), kept.role, &kept.text, &mut self.scratch);
         self.outcome.messages += 1;
         seen.messages += 1;
         let (newly, no_longer) = match (present.hits.is_empty(), draft.hits.is_empty()) {

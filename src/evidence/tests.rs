@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::replay::{Question, Sides};
+use super::replay::{Question, Sides, VisibleGroup};
 use super::*;
 use crate::event::{Actor, EventKey, OperatorId, Role, Scope, Verdict};
 use crate::interception::{self, AllowPhrase, Origin, Policy, Ruleset, Scratch, Term, WordlistSource};
@@ -213,7 +213,7 @@ async fn a_replay_counts_what_judging_one_by_one_counts() {
     let question = |groups: Vec<(String, String)>, messages_max| Question {
         since_ms: 0,
         groups,
-        visible: Box::new(move |_, group| Some(Some(policy_of(group).to_owned()))),
+        visible: Box::new(move |_, group| Some(VisibleGroup { policy: Some(policy_of(group).to_owned()) })),
         messages_max,
         examples_max: 3,
     };

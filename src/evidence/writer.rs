@@ -45,7 +45,7 @@ impl Writer {
         let (mut rows, mut flushed) = (Vec::new(), Vec::new());
         for one in batch.drain(..) {
             match one {
-                Waiting::Row(row) => rows.push(row),
+                Waiting::Row(row) => rows.push(*row),
                 Waiting::Flush(done) => flushed.push(done),
             }
         }

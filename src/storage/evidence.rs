@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::StorageError;
 use crate::event::{EvidenceKind, Partition};
 
-/// Bytes of a nonce of XChaCha20-Poly1305.
+/// Bytes of a nonce.
 pub const NONCE_BYTES: usize = 24;
 
 /// What a row costs beside its sealed bytes, as the limit counts it.
