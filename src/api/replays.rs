@@ -15,7 +15,9 @@ use super::outbound::fresh_id;
 use super::ports::Draft;
 use super::state::Cx;
 use crate::event::{FieldError, GroupName, HOUR_MS};
-use crate::evidence::replay::{self, Question, Replay, ReplayOutcome, Sides, State, VisibleGroup};
+use crate::evidence::replay::{
+    self, GroupSight, Question, Replay, ReplayOutcome, Sides, State, VisibleGroup,
+};
 use crate::storage::AuditEntry;
 
 /// Longest time a replay reaches back, in hours.
@@ -182,7 +184,7 @@ fn check(cx: &Cx, asked: &ReplayIn) -> ApiResult<()> {
 
 impl Cx {
     /// Returns what says of a group whether it is visible and by which policy it is judged.
-    pub(super) fn visible_groups(&self) -> Box<dyn Fn(&str, &str) -> Option<VisibleGroup> + Send> {
+    pub(super) fn visible_groups(&self) -> GroupSight {
         let (directory, scope) = (Arc::clone(self.directory()), self.scope().clone());
         Box::new(move |account, group| {
             let context = directory.context(account, group)?;

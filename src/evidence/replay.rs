@@ -66,12 +66,15 @@ pub struct Question {
     /// Only these groups; all visible ones when empty.
     pub groups: Vec<(String, String)>,
     /// What is to be known of a group, by account and group; `None` hides it.
-    pub visible: Box<dyn Fn(&str, &str) -> Option<VisibleGroup> + Send>,
+    pub visible: GroupSight,
     /// Messages at most.
     pub messages_max: usize,
     /// Examples at most.
     pub examples_max: usize,
 }
+
+/// Says what is to be known of a group, by account and group.
+pub type GroupSight = Box<dyn Fn(&str, &str) -> Option<VisibleGroup> + Send>;
 
 /// A group whose messages may be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
