@@ -79,6 +79,10 @@ sections! {
     duties: crate::duties::Config,
     /// Things said to one group or some staff.
     notices: crate::notices::Config,
+    /// Original text that is kept.
+    evidence: crate::evidence::Config,
+    /// What waits for a person.
+    reviews: crate::reviews::Config,
     /// The API for people's tools.
     api: crate::api::Config,
     /// The way in.

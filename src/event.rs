@@ -4,6 +4,7 @@
 //! Times are milliseconds since the Unix epoch (`*_ms: i64`), spans are half-open byte ranges of the original
 //! UTF-8 text.
 
+mod evidence;
 mod fact;
 mod field;
 mod ids;
@@ -16,10 +17,11 @@ use std::hash::Hasher as _;
 
 use serde::{Deserialize, Serialize};
 
+pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact, FactKind,
-    GroupFact, Head, HitFact, KickFact, MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact,
-    SendFact, SilenceFact, StateFact, StateKind, TagsFact,
+    GroupFact, Head, HitFact, JudgedFact, KickFact, MemberFact, OutcomeFact, ReviewFact, RevisionFact,
+    RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub use ids::{

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod body;
 pub mod callback;
 pub mod events;
+mod keeping;
 pub mod load;
 pub mod partitions;
 pub mod reply;
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::json::ParseLimits;
+use crate::evidence::Evidence;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
 use crate::tasks::Tasks;
@@ -101,6 +103,7 @@ pub struct Ingest {
     directory: Arc<Directory>,
     connectors: Arc<Connectors>,
     outbox: Arc<Outbox>,
+    evidence: Arc<Evidence>,
     clock: Clock,
     tasks: Tasks,
 }
@@ -119,6 +122,8 @@ pub struct Parts {
     pub connectors: Arc<Connectors>,
     /// Where sends go after the commit.
     pub outbox: Arc<Outbox>,
+    /// Where texts go that are to be kept.
+    pub evidence: Arc<Evidence>,
     /// Time.
     pub clock: Clock,
     /// Background work.
@@ -140,6 +145,7 @@ impl Ingest {
             directory: parts.directory,
             connectors: parts.connectors,
             outbox: parts.outbox,
+            evidence: parts.evidence,
             clock: parts.clock,
             tasks: parts.tasks,
             config,

@@ -20,10 +20,12 @@ pub mod access;
 pub mod broadcasts;
 pub mod directory;
 pub mod duties;
+pub mod evidence;
 pub mod fleet;
 pub mod notices;
 pub mod outbox;
 pub mod rulesets;
+pub mod reviews;
 pub mod statistics;
 pub mod storage;
 

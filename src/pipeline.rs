@@ -7,6 +7,7 @@
 //! ```
 
 mod decision;
+mod keeping;
 mod marks;
 mod state;
 
@@ -20,6 +21,7 @@ use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
 pub use decision::{Decision, SkipReason, Skipped};
+pub use keeping::{Keep, KeepingLimits};
 pub use state::{PartitionState, Small};
 
 /// Everything that decides, compiled: immutable, swapped whole.
@@ -56,6 +58,8 @@ pub struct Limits {
     pub replies: replies::Config,
     /// Welcomes.
     pub welcomes: welcomes::Config,
+    /// Original text that may be kept.
+    pub evidence: KeepingLimits,
 }
 
 /// What is known about the group an event happened in.
@@ -215,6 +219,7 @@ pub fn decide<'e>(
     }
 
     decision.act(setting, event);
+    decision.keep(&rules.limits.evidence, setting, event);
     decision
 }
 

@@ -21,9 +21,11 @@ use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::{Actor, Scope};
+use crate::evidence::Evidence;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
+use crate::reviews::Reviews;
 use crate::storage::{SharedStorage, Storage, StorageError};
 
 /// What the composition root connects.
@@ -44,6 +46,10 @@ pub struct Parts {
     pub broadcasts: Arc<Broadcasts>,
     /// One thing said to one group or some staff.
     pub notices: Arc<Notices>,
+    /// Original texts that are kept.
+    pub evidence: Arc<Evidence>,
+    /// What waits for a person.
+    pub reviews: Arc<Reviews>,
     /// Words, replies, welcomes: what decides.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
@@ -158,6 +164,16 @@ impl Cx {
     /// Returns what is said to one group or some staff.
     pub(super) fn notices(&self) -> &Notices {
         &self.app.0.parts.notices
+    }
+
+    /// Returns original texts that are kept; handlers find and open them through [`super::evidence`].
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.app.0.parts.evidence
+    }
+
+    /// Returns what waits for a person.
+    pub(super) fn reviews(&self) -> &Reviews {
+        &self.app.0.parts.reviews
     }
 
     /// Returns what decides at this moment.

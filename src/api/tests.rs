@@ -9,6 +9,7 @@ mod places;
 mod platforms;
 mod policies;
 mod requests;
+mod reviews;
 mod rules;
 mod rulesets;
 mod statistics;
@@ -26,7 +27,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::ports::{House, Reloaded};
+use super::ports::{Draft, House, Reloaded};
 use super::{App, Config, Parts};
 use crate::access::{self, Access};
 use crate::app::book::{Book, Confirmers, Judge};
@@ -38,9 +39,12 @@ use crate::directory::{self, Directory, Keyring};
 use crate::event::{
     Effects, EventKey, EventType, Fact, FieldError, Head, Role, Status, Verdict, partition_of,
 };
+use crate::evidence::{self, Evidence};
+use crate::interception::Ruleset;
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::Rules;
+use crate::reviews::Reviews;
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
 use crate::tasks::{Tasks, TasksOwner, detached};
@@ -56,6 +60,9 @@ struct Gateway {
     directory: Arc<Directory>,
     access: Arc<Access>,
     clock: Clock,
+    evidence: Arc<Evidence>,
+    reviews: Arc<Reviews>,
+    tasks: Tasks,
     admin: String,
     epoch: u64,
     _tasks: Arc<TasksOwner>,
@@ -94,6 +101,10 @@ impl House for Quiet {
 
     fn rules_trouble(&self) -> Option<LoadError> {
         self.0.trouble()
+    }
+
+    async fn compile_draft(&self, draft: Draft) -> Result<Ruleset, String> {
+        self.0.compile_draft(draft).await.map_err(|error| format!("{error:#}"))
     }
 
     async fn reload_accounts(&self) {}
@@ -168,6 +179,20 @@ fn notices_for(
     }))
 }
 
+/// A store of texts with its writer, and the review queue.
+async fn evidence_for(
+    storage: &SharedStorage,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> (Arc<Evidence>, Arc<Reviews>) {
+    let keys = Keyring::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+    let config = evidence::Config { enabled: true, history: true, ..evidence::Config::default() };
+    let (evidence, writer) = Evidence::new(Some(keys), Arc::clone(storage), clock.clone(), config);
+    tasks.spawn("evidence", writer.run(tasks.clone()));
+    let reviews = Reviews::open(Arc::clone(storage), clock.clone(), crate::reviews::Config::default());
+    (evidence, reviews.await.unwrap())
+}
+
 async fn broadcasts_for(
     storage: &SharedStorage,
     outbox: &Arc<Outbox>,
@@ -227,8 +252,9 @@ impl Gateway {
         let (outbox, rulebook) = (outbox.await.unwrap(), rulebook.await.unwrap());
         let rules = rulebook.current();
         let broadcasts =
-            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks).await;
+            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks.clone()).await;
         let notices = notices_for(&storage, &outbox, &rules, &clock);
+        let (evidence, reviews) = evidence_for(&storage, &clock, &tasks).await;
         let app = App::new(Parts {
             config,
             access: Arc::clone(&access),
@@ -238,13 +264,29 @@ impl Gateway {
             outbox,
             broadcasts,
             notices,
+            evidence: Arc::clone(&evidence),
+            reviews: Arc::clone(&reviews),
             rules,
             house: Arc::new(Quiet(rulebook)),
             platforms: Arc::new(platforms::Watched),
             clock: clock.clone(),
         });
         let router = super::router(app.clone());
-        Self { router, app, storage, directory, access, clock, admin, epoch, _tasks: tasks_owner, data }
+        Self {
+            router,
+            app,
+            storage,
+            directory,
+            access,
+            clock,
+            evidence,
+            reviews,
+            tasks,
+            admin,
+            epoch,
+            _tasks: tasks_owner,
+            data,
+        }
     }
 
     async fn request(&self, request: Request<Body>) -> Got {
@@ -291,6 +333,8 @@ impl Gateway {
             "broadcasts:write",
             "broadcasts:approve",
             "rules:write",
+            "evidence:read",
+            "reviews:decide",
             "read",
             "admin"
         ]);

@@ -55,7 +55,7 @@ impl Gateway {
         let (serving_tasks, serving) = tasks();
         let health = Health::default();
         let storage_check = health.check("storage");
-        let house = Foundations::lay(&config, &clock).await?;
+        let mut house = Foundations::lay(&config, &clock).await?;
         let rulebook =
             Rulebook::open(house.storage.clone(), config.clone(), clock.clone(), work_tasks.clone()).await?;
         let outbox = house.outbox(&config, &clock, &work_tasks).await?;
@@ -70,6 +70,7 @@ impl Gateway {
                 directory: house.directory.clone(),
                 connectors: house.connectors.clone(),
                 outbox: outbox.clone(),
+                evidence: house.evidence.clone(),
                 clock: clock.clone(),
                 tasks: work_tasks.clone(),
             },

@@ -46,6 +46,7 @@ fn rules(config: &Config) -> Vec<Broken> {
     sending(config, &mut broken);
     callbacks(config, &mut broken);
     sizes(config, &mut broken);
+    evidence(config, &mut broken);
     if config.fleet.case_groups_min > config.fleet.case_groups_max {
         broken.push(Broken {
             keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
@@ -55,6 +56,35 @@ fn rules(config: &Config) -> Vec<Broken> {
         });
     }
     broken
+}
+
+fn evidence(config: &Config, broken: &mut Vec<Broken>) {
+    if config.evidence.enabled && config.directory.key.is_none() {
+        broken.push(Broken {
+            keys: &["evidence.enabled", "directory.key", "directory.key_file"],
+            value: "true".to_owned(),
+            detail: "no key is configured, and one that lies beside the data protects nothing".to_owned(),
+            remedy: "make one with `openssl rand -base64 32 > /etc/menshen/key` (mode 0600) and name it in \
+                     `directory.key_file`; where the data directory has a file `key`, add its lines below the new one"
+                .to_owned(),
+        });
+    }
+    if config.evidence.history && !config.evidence.enabled {
+        broken.push(Broken {
+            keys: &["evidence.history", "evidence.enabled"],
+            value: "true".to_owned(),
+            detail: "no text is kept at all while `evidence.enabled` is false".to_owned(),
+            remedy: "set `evidence.enabled = true` too".to_owned(),
+        });
+    }
+    if config.reviews.keep < config.reviews.lapse_after {
+        broken.push(Broken {
+            keys: &["reviews.keep", "reviews.lapse_after"],
+            value: quoted(config.reviews.keep),
+            detail: "shorter than `reviews.lapse_after`: what lapses would be forgotten at once".to_owned(),
+            remedy: format!("{} at least", quoted(config.reviews.lapse_after)),
+        });
+    }
 }
 
 fn server(config: &Config, broken: &mut Vec<Broken>) {

@@ -94,6 +94,8 @@ pub enum Fact<'a> {
     Tags(TagsFact<'a>),
     /// A term of a list that is not in force here was found: counted by list, and nothing else.
     ShadowHit(HitFact<'a>),
+    /// By which rules a message was held up.
+    Judged(JudgedFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -121,6 +123,7 @@ pub enum FactKind {
     ContactEnd = 18,
     Tags = 19,
     ShadowHit = 128,
+    Judged = 24,
 }
 
 /// A member joined or left.
@@ -387,6 +390,17 @@ pub struct TagsFact<'a> {
     pub tag_type: Option<Cow<'a, str>>,
 }
 
+/// By which rules a message was held up: beside each verdict `review` or `block`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JudgedFact<'a> {
+    /// Version of the ruleset.
+    #[serde(borrow)]
+    pub ruleset: Cow<'a, str>,
+    /// The policy; empty where none applied.
+    #[serde(borrow)]
+    pub policy: Cow<'a, str>,
+}
+
 impl Fact<'_> {
     /// Returns the number of the fact's kind on disk.
     pub fn kind(&self) -> FactKind {
@@ -410,6 +424,7 @@ impl Fact<'_> {
             Fact::ContactEnd(_) => FactKind::ContactEnd,
             Fact::Tags(_) => FactKind::Tags,
             Fact::ShadowHit(_) => FactKind::ShadowHit,
+            Fact::Judged(_) => FactKind::Judged,
         }
     }
 }

@@ -195,6 +195,7 @@ impl Ingest {
             Ok(taken) => {
                 self.seen(event, taken.decision.answer.status);
                 count_trials(rules, &setting, event, &taken.decision);
+                self.keep(event, &taken.decision);
                 for skipped in &taken.decision.skipped {
                     tell_skipped(skipped, &event.group);
                 }

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
 use crate::event::{GroupEvent, Role, RosterStep, What};
+use crate::evidence::{self, Evidence};
 use crate::interception::{self, Ruleset};
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
@@ -62,6 +63,8 @@ impl House {
             tokio::task::spawn_blocking(move || Partitions::open(storage, epoch, &limits, clock))
         };
         let (partitions, _repair) = opened.await.unwrap().unwrap();
+        let evidence =
+            Evidence::new(None, Arc::clone(&storage), clock.clone(), evidence::Config::default()).0;
         let ingest = Ingest::new(
             Config::default(),
             Parts {
@@ -71,6 +74,7 @@ impl House {
                 directory: Arc::clone(&directory),
                 connectors,
                 outbox,
+                evidence,
                 clock,
                 tasks,
             },

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Arrival, Rules, Setting, is_revision, millis};
+use super::{Arrival, Keep, Rules, Setting, is_revision, millis};
 use crate::conduct;
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
-    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, Level, MemberFact, OutcomeFact, ReviewFact,
-    RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status, TagsFact, Verdict,
-    What,
+    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, Level, MemberFact, OutcomeFact,
+    ReviewFact, RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status,
+    TagsFact, Verdict, What,
 };
 use crate::interception::{Judgement, Said, SpeakerKey};
 use crate::pipeline::PartitionState;
@@ -28,6 +28,8 @@ pub struct Decision<'e> {
     pub skipped: Vec<Skipped>,
     /// What to keep in memory of what was said, and of whom, where a rule or policy looks over several messages.
     pub said: Option<(SpeakerKey, Said)>,
+    /// The text is to be kept.
+    pub evidence: Option<Keep>,
 }
 
 /// A reply or welcome that was not made.
@@ -87,7 +89,7 @@ impl<'e> Decision<'e> {
             masked: None,
         };
         let effects = (status != Status::Duplicate).then(|| Effects { head, facts: Vec::new() });
-        Self { answer, effects, skipped: Vec::new(), said: None }
+        Self { answer, effects, skipped: Vec::new(), said: None, evidence: None }
     }
 
     /// Interception has judged the text.
@@ -268,6 +270,11 @@ impl<'e> Decision<'e> {
         let verdict = self.answer.verdict;
         if let Some(effects) = &mut self.effects {
             effects.head.verdict = verdict;
+        }
+        if verdict >= Verdict::Review {
+            let ruleset = Cow::Owned(self.answer.ruleset.clone());
+            let policy = setting.policy.map_or(Cow::Borrowed(""), |policy| Cow::Owned(policy.name.clone()));
+            self.fact(|| Fact::Judged(JudgedFact { ruleset, policy }));
         }
         if verdict == Verdict::Review {
             self.fact(|| Fact::Review(ReviewFact { rule: Cow::Borrowed("policy") }));

@@ -125,7 +125,8 @@ impl Delta {
                 | Fact::Silence(_)
                 | Fact::Evidence(_)
                 | Fact::ContactEnd(_)
-                | Fact::Tags(_) => {}
+                | Fact::Tags(_)
+                | Fact::Judged(_) => {}
             }
         }
     }

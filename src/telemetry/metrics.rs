@@ -3,6 +3,7 @@
 //! Each function costs some nanoseconds (an index and an atomic addition) and does nothing before [`install`].
 //! Labels are closed sets; `docs/OPERATING.md` describes each metric.
 
+pub mod evidence;
 mod labels;
 mod names;
 mod process;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use labels::{
-    CircuitState, Label, LimitLevel, MassStep, QueuePriority, QueueState, SayRefusal, SendOutcome, Success,
-    WecomCall, WecomFamily, WecomIgnored,
+    CircuitState, EvidenceLoss, Label, LimitLevel, MassStep, QueuePriority, QueueState, SayRefusal,
+    SendOutcome, Success, WecomCall, WecomFamily, WecomIgnored,
 };
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};
 

@@ -50,6 +50,8 @@ const STATE: &[&str] = &[
     "notices",
     "duties",
     "rulesets",
+    "evidence",
+    "reviews",
 ];
 
 /// Layer 3: edges.
@@ -105,6 +107,17 @@ const ROOMS: &[Room] = &[
     room("broadcasts", &[WORDS, CORE, TOOLS, &["storage", "outbox"]]),
     room("duties", &[WORDS, CORE, TOOLS, &["storage"]]),
     room("rulesets", &[WORDS, CORE, TOOLS, &["storage"]]),
+    // Texts are sealed with the same keys as account secrets.
+    room(
+        "evidence",
+        &[
+            WORDS,
+            CORE,
+            TOOLS,
+            &["storage", "directory::Keyring", "directory::KeyError", "directory::SealedBytes"],
+        ],
+    ),
+    room("reviews", &[WORDS, CORE, TOOLS, &["storage"]]),
     // Judged as a broadcast is.
     room("notices", &[WORDS, CORE, TOOLS, &["storage", "outbox", "broadcasts::TextJudge"]]),
     // 3: edges see the traits they implement, not the state below. The `webhook` platform speaks Standard Webhooks.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::super::keeping::Keeping;
 use super::{CategoryRule, LEVELS, LevelVerdicts, Policy, StaffRule, Strictness, VARIANT_VERDICT_MAX};
 use crate::event::pointer_part;
 
@@ -106,6 +107,7 @@ impl Policy {
             variant_verdict_max: Some(VARIANT_VERDICT_MAX),
             whole_words: Some(false),
             staff: Some(StaffRule::Same),
+            evidence: Some(Keeping::default()),
             ..Self::default()
         }
     }
@@ -128,6 +130,7 @@ impl Policy {
             variant_verdict_max: self.variant_verdict_max.or(below.variant_verdict_max),
             whole_words: self.whole_words.or(below.whole_words),
             staff: self.staff.clone().or_else(|| below.staff.clone()),
+            evidence: self.evidence.clone().or_else(|| below.evidence.clone()),
             tags: self.tags.clone(),
             push_down: self.push_down.clone(),
         }

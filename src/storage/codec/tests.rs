@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     ActionFact, ActionKind, CaseFact, ConsentFact, ContactEnd, ContactEndFact, ContactFact, EventKey,
-    EventType, EvidenceFact, GroupFact, Head, HitFact, KickFact, Level, MemberFact, OutcomeFact, ReviewFact,
-    RevisionFact, Role, RosterFact, RosterMember, SendFact, SilenceFact, StateFact, StateKind, Status,
-    TagsFact, Verdict, Via,
+    EventType, EvidenceFact, GroupFact, Head, HitFact, JudgedFact, KickFact, Level, MemberFact, OutcomeFact,
+    ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SilenceFact, StateFact, StateKind,
+    Status, TagsFact, Verdict, Via,
 };
 
 fn text() -> impl Strategy<Value = Cow<'static, str>> {
@@ -173,6 +173,7 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
                 expires_ms
             })),
         text().prop_map(|rule| Fact::Review(ReviewFact { rule })),
+        (text(), text()).prop_map(|(ruleset, policy)| Fact::Judged(JudgedFact { ruleset, policy })),
         ("case-[0-2]", any::<u64>(), vec((text(), text()), 0..4), time(), time()).prop_map(
             |(id, fingerprint, groups, first_ms, last_ms)| Fact::Case(CaseFact {
                 id: Cow::Owned(id),

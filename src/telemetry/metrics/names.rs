@@ -1,8 +1,8 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME,
-    SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
+    CIRCUIT, EVIDENCE, EVIDENCE_LOSS, LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION,
+    SEND_KIND, SEND_OUTCOME, SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
 };
 
 /// What a metric measures with.
@@ -164,6 +164,20 @@ metrics! {
         "Groups that could not be read; each is tried again.";
     RosterGroupsLeft: Gauge, "menshen_roster_groups_left", [],
         "Groups still to be read because a callback left something open or a reading failed.";
+    EvidenceKept: Counter, "menshen_evidence_kept_total", [EVIDENCE],
+        "Original texts sealed and stored, by what for.";
+    EvidenceDropped: Counter, "menshen_evidence_dropped_total", [EVIDENCE_LOSS],
+        "Original texts that were to be kept and were not.";
+    EvidenceRows: Gauge, "menshen_evidence_rows", [],
+        "Original texts in the evidence store.";
+    EvidenceBytes: Gauge, "menshen_evidence_bytes", [],
+        "Bytes of sealed texts in the evidence store, their rows included.";
+    ReviewsOpen: Gauge, "menshen_reviews_open", [],
+        "Reviews that wait for a person.";
+    ReviewsLapsed: Counter, "menshen_reviews_lapsed_total", [],
+        "Reviews closed because nobody looked in time, or because too many waited.";
+    ReviewsLag: Gauge, "menshen_reviews_lag_rows", [],
+        "Journal rows that the review queue has not seen yet.";
     Ready: Gauge, "menshen_ready", [],
         "1 while new work is taken, else 0.";
     Degraded: Gauge, "menshen_degraded", [],
