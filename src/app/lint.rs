@@ -74,9 +74,9 @@ fn run_rules(args: &LintArgs, sample: Option<&str>) -> anyhow::Result<()> {
     let sources = Sources { rules: &rules, ..Sources::default() };
     let (ruleset, problems) = Ruleset::compile_with("lint", sources, &Config::default())?;
     let mut folded = Vec::new();
-    let lines: Box<dyn Iterator<Item = &str>> = match sample {
-        Some(sample) => Box::new(sample.lines().filter(|line| !line.trim().is_empty())),
-        None => Box::new(shop_talk()),
+    let lines: Vec<&str> = match sample {
+        Some(sample) => sample.lines().filter(|line| !line.trim().is_empty()).collect(),
+        None => shop_talk().collect(),
     };
     for line in lines {
         let mut text = String::new();

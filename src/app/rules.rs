@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::wordlists::{self, Cause, FileError};
+use super::wordlists::{Cause, FileError};
 use crate::api;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -415,6 +415,8 @@ fn unreadable(error: &FileError) -> LoadError {
     let file = error.path.file_name().map(|name| name.to_string_lossy().into_owned());
     match &error.cause {
         Cause::Line(error) => LoadError { file, line: Some(error.line), detail: error.reason.clone() },
-        Cause::Io(_) | Cause::Empty => LoadError { file, line: None, detail: error.cause.to_string() },
+        Cause::Io(_) | Cause::Rule(_) | Cause::Empty => {
+            LoadError { file, line: None, detail: error.cause.to_string() }
+        }
     }
 }

@@ -64,7 +64,8 @@ impl Ruleset {
             return explanation;
         }
         for resolved in &scratch.resolved {
-            let judged = self.hit(text, resolved, &scratch.units, &scratch.disguised, &mut scratch.term_units);
+            let judged =
+                self.hit(text, resolved, &scratch.units, &scratch.disguised, &mut scratch.term_units);
             let shadow = resolved.decision.is_shadow;
             explanation.add(judged, resolved.verdict(), shadow, self.outcome(resolved.outcome));
         }

@@ -233,7 +233,8 @@ impl Ruleset {
                 if let Some(part) = self.rules().part_of(term) {
                     scratch.room.gates.push(part);
                     scratch.room.seen.push(Occurrence { part, units: here });
-                } else if let Some(decision) = self.decide(&mut judging, term).filter(|decision| !decision.is_shadow)
+                } else if let Some(decision) =
+                    self.decide(&mut judging, term).filter(|decision| !decision.is_shadow)
                     && decision.strictness == Strictness::Strict
                     && let Some(span) = span_of(text, &scratch.units, here[0], here[1])
                 {

@@ -367,7 +367,7 @@ impl Policy {
     /// Decides about what no term entry speaks of: a detection, a rule. `None` where the policy leaves the list out.
     pub(super) fn decide_for(&self, list: &str, category: &str, level: Level) -> Option<Decision> {
         let rule = self.wordlist(list)?;
-        Some(self.decide(category, level, &rule, TermRule::default()))
+        Some(self.decide(category, level, rule, TermRule::default()))
     }
 
     /// Says whether the list applies.

@@ -111,7 +111,7 @@ impl Rules {
                 .texts
                 .iter()
                 .filter(|(of, _)| *of == set)
-                .map(|(_, text)| Term { text: text.clone(), category: None, line: 0 })
+                .map(|(_, text)| Term { text: text.clone(), ..Term::default() })
                 .collect(),
             ..WordlistSource::new(source.name.as_str(), source.origin)
         });

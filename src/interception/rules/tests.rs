@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::interception::{
-    CompileError, Config, Earlier, Judgement, Policy, ProblemKind, Ruleset, Scratch, Sources, WordlistSource,
+    Audience, CompileError, Config, Earlier, Judgement, Policy, ProblemKind, Ruleset, Scratch, Sources,
+    WordlistSource,
 };
 
 fn compile(rules: &str) -> Ruleset {
@@ -18,7 +19,7 @@ fn ids(judgement: &Judgement) -> Vec<&str> {
 }
 
 fn judge(ruleset: &Ruleset, text: &str) -> Judgement {
-    ruleset.judge(text, ruleset.policy("standard").unwrap(), &mut Scratch::default())
+    ruleset.judge(text, ruleset.policy("standard").unwrap(), &Audience::default(), &mut Scratch::default())
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn terms_together_near_and_without_others() {
     assert_eq!((hit.hit.matched.as_str(), hit.hit.span), ("返现请扫码", [3, 18]));
     assert_eq!((hit.hit.category.as_str(), hit.hit.level), ("lure", Level::Medium));
     assert_eq!(judgement.verdict, Verdict::Review);
-    assert_eq!(ruleset.term(hit.term_id), Some(("mine", "rebate")));
+    assert_eq!(ruleset.term(hit.term_id), Some(("mine", "rebate".into())));
 }
 
 #[test]
@@ -80,7 +81,12 @@ fn a_rule_may_name_its_verdict_and_a_policy_goes_first() {
     let (ruleset, problems) = Ruleset::compile_with("r", sources, &Config::default()).unwrap();
     assert_eq!(problems, []);
     let judged = |name| {
-        let judgement = ruleset.judge("来返现啦", ruleset.policy(name).unwrap(), &mut Scratch::default());
+        let judgement = ruleset.judge(
+            "来返现啦",
+            ruleset.policy(name).unwrap(),
+            &Audience::default(),
+            &mut Scratch::default(),
+        );
         (judgement.verdict, judgement.hits.len(), judgement.masked)
     };
     assert_eq!(judged("standard"), (Verdict::Mask, 1, Some("来＊＊啦".to_owned())));
@@ -132,7 +138,7 @@ fn say(ruleset: &Ruleset, policy: &str, messages: &[&str]) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     for (now_ms, text) in (0..).step_by(1_000).zip(messages) {
         let earlier = Earlier { recent: &recent, speaker, now_ms };
-        let judgement = ruleset.judge_after(text, policy, Some(earlier), &mut scratch);
+        let judgement = ruleset.judge_after(text, policy, &Audience::default(), Some(earlier), &mut scratch);
         all.push(judgement.hits.into_iter().map(|h| h.hit.term).collect());
         recent.note(speaker, ruleset.said(text, &scratch), now_ms, &config);
     }
@@ -185,11 +191,11 @@ fn what_a_rule_asks_for_is_forgotten_in_time() {
     let speaker = SpeakerKey::new(&[1; 16], "demo", "g", "m");
     let other = SpeakerKey::new(&[1; 16], "demo", "g", "n");
     let (mut recent, mut scratch) = (Recent::default(), Scratch::default());
-    ruleset.judge("返现", policy, &mut scratch);
+    ruleset.judge("返现", policy, &Audience::default(), &mut scratch);
     recent.note(speaker, ruleset.said("返现", &scratch), 0, &Config::default());
     for (speaker, now_ms, expect) in [(speaker, 5_000, 1), (speaker, 5_001, 0), (other, 1_000, 0)] {
         let earlier = Some(Earlier { recent: &recent, speaker, now_ms });
-        let judgement = ruleset.judge_after("扫码", policy, earlier, &mut scratch);
+        let judgement = ruleset.judge_after("扫码", policy, &Audience::default(), earlier, &mut scratch);
         assert_eq!(judgement.hits.len(), expect, "{now_ms}");
     }
 }

@@ -69,7 +69,10 @@ fn compile(terms: &[String]) -> Ruleset {
 
 /// The policy without detectors: random letters and digits are an id now and then.
 fn terms_only(ruleset: &Ruleset, policy: &str) -> Policy {
-    Policy { wordlists: vec!["list".into()], ..ruleset.policy(policy).unwrap().clone() }
+    Policy {
+        wordlists: Some(vec![WordlistRule { name: "list".into(), ..WordlistRule::default() }]),
+        ..ruleset.policy(policy).unwrap().clone()
+    }
 }
 
 /// Terms that stay in the ruleset: at least two folded characters.
@@ -123,7 +126,7 @@ proptest! {
         terms in prop::collection::vec(texts(1..4), 1..8), text in texts(0..24),
     ) {
         let rules = compile(&terms);
-        let judgement = rules.judge(&text, &terms_only(&rules, "relaxed"), &mut Scratch::default());
+        let judgement = rules.judge(&text, &terms_only(&rules, "relaxed"), &Audience::default(), &mut Scratch::default());
         let boundaries: HashSet<usize> =
             text.grapheme_indices(true).map(|(at, _)| at).chain([text.len()]).collect();
         for JudgedHit { hit, .. } in &judgement.hits {

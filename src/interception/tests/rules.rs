@@ -244,7 +244,8 @@ fn terms_of_a_masked_list_are_shown_by_their_first_character() {
     assert_eq!(rules.term(hit.term_id), Some(("list", "加＊＊".into())));
 
     let policy = rules.policy("standard").unwrap();
-    let explained = serde_json::to_string(&rules.explain("微信支付", policy).hits).unwrap();
+    let explained =
+        serde_json::to_string(&rules.explain("微信支付", policy, &Audience::default()).hits).unwrap();
     assert!(explained.contains("微＊＊＊") && !explained.contains("微信"), "{explained}");
     let common = common_terms(&rules, policy, ["加微信"].into_iter());
     assert!(common.iter().all(|p| p.text.ends_with('＊')), "{common:?}");
