@@ -92,6 +92,8 @@ pub enum Fact<'a> {
     ContactEnd(ContactEndFact<'a>),
     /// The account's tags for contacts changed.
     Tags(TagsFact<'a>),
+    /// Somebody else's verdict on an earlier message.
+    LateVerdict(LateVerdictFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -118,6 +120,7 @@ pub enum FactKind {
     Roster = 17,
     ContactEnd = 18,
     Tags = 19,
+    LateVerdict = 20,
 }
 
 /// A member joined or left.
@@ -234,6 +237,8 @@ pub enum StateKind {
     Case,
     /// At which version a group's roster stands.
     Roster,
+    /// A message on which a verdict is asked for that must not be lost.
+    Asked,
 }
 
 /// One change of small durable state: the last write wins, `None` removes.
@@ -384,6 +389,26 @@ pub struct TagsFact<'a> {
     pub tag_type: Option<Cow<'a, str>>,
 }
 
+/// Somebody else's verdict on an earlier message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LateVerdictFact<'a> {
+    /// Event id of the message.
+    #[serde(borrow)]
+    pub of: Cow<'a, str>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why.
+    #[serde(borrow)]
+    pub labels: Vec<Cow<'a, str>>,
+    /// How sure, in percent.
+    pub confidence: u8,
+    /// Who said it.
+    #[serde(borrow)]
+    pub source: Cow<'a, str>,
+    /// How long it took from the message's arrival, in milliseconds.
+    pub latency_ms: Option<u64>,
+}
+
 impl Fact<'_> {
     /// Returns the number of the fact's kind on disk.
     pub fn kind(&self) -> FactKind {
@@ -406,6 +431,7 @@ impl Fact<'_> {
             Fact::Roster(_) => FactKind::Roster,
             Fact::ContactEnd(_) => FactKind::ContactEnd,
             Fact::Tags(_) => FactKind::Tags,
+            Fact::LateVerdict(_) => FactKind::LateVerdict,
         }
     }
 }

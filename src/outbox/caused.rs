@@ -35,7 +35,8 @@ impl Delivery {
             | Fact::Evidence(_)
             | Fact::Roster(_)
             | Fact::ContactEnd(_)
-            | Fact::Tags(_) => return None,
+            | Fact::Tags(_)
+            | Fact::LateVerdict(_) => return None,
         };
         Some(Self {
             id: head.key.delivery(usize::from(index)),

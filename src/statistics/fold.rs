@@ -121,7 +121,8 @@ impl Delta {
                 | Fact::Silence(_)
                 | Fact::Evidence(_)
                 | Fact::ContactEnd(_)
-                | Fact::Tags(_) => {}
+                | Fact::Tags(_)
+                | Fact::LateVerdict(_) => {}
             }
         }
     }
@@ -220,7 +221,8 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         | EventType::RosterRead
         | EventType::Silence
         | EventType::ContactRemoved
-        | EventType::TagsChanged => {}
+        | EventType::TagsChanged
+        | EventType::LateVerdict => {}
     }
     if matches!(head.what, EventType::Message | EventType::MessageEdited) {
         match head.verdict {
@@ -258,7 +260,8 @@ fn shows_member(what: EventType) -> bool {
         | EventType::RosterRead
         | EventType::Silence
         | EventType::ContactRemoved
-        | EventType::TagsChanged => false,
+        | EventType::TagsChanged
+        | EventType::LateVerdict => false,
     }
 }
 

@@ -82,6 +82,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Roster(f) => record(kind, f, out),
             Fact::ContactEnd(f) => record(kind, f, out),
             Fact::Tags(f) => record(kind, f, out),
+            Fact::LateVerdict(f) => record(kind, f, out),
         }
     }
 }
@@ -249,10 +250,11 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Roster => Fact::Roster(body_of(kind, body)?),
         FactKind::ContactEnd => Fact::ContactEnd(body_of(kind, body)?),
         FactKind::Tags => Fact::Tags(body_of(kind, body)?),
+        FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 19] = [
+const KINDS: [FactKind; 20] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -272,6 +274,7 @@ const KINDS: [FactKind; 19] = [
     FactKind::Roster,
     FactKind::ContactEnd,
     FactKind::Tags,
+    FactKind::LateVerdict,
 ];
 
 fn kind_of(byte: u8) -> Option<FactKind> {

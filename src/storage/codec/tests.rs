@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     ActionFact, ActionKind, CaseFact, ConsentFact, ContactEnd, ContactEndFact, ContactFact, EventKey,
-    EventType, EvidenceFact, GroupFact, Head, HitFact, KickFact, Level, MemberFact, OutcomeFact, ReviewFact,
-    RevisionFact, Role, RosterFact, RosterMember, SendFact, SilenceFact, StateFact, StateKind, Status,
-    TagsFact, Verdict, Via,
+    EventType, EvidenceFact, GroupFact, Head, HitFact, KickFact, LateVerdictFact, Level, MemberFact,
+    OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SilenceFact, StateFact,
+    StateKind, Status, TagsFact, Verdict, Via,
 };
 
 fn text() -> impl Strategy<Value = Cow<'static, str>> {
@@ -157,7 +157,7 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
             })
         ),
         (
-            one_of(&[StateKind::Cooldown, StateKind::Flood, StateKind::Roster]),
+            one_of(&[StateKind::Cooldown, StateKind::Flood, StateKind::Roster, StateKind::Asked]),
             "[kl]",
             option::of(vec(any::<u8>(), 0..40)),
             time()
@@ -181,6 +181,17 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
         (any::<i64>(), option::of(any::<i64>()))
             .prop_map(|(since_ms, until_ms)| Fact::Silence(SilenceFact { since_ms, until_ms })),
         (text(), any::<i64>()).prop_map(|(id, expires_ms)| Fact::Evidence(EvidenceFact { id, expires_ms })),
+        (
+            text(),
+            one_of(&[Verdict::Review, Verdict::Block]),
+            vec(text(), 0..3),
+            0_u8..=100,
+            text(),
+            option::of(any::<u64>())
+        )
+            .prop_map(|(of, verdict, labels, confidence, source, latency_ms)| Fact::LateVerdict(
+                LateVerdictFact { of, verdict, labels, confidence, source, latency_ms }
+            )),
     ]
 }
 
