@@ -10,6 +10,8 @@
 //! | resolve | `resolve.rs` | gaps, boundaries, allow phrases, nested hits; back to the original text |
 //! | policy | `policy.rs` | what follows from each surviving hit; the most severe decides |
 //!
+//! `content.rs` judges what a message carries beside its text: types, domains, mini programs, quotes, titles, files.
+//!
 //! `ruleset.rs` compiles lists into the immutable [`Ruleset`] that all this runs on, `lint.rs` says what is wrong
 //! with a list, `explain.rs` shows every hit and why it counted or not, `pushdown.rs` plans what a platform itself is to
 //! stop in what staff send.
@@ -18,6 +20,7 @@
 //! see intent; what it cannot judge goes to `review`.
 //! Invariants: spans are whole grapheme clusters of the original text; a clean message allocates nothing.
 
+pub mod content;
 mod encode;
 mod exact;
 mod explain;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::body::{Answer, Strict};
 use super::error::{ApiError, ApiResult};
 use super::state::Cx;
-use crate::event::{FieldError, Hit, Role, Verdict};
+use crate::event::{FieldError, Hit, Message, Role, Verdict};
 use crate::interception::{Explanation, Scratch};
 
 /// A text to be judged.
@@ -65,7 +65,8 @@ pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiRe
     // A long text takes milliseconds: too long for a worker that others wait for.
     let judged = tokio::task::spawn_blocking(move || {
         let policy = rules.policy(asked.policy.as_deref(), asked.role);
-        let judge = |policy| rules.words.judge(&asked.text, policy, &mut Scratch::default());
+        let message = Message { text: asked.text.as_str().into(), ..Message::default() };
+        let judge = |policy| rules.words.judge_message(&message, policy, &mut Scratch::default());
         let judgement = policy.map(judge).unwrap_or_default();
         let explained = policy.filter(|_| asked.explain);
         Moderated {

@@ -13,7 +13,7 @@ use crate::broadcasts::{
 };
 use crate::connectors::{Connector, Connectors, MassSends, PlatformError, Retry, offers};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
-use crate::event::{AccountId, GroupId, GroupName, Hit, Place, Role, Scope, Verdict};
+use crate::event::{AccountId, GroupId, GroupName, Hit, Message, Place, Role, Scope, Verdict};
 use crate::interception::Scratch;
 use crate::pipeline::Rules;
 use crate::storage::{SharedStorage, StorageError};
@@ -213,7 +213,8 @@ impl TextJudge for Judge {
         let Some(policy) = rules.words.policy_for(POLICY, Role::Customer) else {
             return Ok(());
         };
-        let judgement = rules.words.judge(text, policy, &mut Scratch::default());
+        let message = Message { text: text.into(), ..Message::default() };
+        let judgement = rules.words.judge_message(&message, policy, &mut Scratch::default());
         if judgement.verdict == Verdict::Block {
             return Err(judgement.hits.into_iter().map(|judged| judged.hit).collect());
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
+use super::content::ContentPolicy;
 use super::wordlist::{NAME_BYTES_MAX, is_name};
 use crate::event::{Level, Verdict};
 
@@ -39,6 +40,9 @@ pub struct Policy {
     /// stopped, those it would mask or review are warned about).
     #[serde(default)]
     pub push_down: Vec<PushDown>,
+    /// What follows from what a message carries beside its words.
+    #[serde(default)]
+    pub content: ContentPolicy,
 }
 
 /// For whom a platform itself stops or warns.
@@ -215,6 +219,7 @@ impl Policy {
             strictness,
             staff: StaffRule::Same,
             push_down: Vec::new(),
+            content: ContentPolicy::default(),
         }
     }
 
