@@ -28,6 +28,7 @@ pub mod storage;
 
 // 3 edges
 pub mod connectors;
+pub mod hook;
 pub mod webhooks;
 
 // 4 flow

@@ -6,6 +6,7 @@
 //! apply       the state takes the effects in; so does a replay of the journal
 //! ```
 
+mod asking;
 mod decision;
 mod marks;
 mod state;
@@ -19,6 +20,7 @@ use crate::interception::{self, Policy, Ruleset};
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
+pub use asking::Asking;
 pub use decision::{Decision, SkipReason, Skipped};
 pub use state::{PartitionState, Small};
 
@@ -73,6 +75,8 @@ pub struct Setting<'a> {
     pub can_post: bool,
     /// How long after its event a one-time welcome code can be used; `None` where the platform has no such codes.
     pub welcome_code_life: Option<Duration>,
+    /// Who else judges the message.
+    pub asking: Asking<'a>,
 }
 
 /// What is known about the arrival of an event.
@@ -152,7 +156,10 @@ pub fn decide<'e>(
     let mut decision = Decision::new(event, status, arrival, rules.words.version());
 
     if let (Some(message), Some(policy)) = (event.what.message(), setting.policy) {
-        decision.judged(rules.words.judge(&message.text, policy, &mut scratch.words));
+        decision.judged(rules.words.judge_message(message, policy, &mut scratch.words));
+        decision.heard(setting.asking.heard);
+    } else if let What::LateVerdict { opinion, .. } = &event.what {
+        decision.heard(Some(opinion));
     }
     if status == Status::Duplicate {
         return decision; // judged by today's rules, with no effect
@@ -187,6 +194,7 @@ pub fn decide<'e>(
         What::ContactAdded { welcome_code: Some(code), .. } => {
             decision.welcome_contact(rules, setting, event, code);
         }
+        What::LateVerdict { of, opinion, .. } => decision.answered(state, event, of, &opinion.source),
         What::Message(_)
         | What::MessageEdited { .. }
         | What::MessageRecalled { .. }
@@ -206,6 +214,7 @@ pub fn decide<'e>(
     }
 
     decision.act(setting, event);
+    decision.ask(setting, event);
     decision
 }
 

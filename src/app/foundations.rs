@@ -22,7 +22,7 @@ use crate::connectors::{ConnectorStates, Connectors, EventSink};
 use crate::directory::{Directory, Keyring};
 use crate::fleet;
 use crate::ingest::partitions::Repair;
-use crate::ingest::{self, Partitions};
+use crate::ingest::{self, Ingest, Partitions};
 use crate::notices::{self, Notices};
 use crate::outbox::{self, Outbox};
 use crate::storage::{SharedStorage, sqlite};
@@ -157,6 +157,7 @@ impl Foundations {
         outbox: &Arc<Outbox>,
         residence: Residence,
         platforms: Arc<Platforms>,
+        ingest: Arc<Ingest>,
     ) -> anyhow::Result<api::App> {
         let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -185,6 +186,7 @@ impl Foundations {
             storage: self.storage.clone(),
             connectors: self.connectors.clone(),
             outbox: outbox.clone(),
+            ingest,
             broadcasts: broadcasts.await.context("read broadcasts")?,
             notices: Arc::new(notices),
             rules,

@@ -1,5 +1,7 @@
 //! The stages together, on events as they come.
 
+mod verdicts;
+
 use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
 use crate::interception::{Origin, Term, WordlistSource};
@@ -51,6 +53,9 @@ struct House {
     shop: Option<&'static str>,
     can_post: bool,
     welcome_code_life: Option<Duration>,
+    heard: Option<crate::event::Opinion<'static>>,
+    /// Somebody else is asked, and must answer.
+    asks: bool,
 }
 
 impl House {
@@ -62,6 +67,8 @@ impl House {
             shop: Some("南京东路店"),
             can_post: true,
             welcome_code_life: Some(Duration::from_secs(20)),
+            heard: None,
+            asks: false,
         }
     }
 
@@ -88,6 +95,11 @@ impl House {
             can_recall: true,
             can_post: self.can_post,
             welcome_code_life: self.welcome_code_life,
+            asking: Asking {
+                heard: self.heard.as_ref(),
+                asks: if self.asks { Some(&|_, _| true) } else { None },
+                must_answer: self.asks,
+            },
         };
         let mut scratch = Scratch::default();
         let decision = decide(&self.state, &self.rules, &setting, event, status, &arrival, &mut scratch);

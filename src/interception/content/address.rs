@@ -310,9 +310,8 @@ fn soft_end(text: &str, from: usize) -> usize {
         let goes_on = match half(c) {
             '.' if is_dot(c) && !c.is_ascii() => next.is_some_and(|next| next.is_ascii_alphanumeric()),
             ':' => next.is_some_and(|next| next.is_ascii_digit()),
-            '.' | '-' | '_' | '%' | '@' => true,
-            // Invisible, and dropped by the standard.
-            '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' => true,
+            // The last ones are invisible, and dropped by the standard.
+            '.' | '-' | '_' | '%' | '@' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' => true,
             plain => plain.is_ascii_alphanumeric(),
         };
         if !goes_on {
