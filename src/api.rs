@@ -45,6 +45,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod verdicts;
 
 use std::time::Duration;
 

@@ -30,11 +30,14 @@ pub enum Right {
     /// Accounts, directory, operators, tokens, stopping and resuming outbound acts, owners of groups and ways into them.
     #[serde(rename = "admin")]
     Admin,
+    /// Bring verdicts on messages that were answered already.
+    #[serde(rename = "verdicts:write")]
+    VerdictsWrite,
 }
 
 impl Right {
     /// Every right, in the order of this page.
-    pub const ALL: [Right; 7] = [
+    pub const ALL: [Right; 8] = [
         Right::EventsWrite,
         Right::Moderate,
         Right::BroadcastsWrite,
@@ -42,6 +45,7 @@ impl Right {
         Right::RulesWrite,
         Right::Read,
         Right::Admin,
+        Right::VerdictsWrite,
     ];
 
     /// Returns the spelling of the API.
@@ -54,6 +58,7 @@ impl Right {
             Right::RulesWrite => "rules:write",
             Right::Read => "read",
             Right::Admin => "admin",
+            Right::VerdictsWrite => "verdicts:write",
         }
     }
 
@@ -62,8 +67,8 @@ impl Right {
         Self::ALL.into_iter().find(|right| right.as_str() == text)
     }
 
-    fn bit(self) -> u8 {
-        1 << self as u8
+    fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
 
@@ -77,7 +82,7 @@ impl fmt::Display for Right {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(from = "Vec<Right>", into = "Vec<Right>")]
 #[schema(value_type = Vec<Right>)]
-pub struct Rights(u8);
+pub struct Rights(u16);
 
 impl Rights {
     /// Every right there is.

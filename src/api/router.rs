@@ -17,7 +17,7 @@ use super::state::App;
 use super::{
     accounts, administration, audit, broadcasts, cases, checks, group_life, groups, interception, moderate,
     notices, openapi, operators, outbound, places, platform_numbers, promises, protection, rules, statistics,
-    templates, tokens,
+    templates, tokens, verdicts,
 };
 use crate::access::{Caller, Right};
 
@@ -97,6 +97,7 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/tokens/{token}"                       Admin tokens::revoke;
         GET    "/v1/audit"                                Read  audit::list;
         POST   "/v1/moderate"                             Moderate moderate::moderate;
+        POST   "/v1/verdicts"                             VerdictsWrite verdicts::create;
         GET    "/v1/cases"                                Read  cases::list;
         GET    "/v1/rulesets"                             Read  rules::ruleset;
         GET    "/v1/wordlists"                            Read  rules::wordlists::list;

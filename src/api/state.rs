@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::{Actor, Scope};
+use crate::ingest::Ingest;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub connectors: Arc<Connectors>,
     /// Everything that is sent.
     pub outbox: Arc<Outbox>,
+    /// The way in, for verdicts on what came in.
+    pub ingest: Arc<Ingest>,
     /// Texts to many groups.
     pub broadcasts: Arc<Broadcasts>,
     /// One thing said to one group or some staff.
@@ -148,6 +151,11 @@ impl Cx {
     /// Returns everything that is sent.
     pub(super) fn outbox(&self) -> &Outbox {
         &self.app.0.parts.outbox
+    }
+
+    /// Returns the way in.
+    pub(super) fn ingest(&self) -> &Ingest {
+        &self.app.0.parts.ingest
     }
 
     /// Returns texts to many groups.

@@ -11,6 +11,7 @@ mod requests;
 mod rules;
 mod statistics;
 mod templates;
+mod verdicts;
 mod walk;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
 use crate::event::{Effects, EventKey, EventType, FieldError, Head, Role, Status, Verdict, partition_of};
+use crate::ingest::{self, Ingest, Partitions};
 use crate::interception::{self, Ruleset};
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
@@ -187,6 +189,17 @@ async fn broadcasts_for(
     broadcasts.await.unwrap()
 }
 
+async fn partitions_for(
+    storage: &SharedStorage,
+    epoch: u64,
+    rules: &Arc<ArcSwap<Rules>>,
+    clock: &Clock,
+) -> Partitions {
+    let (storage, limits, clock) = (Arc::clone(storage), rules.load().limits.clone(), clock.clone());
+    let opened = tokio::task::spawn_blocking(move || Partitions::open(storage, epoch, &limits, clock));
+    opened.await.unwrap().unwrap().0
+}
+
 impl Gateway {
     async fn open() -> Self {
         Self::open_with(access::Config::default(), Config::default()).await
@@ -220,8 +233,20 @@ impl Gateway {
         });
         let (outbox, rules) = (outbox.await.unwrap(), Arc::new(ArcSwap::from_pointee(rules())));
         let broadcasts =
-            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks).await;
+            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks.clone()).await;
         let notices = notices_for(&storage, &outbox, &rules, &clock);
+        let ingest = ingest::Parts {
+            partitions: partitions_for(&storage, epoch, &rules, &clock).await,
+            rules: Arc::clone(&rules),
+            access: Arc::clone(&access),
+            directory: Arc::clone(&directory),
+            connectors: Arc::clone(&connectors),
+            outbox: Arc::clone(&outbox),
+            hook: None,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
+        let ingest = Arc::new(Ingest::new(ingest::Config::default(), ingest));
         let app = App::new(Parts {
             config,
             access: Arc::clone(&access),
@@ -229,6 +254,7 @@ impl Gateway {
             storage: Arc::clone(&storage),
             connectors,
             outbox,
+            ingest,
             broadcasts,
             notices,
             rules,
@@ -297,7 +323,8 @@ impl Gateway {
             "broadcasts:approve",
             "rules:write",
             "read",
-            "admin"
+            "admin",
+            "verdicts:write"
         ]);
         let body = json!({"name": operator, "rights": rights, "scope": scope});
         self.call("PUT", &format!("/v1/operators/{operator}"), body).await.expect(201);
