@@ -50,6 +50,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod verdicts;
 mod wordlist_life;
 mod wordlist_numbers;
 

@@ -71,6 +71,8 @@ sections! {
     storage: crate::storage::Config,
     /// Calls to platforms and from them.
     connectors: crate::connectors::Config,
+    /// Somebody else's verdict.
+    hook: crate::hook::Config,
     /// Lanes, retries, circuit breakers.
     outbox: crate::outbox::Config,
     /// Texts to many groups.

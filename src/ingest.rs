@@ -1,9 +1,10 @@
 //! The way in: bytes become authenticated events, events become effects, effects become durable, then we answer.
 //!
 //! [`server`] speaks HTTP, [`events`] and [`callback`] are the two hot routes, [`batch`] takes bodies apart,
-//! [`partitions`] drives the pipeline; `sink` takes what connectors find out by themselves. Order of refusal: connection, bytes in memory, token, work permit; only then is
+//! [`partitions`] drives the pipeline; `asking` meets the verdict hook; `sink` takes what connectors find out by themselves. Order of refusal: connection, bytes in memory, token, work permit; only then is
 //! anything decoded.
 
+mod asking;
 pub mod batch;
 pub mod body;
 pub mod callback;
@@ -31,6 +32,7 @@ use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::json::ParseLimits;
 use crate::evidence::Evidence;
+use crate::hook::Hook;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
 use crate::tasks::Tasks;
@@ -104,6 +106,7 @@ pub struct Ingest {
     connectors: Arc<Connectors>,
     outbox: Arc<Outbox>,
     evidence: Arc<Evidence>,
+    hook: Option<Hook>,
     clock: Clock,
     tasks: Tasks,
 }
@@ -124,6 +127,8 @@ pub struct Parts {
     pub outbox: Arc<Outbox>,
     /// Where texts go that are to be kept.
     pub evidence: Arc<Evidence>,
+    /// Who else judges messages.
+    pub hook: Option<Hook>,
     /// Time.
     pub clock: Clock,
     /// Background work.
@@ -146,6 +151,7 @@ impl Ingest {
             connectors: parts.connectors,
             outbox: parts.outbox,
             evidence: parts.evidence,
+            hook: parts.hook,
             clock: parts.clock,
             tasks: parts.tasks,
             config,

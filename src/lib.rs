@@ -24,13 +24,14 @@ pub mod evidence;
 pub mod fleet;
 pub mod notices;
 pub mod outbox;
-pub mod rulesets;
 pub mod reviews;
+pub mod rulesets;
 pub mod statistics;
 pub mod storage;
 
 // 3 edges
 pub mod connectors;
+pub mod hook;
 pub mod webhooks;
 
 // 4 flow

@@ -36,11 +36,14 @@ pub enum Right {
     /// Accounts, directory, operators, tokens, stopping and resuming outbound acts, owners of groups and ways into them.
     #[serde(rename = "admin")]
     Admin,
+    /// Bring verdicts on messages that were answered already.
+    #[serde(rename = "verdicts:write")]
+    VerdictsWrite,
 }
 
 impl Right {
     /// Every right, in the order of this page.
-    pub const ALL: [Right; 9] = [
+    pub const ALL: [Right; 10] = [
         Right::EventsWrite,
         Right::Moderate,
         Right::BroadcastsWrite,
@@ -50,6 +53,7 @@ impl Right {
         Right::ReviewsDecide,
         Right::Read,
         Right::Admin,
+        Right::VerdictsWrite,
     ];
 
     /// Returns the spelling of the API.
@@ -64,6 +68,7 @@ impl Right {
             Right::ReviewsDecide => "reviews:decide",
             Right::Read => "read",
             Right::Admin => "admin",
+            Right::VerdictsWrite => "verdicts:write",
         }
     }
 
@@ -73,7 +78,7 @@ impl Right {
     }
 
     fn bit(self) -> u16 {
-        1 << self as u8
+        1 << self as u16
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::connectors::{PlatformNumbers, SyncProgress};
 use crate::event::FieldError;
-use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::interception::{Policy, Ruleset, WordlistSource};
+use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::DocumentKind;
 
 /// What holds the parts together: checks that need several of them, changes of rules, and what follows from a change of accounts.

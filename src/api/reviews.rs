@@ -249,7 +249,7 @@ async fn view(cx: &Cx, rules: &Rules, review: Review, now_ms: i64) -> ApiResult<
 
 fn hit_view(rules: &Rules, hit: ReviewHit) -> ReviewHitView {
     ReviewHitView {
-        term: rules.words.term(hit.term_id()).map(|(_, term)| term.to_owned()),
+        term: rules.words.term(hit.term_id()).map(|(_, term)| term.into_owned()),
         wordlist: hit.wordlist,
         category: hit.category,
         level: hit.level,

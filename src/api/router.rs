@@ -17,7 +17,7 @@ use super::state::App;
 use super::{
     accounts, administration, audit, broadcasts, cases, checks, evidence, group_life, group_policy, groups,
     interception, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises,
-    protection, replays, reviews, rules, rulesets, statistics, templates, tokens, wordlist_life,
+    protection, replays, reviews, rules, rulesets, statistics, templates, tokens, verdicts, wordlist_life,
     wordlist_numbers,
 };
 use crate::access::{Caller, Right};
@@ -100,6 +100,7 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/tokens/{token}"                       Admin tokens::revoke;
         GET    "/v1/audit"                                Read  audit::list;
         POST   "/v1/moderate"                             Moderate moderate::moderate;
+        POST   "/v1/verdicts"                             VerdictsWrite verdicts::create;
         GET    "/v1/cases"                                Read  cases::list;
         GET    "/v1/reviews"                              Read  reviews::list;
         GET    "/v1/reviews/{review}"                     Read  reviews::get;

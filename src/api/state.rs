@@ -22,6 +22,7 @@ use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::{Actor, Scope};
 use crate::evidence::Evidence;
+use crate::ingest::Ingest;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub connectors: Arc<Connectors>,
     /// Everything that is sent.
     pub outbox: Arc<Outbox>,
+    /// The way in, for verdicts on what came in.
+    pub ingest: Arc<Ingest>,
     /// Texts to many groups.
     pub broadcasts: Arc<Broadcasts>,
     /// One thing said to one group or some staff.
@@ -154,6 +157,11 @@ impl Cx {
     /// Returns everything that is sent.
     pub(super) fn outbox(&self) -> &Outbox {
         &self.app.0.parts.outbox
+    }
+
+    /// Returns the way in.
+    pub(super) fn ingest(&self) -> &Ingest {
+        &self.app.0.parts.ingest
     }
 
     /// Returns texts to many groups.

@@ -14,6 +14,7 @@ mod rules;
 mod rulesets;
 mod statistics;
 mod templates;
+mod verdicts;
 mod walk;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use crate::event::{
     Effects, EventKey, EventType, Fact, FieldError, Head, Role, Status, Verdict, partition_of,
 };
 use crate::evidence::{self, Evidence};
+use crate::ingest::{self, Ingest, Partitions};
 use crate::interception::Ruleset;
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
@@ -217,6 +219,17 @@ async fn broadcasts_for(
     broadcasts.await.unwrap()
 }
 
+async fn partitions_for(
+    storage: &SharedStorage,
+    epoch: u64,
+    rules: &Arc<ArcSwap<Rules>>,
+    clock: &Clock,
+) -> Partitions {
+    let (storage, limits, clock) = (Arc::clone(storage), rules.load().limits.clone(), clock.clone());
+    let opened = tokio::task::spawn_blocking(move || Partitions::open(storage, epoch, &limits, clock));
+    opened.await.unwrap().unwrap().0
+}
+
 impl Gateway {
     async fn open() -> Self {
         Self::open_with(access::Config::default(), Config::default()).await
@@ -255,6 +268,19 @@ impl Gateway {
             broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks.clone()).await;
         let notices = notices_for(&storage, &outbox, &rules, &clock);
         let (evidence, reviews) = evidence_for(&storage, &clock, &tasks).await;
+        let ingest = ingest::Parts {
+            partitions: partitions_for(&storage, epoch, &rules, &clock).await,
+            rules: Arc::clone(&rules),
+            access: Arc::clone(&access),
+            directory: Arc::clone(&directory),
+            connectors: Arc::clone(&connectors),
+            outbox: Arc::clone(&outbox),
+            evidence: Arc::clone(&evidence),
+            hook: None,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
+        let ingest = Arc::new(Ingest::new(ingest::Config::default(), ingest));
         let app = App::new(Parts {
             config,
             access: Arc::clone(&access),
@@ -262,6 +288,7 @@ impl Gateway {
             storage: Arc::clone(&storage),
             connectors,
             outbox,
+            ingest,
             broadcasts,
             notices,
             evidence: Arc::clone(&evidence),
@@ -336,7 +363,8 @@ impl Gateway {
             "evidence:read",
             "reviews:decide",
             "read",
-            "admin"
+            "admin",
+            "verdicts:write"
         ]);
         let body = json!({"name": operator, "rights": rights, "scope": scope});
         self.call("PUT", &format!("/v1/operators/{operator}"), body).await.expect(201);

@@ -23,7 +23,7 @@ use crate::directory::{Directory, Keyring};
 use crate::evidence::{Evidence, Writer};
 use crate::fleet;
 use crate::ingest::partitions::Repair;
-use crate::ingest::{self, Partitions};
+use crate::ingest::{self, Ingest, Partitions};
 use crate::notices::{self, Notices};
 use crate::outbox::{self, Outbox};
 use crate::reviews::Reviews;
@@ -171,6 +171,7 @@ impl Foundations {
         outbox: &Arc<Outbox>,
         residence: Residence,
         platforms: Arc<Platforms>,
+        ingest: Arc<Ingest>,
     ) -> anyhow::Result<api::App> {
         let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -199,6 +200,7 @@ impl Foundations {
             storage: self.storage.clone(),
             connectors: self.connectors.clone(),
             outbox: outbox.clone(),
+            ingest,
             broadcasts: broadcasts.await.context("read broadcasts")?,
             notices: Arc::new(notices),
             evidence: self.evidence.clone(),

@@ -47,6 +47,7 @@ fn rules(config: &Config) -> Vec<Broken> {
     callbacks(config, &mut broken);
     sizes(config, &mut broken);
     evidence(config, &mut broken);
+    hook(config, &mut broken);
     if config.fleet.case_groups_min > config.fleet.case_groups_max {
         broken.push(Broken {
             keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
@@ -190,6 +191,26 @@ fn sizes(config: &Config, broken: &mut Vec<Broken>) {
             detail: "with `outbox.lanes.normal_share_percent` it leaves nothing to moderation actions"
                 .to_owned(),
             remedy: "keep the two together below 100".to_owned(),
+        });
+    }
+}
+
+fn hook(config: &Config, broken: &mut Vec<Broken>) {
+    let hook = &config.hook;
+    if let (Some(url), None) = (&hook.url, &hook.secret) {
+        broken.push(Broken {
+            keys: &["hook.url", "hook.secret"],
+            value: format!("\"{url}\""),
+            detail: "there is no `hook.secret` to sign questions with".to_owned(),
+            remedy: "give it in hook.secret_file: `whsec_` and 24 to 64 random bytes in base64".to_owned(),
+        });
+    }
+    if hook.timeout.is_zero() {
+        broken.push(Broken {
+            keys: &["hook.timeout"],
+            value: quoted(hook.timeout),
+            detail: "no question could ever be answered".to_owned(),
+            remedy: "give the hook some time, like \"10s\"".to_owned(),
         });
     }
 }

@@ -185,6 +185,8 @@ fn values_that_contradict_each_other_are_refused() {
     check("[evidence]\nenabled = true\n", "evidence.enabled", "openssl rand -base64 32");
     check("[evidence]\nhistory = true\n", "evidence.history", "`evidence.enabled = true` too");
     check("[reviews]\nkeep = \"1d\"\n", "reviews.keep", "\"30d\" at least");
+    check("[hook]\nurl = \"https://example.org/judge\"\n", "hook.url", "hook.secret_file");
+    check("[hook]\nwait = \"1s\"\n", "hook.wait", "800ms");
     // The cause is in another key than the one that is named; the place is what the operator wrote.
     check("[connectors]\nsignature_tolerance = \"6m\"\n", "connectors.replay_window", ":2)");
 }

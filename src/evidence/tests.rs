@@ -9,8 +9,8 @@ use super::replay::{JudgedGroup, Question, Sides};
 use super::*;
 use crate::event::{Actor, EventKey, OperatorId, Role, Scope, Verdict};
 use crate::interception::{
-    self, AllowPhrase, Assigned, Audience, EffectivePolicy, Layer, LayerKind, Origin, Policy, PolicyBook, Ruleset,
-    Scratch, Speaker, Term, WordlistSource,
+    self, AllowPhrase, Assigned, Audience, EffectivePolicy, Layer, LayerKind, Origin, Policy, PolicyBook,
+    Ruleset, Scratch, Speaker, Term, WordlistSource,
 };
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
@@ -163,8 +163,7 @@ async fn what_cannot_be_kept_stops_nobody() {
 
 fn list(terms: &[&str], allow: &[&str]) -> WordlistSource {
     let mut list = WordlistSource::new("own", Origin::Api);
-    list.terms =
-        terms.iter().map(|text| Term { text: (*text).to_owned(), ..Term::default() }).collect();
+    list.terms = terms.iter().map(|text| Term { text: (*text).to_owned(), ..Term::default() }).collect();
     list.allow = allow.iter().map(|text| AllowPhrase { text: (*text).to_owned(), line: 0 }).collect();
     list
 }
@@ -218,8 +217,9 @@ async fn a_replay_counts_what_judging_one_by_one_counts() {
     let draft = compile(draft_list());
     for (n, text) in (1_u128..).zip(texts.iter().cycle().take(1_200)) {
         let policy = policy_of(if n.is_multiple_of(2) { "g-even" } else { "g-odd" });
-        let judge =
-            |rules: &Ruleset| rules.judge(text, rules.policy(policy).unwrap(), &Audience::default(), &mut Scratch::default());
+        let judge = |rules: &Ruleset| {
+            rules.judge(text, rules.policy(policy).unwrap(), &Audience::default(), &mut Scratch::default())
+        };
         let (before, after) = (judge(&present.words), judge(&draft));
         changed += u64::from(before.verdict != after.verdict);
         newly += u64::from(before.hits.is_empty() && !after.hits.is_empty());

@@ -13,6 +13,7 @@ use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
 use crate::event::{GroupEvent, Role, RosterStep, What};
 use crate::evidence::{self, Evidence};
+use crate::hook::Hook;
 use crate::interception::{self, Ruleset};
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
@@ -34,6 +35,11 @@ pub(super) struct House {
 
 impl House {
     pub(super) async fn open(data: &Path) -> Self {
+        Self::open_with(data, None).await
+    }
+
+    /// The same, with somebody else to judge messages.
+    pub(super) async fn open_with(data: &Path, hook: Option<Hook>) -> Self {
         let storage = sqlite::open(data, &storage::Config::default()).unwrap();
         let epoch = storage.lease("test").await.unwrap();
         let clock = Clock::manual(NOW_MS);
@@ -75,6 +81,7 @@ impl House {
                 connectors,
                 outbox,
                 evidence,
+                hook,
                 clock,
                 tasks,
             },

@@ -25,7 +25,13 @@ enum Side {
 impl Ruleset {
     /// Returns up to three allow phrases for a hit at `span` of a text, the narrowest first; none when its sentence holds
     /// nothing but the term.
-    pub fn allow_phrases(&self, text: &str, span: [usize; 2], policy: &Policy, audience: &Audience<'_>) -> Vec<String> {
+    pub fn allow_phrases(
+        &self,
+        text: &str,
+        span: [usize; 2],
+        policy: &Policy,
+        audience: &Audience<'_>,
+    ) -> Vec<String> {
         let mut phrases = Vec::new();
         for side in [Side::Both, Side::Left, Side::Right] {
             if let Some(phrase) = self.grow(text, span, side, policy, audience)
@@ -37,7 +43,14 @@ impl Ruleset {
         phrases
     }
 
-    fn grow(&self, text: &str, span: [usize; 2], side: Side, policy: &Policy, audience: &Audience<'_>) -> Option<String> {
+    fn grow(
+        &self,
+        text: &str,
+        span: [usize; 2],
+        side: Side,
+        policy: &Policy,
+        audience: &Audience<'_>,
+    ) -> Option<String> {
         let [mut from, mut to] = span;
         let hit = folded_chars(text.get(from..to)?);
         for _ in 0..GROWTH_MAX {
@@ -59,7 +72,10 @@ impl Ruleset {
     fn is_term(&self, text: &str, policy: &Policy, audience: &Audience<'_>) -> bool {
         let covers = [0, text.len()];
         let explanation = self.explain(text, policy, audience);
-        explanation.hits.iter().any(|hit| hit.outcome == Outcome::Counted && !hit.shadow && hit.hit.span == covers)
+        explanation
+            .hits
+            .iter()
+            .any(|hit| hit.outcome == Outcome::Counted && !hit.shadow && hit.hit.span == covers)
     }
 }
 

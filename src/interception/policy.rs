@@ -19,6 +19,7 @@ pub use book::{PolicyBook, PolicyExplanation};
 pub use inherit::{Assigned, EffectivePolicy, Layer, LayerKind, Part, PolicyOrigin};
 use written::{strictness_if, strictness_of};
 
+use super::content::ContentPolicy;
 use super::keeping::Keeping;
 use super::wordlist::{NAME_BYTES_MAX, is_name};
 use crate::event::{Level, Verdict};
@@ -78,6 +79,9 @@ pub struct Policy {
     /// Which original texts are kept, and for how long; none unless said so here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Keeping>,
+    /// What follows from what a message carries beside its words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentPolicy>,
 }
 
 /// A wordlist that applies. Written as its name, or as an object with what else the policy says of it.

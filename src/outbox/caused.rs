@@ -37,7 +37,8 @@ impl Delivery {
             | Fact::ContactEnd(_)
             | Fact::Tags(_)
             | Fact::ShadowHit(_)
-            | Fact::Judged(_) => return None,
+            | Fact::Judged(_)
+            | Fact::LateVerdict(_) => return None,
         };
         Some(Self {
             id: head.key.delivery(usize::from(index)),

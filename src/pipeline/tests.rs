@@ -1,5 +1,7 @@
 //! The stages together, on events as they come.
 
+mod verdicts;
+
 use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
 use crate::interception::{Audience, Origin, Term, WordlistSource};
@@ -51,6 +53,9 @@ struct House {
     shop: Option<&'static str>,
     can_post: bool,
     welcome_code_life: Option<Duration>,
+    heard: Option<crate::event::Opinion<'static>>,
+    /// Somebody else is asked, and must answer.
+    asks: bool,
 }
 
 impl House {
@@ -62,6 +67,8 @@ impl House {
             shop: Some("南京东路店"),
             can_post: true,
             welcome_code_life: Some(Duration::from_secs(20)),
+            heard: None,
+            asks: false,
         }
     }
 
@@ -88,6 +95,11 @@ impl House {
             can_recall: true,
             can_post: self.can_post,
             welcome_code_life: self.welcome_code_life,
+            asking: Asking {
+                heard: self.heard.as_ref(),
+                asks: if self.asks { Some(&|_, _| true) } else { None },
+                must_answer: self.asks,
+            },
         };
         let mut scratch = Scratch::default();
         let decision = decide(&self.state, &self.rules, &setting, event, status, &arrival, &mut scratch);
@@ -373,8 +385,8 @@ fn a_text_is_kept_only_where_policy_and_configuration_say_so() {
     let kept = |keeping: Keeping, limits: KeepingLimits, text: &'static str| {
         let mut house = House::new();
         let mut list = WordlistSource::new("diversion", Origin::Api);
-        list.terms.push(Term { text: "加微信".into(), category: None, line: 0 });
-        let policy = Policy { evidence: keeping, ..Policy::standard() };
+        list.terms.push(Term { text: "加微信".into(), ..Term::default() });
+        let policy = Policy { evidence: Some(keeping), ..Policy::standard() };
         let words = Ruleset::compile("r-1", &[list], vec![policy], &interception::Config::default());
         house.rules.words = words.unwrap().0;
         house.rules.limits.evidence = limits;

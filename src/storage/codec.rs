@@ -83,6 +83,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::ContactEnd(f) => record(kind, f, out),
             Fact::Tags(f) => record(kind, f, out),
             Fact::Judged(f) => record(kind, f, out),
+            Fact::LateVerdict(f) => record(kind, f, out),
         }
     }
 }
@@ -252,10 +253,11 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Tags => Fact::Tags(body_of(kind, body)?),
         FactKind::ShadowHit => Fact::ShadowHit(body_of(kind, body)?),
         FactKind::Judged => Fact::Judged(body_of(kind, body)?),
+        FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 21] = [
+const KINDS: [FactKind; 22] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -277,6 +279,7 @@ const KINDS: [FactKind; 21] = [
     FactKind::Tags,
     FactKind::ShadowHit,
     FactKind::Judged,
+    FactKind::LateVerdict,
 ];
 
 fn kind_of(byte: u8) -> Option<FactKind> {

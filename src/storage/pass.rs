@@ -88,7 +88,8 @@ impl Pass {
                 | Fact::Silence(_)
                 | Fact::Evidence(_)
                 | Fact::ContactEnd(_)
-                | Fact::Tags(_) => {
+                | Fact::Tags(_)
+                | Fact::LateVerdict(_) => {
                     record = true;
                     continue;
                 }

@@ -55,7 +55,7 @@ const STATE: &[&str] = &[
 ];
 
 /// Layer 3: edges.
-const EDGES: &[&str] = &["connectors", "webhooks"];
+const EDGES: &[&str] = &["connectors", "hook", "webhooks"];
 
 const fn pure(path: &'static str, may_use: &'static [&'static [&'static str]]) -> Room {
     Room { path, may_use, pure: true }
@@ -138,6 +138,8 @@ const ROOMS: &[Room] = &[
             ],
         ],
     ),
+    // It asks behind the outbox's circuit breaker, whose times are the limiter's.
+    room("hook", &[WORDS, TOOLS, &["outbox::breaker", "outbox::limiter::Micros", "webhooks"]]),
     // 4: flow
     room("ingest", &[WORDS, CORE, TOOLS, STATE, EDGES]),
     // 5: surfaces

@@ -122,6 +122,9 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/tokens") => {
             json!({"name": "taken over", "operator": "op-east", "scope": {"regions": ["west"]}})
         }
+        (_, "/v1/verdicts") => {
+            json!({"account": "demo", "group": "g-east", "of": "e-1", "verdict": "block", "source": "ocr"})
+        }
         (_, "/v1/moderate") => json!({"text": "加微信领优惠"}),
         (_, "/v1/reviews/{review}/decision") => json!({"decision": "approve", "reason": "taken over"}),
         (_, "/v1/appeals") => {

@@ -11,7 +11,9 @@ use sha2::{Digest as _, Sha256};
 use super::super::wordlists::{self, FileError};
 use crate::clock::Stopwatch;
 use crate::config::Config;
-use crate::interception::{self, Life, Origin, Policy, Problem, RuleSource, Ruleset, Sources, WordlistSource};
+use crate::interception::{
+    self, Life, Origin, Policy, Problem, RuleSource, Ruleset, Sources, WordlistSource,
+};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
 use crate::rulesets::{Changed, How, LifeRecord, RuleKind, Sums, version_of, wordlist_change};
@@ -177,7 +179,7 @@ pub(super) fn compile(
     config: &Config,
 ) -> anyhow::Result<Rules> {
     let watch = Stopwatch::start();
-    let (words, problems) = self::words(number, documents, files, &config.interception)?;
+    let (words, problems) = words(number, documents, files, &config.interception)?;
     for problem in problems {
         let (wordlist, line, remedy) = (problem.wordlist, problem.line, problem.kind.remedy());
         tracing::warn!(wordlist, line, remedy, "a line of a wordlist does not work as written");
@@ -215,8 +217,7 @@ pub(super) fn words(
     let policies = read::<Policy>(documents, RuleKind::Policy)?;
     let policies = policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect();
     let sources = Sources { wordlists: &sources, rules: &files.rules, policies };
-    Ruleset::compile_with(version_of(number), sources, config)
-        .context("compile wordlists and rules")
+    Ruleset::compile_with(version_of(number), sources, config).context("compile wordlists and rules")
 }
 
 /// Returns the state of a list that is kept in a file: what the file says, or where it was moved from that.

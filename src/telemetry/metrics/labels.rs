@@ -127,6 +127,34 @@ closed_set! {
 }
 
 closed_set! {
+    /// What a question to the verdict hook came to.
+    HookOutcome, HOOK_OUTCOME = "outcome" {
+        /// A verdict.
+        Answered = "answered",
+        /// A status that is no answer.
+        Refused = "refused",
+        /// An answer of another form.
+        Unreadable = "unreadable",
+        /// There was no connection.
+        Unreached = "unreached",
+        /// No answer in time, or it broke off.
+        Lost = "lost",
+    }
+}
+
+closed_set! {
+    /// Why a question was not put to the verdict hook.
+    HookDrop, HOOK_DROP = "reason" {
+        /// Too many wait already.
+        QueueFull = "queue_full",
+        /// It waited too long for its turn.
+        Expired = "expired",
+        /// Too many questions failed before it.
+        CircuitOpen = "circuit_open",
+    }
+}
+
+closed_set! {
     /// How something that either works or not went.
     Success, SUCCESS = "outcome" {
         /// It worked.
