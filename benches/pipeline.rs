@@ -104,6 +104,7 @@ impl Ours {
             can_recall: true,
             can_post: true,
             welcome_code_life: None,
+            asking: pipeline::Asking::default(),
         };
         let status = Status::Counted;
         let decision =

@@ -17,6 +17,7 @@ mod checks;
 mod duty;
 mod envelope;
 mod error;
+mod evidence;
 mod group_life;
 mod group_policy;
 mod groups;
@@ -37,6 +38,8 @@ mod platform_numbers;
 pub mod ports;
 mod promises;
 mod protection;
+mod replays;
+mod reviews;
 mod router;
 mod rules;
 mod rulesets;
@@ -47,6 +50,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod verdicts;
 mod wordlist_life;
 mod wordlist_numbers;
 
@@ -57,7 +61,7 @@ use serde::Deserialize;
 pub use accounts::connector_spec;
 pub use error::{ApiError, Code, Problem};
 pub use openapi::document;
-pub use ports::{House, Reloaded};
+pub use ports::{Draft, House, Reloaded};
 pub use router::{local_router, router};
 pub use state::{App, Parts};
 

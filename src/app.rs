@@ -25,6 +25,7 @@ pub mod serve;
 pub mod stop_outbound;
 pub mod token;
 mod upkeep;
+mod verdicts;
 pub mod wecom;
 pub mod wordlist;
 pub mod wordlists;

@@ -71,6 +71,8 @@ sections! {
     storage: crate::storage::Config,
     /// Calls to platforms and from them.
     connectors: crate::connectors::Config,
+    /// Somebody else's verdict.
+    hook: crate::hook::Config,
     /// Lanes, retries, circuit breakers.
     outbox: crate::outbox::Config,
     /// Texts to many groups.
@@ -79,6 +81,10 @@ sections! {
     duties: crate::duties::Config,
     /// Things said to one group or some staff.
     notices: crate::notices::Config,
+    /// Original text that is kept.
+    evidence: crate::evidence::Config,
+    /// What waits for a person.
+    reviews: crate::reviews::Config,
     /// The API for people's tools.
     api: crate::api::Config,
     /// The way in.

@@ -4,10 +4,12 @@
 //! Times are milliseconds since the Unix epoch (`*_ms: i64`), spans are half-open byte ranges of the original
 //! UTF-8 text.
 
+mod evidence;
 mod fact;
 mod field;
 mod ids;
 pub mod json;
+mod opinion;
 mod scope;
 mod verdict;
 
@@ -16,16 +18,19 @@ use std::hash::Hasher as _;
 
 use serde::{Deserialize, Serialize};
 
+pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact, FactKind,
-    GroupFact, Head, HitFact, KickFact, MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact,
-    SendFact, SilenceFact, StateFact, StateKind, TagsFact,
+    GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, MemberFact, OutcomeFact, ReviewFact,
+    RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
 };
 pub use field::{FieldError, pointer_part};
+pub(crate) use ids::check as check_id;
 pub use ids::{
     AccountId, BrandId, BroadcastId, DeliveryId, EventKey, GroupId, IdError, OperatorId, PARTITION_FLEET,
     PARTITIONS, Partition, RegionId, ShopId, TokenId, partition_of,
 };
+pub use opinion::{Asked, Opinion};
 pub use scope::{Actor, GroupName, Place, Places, Scope};
 pub use verdict::{Action, ActionKind, Answer, Hit, Level, Status, Verdict, Via};
 
@@ -182,6 +187,8 @@ pub enum EventType {
     ContactRemoved,
     /// The account's tags for contacts changed; not part of the API.
     TagsChanged,
+    /// A verdict on an earlier message that came after its answer; not part of the API's events.
+    LateVerdict,
 }
 
 /// What happened, with the fields that only this kind has.
@@ -277,6 +284,15 @@ pub enum What<'a> {
         /// `tag` or `tag_group`, in the platform's words.
         tag_type: Option<Cow<'a, str>>,
     },
+    /// See [`EventType::LateVerdict`].
+    LateVerdict {
+        /// Event id it is about: of a message, or of its edit.
+        of: Cow<'a, str>,
+        /// The platform's id of that message: what an action is about.
+        message: Cow<'a, str>,
+        /// What was said about it.
+        opinion: Opinion<'a>,
+    },
 }
 
 /// Whose doing it was that a contact ended.
@@ -311,6 +327,7 @@ impl What<'_> {
             What::Silence { .. } => EventType::Silence,
             What::ContactRemoved { .. } => EventType::ContactRemoved,
             What::TagsChanged { .. } => EventType::TagsChanged,
+            What::LateVerdict { .. } => EventType::LateVerdict,
         }
     }
 
@@ -332,7 +349,8 @@ impl What<'_> {
             | What::Outcome { .. }
             | What::Silence { .. }
             | What::ContactRemoved { .. }
-            | What::TagsChanged { .. } => None,
+            | What::TagsChanged { .. }
+            | What::LateVerdict { .. } => None,
         }
     }
 
@@ -353,7 +371,8 @@ impl What<'_> {
             | What::RosterRead(_)
             | What::Silence { .. }
             | What::ContactRemoved { .. }
-            | What::TagsChanged { .. } => None,
+            | What::TagsChanged { .. }
+            | What::LateVerdict { .. } => None,
         }
     }
 
@@ -395,6 +414,11 @@ impl What<'_> {
                 id: owned(id),
                 tag_type: owned(tag_type),
             },
+            What::LateVerdict { of, message, opinion } => What::LateVerdict {
+                of: Cow::Owned(of.into_owned()),
+                message: Cow::Owned(message.into_owned()),
+                opinion: opinion.into_owned(),
+            },
         }
     }
 }
@@ -408,7 +432,10 @@ pub struct Message<'a> {
     pub content_type: Option<Cow<'a, str>>,
     /// Members it names with @.
     pub mentions: Vec<Cow<'a, str>>,
-    /// The quoted text. Not judged: it was when it was said, and quoting an advert is not advertising.
+    /// It was forwarded from elsewhere, where the platform says so.
+    pub forwarded: bool,
+    /// The quoted text. Judged only where the policy says so: it was when it was said, and quoting an advert is not
+    /// advertising.
     pub quote: Option<Cow<'a, str>>,
     /// Pictures, links, cards, mini programs.
     pub attachments: Vec<Attachment<'a>>,
@@ -420,6 +447,7 @@ impl Message<'_> {
             text: Cow::Owned(self.text.into_owned()),
             content_type: owned(self.content_type),
             mentions: self.mentions.into_iter().map(|m| Cow::Owned(m.into_owned())).collect(),
+            forwarded: self.forwarded,
             quote: owned(self.quote),
             attachments: self.attachments.into_iter().map(Attachment::into_owned).collect(),
         }
@@ -448,7 +476,8 @@ pub struct Attachment<'a> {
 }
 
 impl Attachment<'_> {
-    fn into_owned(self) -> Attachment<'static> {
+    /// Detaches the attachment from the buffer it was read from.
+    pub fn into_owned(self) -> Attachment<'static> {
         Attachment {
             kind: Cow::Owned(self.kind.into_owned()),
             url: owned(self.url),

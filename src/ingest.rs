@@ -1,13 +1,15 @@
 //! The way in: bytes become authenticated events, events become effects, effects become durable, then we answer.
 //!
 //! [`server`] speaks HTTP, [`events`] and [`callback`] are the two hot routes, [`batch`] takes bodies apart,
-//! [`partitions`] drives the pipeline; `sink` takes what connectors find out by themselves. Order of refusal: connection, bytes in memory, token, work permit; only then is
+//! [`partitions`] drives the pipeline; `asking` meets the verdict hook; `sink` takes what connectors find out by themselves. Order of refusal: connection, bytes in memory, token, work permit; only then is
 //! anything decoded.
 
+mod asking;
 pub mod batch;
 pub mod body;
 pub mod callback;
 pub mod events;
+mod keeping;
 pub mod load;
 pub mod partitions;
 pub mod reply;
@@ -29,6 +31,8 @@ use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::json::ParseLimits;
+use crate::evidence::Evidence;
+use crate::hook::Hook;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
 use crate::tasks::Tasks;
@@ -101,6 +105,8 @@ pub struct Ingest {
     directory: Arc<Directory>,
     connectors: Arc<Connectors>,
     outbox: Arc<Outbox>,
+    evidence: Arc<Evidence>,
+    hook: Option<Hook>,
     clock: Clock,
     tasks: Tasks,
 }
@@ -119,6 +125,10 @@ pub struct Parts {
     pub connectors: Arc<Connectors>,
     /// Where sends go after the commit.
     pub outbox: Arc<Outbox>,
+    /// Where texts go that are to be kept.
+    pub evidence: Arc<Evidence>,
+    /// Who else judges messages.
+    pub hook: Option<Hook>,
     /// Time.
     pub clock: Clock,
     /// Background work.
@@ -140,6 +150,8 @@ impl Ingest {
             directory: parts.directory,
             connectors: parts.connectors,
             outbox: parts.outbox,
+            evidence: parts.evidence,
+            hook: parts.hook,
             clock: parts.clock,
             tasks: parts.tasks,
             config,

@@ -13,6 +13,7 @@
 //! | policy | `policy.rs` | what follows from each surviving hit; the most severe decides |
 //!
 //! All tenants share one ruleset: `audience.rs` says whom a list reaches, `life.rs` whether its hits count yet.
+//! `content.rs` judges what a message carries beside its text: types, domains, mini programs, quotes, titles, files.
 //!
 //! `ruleset.rs` compiles lists into the immutable [`Ruleset`] that all this runs on, `lint.rs` says what is wrong
 //! with a list, `explain.rs` shows every hit and why it counted or not, `pushdown.rs` plans what a platform itself is to
@@ -23,6 +24,7 @@
 //! Invariants: spans are whole grapheme clusters of the original text; a clean message allocates nothing.
 
 mod audience;
+pub mod content;
 mod detectors;
 mod encode;
 mod exact;
@@ -30,9 +32,11 @@ mod explain;
 mod filter;
 mod findings;
 mod fold;
+mod keeping;
 mod life;
 mod lint;
 mod mask;
+mod offer;
 mod policy;
 pub mod pushdown;
 mod resolve;
@@ -53,6 +57,7 @@ pub use detectors::DETECTORS;
 pub use explain::{ExplainedHit, Explanation};
 pub use findings::Earlier;
 pub use fold::fold_into;
+pub use keeping::Keeping;
 pub use life::{Life, Stage};
 pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
 pub use policy::{

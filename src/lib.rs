@@ -20,15 +20,18 @@ pub mod access;
 pub mod broadcasts;
 pub mod directory;
 pub mod duties;
+pub mod evidence;
 pub mod fleet;
 pub mod notices;
 pub mod outbox;
+pub mod reviews;
 pub mod rulesets;
 pub mod statistics;
 pub mod storage;
 
 // 3 edges
 pub mod connectors;
+pub mod hook;
 pub mod webhooks;
 
 // 4 flow

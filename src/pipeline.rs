@@ -6,7 +6,9 @@
 //! apply       the state takes the effects in; so does a replay of the journal
 //! ```
 
+mod asking;
 mod decision;
+mod keeping;
 mod marks;
 mod state;
 
@@ -19,7 +21,9 @@ use crate::interception::{self, Audience, Earlier, Policy, Ruleset, Speaker, Spe
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
+pub use asking::Asking;
 pub use decision::{Decision, SkipReason, Skipped};
+pub use keeping::{Keep, KeepingLimits};
 pub use state::{PartitionState, Small};
 
 /// Everything that decides, compiled: immutable, swapped whole.
@@ -56,6 +60,8 @@ pub struct Limits {
     pub replies: replies::Config,
     /// Welcomes.
     pub welcomes: welcomes::Config,
+    /// Original text that may be kept.
+    pub evidence: KeepingLimits,
 }
 
 /// What is known about the group an event happened in.
@@ -73,6 +79,8 @@ pub struct Setting<'a> {
     pub can_post: bool,
     /// How long after its event a one-time welcome code can be used; `None` where the platform has no such codes.
     pub welcome_code_life: Option<Duration>,
+    /// Who else judges the message.
+    pub asking: Asking<'a>,
 }
 
 /// What is known about the arrival of an event.
@@ -160,8 +168,12 @@ pub fn decide<'e>(
         let (recent, now_ms) = (&state.recent, arrival.now_ms);
         let earlier = speaker.map(|speaker| Earlier { recent, speaker, now_ms });
         let words = &mut scratch.words;
-        decision.judged(rules.words.judge_after(&message.text, policy, &audience, earlier, words));
-        decision.said = speaker.map(|speaker| (speaker, rules.words.said(&message.text, &scratch.words)));
+        let judgement = rules.words.judge_after(&message.text, policy, &audience, earlier, words);
+        decision.said = speaker.map(|speaker| (speaker, rules.words.said(&message.text, words)));
+        decision.judged(rules.words.judge_beside(judgement, message, policy, &audience, words));
+        decision.heard(setting.asking.heard);
+    } else if let What::LateVerdict { opinion, .. } = &event.what {
+        decision.heard(Some(opinion));
     }
     if status == Status::Duplicate {
         return decision; // judged by today's rules, with no effect
@@ -196,6 +208,7 @@ pub fn decide<'e>(
         What::ContactAdded { welcome_code: Some(code), .. } => {
             decision.welcome_contact(rules, setting, event, code);
         }
+        What::LateVerdict { of, opinion, .. } => decision.answered(state, event, of, &opinion.source),
         What::Message(_)
         | What::MessageEdited { .. }
         | What::MessageRecalled { .. }
@@ -215,6 +228,8 @@ pub fn decide<'e>(
     }
 
     decision.act(setting, event);
+    decision.keep(&rules.limits.evidence, setting, event);
+    decision.ask(setting, event);
     decision
 }
 

@@ -7,6 +7,7 @@
 //!   row is on the disk.
 //! * **Ledger**: what people decided and what sending must never lose.
 //! * **Projection**: counters, roster and hits, folded from the journal; rebuilt by replay.
+//! * **Evidence**: sealed original texts with a short life, apart from all that.
 //!
 //! Invariants: every row carries its partition and its owner's epoch; the journal is never pruned past the last durable
 //! checkpoint of the projection nor past the dedupe window; nothing orders events over partitions.
@@ -16,6 +17,7 @@ pub mod codec;
 mod config;
 #[cfg(test)]
 mod conformance;
+mod evidence;
 mod ledger;
 pub mod memory;
 mod pass;
@@ -32,6 +34,10 @@ use thiserror::Error;
 use crate::event::{Effects, EventKey, Partition};
 
 pub use config::{Config, Durability};
+pub use evidence::{
+    EvidenceOf, EvidenceQuery, EvidenceRoom, EvidenceRow, EvidenceStore, EvidenceStored, EvidenceTotals,
+    NONCE_BYTES,
+};
 pub use ledger::{
     AttemptRow, AuditEntry, AuditFilter, Carried, Change, DeliveryFilter, DeliveryRow, DeliveryState,
     Document, DocumentKind, IdempotencyRecord, Intent, Kinds, MASS_SEND, MASS_SENDS_FROM, MASS_TARGET,
@@ -193,7 +199,7 @@ pub struct SealedHour {
 
 /// Everything durable. One implementation per database; `storage::tests` is the suite each must pass.
 #[async_trait]
-pub trait Storage: Send + Sync + 'static {
+pub trait Storage: EvidenceStore {
     /// Takes ownership of all partitions for `node` and returns the new epoch; what the former owner still sends is refused.
     async fn lease(&self, node: &str) -> Result<u64, StorageError>;
 

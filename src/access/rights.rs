@@ -24,24 +24,36 @@ pub enum Right {
     /// Change wordlists, policies, replies, welcomes and welcome templates.
     #[serde(rename = "rules:write")]
     RulesWrite,
-    /// Read everything within the scope.
+    /// Read members' original texts that were kept, try drafts on them. Every reading is audited.
+    #[serde(rename = "evidence:read")]
+    EvidenceRead,
+    /// Approve or deny what waits for a person.
+    #[serde(rename = "reviews:decide")]
+    ReviewsDecide,
+    /// Read everything within the scope, but no original texts.
     #[serde(rename = "read")]
     Read,
     /// Accounts, directory, operators, tokens, stopping and resuming outbound acts, owners of groups and ways into them.
     #[serde(rename = "admin")]
     Admin,
+    /// Bring verdicts on messages that were answered already.
+    #[serde(rename = "verdicts:write")]
+    VerdictsWrite,
 }
 
 impl Right {
     /// Every right, in the order of this page.
-    pub const ALL: [Right; 7] = [
+    pub const ALL: [Right; 10] = [
         Right::EventsWrite,
         Right::Moderate,
         Right::BroadcastsWrite,
         Right::BroadcastsApprove,
         Right::RulesWrite,
+        Right::EvidenceRead,
+        Right::ReviewsDecide,
         Right::Read,
         Right::Admin,
+        Right::VerdictsWrite,
     ];
 
     /// Returns the spelling of the API.
@@ -52,8 +64,11 @@ impl Right {
             Right::BroadcastsWrite => "broadcasts:write",
             Right::BroadcastsApprove => "broadcasts:approve",
             Right::RulesWrite => "rules:write",
+            Right::EvidenceRead => "evidence:read",
+            Right::ReviewsDecide => "reviews:decide",
             Right::Read => "read",
             Right::Admin => "admin",
+            Right::VerdictsWrite => "verdicts:write",
         }
     }
 
@@ -62,8 +77,8 @@ impl Right {
         Self::ALL.into_iter().find(|right| right.as_str() == text)
     }
 
-    fn bit(self) -> u8 {
-        1 << self as u8
+    fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
 
@@ -77,7 +92,7 @@ impl fmt::Display for Right {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(from = "Vec<Right>", into = "Vec<Right>")]
 #[schema(value_type = Vec<Right>)]
-pub struct Rights(u8);
+pub struct Rights(u16);
 
 impl Rights {
     /// Every right there is.

@@ -257,6 +257,11 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
 }
 
 impl Precondition {
+    /// It must be this version now; 0 for "must not exist".
+    pub(super) fn at(version: u64) -> Self {
+        Self { expect: Some(version), known: None }
+    }
+
     /// The version it must have now: 0 for "must not exist", `None` for any.
     pub(super) fn expect(self) -> Option<u64> {
         self.expect

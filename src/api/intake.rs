@@ -41,7 +41,9 @@ pub(super) struct EventDocument {
     content_type: Option<String>,
     /// `message`: members named with @.
     mentions: Option<Vec<String>>,
-    /// `message`: the quoted text, judged too.
+    /// `message`: it was forwarded from elsewhere.
+    forwarded: Option<bool>,
+    /// `message`: the quoted text; judged where the policy says so (`content.quoted`).
     quote: Option<String>,
     /// `message`: pictures, links, cards.
     attachments: Option<Vec<AttachmentDocument>>,
@@ -84,9 +86,9 @@ pub(super) struct AttachmentDocument {
     url: Option<String>,
     /// Application id, for mini programs.
     appid: Option<String>,
-    /// Title shown to members.
+    /// Title shown to members; judged like text.
     title: Option<String>,
-    /// Hex digest of the contents.
+    /// SHA-256 of the contents, in hexadecimal.
     sha256: Option<String>,
 }
 

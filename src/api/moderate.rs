@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::body::{Answer, Strict};
 use super::error::{ApiError, ApiResult};
 use super::state::Cx;
-use crate::event::{FieldError, Hit, Verdict};
+use crate::event::{FieldError, Hit, Message, Verdict};
 use crate::interception::{Audience, Explanation, Scratch, Speaker};
 
 /// A text to be judged.
@@ -91,7 +91,8 @@ pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiRe
             Some(context) => Audience { now_ms, ..context.audience(group, asked.role) },
             None => Audience { speaker: asked.role, now_ms, ..Audience::default() },
         };
-        let judge = |policy| rules.words.judge(&asked.text, policy, &audience, &mut Scratch::default());
+        let message = Message { text: asked.text.as_str().into(), ..Message::default() };
+        let judge = |policy| rules.words.judge_message(&message, policy, &audience, &mut Scratch::default());
         let judgement = policy.map(judge).unwrap_or_default();
         let explained = policy.filter(|_| asked.explain);
         Moderated {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::connectors::{PlatformNumbers, SyncProgress};
 use crate::event::FieldError;
+use crate::interception::{Policy, Ruleset, WordlistSource};
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::DocumentKind;
 
@@ -41,6 +42,12 @@ pub trait House: Send + Sync + 'static {
     /// Returns why the files of wordlists are not in force as they are now.
     fn rules_trouble(&self) -> Option<LoadError>;
 
+    /// Compiles a draft with everything else that is in force, without putting it in force.
+    ///
+    /// # Errors
+    /// Says in words what cannot be used.
+    async fn compile_draft(&self, draft: Draft) -> Result<Ruleset, String>;
+
     /// Connects the accounts as the directory has them now.
     async fn reload_accounts(&self);
 
@@ -52,6 +59,18 @@ pub trait House: Send + Sync + 'static {
     /// # Errors
     /// Says in words what is wrong; nothing was changed.
     async fn reload_configuration(&self) -> Result<Reloaded, String>;
+}
+
+/// Rules that are to be tried: each takes the place of the one of its name, or stands beside the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// A wordlist.
+    #[serde(default)]
+    pub wordlist: Option<WordlistSource>,
+    /// A policy.
+    #[serde(default)]
+    pub policy: Option<Policy>,
 }
 
 /// What a reload came to.

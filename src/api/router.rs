@@ -15,9 +15,10 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audit, broadcasts, cases, checks, group_life, group_policy, groups,
+    accounts, administration, audit, broadcasts, cases, checks, evidence, group_life, group_policy, groups,
     interception, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises,
-    protection, rules, rulesets, statistics, templates, tokens, wordlist_life, wordlist_numbers,
+    protection, replays, reviews, rules, rulesets, statistics, templates, tokens, verdicts, wordlist_life,
+    wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -99,7 +100,17 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/tokens/{token}"                       Admin tokens::revoke;
         GET    "/v1/audit"                                Read  audit::list;
         POST   "/v1/moderate"                             Moderate moderate::moderate;
+        POST   "/v1/verdicts"                             VerdictsWrite verdicts::create;
         GET    "/v1/cases"                                Read  cases::list;
+        GET    "/v1/reviews"                              Read  reviews::list;
+        GET    "/v1/reviews/{review}"                     Read  reviews::get;
+        GET    "/v1/reviews/{review}/offer"               EvidenceRead reviews::offer::offer;
+        POST   "/v1/reviews/{review}/decision"            ReviewsDecide reviews::deciding::decide;
+        POST   "/v1/appeals"                              EventsWrite reviews::appeals::create;
+        GET    "/v1/evidence/{evidence}"                  EvidenceRead evidence::get;
+        POST   "/v1/evidence/erase"                       Admin evidence::erase;
+        POST   "/v1/replays"                              EvidenceRead replays::create;
+        GET    "/v1/replays/{replay}"                     EvidenceRead replays::get;
         GET    "/v1/rulesets"                             Read  rulesets::current;
         GET    "/v1/rulesets/versions"                    Read  rulesets::list;
         GET    "/v1/rulesets/{version}"                   Read  rulesets::get;

@@ -53,6 +53,13 @@ pub(super) struct Why {
     reason: String,
 }
 
+impl Why {
+    /// Says why, for a change that comes of another.
+    pub(super) fn of(reason: String) -> Self {
+        Self { reason }
+    }
+}
+
 /// Checks the words for a change.
 pub(super) fn check_reason(reason: &str) -> ApiResult<()> {
     if reason.chars().count() <= REASON_CHARS_MAX && !reason.chars().any(char::is_control) {
@@ -78,7 +85,8 @@ async fn get(cx: &Cx, kind: RuleKind, id: &str, precondition: Precondition) -> A
     Ok(Answer::ok(view(&document)).version(document.version).into_response())
 }
 
-async fn put(
+/// Writes a rule and puts it in force; takes it back when the rules cannot be used with it.
+pub(super) async fn put(
     cx: &Cx,
     kind: RuleKind,
     id: String,

@@ -21,9 +21,12 @@ use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::{Actor, Scope};
+use crate::evidence::Evidence;
+use crate::ingest::Ingest;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
+use crate::reviews::Reviews;
 use crate::storage::{SharedStorage, Storage, StorageError};
 
 /// What the composition root connects.
@@ -40,10 +43,16 @@ pub struct Parts {
     pub connectors: Arc<Connectors>,
     /// Everything that is sent.
     pub outbox: Arc<Outbox>,
+    /// The way in, for verdicts on what came in.
+    pub ingest: Arc<Ingest>,
     /// Texts to many groups.
     pub broadcasts: Arc<Broadcasts>,
     /// One thing said to one group or some staff.
     pub notices: Arc<Notices>,
+    /// Original texts that are kept.
+    pub evidence: Arc<Evidence>,
+    /// What waits for a person.
+    pub reviews: Arc<Reviews>,
     /// Words, replies, welcomes: what decides.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
@@ -150,6 +159,11 @@ impl Cx {
         &self.app.0.parts.outbox
     }
 
+    /// Returns the way in.
+    pub(super) fn ingest(&self) -> &Ingest {
+        &self.app.0.parts.ingest
+    }
+
     /// Returns texts to many groups.
     pub(super) fn broadcasts(&self) -> &Broadcasts {
         &self.app.0.parts.broadcasts
@@ -158,6 +172,16 @@ impl Cx {
     /// Returns what is said to one group or some staff.
     pub(super) fn notices(&self) -> &Notices {
         &self.app.0.parts.notices
+    }
+
+    /// Returns original texts that are kept; handlers find and open them through [`super::evidence`].
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.app.0.parts.evidence
+    }
+
+    /// Returns what waits for a person.
+    pub(super) fn reviews(&self) -> &Reviews {
+        &self.app.0.parts.reviews
     }
 
     /// Returns what decides at this moment.

@@ -9,10 +9,12 @@ mod places;
 mod platforms;
 mod policies;
 mod requests;
+mod reviews;
 mod rules;
 mod rulesets;
 mod statistics;
 mod templates;
+mod verdicts;
 mod walk;
 
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::ports::{House, Reloaded};
+use super::ports::{Draft, House, Reloaded};
 use super::{App, Config, Parts};
 use crate::access::{self, Access};
 use crate::app::book::{Book, Confirmers, Judge};
@@ -38,9 +40,13 @@ use crate::directory::{self, Directory, Keyring};
 use crate::event::{
     Effects, EventKey, EventType, Fact, FieldError, Head, Role, Status, Verdict, partition_of,
 };
+use crate::evidence::{self, Evidence};
+use crate::ingest::{self, Ingest, Partitions};
+use crate::interception::Ruleset;
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::Rules;
+use crate::reviews::Reviews;
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
 use crate::tasks::{Tasks, TasksOwner, detached};
@@ -56,6 +62,9 @@ struct Gateway {
     directory: Arc<Directory>,
     access: Arc<Access>,
     clock: Clock,
+    evidence: Arc<Evidence>,
+    reviews: Arc<Reviews>,
+    tasks: Tasks,
     admin: String,
     epoch: u64,
     _tasks: Arc<TasksOwner>,
@@ -94,6 +103,10 @@ impl House for Quiet {
 
     fn rules_trouble(&self) -> Option<LoadError> {
         self.0.trouble()
+    }
+
+    async fn compile_draft(&self, draft: Draft) -> Result<Ruleset, String> {
+        self.0.compile_draft(draft).await.map_err(|error| format!("{error:#}"))
     }
 
     async fn reload_accounts(&self) {}
@@ -168,6 +181,20 @@ fn notices_for(
     }))
 }
 
+/// A store of texts with its writer, and the review queue.
+async fn evidence_for(
+    storage: &SharedStorage,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> (Arc<Evidence>, Arc<Reviews>) {
+    let keys = Keyring::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+    let config = evidence::Config { enabled: true, history: true, ..evidence::Config::default() };
+    let (evidence, writer) = Evidence::new(Some(keys), Arc::clone(storage), clock.clone(), config);
+    tasks.spawn("evidence", writer.run(tasks.clone()));
+    let reviews = Reviews::open(Arc::clone(storage), clock.clone(), crate::reviews::Config::default());
+    (evidence, reviews.await.unwrap())
+}
+
 async fn broadcasts_for(
     storage: &SharedStorage,
     outbox: &Arc<Outbox>,
@@ -190,6 +217,17 @@ async fn broadcasts_for(
         seed: 7,
     });
     broadcasts.await.unwrap()
+}
+
+async fn partitions_for(
+    storage: &SharedStorage,
+    epoch: u64,
+    rules: &Arc<ArcSwap<Rules>>,
+    clock: &Clock,
+) -> Partitions {
+    let (storage, limits, clock) = (Arc::clone(storage), rules.load().limits.clone(), clock.clone());
+    let opened = tokio::task::spawn_blocking(move || Partitions::open(storage, epoch, &limits, clock));
+    opened.await.unwrap().unwrap().0
 }
 
 impl Gateway {
@@ -227,8 +265,22 @@ impl Gateway {
         let (outbox, rulebook) = (outbox.await.unwrap(), rulebook.await.unwrap());
         let rules = rulebook.current();
         let broadcasts =
-            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks).await;
+            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks.clone()).await;
         let notices = notices_for(&storage, &outbox, &rules, &clock);
+        let (evidence, reviews) = evidence_for(&storage, &clock, &tasks).await;
+        let ingest = ingest::Parts {
+            partitions: partitions_for(&storage, epoch, &rules, &clock).await,
+            rules: Arc::clone(&rules),
+            access: Arc::clone(&access),
+            directory: Arc::clone(&directory),
+            connectors: Arc::clone(&connectors),
+            outbox: Arc::clone(&outbox),
+            evidence: Arc::clone(&evidence),
+            hook: None,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
+        let ingest = Arc::new(Ingest::new(ingest::Config::default(), ingest));
         let app = App::new(Parts {
             config,
             access: Arc::clone(&access),
@@ -236,15 +288,32 @@ impl Gateway {
             storage: Arc::clone(&storage),
             connectors,
             outbox,
+            ingest,
             broadcasts,
             notices,
+            evidence: Arc::clone(&evidence),
+            reviews: Arc::clone(&reviews),
             rules,
             house: Arc::new(Quiet(rulebook)),
             platforms: Arc::new(platforms::Watched),
             clock: clock.clone(),
         });
         let router = super::router(app.clone());
-        Self { router, app, storage, directory, access, clock, admin, epoch, _tasks: tasks_owner, data }
+        Self {
+            router,
+            app,
+            storage,
+            directory,
+            access,
+            clock,
+            evidence,
+            reviews,
+            tasks,
+            admin,
+            epoch,
+            _tasks: tasks_owner,
+            data,
+        }
     }
 
     async fn request(&self, request: Request<Body>) -> Got {
@@ -291,8 +360,11 @@ impl Gateway {
             "broadcasts:write",
             "broadcasts:approve",
             "rules:write",
+            "evidence:read",
+            "reviews:decide",
             "read",
-            "admin"
+            "admin",
+            "verdicts:write"
         ]);
         let body = json!({"name": operator, "rights": rights, "scope": scope});
         self.call("PUT", &format!("/v1/operators/{operator}"), body).await.expect(201);

@@ -14,7 +14,7 @@ use crate::broadcasts::{
 use crate::clock::Clock;
 use crate::connectors::{Connector, Connectors, MassSends, PlatformError, Retry, offers};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
-use crate::event::{AccountId, GroupId, GroupName, Hit, Place, Scope, Verdict};
+use crate::event::{AccountId, GroupId, GroupName, Hit, Message, Place, Scope, Verdict};
 use crate::interception::{Audience, Scratch, Speaker};
 use crate::pipeline::Rules;
 use crate::storage::{SharedStorage, StorageError};
@@ -218,7 +218,8 @@ impl TextJudge for Judge {
             return Ok(());
         };
         let audience = Audience { speaker: Speaker::Own, now_ms: self.clock.now_ms(), ..Audience::default() };
-        let judgement = rules.words.judge(text, policy, &audience, &mut Scratch::default());
+        let message = Message { text: text.into(), ..Message::default() };
+        let judgement = rules.words.judge_message(&message, policy, &audience, &mut Scratch::default());
         if judgement.verdict == Verdict::Block {
             return Err(judgement.hits.into_iter().map(|judged| judged.hit).collect());
         }

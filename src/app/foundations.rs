@@ -20,11 +20,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connectors::{ConnectorStates, Connectors, EventSink};
 use crate::directory::{Directory, Keyring};
+use crate::evidence::{Evidence, Writer};
 use crate::fleet;
 use crate::ingest::partitions::Repair;
-use crate::ingest::{self, Partitions};
+use crate::ingest::{self, Ingest, Partitions};
 use crate::notices::{self, Notices};
 use crate::outbox::{self, Outbox};
+use crate::reviews::Reviews;
+use crate::reviews::follower::Follower;
 use crate::storage::{SharedStorage, sqlite};
 use crate::tasks::Tasks;
 use crate::telemetry::health::Health;
@@ -38,6 +41,9 @@ pub(super) struct Foundations {
     pub(super) directory: Arc<Directory>,
     pub(super) connectors: Arc<Connectors>,
     pub(super) states: Arc<dyn ConnectorStates>,
+    pub(super) evidence: Arc<Evidence>,
+    pub(super) evidence_writer: Option<Writer>,
+    pub(super) reviews: Arc<Reviews>,
 }
 
 impl Foundations {
@@ -52,11 +58,16 @@ impl Foundations {
         tokio::task::spawn_blocking(move || journal.project()).await?.context("fold the journal")?;
         let access = Access::open(storage.clone(), clock.clone(), config.access.clone()).await?;
         let admin_token = first_token::make(&access, &config.server.data_dir).await?;
-        let keys = match &config.directory.key {
-            Some(key) => Keyring::parse(key.expose()),
-            None => Keyring::read_or_make(&config.server.data_dir.join("key")),
+        let configured = || config.directory.key.as_ref().map(|key| Keyring::parse(key.expose())).transpose();
+        let keys = match configured().context("the key of account secrets")? {
+            Some(keys) => keys,
+            None => Keyring::read_or_make(&config.server.data_dir.join("key"))
+                .context("the key of account secrets")?,
         };
-        let keys = keys.context("the key of account secrets")?;
+        let sealing = configured().context("the key of kept texts")?;
+        let (evidence, evidence_writer) =
+            Evidence::new(sealing, storage.clone(), clock.clone(), config.evidence.clone());
+        let reviews = Reviews::open(storage.clone(), clock.clone(), config.reviews.clone()).await?;
         let directory = Directory::open(storage.clone(), clock.clone(), config.directory.clone(), keys);
         let mut connectors = config.connectors.clone();
         connectors.parse_limits = ingest::parse_limits(&config.ingest);
@@ -69,6 +80,9 @@ impl Foundations {
             directory: Arc::new(directory.await?),
             connectors: Arc::new(Connectors::new(connectors, clock.clone(), states.clone())),
             states,
+            evidence,
+            evidence_writer: Some(evidence_writer),
+            reviews,
             storage,
         })
     }
@@ -157,6 +171,7 @@ impl Foundations {
         outbox: &Arc<Outbox>,
         residence: Residence,
         platforms: Arc<Platforms>,
+        ingest: Arc<Ingest>,
     ) -> anyhow::Result<api::App> {
         let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -185,8 +200,11 @@ impl Foundations {
             storage: self.storage.clone(),
             connectors: self.connectors.clone(),
             outbox: outbox.clone(),
+            ingest,
             broadcasts: broadcasts.await.context("read broadcasts")?,
             notices: Arc::new(notices),
+            evidence: self.evidence.clone(),
+            reviews: self.reviews.clone(),
             rules,
             platforms,
             house: Arc::new(residence),
@@ -196,7 +214,7 @@ impl Foundations {
 
     /// Starts what goes on by itself: housekeeping and the fleet stage.
     pub(super) async fn keep(
-        &self,
+        &mut self,
         config: &Config,
         clock: &Clock,
         tasks: &Tasks,
@@ -207,11 +225,19 @@ impl Foundations {
         let open = move || fleet::runner::Runner::open(storage, epoch, fleet_clock, fleet_config);
         let fleet =
             tokio::task::spawn_blocking(open).await?.context("read the journal for the fleet stage")?;
-        let (storage, dedupe, passed) = (self.storage.clone(), config.dedupe.clone(), fleet.passed());
+        let queue = Follower::open(self.reviews.clone()).await.context("read the review queue")?;
+        let (storage, dedupe) = (self.storage.clone(), config.dedupe.clone());
+        let passed = vec![fleet.passed(), queue.passed()];
         tasks.spawn("project", upkeep::project(storage.clone(), tasks.clone()));
         tasks.spawn("tidy", upkeep::tidy(partitions, dedupe.clone(), tasks.clone()));
         tasks.spawn("prune", upkeep::prune(storage, dedupe, passed, clock.clone(), tasks.clone()));
         tasks.spawn("fleet", fleet.run(tasks.clone()));
+        tasks.spawn("reviews", queue.run(tasks.clone()));
+        if let Some(writer) = self.evidence_writer.take() {
+            tasks.spawn("evidence", writer.run(tasks.clone()));
+        }
+        let forgetting = upkeep::forget(self.evidence.clone(), self.reviews.clone(), tasks.clone());
+        tasks.spawn("forget", forgetting);
         tasks.spawn("access", self.access.clone().run(tasks.clone()));
         Ok(())
     }

@@ -17,9 +17,11 @@ use super::control::ControlSocket;
 use super::foundations::Foundations;
 use super::house::Residence;
 use super::rules::{self, Rulebook};
+use super::verdicts;
 use crate::api;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{Config, Drain};
+use crate::hook::Hook;
 use crate::ingest::{self, Ingest};
 use crate::outbox::Outbox;
 use crate::storage::SharedStorage;
@@ -55,12 +57,13 @@ impl Gateway {
         let (serving_tasks, serving) = tasks();
         let health = Health::default();
         let storage_check = health.check("storage");
-        let house = Foundations::lay(&config, &clock).await?;
+        let mut house = Foundations::lay(&config, &clock).await?;
         let rulebook =
             Rulebook::open(house.storage.clone(), config.clone(), clock.clone(), work_tasks.clone()).await?;
         let outbox = house.outbox(&config, &clock, &work_tasks).await?;
         let accounts = house.accounts(&outbox, &health).await;
         let (partitions, repair) = house.partitions(&rulebook, &clock).await?;
+        let (hook, asker) = Hook::new(config.hook.clone(), clock.clone()).unzip();
         let ingest = Arc::new(Ingest::new(
             config.ingest.clone(),
             ingest::Parts {
@@ -70,6 +73,8 @@ impl Gateway {
                 directory: house.directory.clone(),
                 connectors: house.connectors.clone(),
                 outbox: outbox.clone(),
+                evidence: house.evidence.clone(),
+                hook,
                 clock: clock.clone(),
                 tasks: work_tasks.clone(),
             },
@@ -88,13 +93,16 @@ impl Gateway {
         let (api_address, metrics_address) = (listener.local_addr()?, metrics.address()?);
         let duties = house.duties(&config, &clock, &rulebook);
         let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
-        let app = house.api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone()).await?;
+        let app = house
+            .api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone(), ingest.clone())
+            .await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
 
         let repairing =
             repair.run(partitions.clone(), config.dedupe.clone(), storage_check.clone(), work_tasks.clone());
         work_tasks.spawn("repair", repairing);
         house.keep(&config, &clock, &work_tasks, partitions).await?;
+        verdicts::start(asker, &ingest, &clock, &config.hook, &work_tasks);
         work_tasks.spawn("duties", duties.run(work_tasks.clone()));
         work_tasks.spawn("wordlist_files", rules::watch(rulebook.clone(), work_tasks.clone()));
         work_tasks.spawn("rollouts", rules::watch_rollouts(rulebook.clone(), work_tasks.clone()));

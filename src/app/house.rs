@@ -9,9 +9,11 @@ use serde_json::Value;
 use super::accounts::Accounts;
 use super::duties::Duties;
 use super::rules::Rulebook;
-use crate::api::{House, Reloaded};
+use crate::api::{Draft, House, Reloaded};
 use crate::event::FieldError;
-use crate::interception::{Policy, WordlistSource};
+use crate::evidence;
+use crate::interception::{Keeping, Policy, Ruleset, WordlistSource};
+use crate::pipeline::KeepingLimits;
 use crate::replies;
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::DocumentKind;
@@ -38,7 +40,8 @@ impl House for Residence {
             }
             DocumentKind::Policy => {
                 let policy: Policy = read(&named(body, id))?;
-                policy.check().map_err(|error| invalid(&error))
+                policy.check().map_err(|error| invalid(&error))?;
+                policy.evidence.map_or(Ok(()), |keeping| check_keeping(&keeping, &current.limits.evidence))
             }
             DocumentKind::Reply => {
                 let rule: replies::Rule = read(body)?;
@@ -73,7 +76,10 @@ impl House for Residence {
             | DocumentKind::WordlistLife
             | DocumentKind::Ruleset
             | DocumentKind::RulesetUndo
-            | DocumentKind::RulesetHead => Ok(()),
+            | DocumentKind::RulesetHead
+            | DocumentKind::Review
+            | DocumentKind::ReviewClosed
+            | DocumentKind::Follower => Ok(()),
         }
     }
 
@@ -107,6 +113,10 @@ impl House for Residence {
         self.duties.woken.notify_one();
     }
 
+    async fn compile_draft(&self, draft: Draft) -> Result<Ruleset, String> {
+        self.rulebook.compile_draft(draft).await.map_err(|error| format!("{error:#}"))
+    }
+
     async fn reload_accounts(&self) {
         self.accounts.connect_all().await;
     }
@@ -135,6 +145,38 @@ fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Vec<FieldError>> {
     })
 }
 
+/// A policy does not promise to keep what the configuration does not let it keep.
+fn check_keeping(keeping: &Keeping, limits: &KeepingLimits) -> Result<(), Vec<FieldError>> {
+    if !keeping.is_nothing() && !limits.enabled {
+        return Err(vec![FieldError::new("/evidence", "unsupported", evidence::REMEDY)]);
+    }
+    if keeping.history && !limits.history {
+        let detail = "no history is kept: set `evidence.history = true` in the configuration and restart";
+        return Err(vec![FieldError::new("/evidence/history", "unsupported", detail)]);
+    }
+    Ok(())
+}
+
 fn invalid(error: &dyn std::error::Error) -> Vec<FieldError> {
     vec![FieldError::new("", "invalid", error.to_string())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EvidenceKind;
+
+    #[test]
+    fn a_policy_keeps_nothing_without_a_key_and_is_told_how_to_make_one() {
+        let off = KeepingLimits::default();
+        assert_eq!(check_keeping(&Keeping::default(), &off), Ok(()));
+        let blocked = Keeping { keep: vec![EvidenceKind::Blocked], ..Keeping::default() };
+        let refused = check_keeping(&blocked, &off).unwrap_err();
+        assert_eq!(refused[0].pointer, "/evidence");
+        assert!(refused[0].detail.contains("openssl rand -base64 32"), "{}", refused[0].detail);
+        let on = KeepingLimits { enabled: true, ..off };
+        assert_eq!(check_keeping(&blocked, &on), Ok(()));
+        let history = Keeping { history: true, ..Keeping::default() };
+        assert_eq!(check_keeping(&history, &on).unwrap_err()[0].pointer, "/evidence/history");
+    }
 }

@@ -20,8 +20,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::wordlists::{Cause, FileError};
+use crate::api;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::interception::{Ruleset, WordlistSource};
 use crate::pipeline::Rules;
 use crate::rulesets::{
     self, Accepted, Author, Changed, Draft, Former, Head, LoadError, Proposal, Refused, Return, RuleKind,
@@ -120,6 +122,35 @@ impl Rulebook {
     /// Returns after how many messages a list in stages is held against what was expected of it.
     pub fn rollout_messages_min(&self) -> u64 {
         self.config.rulesets.rollout_messages_min
+    }
+
+    /// Compiles a draft with everything else that is in force; nothing is put in force. What is drafted takes the place
+    /// of what has its name, wherever that is kept, and a list applies to everyone at once: for trying it out.
+    ///
+    /// # Errors
+    /// Names what cannot be used.
+    pub async fn compile_draft(&self, draft: api::Draft) -> anyhow::Result<Ruleset> {
+        let held = self.held.lock().await;
+        let (number, held_files) = (held.head.number, held.files.clone());
+        let mut documents = compile::documents(&*self.storage).await?;
+        drop(held);
+        let words = self.config.interception.clone();
+        let compiled = tokio::task::spawn_blocking(move || {
+            let mut files = Files::clone(&held_files);
+            if let Some(list) = draft.wordlist.map(WordlistSource::unrestricted) {
+                files.lists.retain(|other| other.name != list.name);
+                let body = serde_json::to_string(&list)?;
+                documents.insert((RuleKind::Wordlist, list.name), body);
+            }
+            if let Some(policy) = draft.policy {
+                let body = serde_json::to_string(&policy)?;
+                documents.insert((RuleKind::Policy, policy.name), body);
+            }
+            // What is wrong with single lines is what `PUT` and `lint` tell.
+            let (ruleset, _) = compile::words(number, &documents, &files, &words)?;
+            anyhow::Ok(ruleset)
+        });
+        compiled.await.context("the compilation was interrupted")?
     }
 
     /// Puts a change in force, or nothing of it. In force when this returns. Cancel safe: what was begun is finished.

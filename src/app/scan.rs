@@ -3,8 +3,9 @@
 //! Constant memory: one thread reads chunks of lines, one per core judges them, this one writes; a bounded queue of
 //! receipts keeps the order, and a slow reader of our output stops everything before it.
 //! Every line gets exactly one line of output (blank lines of NDJSON none): a verdict, or an error object when it
-//! cannot be judged.
+//! cannot be judged. With `--draft` only messages that the draft treats differently do.
 
+mod draft;
 mod reader;
 mod report;
 mod row;
@@ -20,9 +21,9 @@ use std::thread;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::wordlists::given;
+use super::wordlists::{from_file, given};
 use crate::clock::Stopwatch;
-use crate::interception::{Config, POLICY_DEFAULT, Policy, Ruleset, Scratch};
+use crate::interception::{Config, POLICY_DEFAULT, Policy, Ruleset, Scratch, WordlistSource};
 use reader::{Chunk, Chunks};
 use report::Tally;
 
@@ -38,6 +39,10 @@ pub struct ScanArgs {
     /// Wordlist to use instead of the shipped ones, one `term` or `term<TAB>category` a line; may be repeated
     #[arg(long = "wordlist", value_name = "FILE")]
     pub wordlists: Vec<PathBuf>,
+    /// Wordlist to try: it takes the place of the one of its name, or stands beside the others. Shows only messages
+    /// that are treated differently with it
+    #[arg(long, value_name = "FILE")]
+    pub draft: Option<PathBuf>,
     /// Policy: `relaxed`, `standard` or `strict`
     #[arg(long, value_name = "NAME", default_value = POLICY_DEFAULT)]
     pub policy: String,
@@ -75,7 +80,8 @@ struct Judged {
 /// When a list, the input or the output fails; a closed output is a quiet end.
 pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
-    let ruleset = compile(&args.wordlists)?;
+    let lists = given(&args.wordlists)?;
+    let ruleset = compile(&lists)?;
     let Some(policy) = ruleset.policy(&args.policy) else {
         let names: Vec<_> = ruleset.policies().map(|p| p.name.as_str()).collect();
         bail!("no policy is named `{}`; there are: {}", args.policy, names.join(", "));
@@ -85,6 +91,10 @@ pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
     let (input, bytes) = open(args.file.as_deref())?;
     let format = args.format.unwrap_or_else(|| format_of(args.file.as_deref()));
     let progress = progress(bytes);
+    if let Some(file) = &args.draft {
+        let draft = compile(&draft::with(lists, from_file(file)?.unrestricted()))?;
+        return draft::run(&ruleset, &draft, policy, format, input, &mut io::stdout().lock());
+    }
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let watch = Stopwatch::start();
     let mut out = io::stdout().lock();
@@ -94,12 +104,11 @@ pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
     report::write(&tally, watch.elapsed(), compiled, &ruleset, policy, threads).context("write totals")
 }
 
-fn compile(files: &[PathBuf]) -> anyhow::Result<Ruleset> {
-    let lists = given(files)?;
+fn compile(lists: &[WordlistSource]) -> anyhow::Result<Ruleset> {
     let terms: usize = lists.iter().map(|l| l.terms.len() + l.allow.len()).sum();
     // On a command line the limits that protect a gateway are the user's business.
     let limits = Config { terms_max: terms, wordlists_max: lists.len(), ..Config::default() };
-    let (ruleset, problems) = Ruleset::compile("scan", &lists, Vec::new(), &limits)?;
+    let (ruleset, problems) = Ruleset::compile("scan", lists, Vec::new(), &limits)?;
     if !problems.is_empty() {
         let count = problems.len();
         writeln!(io::stderr(), "{count} lines of the wordlists have problems: see `menshen wordlist lint`")?;

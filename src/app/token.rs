@@ -58,7 +58,7 @@ struct Create {
     #[arg(long, default_value = FIRST_OPERATOR)]
     operator: String,
     /// What it may do; can be repeated: events:write, moderate, broadcasts:write,
-    /// broadcasts:approve, rules:write, read, admin
+    /// broadcasts:approve, rules:write, evidence:read, reviews:decide, read, admin, verdicts:write
     #[arg(long = "right", value_parser = right)]
     rights: Vec<Right>,
     /// Only this brand; can be repeated, like the three below

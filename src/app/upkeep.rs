@@ -1,12 +1,15 @@
 //! The gateway's housekeeping: folding the journal, sealing and forgetting, pruning.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::dedupe;
+use crate::evidence::Evidence;
 use crate::ingest::Partitions;
+use crate::reviews::Reviews;
 use crate::storage::SharedStorage;
 use crate::tasks::Tasks;
 
@@ -14,6 +17,8 @@ use crate::tasks::Tasks;
 const PROJECT_EVERY: Duration = Duration::from_secs(1);
 /// How often dedupe hours are sealed and expired memory is dropped.
 const TIDY_EVERY: Duration = Duration::from_mins(1);
+/// How often kept texts are looked at whose time is over, and old reviews.
+const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// How often old journal rows are removed.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
@@ -46,11 +51,29 @@ pub(super) async fn tidy(partitions: Partitions, config: dedupe::Config, tasks: 
     }
 }
 
+/// Erases kept texts whose time is over, and closes and forgets old reviews.
+pub(super) async fn forget(evidence: Arc<Evidence>, reviews: Arc<Reviews>, tasks: Tasks) {
+    loop {
+        match evidence.prune().await {
+            Ok(0) => {}
+            Ok(texts) => tracing::info!(texts, "kept texts erased: their time is over"),
+            Err(error) => tracing::error!(%error, "erase kept texts; tried again in a minute"),
+        }
+        if let Err(error) = reviews.tidy().await {
+            tracing::warn!(%error, "tidy the review queue; tried again in a minute");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(FORGET_EVERY) => {}
+            () = tasks.stopping() => return,
+        }
+    }
+}
+
 /// Removes journal rows older than the dedupe window that every follower has passed.
 pub(super) async fn prune(
     storage: SharedStorage,
     config: dedupe::Config,
-    followed: watch::Receiver<u64>,
+    followed: Vec<watch::Receiver<u64>>,
     clock: Clock,
     tasks: Tasks,
 ) {
@@ -61,7 +84,7 @@ pub(super) async fn prune(
             () = tasks.stopping() => return,
         }
         let oldest = dedupe::bucket_of(clock.now_ms() - window_ms);
-        let position = *followed.borrow();
+        let position = followed.iter().map(|passed| *passed.borrow()).min().unwrap_or(0);
         match storage.prune(oldest, position).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "old journal rows removed"),

@@ -46,6 +46,8 @@ fn rules(config: &Config) -> Vec<Broken> {
     sending(config, &mut broken);
     callbacks(config, &mut broken);
     sizes(config, &mut broken);
+    evidence(config, &mut broken);
+    hook(config, &mut broken);
     if config.fleet.case_groups_min > config.fleet.case_groups_max {
         broken.push(Broken {
             keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
@@ -55,6 +57,35 @@ fn rules(config: &Config) -> Vec<Broken> {
         });
     }
     broken
+}
+
+fn evidence(config: &Config, broken: &mut Vec<Broken>) {
+    if config.evidence.enabled && config.directory.key.is_none() {
+        broken.push(Broken {
+            keys: &["evidence.enabled", "directory.key", "directory.key_file"],
+            value: "true".to_owned(),
+            detail: "no key is configured, and one that lies beside the data protects nothing".to_owned(),
+            remedy: "make one with `openssl rand -base64 32 > /etc/menshen/key` (mode 0600) and name it in \
+                     `directory.key_file`; where the data directory has a file `key`, add its lines below the new one"
+                .to_owned(),
+        });
+    }
+    if config.evidence.history && !config.evidence.enabled {
+        broken.push(Broken {
+            keys: &["evidence.history", "evidence.enabled"],
+            value: "true".to_owned(),
+            detail: "no text is kept at all while `evidence.enabled` is false".to_owned(),
+            remedy: "set `evidence.enabled = true` too".to_owned(),
+        });
+    }
+    if config.reviews.keep < config.reviews.lapse_after {
+        broken.push(Broken {
+            keys: &["reviews.keep", "reviews.lapse_after"],
+            value: quoted(config.reviews.keep),
+            detail: "shorter than `reviews.lapse_after`: what lapses would be forgotten at once".to_owned(),
+            remedy: format!("{} at least", quoted(config.reviews.lapse_after)),
+        });
+    }
 }
 
 fn server(config: &Config, broken: &mut Vec<Broken>) {
@@ -160,6 +191,26 @@ fn sizes(config: &Config, broken: &mut Vec<Broken>) {
             detail: "with `outbox.lanes.normal_share_percent` it leaves nothing to moderation actions"
                 .to_owned(),
             remedy: "keep the two together below 100".to_owned(),
+        });
+    }
+}
+
+fn hook(config: &Config, broken: &mut Vec<Broken>) {
+    let hook = &config.hook;
+    if let (Some(url), None) = (&hook.url, &hook.secret) {
+        broken.push(Broken {
+            keys: &["hook.url", "hook.secret"],
+            value: format!("\"{url}\""),
+            detail: "there is no `hook.secret` to sign questions with".to_owned(),
+            remedy: "give it in hook.secret_file: `whsec_` and 24 to 64 random bytes in base64".to_owned(),
+        });
+    }
+    if hook.timeout.is_zero() {
+        broken.push(Broken {
+            keys: &["hook.timeout"],
+            value: quoted(hook.timeout),
+            detail: "no question could ever be answered".to_owned(),
+            remedy: "give the hook some time, like \"10s\"".to_owned(),
         });
     }
 }

@@ -182,6 +182,11 @@ fn values_that_contradict_each_other_are_refused() {
     check("[outbox.lanes]\nbulk_share_percent = 90\n", "outbox.lanes.bulk_share_percent", "below 100");
     check("[ingest]\ntext_bytes_max = \"65KiB\"\n", "ingest.text_bytes_max", "raise `ingest.line_bytes_max`");
     check("[api]\npage_rows_max = 50\n", "api.page_rows_default", "which is 50");
+    check("[evidence]\nenabled = true\n", "evidence.enabled", "openssl rand -base64 32");
+    check("[evidence]\nhistory = true\n", "evidence.history", "`evidence.enabled = true` too");
+    check("[reviews]\nkeep = \"1d\"\n", "reviews.keep", "\"30d\" at least");
+    check("[hook]\nurl = \"https://example.org/judge\"\n", "hook.url", "hook.secret_file");
+    check("[hook]\nwait = \"1s\"\n", "hook.wait", "800ms");
     // The cause is in another key than the one that is named; the place is what the operator wrote.
     check("[connectors]\nsignature_tolerance = \"6m\"\n", "connectors.replay_window", ":2)");
 }

@@ -1,4 +1,4 @@
-//! The key that account secrets are encrypted with: from a file, or made in the data directory.
+//! The key that account secrets and kept texts are encrypted with: from a file, or made in the data directory.
 //!
 //! A key file holds one key a line, 32 bytes in base64; the first encrypts, all of them decrypt. To rotate: put the new
 //! key on top, restart (everything is sealed anew), remove the old line. Lines that begin with `#` are skipped.
@@ -65,6 +65,17 @@ pub struct Sealed {
     pub nonce: String,
     /// The encrypted bytes with their tag, in base64.
     pub data: String,
+}
+
+/// Something encrypted, as bytes: for what is too much or too short-lived for the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedBytes {
+    /// Which key.
+    pub key: String,
+    /// The nonce, never used before.
+    pub nonce: [u8; NONCE_BYTES],
+    /// The encrypted bytes with their tag.
+    pub data: Vec<u8>,
 }
 
 struct Key {
@@ -146,12 +157,32 @@ impl Keyring {
     /// # Errors
     /// When the system gives no randomness.
     pub fn seal(&self, purpose: &str, plain: &str) -> Result<Sealed, KeyError> {
+        let SealedBytes { key, nonce, data } = self.seal_bytes(purpose, plain.as_bytes())?;
+        Ok(Sealed { key, nonce: STANDARD.encode(nonce), data: STANDARD.encode(data) })
+    }
+
+    /// Encrypts bytes with the first key. `purpose` must be the same when they are opened.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn seal_bytes(&self, purpose: &str, plain: &[u8]) -> Result<SealedBytes, KeyError> {
         let key = self.keys.first().expect("`parse` refuses an empty ring");
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| KeyError::Randomness)?;
-        let payload = Payload { msg: plain.as_bytes(), aad: purpose.as_bytes() };
+        let payload = Payload { msg: plain, aad: purpose.as_bytes() };
         let data = key.cipher.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| KeyError::Damaged)?;
-        Ok(Sealed { key: key.id.clone(), nonce: STANDARD.encode(nonce), data: STANDARD.encode(data) })
+        Ok(SealedBytes { key: key.id.clone(), nonce, data })
+    }
+
+    /// Decrypts bytes with the key that sealed them.
+    ///
+    /// # Errors
+    /// `Lost` or `Damaged`.
+    pub fn open_bytes(&self, purpose: &str, sealed: &SealedBytes) -> Result<Vec<u8>, KeyError> {
+        let key = self.keys.iter().find(|key| key.id == sealed.key);
+        let key = key.ok_or_else(|| KeyError::Lost(sealed.key.clone()))?;
+        let payload = Payload { msg: &sealed.data, aad: purpose.as_bytes() };
+        key.cipher.decrypt(XNonce::from_slice(&sealed.nonce), payload).map_err(|_| KeyError::Damaged)
     }
 
     /// Decrypts with the key that sealed it.
@@ -159,13 +190,10 @@ impl Keyring {
     /// # Errors
     /// `Lost` or `Damaged`.
     pub fn open(&self, purpose: &str, sealed: &Sealed) -> Result<String, KeyError> {
-        let key = self.keys.iter().find(|key| key.id == sealed.key);
-        let key = key.ok_or_else(|| KeyError::Lost(sealed.key.clone()))?;
-        let nonce = STANDARD.decode(&sealed.nonce).ok().filter(|nonce| nonce.len() == NONCE_BYTES);
+        let nonce = STANDARD.decode(&sealed.nonce).ok().and_then(|nonce| nonce.try_into().ok());
         let nonce = nonce.ok_or(KeyError::Damaged)?;
         let data = STANDARD.decode(&sealed.data).map_err(|_| KeyError::Damaged)?;
-        let payload = Payload { msg: &data, aad: purpose.as_bytes() };
-        let plain = key.cipher.decrypt(XNonce::from_slice(&nonce), payload).map_err(|_| KeyError::Damaged)?;
+        let plain = self.open_bytes(purpose, &SealedBytes { key: sealed.key.clone(), nonce, data })?;
         String::from_utf8(plain).map_err(|_| KeyError::Damaged)
     }
 

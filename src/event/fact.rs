@@ -92,8 +92,12 @@ pub enum Fact<'a> {
     ContactEnd(ContactEndFact<'a>),
     /// The account's tags for contacts changed.
     Tags(TagsFact<'a>),
+    /// Somebody else's verdict on an earlier message.
+    LateVerdict(LateVerdictFact<'a>),
     /// A term of a list that is not in force here was found: counted by list, and nothing else.
     ShadowHit(HitFact<'a>),
+    /// By which rules a message was held up.
+    Judged(JudgedFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -120,7 +124,9 @@ pub enum FactKind {
     Roster = 17,
     ContactEnd = 18,
     Tags = 19,
+    LateVerdict = 20,
     ShadowHit = 128,
+    Judged = 24,
 }
 
 /// A member joined or left.
@@ -237,6 +243,8 @@ pub enum StateKind {
     Case,
     /// At which version a group's roster stands.
     Roster,
+    /// A message on which a verdict is asked for that must not be lost.
+    Asked,
 }
 
 /// One change of small durable state: the last write wins, `None` removes.
@@ -387,6 +395,37 @@ pub struct TagsFact<'a> {
     pub tag_type: Option<Cow<'a, str>>,
 }
 
+/// By which rules a message was held up: beside each verdict `review` or `block`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JudgedFact<'a> {
+    /// Version of the ruleset.
+    #[serde(borrow)]
+    pub ruleset: Cow<'a, str>,
+    /// The policy; empty where none applied.
+    #[serde(borrow)]
+    pub policy: Cow<'a, str>,
+}
+
+/// Somebody else's verdict on an earlier message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LateVerdictFact<'a> {
+    /// Event id of the message.
+    #[serde(borrow)]
+    pub of: Cow<'a, str>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why.
+    #[serde(borrow)]
+    pub labels: Vec<Cow<'a, str>>,
+    /// How sure, in percent.
+    pub confidence: u8,
+    /// Who said it.
+    #[serde(borrow)]
+    pub source: Cow<'a, str>,
+    /// How long it took from the message's arrival, in milliseconds.
+    pub latency_ms: Option<u64>,
+}
+
 impl Fact<'_> {
     /// Returns the number of the fact's kind on disk.
     pub fn kind(&self) -> FactKind {
@@ -409,7 +448,9 @@ impl Fact<'_> {
             Fact::Roster(_) => FactKind::Roster,
             Fact::ContactEnd(_) => FactKind::ContactEnd,
             Fact::Tags(_) => FactKind::Tags,
+            Fact::LateVerdict(_) => FactKind::LateVerdict,
             Fact::ShadowHit(_) => FactKind::ShadowHit,
+            Fact::Judged(_) => FactKind::Judged,
         }
     }
 }

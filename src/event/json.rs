@@ -181,7 +181,7 @@ fn check<'a>(
     };
     let member = match raw.member.take() {
         Some(member) => Some(id_checked("member", member)?),
-        None if needs_member(kind) => return Err(missing("member", Some(kind))),
+        None if fields::needs_member(kind) => return Err(missing("member", Some(kind))),
         None => None,
     };
     let name = field("name", raw.name.take(), limits)?;
@@ -203,28 +203,6 @@ fn account<'a>(given: Option<Text<'a>>, through: Option<&'a str>) -> Result<Cow<
             Err(ParseError::at("account", "is not the account this came through; leave it out"))
         }
         (given, _) => id_required("account", given, None),
-    }
-}
-
-/// Which kinds are about one member, so that an event without would count for nobody.
-fn needs_member(kind: EventType) -> bool {
-    match kind {
-        EventType::Message
-        | EventType::MemberJoined
-        | EventType::MemberLeft
-        | EventType::ContactAdded
-        | EventType::ConsentChanged => true,
-        EventType::MessageEdited
-        | EventType::MessageRecalled
-        | EventType::GroupCreated
-        | EventType::GroupUpdated
-        | EventType::OwnerChanged
-        | EventType::GroupDismissed
-        | EventType::Outcome
-        | EventType::RosterRead
-        | EventType::Silence
-        | EventType::ContactRemoved
-        | EventType::TagsChanged => false,
     }
 }
 
@@ -280,7 +258,11 @@ fn what<'a>(
             value: raw.value.unwrap_or(0.0),
             broadcast: id_optional("broadcast", raw.broadcast)?,
         },
-        EventType::RosterRead | EventType::Silence | EventType::ContactRemoved | EventType::TagsChanged => {
+        EventType::RosterRead
+        | EventType::Silence
+        | EventType::ContactRemoved
+        | EventType::TagsChanged
+        | EventType::LateVerdict => {
             return Err(not_sent_in());
         }
     })
@@ -311,6 +293,7 @@ fn message<'a>(raw: RawEvent<'a>, limits: &ParseLimits) -> Result<Message<'a>, P
         text: capped("text", raw.text, limits.text_bytes_max)?.unwrap_or_default(),
         content_type,
         mentions,
+        forwarded: raw.forwarded.unwrap_or(false),
         quote: capped("quote", raw.quote, limits.text_bytes_max)?,
         attachments,
     })

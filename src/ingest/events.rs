@@ -7,14 +7,17 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 
+use super::asking::{self, Standing};
+use super::partitions::Taken;
 use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
 use crate::directory::SeenGroup;
-use crate::event::{Fact, GroupEvent, Partition, Status, What, json, pointer_part};
+use crate::event::{Asked, Fact, GroupEvent, Message, Partition, Status, Verdict, What, json, pointer_part};
+use crate::hook::{Heard, Hook, Question};
 use crate::interception::{Audience, Speaker};
 use crate::outbox::delivery::Delivery;
-use crate::pipeline::{Decision, Rules, Setting, SkipReason, Skipped};
+use crate::pipeline::{Asking, Decision, Rules, Setting, SkipReason, Skipped};
 use crate::storage::Receipt;
 use crate::telemetry::metrics::{self, SayRefusal};
 
@@ -39,6 +42,14 @@ struct Waiting {
     result: EventResult,
     commit: Option<(Partition, Receipt)>,
     deliveries: Vec<Delivery>,
+    /// What the verdict hook is asked then.
+    question: Option<Question>,
+}
+
+impl Waiting {
+    fn refused(refusal: Refusal) -> Self {
+        Self { result: Err(refusal), commit: None, deliveries: Vec::new(), question: None }
+    }
 }
 
 impl Ingest {
@@ -112,14 +123,25 @@ impl Ingest {
     ) -> Result<Vec<EventResult>, Refusal> {
         let rules = self.rules.load_full();
         let mut waiting = Vec::with_capacity(events.size_hint().0);
-        for (nth, event) in events.enumerate() {
-            if nth > 0 && nth % YIELD_EVERY == 0 {
+        let mut take = async |nth: usize, event: Result<E, Refusal>, standing: &Standing| {
+            if nth > 0 && nth.is_multiple_of(YIELD_EVERY) {
                 tokio::task::yield_now().await;
             }
             waiting.push(match event {
-                Ok(event) => self.take_one(source, &rules, event.borrow()).await,
-                Err(refusal) => Waiting { result: Err(refusal), commit: None, deliveries: Vec::new() },
+                Ok(event) => self.take_one(source, &rules, event.borrow(), standing).await,
+                Err(refusal) => Waiting::refused(refusal),
             });
+        };
+        if let Some(hook) = self.hook.as_ref().filter(|hook| !hook.config().wait.is_zero()) {
+            let events: Vec<_> = events.collect();
+            let standings = self.ask_first(hook, source, &rules, &events).await;
+            for (nth, (event, standing)) in events.into_iter().zip(&standings).enumerate() {
+                take(nth, event, standing).await;
+            }
+        } else {
+            for (nth, event) in events.enumerate() {
+                take(nth, event, &Standing::Open).await;
+            }
         }
         self.send_when_committed(&mut waiting);
         let mut results = Vec::with_capacity(waiting.len());
@@ -138,28 +160,40 @@ impl Ingest {
         Ok(results)
     }
 
-    /// Hands on what is to be sent, once it is durable: in a task of its own, since the client may go away meanwhile.
+    /// Hands on what is to be sent and asked, once it is durable: in a task of its own, since the client may go away
+    /// meanwhile.
     fn send_when_committed(&self, waiting: &mut [Waiting]) {
         let caused: Vec<_> = waiting
             .iter_mut()
-            .filter(|event| !event.deliveries.is_empty())
-            .filter_map(|event| Some((event.commit.clone()?.1, std::mem::take(&mut event.deliveries))))
+            .filter(|event| !event.deliveries.is_empty() || event.question.is_some())
+            .filter_map(|event| {
+                Some((event.commit.clone()?.1, std::mem::take(&mut event.deliveries), event.question.take()))
+            })
             .collect();
         if caused.is_empty() {
             return;
         }
-        let outbox = self.outbox.clone();
+        let (outbox, hook) = (self.outbox.clone(), self.hook.clone());
         self.tasks.spawn("send_when_committed", async move {
-            for (receipt, deliveries) in caused {
+            for (receipt, deliveries, question) in caused {
                 if receipt.wait().await.is_ok() {
                     outbox.submit(deliveries);
+                    if let (Some(hook), Some(question)) = (&hook, question) {
+                        hook.ask(question);
+                    }
                 }
             }
         });
     }
 
-    async fn take_one(&self, source: Source<'_>, rules: &Arc<Rules>, event: &GroupEvent<'_>) -> Waiting {
-        let refused = |refusal| Waiting { result: Err(refusal), commit: None, deliveries: Vec::new() };
+    async fn take_one(
+        &self,
+        source: Source<'_>,
+        rules: &Arc<Rules>,
+        event: &GroupEvent<'_>,
+        standing: &Standing,
+    ) -> Waiting {
+        let refused = Waiting::refused;
         let Some(group) = self.directory.context(&event.account, &event.group) else {
             return refused(unknown_account(&event.account));
         };
@@ -181,6 +215,9 @@ impl Ingest {
             Some(shop) => shop.variable(name),
             None => group.variable(name),
         };
+        let asks = |message: &Message<'_>, verdict: Verdict| {
+            self.hook.as_ref().is_some_and(|hook| asking::wants(hook, standing, message, verdict))
+        };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
         let setting = Setting {
             policy: effective.for_speaker(speaker),
@@ -190,25 +227,58 @@ impl Ingest {
             // Without a connector nobody knows yet; the outbox waits for one, and then it is refused or said.
             can_post: can.is_none_or(|can| can.can_post_into_group),
             welcome_code_life,
+            asking: Asking {
+                heard: if let Standing::Heard(Heard::Said(opinion)) = standing {
+                    Some(opinion)
+                } else {
+                    None
+                },
+                asks: if self.hook.is_some() { Some(&asks) } else { None },
+                must_answer: self.hook.as_ref().is_some_and(Hook::must_answer),
+            },
         };
         match self.partitions.take(rules, &setting, event).await {
             Ok(taken) => {
-                self.seen(event, taken.decision.answer.status);
                 count_trials(rules, &setting, event, &taken.decision);
-                for skipped in &taken.decision.skipped {
-                    tell_skipped(skipped, &event.group);
-                }
-                let effects = taken.decision.effects;
-                let caused =
-                    effects.iter().flat_map(|e| e.facts.iter().filter_map(|f| Delivery::caused(&e.head, f)));
-                Waiting {
-                    deliveries: caused.collect(),
-                    result: Ok(taken.decision.answer),
-                    commit: taken.receipt.map(|receipt| (taken.partition, receipt)),
-                }
+                self.waiting(event, taken, standing)
             }
             Err(error) => refused(take_refusal(&error)),
         }
+    }
+
+    /// Notes what was decided and returns what waits for its commit.
+    fn waiting(&self, event: &GroupEvent<'_>, taken: Taken<'_>, standing: &Standing) -> Waiting {
+        let decision = taken.decision;
+        self.seen(event, decision.answer.status);
+        self.keep(event, &decision);
+        if let (What::LateVerdict { opinion, .. }, Status::Counted) = (&event.what, decision.answer.status) {
+            metrics::late_verdict(opinion.verdict);
+        }
+        for skipped in &decision.skipped {
+            tell_skipped(skipped, &event.group);
+        }
+        let effects = decision.effects;
+        let caused = effects.iter().flat_map(|e| e.facts.iter().filter_map(|f| Delivery::caused(&e.head, f)));
+        Waiting {
+            deliveries: caused.collect(),
+            question: self.question(event, decision.asked, decision.answer.verdict, standing),
+            result: Ok(decision.answer),
+            commit: taken.receipt.map(|receipt| (taken.partition, receipt)),
+        }
+    }
+
+    /// Makes the question that is asked after the commit; one that was asked before is not asked again.
+    fn question(
+        &self,
+        event: &GroupEvent<'_>,
+        asked: Option<Asked>,
+        verdict: Verdict,
+        standing: &Standing,
+    ) -> Option<Question> {
+        let (hook, message) = (self.hook.as_ref()?, event.what.message()?);
+        asked
+            .filter(|_| *standing == Standing::Open)
+            .map(|asked| hook.question(asked, message, Some(verdict)))
     }
 
     /// Lets the directory know of a group at its first sight, and of the name and owner its platform gives it.

@@ -119,6 +119,12 @@ impl Partitions {
         Ok(Standing { marks, partition, commit: cell.last.clone() })
     }
 
+    /// Looks at the state of each partition that is in service.
+    pub(super) fn each_state<T>(&self, look: impl Fn(&PartitionState) -> T) -> Vec<T> {
+        let cells = self.0.cells.iter().map(|cell| cell.lock());
+        cells.filter(|cell| !cell.broken).map(|cell| look(&cell.state)).collect()
+    }
+
     /// Returns where effects become durable.
     pub(super) fn storage(&self) -> &SharedStorage {
         &self.0.storage

@@ -12,6 +12,8 @@ use crate::clock::Clock;
 use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
 use crate::event::{GroupEvent, Role, RosterStep, What};
+use crate::evidence::{self, Evidence};
+use crate::hook::Hook;
 use crate::interception::{self, Ruleset};
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
@@ -33,6 +35,11 @@ pub(super) struct House {
 
 impl House {
     pub(super) async fn open(data: &Path) -> Self {
+        Self::open_with(data, None).await
+    }
+
+    /// The same, with somebody else to judge messages.
+    pub(super) async fn open_with(data: &Path, hook: Option<Hook>) -> Self {
         let storage = sqlite::open(data, &storage::Config::default()).unwrap();
         let epoch = storage.lease("test").await.unwrap();
         let clock = Clock::manual(NOW_MS);
@@ -62,6 +69,8 @@ impl House {
             tokio::task::spawn_blocking(move || Partitions::open(storage, epoch, &limits, clock))
         };
         let (partitions, _repair) = opened.await.unwrap().unwrap();
+        let evidence =
+            Evidence::new(None, Arc::clone(&storage), clock.clone(), evidence::Config::default()).0;
         let ingest = Ingest::new(
             Config::default(),
             Parts {
@@ -71,6 +80,8 @@ impl House {
                 directory: Arc::clone(&directory),
                 connectors,
                 outbox,
+                evidence,
+                hook,
                 clock,
                 tasks,
             },

@@ -19,6 +19,8 @@ pub use book::{PolicyBook, PolicyExplanation};
 pub use inherit::{Assigned, EffectivePolicy, Layer, LayerKind, Part, PolicyOrigin};
 use written::{strictness_if, strictness_of};
 
+use super::content::ContentPolicy;
+use super::keeping::Keeping;
 use super::wordlist::{NAME_BYTES_MAX, is_name};
 use crate::event::{Level, Verdict};
 
@@ -74,6 +76,12 @@ pub struct Policy {
     /// stopped, those it would mask or review are warned about). Not inherited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub push_down: Vec<PushDown>,
+    /// Which original texts are kept, and for how long; none unless said so here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Keeping>,
+    /// What follows from what a message carries beside its words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentPolicy>,
 }
 
 /// A wordlist that applies. Written as its name, or as an object with what else the policy says of it.
@@ -253,6 +261,14 @@ pub enum PolicyError {
         /// The tag.
         tag: String,
     },
+    /// What it says of keeping texts makes no sense.
+    #[error("policy `{policy}`: evidence: {reason}")]
+    Evidence {
+        /// The policy.
+        policy: String,
+        /// What is wrong and what would be right.
+        reason: &'static str,
+    },
     /// Staff are sent to a policy that is not there.
     #[error("policy `{policy}`: staff are judged by `{other}`, which does not exist")]
     StaffPolicy {
@@ -318,8 +334,13 @@ impl Policy {
             std::iter::once(&self.name).chain(lists).chain(self.categories.keys()).chain(&self.tags);
         match names.find(|name| !is_name(name)) {
             Some(name) => Err(PolicyError::Name { policy: self.name.clone(), name: name.clone() }),
-            None => self.check_push_down(),
+            None => self.check_push_down().and_then(|()| self.check_evidence()),
         }
+    }
+
+    fn check_evidence(&self) -> Result<(), PolicyError> {
+        let wrong = |reason| PolicyError::Evidence { policy: self.name.clone(), reason };
+        self.evidence.as_ref().map_or(Ok(()), Keeping::check).map_err(wrong)
     }
 
     fn check_push_down(&self) -> Result<(), PolicyError> {

@@ -36,7 +36,9 @@ impl Delivery {
             | Fact::Roster(_)
             | Fact::ContactEnd(_)
             | Fact::Tags(_)
-            | Fact::ShadowHit(_) => return None,
+            | Fact::ShadowHit(_)
+            | Fact::Judged(_)
+            | Fact::LateVerdict(_) => return None,
         };
         Some(Self {
             id: head.key.delivery(usize::from(index)),

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{Arrival, Rules, Setting, is_revision, millis};
+use super::{Arrival, Keep, Rules, Setting, is_revision, millis};
 use crate::conduct;
 use crate::event::{
-    Action, ActionFact, ActionKind, Answer, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
-    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, Level, MemberFact, OutcomeFact, ReviewFact,
-    RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind, Status, TagsFact, Verdict,
-    What,
+    Action, ActionFact, ActionKind, Answer, Asked, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
+    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, LateVerdictFact, Level, MemberFact,
+    OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind,
+    Status, TagsFact, Verdict, What,
 };
 use crate::interception::{Judgement, Said, SpeakerKey};
 use crate::pipeline::PartitionState;
@@ -28,6 +28,10 @@ pub struct Decision<'e> {
     pub skipped: Vec<Skipped>,
     /// What to keep in memory of what was said, and of whom, where a rule or policy looks over several messages.
     pub said: Option<(SpeakerKey, Said)>,
+    /// The text is to be kept.
+    pub evidence: Option<Keep>,
+    /// Somebody else is asked about the message; see [`super::Asking`].
+    pub asked: Option<Asked>,
 }
 
 /// A reply or welcome that was not made.
@@ -87,7 +91,7 @@ impl<'e> Decision<'e> {
             masked: None,
         };
         let effects = (status != Status::Duplicate).then(|| Effects { head, facts: Vec::new() });
-        Self { answer, effects, skipped: Vec::new(), said: None }
+        Self { answer, effects, skipped: Vec::new(), said: None, evidence: None, asked: None }
     }
 
     /// Interception has judged the text.
@@ -151,6 +155,14 @@ impl<'e> Decision<'e> {
                 change: borrow(change),
                 id: id.as_deref().map(borrow),
                 tag_type: tag_type.as_deref().map(borrow),
+            }),
+            What::LateVerdict { of, message: _, opinion } => Fact::LateVerdict(LateVerdictFact {
+                of: borrow(of),
+                verdict: opinion.verdict,
+                labels: opinion.labels.iter().map(|label| borrow(label)).collect(),
+                confidence: opinion.confidence,
+                source: borrow(&opinion.source),
+                latency_ms: opinion.latency_ms,
             }),
             What::Outcome { kind, value, broadcast } => Fact::Outcome(OutcomeFact {
                 kind: borrow(kind),
@@ -269,8 +281,17 @@ impl<'e> Decision<'e> {
         if let Some(effects) = &mut self.effects {
             effects.head.verdict = verdict;
         }
-        if verdict == Verdict::Review {
-            self.fact(|| Fact::Review(ReviewFact { rule: Cow::Borrowed("policy") }));
+        if verdict >= Verdict::Review {
+            let ruleset = Cow::Owned(self.answer.ruleset.clone());
+            let policy = setting.policy.map_or(Cow::Borrowed(""), |policy| Cow::Owned(policy.name.clone()));
+            self.fact(|| Fact::Judged(JudgedFact { ruleset, policy }));
+        }
+        let is_late = matches!(event.what, What::LateVerdict { .. });
+        let rule = Cow::Borrowed(if is_late { "late_verdict" } else { "policy" });
+        // What was shown for a while and should not have been is for a person too.
+        if verdict == Verdict::Review || is_late && verdict == Verdict::Block {
+            let rule = rule.clone();
+            self.fact(|| Fact::Review(ReviewFact { rule }));
         }
         if verdict != Verdict::Block || event.role == Role::Bot {
             return;
@@ -280,10 +301,15 @@ impl<'e> Decision<'e> {
         if setting.can_recall {
             let index = self.next_index();
             let expires_ms = self.now_ms() + RECALL_EXPIRY_MS;
-            let of = if let What::MessageEdited { of: Some(of), .. } = &event.what { of } else { &event.id };
+            let of = if let What::MessageEdited { of: Some(of), .. } | What::LateVerdict { message: of, .. } =
+                &event.what
+            {
+                of
+            } else {
+                &event.id
+            };
             let of = borrow(of);
             self.fact(|| {
-                let rule = Cow::Borrowed("policy");
                 Fact::Action(ActionFact { index, kind: ActionKind::Recall, of: Some(of), rule, expires_ms })
             });
         }
@@ -321,17 +347,17 @@ impl<'e> Decision<'e> {
         self.skipped.push(Skipped { rule: rule.to_owned(), reason });
     }
 
-    fn raise(&mut self, verdict: Verdict) {
+    pub(super) fn raise(&mut self, verdict: Verdict) {
         self.answer.verdict = self.answer.verdict.max(verdict);
     }
 
-    fn fact(&mut self, fact: impl FnOnce() -> Fact<'e>) {
+    pub(super) fn fact(&mut self, fact: impl FnOnce() -> Fact<'e>) {
         if let Some(effects) = &mut self.effects {
             effects.facts.push(fact());
         }
     }
 
-    fn now_ms(&self) -> i64 {
+    pub(super) fn now_ms(&self) -> i64 {
         self.effects.as_ref().map_or(0, |effects| effects.head.arrived_ms)
     }
 
@@ -350,7 +376,7 @@ fn cooldown_key(event: &GroupEvent<'_>, rule: &str) -> String {
     [&event.account, &event.group, rule].join("\u{1f}")
 }
 
-fn hit_fact(hit: &Hit, term: u64) -> HitFact<'static> {
+pub(super) fn hit_fact(hit: &Hit, term: u64) -> HitFact<'static> {
     let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     HitFact {
         wordlist: hit.wordlist.clone().into(),

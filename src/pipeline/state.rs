@@ -65,6 +65,12 @@ impl Small {
         (entry.expires_ms > now_ms).then_some(&entry.value)
     }
 
+    /// Returns every entry of a kind, expired ones too.
+    pub fn entries(&self, kind: StateKind) -> impl Iterator<Item = (&str, &[u8])> {
+        let entries = self.0.get(&kind).into_iter().flatten();
+        entries.map(|(key, entry)| (&**key, &*entry.value))
+    }
+
     /// Writes a value; `None` removes it.
     pub fn set(&mut self, kind: StateKind, key: &str, value: Option<&[u8]>, expires_ms: i64) {
         let entries = self.0.entry(kind).or_default();

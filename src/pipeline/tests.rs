@@ -1,5 +1,7 @@
 //! The stages together, on events as they come.
 
+mod verdicts;
+
 use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
 use crate::interception::{Audience, Origin, Term, WordlistSource};
@@ -51,6 +53,9 @@ struct House {
     shop: Option<&'static str>,
     can_post: bool,
     welcome_code_life: Option<Duration>,
+    heard: Option<crate::event::Opinion<'static>>,
+    /// Somebody else is asked, and must answer.
+    asks: bool,
 }
 
 impl House {
@@ -62,6 +67,8 @@ impl House {
             shop: Some("南京东路店"),
             can_post: true,
             welcome_code_life: Some(Duration::from_secs(20)),
+            heard: None,
+            asks: false,
         }
     }
 
@@ -88,6 +95,11 @@ impl House {
             can_recall: true,
             can_post: self.can_post,
             welcome_code_life: self.welcome_code_life,
+            asking: Asking {
+                heard: self.heard.as_ref(),
+                asks: if self.asks { Some(&|_, _| true) } else { None },
+                must_answer: self.asks,
+            },
         };
         let mut scratch = Scratch::default();
         let decision = decide(&self.state, &self.rules, &setting, event, status, &arrival, &mut scratch);
@@ -364,4 +376,61 @@ fn where_nothing_can_be_said_nothing_is_tried() {
     house.can_post = true;
     let again = says("3", "营业时间");
     assert_eq!(sends(house.take(&again).effects.as_ref()).len(), 1, "what was not said costs no cooldown");
+}
+
+#[test]
+fn a_text_is_kept_only_where_policy_and_configuration_say_so() {
+    use crate::event::EvidenceKind::{self, Blocked, History};
+    use crate::interception::Keeping;
+    let kept = |keeping: Keeping, limits: KeepingLimits, text: &'static str| {
+        let mut house = House::new();
+        let mut list = WordlistSource::new("diversion", Origin::Api);
+        list.terms.push(Term { text: "加微信".into(), ..Term::default() });
+        let policy = Policy { evidence: Some(keeping), ..Policy::standard() };
+        let words = Ruleset::compile("r-1", &[list], vec![policy], &interception::Config::default());
+        house.rules.words = words.unwrap().0;
+        house.rules.limits.evidence = limits;
+        let message = says("1", text);
+        let first = house.take(&message);
+        assert_eq!(house.take(&message).evidence, None, "a repeat is kept again");
+        let facts = first.effects.map(|effects| effects.facts).unwrap_or_default();
+        let told = facts.iter().any(|fact| matches!(fact, Fact::Evidence(_)));
+        (first.evidence.map(|keep| (keep.kind, keep.expires_ms - NOW)), told)
+    };
+    let day = 24 * HOUR_MS;
+    let on = KeepingLimits {
+        enabled: true,
+        history: true,
+        life: Duration::from_hours(7 * 24),
+        history_life: Duration::from_hours(24),
+    };
+    let keeps = |kinds: &[EvidenceKind]| Keeping { keep: kinds.to_vec(), ..Keeping::default() };
+    let history = || Keeping { history: true, history_hours: Some(2), ..Keeping::default() };
+    let blocked = "加微信领优惠";
+    let table = [
+        (Keeping::default(), on, blocked, (None, false)),
+        (keeps(&[Blocked]), KeepingLimits::default(), blocked, (None, false)),
+        (keeps(&[Blocked]), on, blocked, (Some((Blocked, 7 * day)), true)),
+        (Keeping { days: Some(2), ..keeps(&[Blocked]) }, on, blocked, (Some((Blocked, 2 * day)), true)),
+        (keeps(&[EvidenceKind::Reviewed]), on, blocked, (None, false)),
+        (keeps(&[Blocked]), on, "早上好", (None, false)),
+        (history(), on, "早上好", (Some((History, 2 * HOUR_MS)), false)),
+        (history(), on, blocked, (Some((History, 2 * HOUR_MS)), false)),
+        (history(), KeepingLimits { history: false, ..on }, "早上好", (None, false)),
+    ];
+    for (nth, (keeping, limits, text, expect)) in table.into_iter().enumerate() {
+        assert_eq!(kept(keeping, limits, text), expect, "row {nth}");
+    }
+}
+
+#[test]
+fn what_is_held_up_says_by_which_rules() {
+    let judged = |text: &'static str| {
+        let message = says("1", text);
+        let facts = House::new().take(&message).effects.unwrap().facts;
+        let by = facts.iter().find_map(|fact| if let Fact::Judged(by) = fact { Some(by) } else { None });
+        by.map(|by| (by.ruleset.to_string(), by.policy.to_string()))
+    };
+    assert_eq!(judged("加微信领优惠"), Some(("r-1".to_owned(), "standard".to_owned())));
+    assert_eq!(judged("早上好"), None);
 }

@@ -125,7 +125,9 @@ impl Delta {
                 | Fact::Silence(_)
                 | Fact::Evidence(_)
                 | Fact::ContactEnd(_)
-                | Fact::Tags(_) => {}
+                | Fact::Tags(_)
+                | Fact::Judged(_)
+                | Fact::LateVerdict(_) => {}
             }
         }
     }
@@ -229,7 +231,8 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         | EventType::RosterRead
         | EventType::Silence
         | EventType::ContactRemoved
-        | EventType::TagsChanged => {}
+        | EventType::TagsChanged
+        | EventType::LateVerdict => {}
     }
     if matches!(head.what, EventType::Message | EventType::MessageEdited) {
         match head.verdict {
@@ -267,7 +270,8 @@ fn shows_member(what: EventType) -> bool {
         | EventType::RosterRead
         | EventType::Silence
         | EventType::ContactRemoved
-        | EventType::TagsChanged => false,
+        | EventType::TagsChanged
+        | EventType::LateVerdict => false,
     }
 }
 

@@ -82,6 +82,8 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Roster(f) => record(kind, f, out),
             Fact::ContactEnd(f) => record(kind, f, out),
             Fact::Tags(f) => record(kind, f, out),
+            Fact::Judged(f) => record(kind, f, out),
+            Fact::LateVerdict(f) => record(kind, f, out),
         }
     }
 }
@@ -250,10 +252,12 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::ContactEnd => Fact::ContactEnd(body_of(kind, body)?),
         FactKind::Tags => Fact::Tags(body_of(kind, body)?),
         FactKind::ShadowHit => Fact::ShadowHit(body_of(kind, body)?),
+        FactKind::Judged => Fact::Judged(body_of(kind, body)?),
+        FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 20] = [
+const KINDS: [FactKind; 22] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -274,6 +278,8 @@ const KINDS: [FactKind; 20] = [
     FactKind::ContactEnd,
     FactKind::Tags,
     FactKind::ShadowHit,
+    FactKind::Judged,
+    FactKind::LateVerdict,
 ];
 
 fn kind_of(byte: u8) -> Option<FactKind> {

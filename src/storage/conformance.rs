@@ -3,6 +3,7 @@
 //! Each promise is one function over a [`Harness`]; `suite!` makes a test of each. What a harness can do beside opening
 //! is what a disk can do: be slow, be full, fail.
 
+mod evidence;
 mod journal;
 mod ledger;
 mod projection;
@@ -14,6 +15,7 @@ use crate::event::{
     Effects, EventKey, EventType, Fact, HOUR_MS, Head, Partition, Role, Status, Verdict, partition_of,
 };
 
+pub(super) use evidence::*;
 pub(super) use journal::*;
 pub(super) use ledger::*;
 pub(super) use projection::*;
@@ -102,6 +104,11 @@ macro_rules! all {
             a_list_of_members_is_taken_over_and_counts_nobody,
             cases_show_their_last_sighting,
             readers_page_through_groups_and_members,
+            evidence_is_kept_once_over_restarts,
+            expired_evidence_is_not_given_out_and_is_pruned,
+            evidence_is_paged_by_group_and_time,
+            evidence_of_a_member_is_erased,
+            evidence_has_room_for_so_much,
         );
     };
 }

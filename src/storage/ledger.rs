@@ -48,6 +48,12 @@ pub enum DocumentKind {
     RulesetUndo,
     /// Which version of the rules is in force, and which are kept: one document.
     RulesetHead,
+    /// Something that waits for a person.
+    Review,
+    /// The same, closed.
+    ReviewClosed,
+    /// Up to where a reader of the journal has come.
+    Follower,
 }
 
 impl DocumentKind {
@@ -83,6 +89,9 @@ impl DocumentKind {
             DocumentKind::Ruleset => "ruleset",
             DocumentKind::RulesetUndo => "ruleset_undo",
             DocumentKind::RulesetHead => "ruleset_head",
+            DocumentKind::Review => "review",
+            DocumentKind::ReviewClosed => "review_closed",
+            DocumentKind::Follower => "follower",
         }
     }
 }

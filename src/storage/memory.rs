@@ -6,6 +6,7 @@
 //! Not for: production (nothing is written), nor for speed (changes of the ledger copy it).
 
 mod disk;
+mod evidence;
 mod ledger;
 mod state;
 #[cfg(test)]

@@ -88,7 +88,8 @@ impl Pass {
                 | Fact::Silence(_)
                 | Fact::Evidence(_)
                 | Fact::ContactEnd(_)
-                | Fact::Tags(_) => {
+                | Fact::Tags(_)
+                | Fact::LateVerdict(_) => {
                     record = true;
                     continue;
                 }
@@ -99,7 +100,8 @@ impl Pass {
                 | Fact::State(_)
                 | Fact::Revision(_)
                 | Fact::Case(_)
-                | Fact::Roster(_) => continue,
+                | Fact::Roster(_)
+                | Fact::Judged(_) => continue,
             };
             let waits_ms = effects.head.arrived_ms.saturating_add(SEND_WAITS_MS);
             let time_ms = if expires_ms > 0 { expires_ms } else { waits_ms };

@@ -1,4 +1,4 @@
-//! The default storage: three SQLite files in the data directory, one writing connection each.
+//! The default storage: four SQLite files in the data directory, one writing connection each.
 //!
 //! `journal.db` and `ledger.db` have a thread each; the projection (`state.db`) is written by whoever calls
 //! [`Storage::project`], one at a time. Readers have connections of their own and short transactions. An exclusive lock on
@@ -10,6 +10,7 @@
 mod backup;
 mod deliveries;
 mod documents;
+mod evidence;
 mod journal;
 mod ledger;
 mod pool;
@@ -40,6 +41,7 @@ use super::{
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
+use evidence::EvidenceFile;
 use journal::{JournalSink, Range};
 use ledger::Ledger;
 use pool::Pool;
@@ -58,6 +60,7 @@ pub struct Sqlite {
     ledger: Ledger,
     readers: Arc<Readers>,
     projector: Arc<Mutex<Projector>>,
+    evidence: Arc<Mutex<EvidenceFile>>,
     /// Held by what removes rows and by what copies files: a copy must not miss rows that another file still needs.
     maintenance: tokio::sync::Mutex<()>,
     secret: [u8; 16],
@@ -72,6 +75,7 @@ struct Readers {
     journal: Pool,
     ledger: Pool,
     state: Pool,
+    evidence: Pool,
 }
 
 /// Opens a data directory, making it (mode 0700) and its files as needed.
@@ -89,6 +93,7 @@ impl Sqlite {
         let journal = schema::open(dir, &schema::JOURNAL, config)?;
         let ledger = schema::open(dir, &schema::LEDGER, config)?;
         let state = schema::open(dir, &schema::STATE, config)?;
+        let evidence = schema::open(dir, &schema::EVIDENCE, config)?;
         let secret = secret(&journal)?;
         let sends_floor = sends_floor(&journal)?;
         let projector = Projector::open(state, config)?;
@@ -98,12 +103,14 @@ impl Sqlite {
             journal: pool(&schema::JOURNAL),
             ledger: pool(&schema::LEDGER),
             state: pool(&schema::STATE),
+            evidence: pool(&schema::EVIDENCE),
         };
         Ok(Self {
             journal: Queue::start(JournalSink::open(journal)?, config.clone())?,
             ledger: Ledger::start(ledger, config)?,
             readers: Arc::new(readers),
             projector: Arc::new(Mutex::new(projector)),
+            evidence: Arc::new(Mutex::new(EvidenceFile::open(evidence)?)),
             maintenance: tokio::sync::Mutex::new(()),
             secret,
             sends_floor,
@@ -389,6 +396,7 @@ impl Storage for Sqlite {
         self.ledger.stop();
         self.readers.ledger.close();
         self.readers.state.close();
+        self.readers.evidence.close();
         let projector = Arc::clone(&self.projector);
         blocking(move || projector.lock().close()).await
     }

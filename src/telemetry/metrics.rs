@@ -3,6 +3,7 @@
 //! Each function costs some nanoseconds (an index and an atomic addition) and does nothing before [`install`].
 //! Labels are closed sets; `docs/OPERATING.md` describes each metric.
 
+pub mod evidence;
 mod labels;
 mod names;
 mod process;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use labels::{
-    CircuitState, Label, LimitLevel, MassStep, QueuePriority, QueueState, SayRefusal, SendOutcome, Success,
-    WecomCall, WecomFamily, WecomIgnored,
+    CircuitState, EvidenceLoss, HookDrop, HookOutcome, Label, LimitLevel, MassStep, QueuePriority,
+    QueueState, SayRefusal, SendOutcome, Success, WecomCall, WecomFamily, WecomIgnored,
 };
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};
 
@@ -117,6 +118,36 @@ pub fn say_skipped(reason: SayRefusal) {
 /// Callback ids were forgotten before their time: the memory of an account was full.
 pub fn replay_ids_evicted(count: u64) {
     add(Metric::ReplayIdsEvicted, 0, count);
+}
+
+/// A verdict came after its message was answered, and counts.
+pub fn late_verdict(verdict: Verdict) {
+    add(Metric::LateVerdicts, verdict.place(), 1);
+}
+
+// === verdict hook ===
+
+/// A question to the verdict hook ended.
+pub fn hook_asked(outcome: HookOutcome, elapsed: Duration) {
+    add(Metric::HookRequests, outcome.place(), 1);
+    record(Metric::HookSeconds, 0, elapsed.as_secs_f64());
+}
+
+/// A question to the verdict hook was not asked.
+pub fn hook_dropped(why: HookDrop) {
+    add(Metric::HookDropped, why.place(), 1);
+}
+
+/// This many questions wait for their turn.
+pub fn hook_queue(questions: usize) {
+    set(Metric::HookQueue, 0, as_f64(questions));
+}
+
+/// The verdict hook's circuit breaker is in this state.
+pub fn hook_circuit(state: CircuitState) {
+    for known in [CircuitState::Closed, CircuitState::HalfOpen, CircuitState::Open] {
+        set(Metric::HookCircuit, known.place(), f64::from(u8::from(known == state)));
+    }
 }
 
 // === API ===

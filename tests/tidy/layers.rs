@@ -50,10 +50,12 @@ const STATE: &[&str] = &[
     "notices",
     "duties",
     "rulesets",
+    "evidence",
+    "reviews",
 ];
 
 /// Layer 3: edges.
-const EDGES: &[&str] = &["connectors", "webhooks"];
+const EDGES: &[&str] = &["connectors", "hook", "webhooks"];
 
 const fn pure(path: &'static str, may_use: &'static [&'static [&'static str]]) -> Room {
     Room { path, may_use, pure: true }
@@ -105,6 +107,17 @@ const ROOMS: &[Room] = &[
     room("broadcasts", &[WORDS, CORE, TOOLS, &["storage", "outbox"]]),
     room("duties", &[WORDS, CORE, TOOLS, &["storage"]]),
     room("rulesets", &[WORDS, CORE, TOOLS, &["storage"]]),
+    // Texts are sealed with the same keys as account secrets.
+    room(
+        "evidence",
+        &[
+            WORDS,
+            CORE,
+            TOOLS,
+            &["storage", "directory::Keyring", "directory::KeyError", "directory::SealedBytes"],
+        ],
+    ),
+    room("reviews", &[WORDS, CORE, TOOLS, &["storage"]]),
     // Judged as a broadcast is.
     room("notices", &[WORDS, CORE, TOOLS, &["storage", "outbox", "broadcasts::TextJudge"]]),
     // 3: edges see the traits they implement, not the state below. The `webhook` platform speaks Standard Webhooks.
@@ -125,6 +138,8 @@ const ROOMS: &[Room] = &[
             ],
         ],
     ),
+    // It asks behind the outbox's circuit breaker, whose times are the limiter's.
+    room("hook", &[WORDS, TOOLS, &["outbox::breaker", "outbox::limiter::Micros", "webhooks"]]),
     // 4: flow
     room("ingest", &[WORDS, CORE, TOOLS, STATE, EDGES]),
     // 5: surfaces

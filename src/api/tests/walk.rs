@@ -3,14 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Gateway, Got, NOW_MS};
+use super::{Gateway, Got, NOW_MS, reviews};
 use crate::api::router::{Route, table};
 use crate::storage::{DeliveryRow, DeliveryState, DocumentKind};
 
 /// Stands in every name and text of the eastern region and in nothing that is sent below.
 const SECRET: &str = "机密";
 
-const KINDS: [DocumentKind; 22] = [
+const KINDS: [DocumentKind; 24] = [
     DocumentKind::Operator,
     DocumentKind::Token,
     DocumentKind::Account,
@@ -33,6 +33,8 @@ const KINDS: [DocumentKind; 22] = [
     DocumentKind::JoinWay,
     DocumentKind::Transfer,
     DocumentKind::OwnGroup,
+    DocumentKind::Review,
+    DocumentKind::ReviewClosed,
 ];
 
 /// Ids of eastern things that the gateway gave out.
@@ -42,6 +44,9 @@ struct Ids {
     broadcast: String,
     notice: String,
     transfer: String,
+    evidence: String,
+    review: String,
+    replay: String,
 }
 
 impl Ids {
@@ -53,6 +58,9 @@ impl Ids {
             broadcast: "bc_none".into(),
             notice: "ntc_none".into(),
             transfer: "trf_none".into(),
+            evidence: "ev_none".into(),
+            review: "rv_none".into(),
+            replay: "rpl_none".into(),
         }
     }
 }
@@ -76,6 +84,9 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{notice}", &ids.notice)
         .replace("{template}", "t-east")
         .replace("{transfer}", &ids.transfer)
+        .replace("{evidence}", &ids.evidence)
+        .replace("{review}", &ids.review)
+        .replace("{replay}", &ids.replay)
         .replace("{way}", "w-east")
         .replace("{version}", "r-none")
         .replace("{id}", "east")
@@ -111,7 +122,16 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/tokens") => {
             json!({"name": "taken over", "operator": "op-east", "scope": {"regions": ["west"]}})
         }
+        (_, "/v1/verdicts") => {
+            json!({"account": "demo", "group": "g-east", "of": "e-1", "verdict": "block", "source": "ocr"})
+        }
         (_, "/v1/moderate") => json!({"text": "加微信领优惠"}),
+        (_, "/v1/reviews/{review}/decision") => json!({"decision": "approve", "reason": "taken over"}),
+        (_, "/v1/appeals") => {
+            json!({"account": "demo", "group": "g-east", "event": "e-1", "reason": "taken over"})
+        }
+        (_, "/v1/evidence/erase") => json!({"account": "demo", "member": "m-1"}),
+        (_, "/v1/replays") => json!({"draft": {"wordlist": {"name": "own", "terms": [{"text": "会员日"}]}}}),
         (_, "/v1/wordlists/{wordlist}") => json!({"terms": ["taken over"]}),
         (_, "/v1/wordlists/{wordlist}/life") => json!({"life": "shadow"}),
         (_, "/v1/policies/{policy}") => json!({"wordlists": []}),
@@ -167,6 +187,11 @@ async fn furnish(gateway: &Gateway) -> Ids {
     gateway.call("PUT", "/v1/own-groups/demo/east", own).await.expect(201);
     let notice = json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "机密通知"}});
     let told = gateway.post_once(&token, "/v1/notices", "k", notice).await.expect(202).json();
+    let evidence = reviews::keep(gateway, "g-east", "e-1", "机密：今日会员日").await;
+    let appeal = json!({"account": "demo", "group": "g-east", "event": "e-1", "reason": "机密"});
+    let brought = gateway.post_once(&token, "/v1/appeals", "a", appeal).await.expect(201).json();
+    let draft = json!({"draft": {"wordlist": {"name": "own", "terms": [{"text": "会员日"}]}}});
+    let tried = gateway.call_as(&token, "POST", "/v1/replays", draft).await.json();
     let letter = DeliveryRow {
         id: "dlv_east".into(),
         broadcast: String::new(),
@@ -193,6 +218,9 @@ async fn furnish(gateway: &Gateway) -> Ids {
         broadcast: id(&sent),
         notice: id(&told),
         transfer: id(&given),
+        evidence,
+        review: brought["review"].as_str().unwrap().to_owned(),
+        replay: id(&tried),
     }
 }
 

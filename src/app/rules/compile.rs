@@ -11,7 +11,9 @@ use sha2::{Digest as _, Sha256};
 use super::super::wordlists::{self, FileError};
 use crate::clock::Stopwatch;
 use crate::config::Config;
-use crate::interception::{self, Life, Origin, Policy, RuleSource, Ruleset, Sources, WordlistSource};
+use crate::interception::{
+    self, Life, Origin, Policy, Problem, RuleSource, Ruleset, Sources, WordlistSource,
+};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
 use crate::rulesets::{Changed, How, LifeRecord, RuleKind, Sums, version_of, wordlist_change};
@@ -177,19 +179,7 @@ pub(super) fn compile(
     config: &Config,
 ) -> anyhow::Result<Rules> {
     let watch = Stopwatch::start();
-    let mut sources = files.lists.clone();
-    for list in &mut sources {
-        list.life =
-            life_of_file(documents, list).with_context(|| format!("the life of wordlist `{}`", list.name))?;
-    }
-    for (name, list) in read::<WordlistSource>(documents, RuleKind::Wordlist)? {
-        sources.push(WordlistSource { name, origin: Origin::Api, ..list });
-    }
-    let policies = read::<Policy>(documents, RuleKind::Policy)?;
-    let policies = policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect();
-    let sources = Sources { wordlists: &sources, rules: &files.rules, policies };
-    let (words, problems) = Ruleset::compile_with(version_of(number), sources, &config.interception)
-        .context("compile wordlists and rules")?;
+    let (words, problems) = words(number, documents, files, &config.interception)?;
     for problem in problems {
         let (wordlist, line, remedy) = (problem.wordlist, problem.line, problem.kind.remedy());
         tracing::warn!(wordlist, line, remedy, "a line of a wordlist does not work as written");
@@ -204,6 +194,30 @@ pub(super) fn compile(
     let welcomes = Welcomes::compile(&welcomes, &limits.welcomes)
         .map_err(|(id, error)| anyhow::Error::new(error).context(named("welcome", id)))?;
     Ok(Rules { words, replies, welcomes, limits })
+}
+
+/// Compiles wordlists, rules and policies, and says which lines do not work as written.
+///
+/// # Errors
+/// Names the document or list that cannot be used.
+pub(super) fn words(
+    number: u64,
+    documents: &Documents,
+    files: &Files,
+    config: &interception::Config,
+) -> anyhow::Result<(Ruleset, Vec<Problem>)> {
+    let mut sources = files.lists.clone();
+    for list in &mut sources {
+        list.life =
+            life_of_file(documents, list).with_context(|| format!("the life of wordlist `{}`", list.name))?;
+    }
+    for (name, list) in read::<WordlistSource>(documents, RuleKind::Wordlist)? {
+        sources.push(WordlistSource { name, origin: Origin::Api, ..list });
+    }
+    let policies = read::<Policy>(documents, RuleKind::Policy)?;
+    let policies = policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect();
+    let sources = Sources { wordlists: &sources, rules: &files.rules, policies };
+    Ruleset::compile_with(version_of(number), sources, config).context("compile wordlists and rules")
 }
 
 /// Returns the state of a list that is kept in a file: what the file says, or where it was moved from that.
@@ -222,6 +236,7 @@ fn limits(config: &Config) -> Limits {
         conduct: config.conduct.clone(),
         replies: config.replies.clone(),
         welcomes: config.welcomes.clone(),
+        evidence: config.evidence.limits(),
     }
 }
 

@@ -11,11 +11,11 @@ use crate::interception::{Audience, Policy, Ruleset, Scratch};
 
 /// A message of an NDJSON file; other fields are ignored, so that exports can be scanned as they are.
 #[derive(Deserialize)]
-struct Message<'a> {
+pub(super) struct Message<'a> {
     #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
+    pub(super) id: Option<&'a RawValue>,
     #[serde(borrow)]
-    text: std::borrow::Cow<'a, str>,
+    pub(super) text: std::borrow::Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct ErrorRow {
 
 /// Why a line was not judged.
 #[derive(Serialize)]
-struct LineError {
+pub(super) struct LineError {
     code: &'static str,
     reason: String,
     /// Position in the line, from 0.
@@ -59,26 +59,10 @@ pub(super) fn judge_line(
     output: &mut Vec<u8>,
     tally: &mut Tally,
 ) {
-    let text = match read(content) {
-        Ok(text) => text,
+    let message = match message(format, content) {
+        Ok(Some(message)) => message,
+        Ok(None) => return,
         Err(error) => return write_error(line, error, output, tally),
-    };
-    let message = match format {
-        Format::Text => Message { id: None, text: text.into() },
-        Format::Ndjson => {
-            let text = text.trim_start_matches('\u{FEFF}');
-            if text.trim().is_empty() {
-                return;
-            }
-            match serde_json::from_str(text) {
-                Ok(message) => message,
-                Err(error) => {
-                    let byte = error.column().checked_sub(1);
-                    let reason = format!("decode the line: {error}");
-                    return write_error(line, LineError { code: "bad_json", reason, byte }, output, tally);
-                }
-            }
-        }
     };
     let judgement = ruleset.judge(&message.text, policy, &Audience::default(), scratch);
     tally.count(&judgement);
@@ -90,6 +74,22 @@ pub(super) fn judge_line(
         masked: judgement.masked.as_deref(),
     };
     write_row(&row, output);
+}
+
+/// Reads the message of a line; `None` for a blank line of NDJSON.
+pub(super) fn message(format: Format, content: Line<'_>) -> Result<Option<Message<'_>>, LineError> {
+    let text = read(content)?;
+    if format == Format::Text {
+        return Ok(Some(Message { id: None, text: text.into() }));
+    }
+    let text = text.trim_start_matches('\u{FEFF}');
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_str(text).map(Some).map_err(|error| {
+        let byte = error.column().checked_sub(1);
+        LineError { code: "bad_json", reason: format!("decode the line: {error}"), byte }
+    })
 }
 
 fn read(content: Line<'_>) -> Result<&str, LineError> {
@@ -111,7 +111,8 @@ fn write_error(line: u64, error: LineError, output: &mut Vec<u8>, tally: &mut Ta
     write_row(&ErrorRow { line, error }, output);
 }
 
-fn write_row(row: &impl Serialize, output: &mut Vec<u8>) {
+/// Writes one row.
+pub(super) fn write_row(row: &impl Serialize, output: &mut Vec<u8>) {
     serde_json::to_writer(&mut *output, row).expect("strings and numbers are written to memory");
     output.push(b'\n');
 }

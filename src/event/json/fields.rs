@@ -52,10 +52,11 @@ fields! {
     19 VALUE value "value",
     20 BROADCAST broadcast "broadcast",
     21 GRANTED granted "granted",
+    22 FORWARDED forwarded "forwarded",
 }
 
 const WHO: u32 = MEMBER | NAME | ROLE;
-const MESSAGE: u32 = TEXT | CONTENT_TYPE | MENTIONS | QUOTE | ATTACHMENTS;
+const MESSAGE: u32 = TEXT | CONTENT_TYPE | MENTIONS | FORWARDED | QUOTE | ATTACHMENTS;
 
 impl Fields {
     /// Says what a type of event may have. `name` is the member's, except where the group itself changed.
@@ -77,13 +78,37 @@ impl Fields {
             EventType::RosterRead
             | EventType::Silence
             | EventType::ContactRemoved
-            | EventType::TagsChanged => 0,
+            | EventType::TagsChanged
+            | EventType::LateVerdict => 0,
         })
     }
 
     /// Says whether `name` names the group.
     pub(super) fn renames_group(kind: EventType) -> bool {
         matches!(kind, EventType::GroupCreated | EventType::GroupUpdated | EventType::OwnerChanged)
+    }
+}
+
+/// Which kinds are about one member, so that an event without would count for nobody.
+pub(super) fn needs_member(kind: EventType) -> bool {
+    match kind {
+        EventType::Message
+        | EventType::MemberJoined
+        | EventType::MemberLeft
+        | EventType::ContactAdded
+        | EventType::ConsentChanged => true,
+        EventType::MessageEdited
+        | EventType::MessageRecalled
+        | EventType::GroupCreated
+        | EventType::GroupUpdated
+        | EventType::OwnerChanged
+        | EventType::GroupDismissed
+        | EventType::Outcome
+        | EventType::RosterRead
+        | EventType::Silence
+        | EventType::ContactRemoved
+        | EventType::TagsChanged
+        | EventType::LateVerdict => false,
     }
 }
 
@@ -106,5 +131,6 @@ pub(super) fn name(kind: EventType) -> &'static str {
         EventType::Silence => "silence",
         EventType::ContactRemoved => "contact_removed",
         EventType::TagsChanged => "tags_changed",
+        EventType::LateVerdict => "late_verdict",
     }
 }

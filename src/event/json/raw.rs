@@ -133,6 +133,7 @@ pub(super) struct RawEvent<'a> {
     pub(super) content_type: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) mentions: Option<Vec<Text<'a>>>,
+    pub(super) forwarded: Option<bool>,
     #[serde(borrow)]
     pub(super) quote: Option<Text<'a>>,
     #[serde(borrow)]

@@ -55,7 +55,8 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
         | What::RosterRead(_)
         | What::Silence { .. }
         | What::ContactRemoved { .. }
-        | What::TagsChanged { .. } => {}
+        | What::TagsChanged { .. }
+        | What::LateVerdict { .. } => {}
         What::ConsentChanged { granted } => put("granted", json!(granted)),
         What::Outcome { kind, value, broadcast } => {
             put("kind", json!(kind));
@@ -70,6 +71,7 @@ fn put_message(put: &mut impl FnMut(&str, Value), message: &Message<'_>) {
     put("text", json!(message.text));
     put("content_type", json!(message.content_type));
     put("mentions", json!(message.mentions));
+    put("forwarded", json!(message.forwarded));
     put("quote", json!(message.quote));
     put("attachments", json!(message.attachments));
 }
@@ -101,11 +103,13 @@ fn message() -> impl Strategy<Value = Message<'static>> {
         proptest::collection::vec(id(), 0..3),
         maybe_text(),
         proptest::collection::vec(attachment, 0..3),
+        any::<bool>(),
     );
-    parts.prop_map(|(text, content_type, mentions, quote, attachments)| Message {
+    parts.prop_map(|(text, content_type, mentions, quote, attachments, forwarded)| Message {
         text,
         content_type,
         mentions,
+        forwarded,
         quote,
         attachments,
     })

@@ -86,7 +86,7 @@ fn what_is_missing_is_named() {
             let mut raw = good(kind);
             let had = raw.as_object_mut().unwrap().remove(field).is_some_and(|value| !value.is_null());
             let optional = match field {
-                "member" => !needs_member(serde_json::from_value(json!(kind)).unwrap()),
+                "member" => !fields::needs_member(serde_json::from_value(json!(kind)).unwrap()),
                 _ => !had,
             };
             match read(&raw) {

@@ -2,7 +2,7 @@
 //!
 //! From the bottom: what is built in, the configuration's default, the account's, the brand's, the region's, the
 //! shop's, those of the group's tags in the order of the tags, the group's own. For each part the topmost policy that
-//! says something wins. `wordlists` is one part: a selection is replaced whole, never mixed. Verdicts by level are
+//! says something wins. `wordlists`, `evidence` and `content` are one part each: replaced whole, never mixed. Verdicts by level are
 //! three parts, and each category has parts of its own.
 //!
 //! A chosen policy that does not exist is passed over, and shown as missing. `tags` and `push_down` say where a policy
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::super::content::ContentPolicy;
+use super::super::keeping::Keeping;
 use super::{CategoryRule, LEVELS, LevelVerdicts, Policy, StaffRule, Strictness, VARIANT_VERDICT_MAX};
 use crate::event::pointer_part;
 
@@ -106,6 +108,8 @@ impl Policy {
             variant_verdict_max: Some(VARIANT_VERDICT_MAX),
             whole_words: Some(false),
             staff: Some(StaffRule::Same),
+            evidence: Some(Keeping::default()),
+            content: Some(ContentPolicy::default()),
             ..Self::default()
         }
     }
@@ -128,6 +132,8 @@ impl Policy {
             variant_verdict_max: self.variant_verdict_max.or(below.variant_verdict_max),
             whole_words: self.whole_words.or(below.whole_words),
             staff: self.staff.clone().or_else(|| below.staff.clone()),
+            evidence: self.evidence.clone().or_else(|| below.evidence.clone()),
+            content: self.content.clone().or_else(|| below.content.clone()),
             tags: self.tags.clone(),
             push_down: self.push_down.clone(),
         }
@@ -169,10 +175,14 @@ impl CategoryRule {
     }
 }
 
-/// Notes where in an object something stands that is no object. How staff are treated is one part in both its forms.
+/// Parts that are objects.
+const WHOLE: [&str; 3] = ["/content", "/evidence", "/staff"];
+
+/// Notes where in an object something stands that is no object. How staff are treated is one part in both its
+/// forms, and so is what is replaced whole.
 fn leaves(value: &Value, at: &mut String, found: &mut Vec<String>) {
     match value {
-        Value::Object(fields) if at != "/staff" => {
+        Value::Object(fields) if !WHOLE.contains(&at.as_str()) => {
             for (field, value) in fields {
                 let length = at.len();
                 at.push_str(&pointer_part(field));

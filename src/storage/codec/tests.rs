@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     ActionFact, ActionKind, CaseFact, ConsentFact, ContactEnd, ContactEndFact, ContactFact, EventKey,
-    EventType, EvidenceFact, GroupFact, Head, HitFact, KickFact, Level, MemberFact, OutcomeFact, ReviewFact,
-    RevisionFact, Role, RosterFact, RosterMember, SendFact, SilenceFact, StateFact, StateKind, Status,
-    TagsFact, Verdict, Via,
+    EventType, EvidenceFact, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, Level,
+    MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SilenceFact,
+    StateFact, StateKind, Status, TagsFact, Verdict, Via,
 };
 
 fn text() -> impl Strategy<Value = Cow<'static, str>> {
@@ -161,7 +161,7 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
             })
         ),
         (
-            one_of(&[StateKind::Cooldown, StateKind::Flood, StateKind::Roster]),
+            one_of(&[StateKind::Cooldown, StateKind::Flood, StateKind::Roster, StateKind::Asked]),
             "[kl]",
             option::of(vec(any::<u8>(), 0..40)),
             time()
@@ -173,6 +173,7 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
                 expires_ms
             })),
         text().prop_map(|rule| Fact::Review(ReviewFact { rule })),
+        (text(), text()).prop_map(|(ruleset, policy)| Fact::Judged(JudgedFact { ruleset, policy })),
         ("case-[0-2]", any::<u64>(), vec((text(), text()), 0..4), time(), time()).prop_map(
             |(id, fingerprint, groups, first_ms, last_ms)| Fact::Case(CaseFact {
                 id: Cow::Owned(id),
@@ -185,6 +186,17 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
         (any::<i64>(), option::of(any::<i64>()))
             .prop_map(|(since_ms, until_ms)| Fact::Silence(SilenceFact { since_ms, until_ms })),
         (text(), any::<i64>()).prop_map(|(id, expires_ms)| Fact::Evidence(EvidenceFact { id, expires_ms })),
+        (
+            text(),
+            one_of(&[Verdict::Review, Verdict::Block]),
+            vec(text(), 0..3),
+            0_u8..=100,
+            text(),
+            option::of(any::<u64>())
+        )
+            .prop_map(|(of, verdict, labels, confidence, source, latency_ms)| Fact::LateVerdict(
+                LateVerdictFact { of, verdict, labels, confidence, source, latency_ms }
+            )),
     ]
 }
 
@@ -262,13 +274,13 @@ fn every_flipped_bit_and_every_cut_is_an_error() {
 
 #[test]
 fn an_unknown_kind_is_refused_below_128_and_skipped_above() {
-    for (kind, expect) in [(20, Err(CodecError::KindNewer(20))), (127, Err(CodecError::KindNewer(127)))] {
+    for (kind, expect) in [(21, Err(CodecError::KindNewer(21))), (127, Err(CodecError::KindNewer(127)))] {
         assert_eq!(read(&with_record(kind)), expect);
     }
     for kind in [128, 200, 255] {
         assert_eq!(read(&with_record(kind)), Ok(2), "kind {kind}");
     }
-    let newer = CodecError::KindNewer(20).to_string();
+    let newer = CodecError::KindNewer(21).to_string();
     assert!(newer.contains("newer menshen"), "{newer}");
 }
 

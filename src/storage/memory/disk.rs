@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::evidence::EvidenceData;
 use super::ledger::LedgerData;
 use super::state::StateData;
 use crate::event::{EventKey, Partition};
@@ -113,6 +114,7 @@ pub(super) struct Data {
     pub(super) sealed_before: BTreeMap<Partition, u32>,
     pub(super) ledger: LedgerData,
     pub(super) state: StateData,
+    pub(super) evidence: EvidenceData,
 }
 
 /// A journal row and its latest hour.

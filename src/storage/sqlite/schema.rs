@@ -1,4 +1,4 @@
-//! The three files: their tables, and how an older file becomes a current one.
+//! The files: their tables, and how an older file becomes a current one.
 //!
 //! A file's `user_version` is the number of migrations it has seen. Migrations only ever go forward and are never edited
 //! once released; a file that has seen more than we know is refused. Every table carries the partition where its rows
@@ -41,7 +41,11 @@ pub(super) const LEDGER: Schema =
 pub(super) const STATE: Schema =
     Schema { file: "state.db", synchronous: "NORMAL", migrations: &[STATE_1, STATE_2, STATE_3, STATE_4] };
 
-/// All of them.
+/// Sealed texts. Not in a backup: what is erased here must be gone.
+pub(super) const EVIDENCE: Schema =
+    Schema { file: "evidence.db", synchronous: "NORMAL", migrations: &[EVIDENCE_1] };
+
+/// All that a backup holds.
 pub(super) const ALL: [&Schema; 3] = [&STATE, &JOURNAL, &LEDGER];
 
 /// The journal has no secondary index: its pages would be scattered, and each commit would write many of them.
@@ -153,6 +157,16 @@ ALTER TABLE member ADD COLUMN union_id TEXT;
 const STATE_4: &str = "
 CREATE TABLE list_count (hour INTEGER NOT NULL, wordlist TEXT NOT NULL, hits INTEGER NOT NULL,
   shadow_hits INTEGER NOT NULL, PRIMARY KEY (hour, wordlist)) WITHOUT ROWID;
+";
+
+const EVIDENCE_1: &str = "
+CREATE TABLE evidence (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, part INTEGER NOT NULL,
+  account TEXT NOT NULL, grp TEXT NOT NULL, member TEXT NOT NULL, at_ms INTEGER NOT NULL, kind TEXT NOT NULL,
+  key_id TEXT NOT NULL, nonce BLOB NOT NULL, data BLOB NOT NULL, expires_ms INTEGER NOT NULL);
+CREATE INDEX evidence_group ON evidence (account, grp, kind, at_ms);
+CREATE INDEX evidence_member ON evidence (account, member);
+CREATE INDEX evidence_expires ON evidence (expires_ms);
+CREATE INDEX evidence_history ON evidence (seq) WHERE kind = 'history';
 ";
 
 /// Opens a file for writing, making or migrating it as needed.

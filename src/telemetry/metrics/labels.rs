@@ -1,6 +1,6 @@
 //! The closed sets that labels are from. Nothing here may grow with groups, members or rules.
 
-use crate::event::{Status, Verdict};
+use crate::event::{EvidenceKind, Status, Verdict};
 
 /// One label of a metric with all its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,48 @@ closed_set! {
         HalfOpen = "half_open",
         /// No calls.
         Open = "open",
+    }
+}
+
+closed_set! {
+    /// Why a text that was to be kept was not.
+    EvidenceLoss, EVIDENCE_LOSS = "reason" {
+        /// Too many waited for the writer.
+        Queue = "queue",
+        /// The store is full.
+        Room = "room",
+        /// The disk did not take it.
+        Storage = "storage",
+        /// It could not be sealed.
+        Key = "key",
+    }
+}
+
+closed_set! {
+    /// What a question to the verdict hook came to.
+    HookOutcome, HOOK_OUTCOME = "outcome" {
+        /// A verdict.
+        Answered = "answered",
+        /// A status that is no answer.
+        Refused = "refused",
+        /// An answer of another form.
+        Unreadable = "unreadable",
+        /// There was no connection.
+        Unreached = "unreached",
+        /// No answer in time, or it broke off.
+        Lost = "lost",
+    }
+}
+
+closed_set! {
+    /// Why a question was not put to the verdict hook.
+    HookDrop, HOOK_DROP = "reason" {
+        /// Too many wait already.
+        QueueFull = "queue_full",
+        /// It waited too long for its turn.
+        Expired = "expired",
+        /// Too many questions failed before it.
+        CircuitOpen = "circuit_open",
     }
 }
 
@@ -279,6 +321,20 @@ impl Named {
 impl Value for Named {
     fn place(self) -> usize {
         self.0
+    }
+}
+
+pub(super) const EVIDENCE: Label =
+    Label { name: "kind", values: &["reviewed", "blocked", "reported", "history"] };
+
+impl Value for EvidenceKind {
+    fn place(self) -> usize {
+        match self {
+            EvidenceKind::Reviewed => 0,
+            EvidenceKind::Blocked => 1,
+            EvidenceKind::Reported => 2,
+            EvidenceKind::History => 3,
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME,
-    SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
+    CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY,
+    QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL,
+    WECOM_FAMILY, WECOM_IGNORED,
 };
 
 /// What a metric measures with.
@@ -96,6 +97,18 @@ metrics! {
         "Requests answered from the stored answer to the same Idempotency-Key.";
     SaysSkipped: Counter, "menshen_says_skipped_total", [SKIP],
         "Replies and welcomes that were due and not said.";
+    LateVerdicts: Counter, "menshen_late_verdicts_total", [VERDICT],
+        "Verdicts on messages that came after the messages were answered.";
+    HookRequests: Counter, "menshen_hook_requests_total", [HOOK_OUTCOME],
+        "Questions to the verdict hook.";
+    HookSeconds: Histogram(REQUEST_SECONDS), "menshen_hook_duration_seconds", [],
+        "How long questions to the verdict hook took.";
+    HookDropped: Counter, "menshen_hook_dropped_total", [HOOK_DROP],
+        "Questions that were never put to the verdict hook.";
+    HookQueue: Gauge, "menshen_hook_queue_depth", [],
+        "Questions that wait for their turn.";
+    HookCircuit: Gauge, "menshen_hook_circuit_state", [CIRCUIT],
+        "1 for the state that the verdict hook's circuit breaker is in.";
     SendsQueued: Counter, "menshen_sends_queued_total", [SEND_KIND],
         "Deliveries put into lanes.";
     QueueDepth: Gauge, "menshen_queue_depth", [PRIORITY, QUEUE_STATE],
@@ -164,6 +177,20 @@ metrics! {
         "Groups that could not be read; each is tried again.";
     RosterGroupsLeft: Gauge, "menshen_roster_groups_left", [],
         "Groups still to be read because a callback left something open or a reading failed.";
+    EvidenceKept: Counter, "menshen_evidence_kept_total", [EVIDENCE],
+        "Original texts sealed and stored, by what for.";
+    EvidenceDropped: Counter, "menshen_evidence_dropped_total", [EVIDENCE_LOSS],
+        "Original texts that were to be kept and were not.";
+    EvidenceRows: Gauge, "menshen_evidence_rows", [],
+        "Original texts in the evidence store.";
+    EvidenceBytes: Gauge, "menshen_evidence_bytes", [],
+        "Bytes of sealed texts in the evidence store, their rows included.";
+    ReviewsOpen: Gauge, "menshen_reviews_open", [],
+        "Reviews that wait for a person.";
+    ReviewsLapsed: Counter, "menshen_reviews_lapsed_total", [],
+        "Reviews closed because nobody looked in time, or because too many waited.";
+    ReviewsLag: Gauge, "menshen_reviews_lag_rows", [],
+        "Journal rows that the review queue has not seen yet.";
     Ready: Gauge, "menshen_ready", [],
         "1 while new work is taken, else 0.";
     Degraded: Gauge, "menshen_degraded", [],

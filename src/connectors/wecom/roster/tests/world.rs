@@ -17,7 +17,7 @@ use crate::event::{Fact, GroupEvent, Role, RosterMember, RosterStep, StateKind, 
 use crate::ingest::Partitions;
 use crate::ingest::partitions::TakeError;
 use crate::interception::{self, Ruleset};
-use crate::pipeline::{Limits, Rules, Setting};
+use crate::pipeline::{Asking, Limits, Rules, Setting};
 use crate::replies;
 use crate::storage::{self, SharedStorage, memory};
 use crate::welcomes::{Occasion, Welcome, Welcomes};
@@ -286,6 +286,7 @@ impl EventSink for House {
                 can_recall: false,
                 can_post: true,
                 welcome_code_life: None,
+                asking: Asking::default(),
             };
             let taken = match partitions.take(&self.rules, &setting, event).await {
                 Ok(taken) => taken,
