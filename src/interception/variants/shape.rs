@@ -91,44 +91,50 @@ fn sorted<K: std::hash::Hash + Eq>(lists: HashMap<K, Vec<char>>) -> HashMap<K, B
     lists.into_iter().map(|(key, list)| (key, sorted(list))).collect()
 }
 
+/// Ways to write a part, the plain one first.
+const FORMS: [&str; 28] = [
+    "人亻",
+    "阜阝邑",
+    "水氵氺",
+    "讠言訁",
+    "心忄",
+    "手扌",
+    "纟糸糹丝",
+    "金钅釒",
+    "火灬",
+    "饣食飠",
+    "犬犭",
+    "示礻",
+    "衣衤",
+    "艹草艸䒑",
+    "辶走辵",
+    "刀刂",
+    "竹⺮",
+    "足⻊",
+    "玉王",
+    "肉⺼",
+    "西覀襾",
+    "攵攴",
+    "爪爫",
+    "车車",
+    "贝貝",
+    "门門",
+    "马馬",
+    "鱼魚",
+];
+
+static PLAIN: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
+    let forms = FORMS.iter().filter_map(|forms| Some((forms.chars().next()?, forms)));
+    forms.flat_map(|(plain, forms)| forms.chars().map(move |form| (form, plain))).collect()
+});
+
 /// One way to write a part: 氵 is 水, 言 is 讠, and folding has been here already.
 fn plain_part(part: char) -> char {
-    const FORMS: [&str; 28] = [
-        "人亻",
-        "阜阝邑",
-        "水氵氺",
-        "讠言訁",
-        "心忄",
-        "手扌",
-        "纟糸糹丝",
-        "金钅釒",
-        "火灬",
-        "饣食飠",
-        "犬犭",
-        "示礻",
-        "衣衤",
-        "艹草艸䒑",
-        "辶走辵",
-        "刀刂",
-        "竹⺮",
-        "足⻊",
-        "玉王",
-        "肉⺼",
-        "西覀襾",
-        "攵攴",
-        "爪爫",
-        "车車",
-        "贝貝",
-        "门門",
-        "马馬",
-        "鱼魚",
-    ];
     let part = match fold(part) {
         Folded::One(folded) => folded,
         Folded::Skip | Folded::Several(_) => part,
     };
-    let form = FORMS.iter().find(|forms| forms.contains(part));
-    form.and_then(|forms| forms.chars().next()).unwrap_or(part)
+    PLAIN.get(&part).copied().unwrap_or(part)
 }
 
 /// Returns the Latin letter, digit or ideograph that `c`, of another alphabet, is drawn like.
