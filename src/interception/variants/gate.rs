@@ -1,11 +1,11 @@
 //! The gate in front of the lattice: where in a text a term of three characters and more may stand in disguise.
 //!
-//! Two streams are asked at every character, by its sound and by itself, whether a run of neighbours belongs to a term;
-//! the runs of the second are without order, so that neighbours may have changed places. Pictures and bare radicals,
-//! which ordinary messages rarely hold, are looked at without asking, and words of letters where they may be pinyin,
-//! slang or first letters.
+//! At every character the last sounds are asked whether a run of them belongs to a term: first the last two, in a small
+//! set that stays in the cache, then the run. Pictures and bare radicals, which ordinary messages rarely hold, are looked
+//! at without asking, and words of letters where they may be pinyin, slang or first letters.
 //!
-//! Not exact, unlike `filter`: a character's second reading in the text may be missed. `strict` goes without it.
+//! Not exact, unlike `filter`: neighbours that changed places are not looked for, and a character's second reading in the
+//! text may be missed. `strict` goes without it.
 
 use hashbrown::HashSet;
 
@@ -15,18 +15,21 @@ use super::sound::{SOUNDS, Syllable};
 use super::words::WORDS;
 use crate::interception::fold::{CELLS, Folded, fold};
 
-/// 256 KiB of bits for each stream.
-const WORDS_OF_BITS: usize = 1 << 15;
+/// 32 KiB of bits, asked at every character.
+const PAIR_WORDS: usize = 1 << 12;
+
+/// 256 KiB of bits, asked only where a pair stands.
+const RUN_WORDS: usize = 1 << 15;
 
 /// Shortest term that is gated.
 const RUN: usize = 3;
 
 /// Cell of what is looked through.
-const SKIP: u32 = u32::MAX;
+const SKIP: u16 = 0xFFFF;
 /// Cell of what is looked at without asking.
-const TELLING: u32 = u32::MAX - 1;
+const TELLING: u16 = 0xFFFE;
 /// Cell of the letter `a`; the others follow.
-const LETTERS: u32 = u32::MAX - 64;
+const LETTERS: u16 = 0xFF00;
 
 /// Longest word of letters that is looked at.
 const WORD_LETTERS_MAX: usize = 48;
@@ -41,10 +44,11 @@ const RADICALS: &str =
 /// Which runs of neighbours may belong to a term in disguise.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// By scalar: the usual reading's syllable in the upper half, the character itself in the lower.
-    cells: Box<[u32]>,
-    by_sound: Bits,
-    by_itself: Bits,
+    /// By scalar: the usual reading's syllable.
+    cells: Box<[u16]>,
+    /// The last two sounds of each run.
+    pairs: Bits<PAIR_WORDS>,
+    runs: Bits<RUN_WORDS>,
     /// First letters of terms.
     initials: HashSet<Box<str>>,
 }
@@ -56,8 +60,7 @@ impl Gate {
         for (scalar, cell) in (0..).zip(cells.iter_mut()) {
             *cell = char::from_u32(scalar).map_or(SKIP, cell_of);
         }
-        let mut gate =
-            Self { cells, by_sound: Bits::new(), by_itself: Bits::new(), initials: HashSet::new() };
+        let mut gate = Self { cells, pairs: Bits::new(), runs: Bits::new(), initials: HashSet::new() };
         let frequency = gate.frequencies(terms.clone());
         for term in terms.filter(|term| term.len() >= RUN) {
             gate.add(term, &frequency);
@@ -69,8 +72,8 @@ impl Gate {
     fn frequencies<'t>(&self, terms: impl Iterator<Item = &'t [char]>) -> Vec<u32> {
         let mut frequency = vec![0_u32; 1 << 16];
         for c in terms.flatten() {
-            let sound = self.cell(*c) >> 16;
-            if let Some(count) = frequency.get_mut(sound as usize) {
+            let sound = self.cell(*c);
+            if let Some(count) = frequency.get_mut(usize::from(sound)) {
                 *count += 1;
             }
         }
@@ -87,14 +90,10 @@ impl Gate {
                 .windows(length.max(1))
                 .min_by_key(|run| run.iter().map(|s| u64::from(of(*s))).sum::<u64>());
             if let Some(run) = rarest {
-                self.by_sound.set(run.iter().fold(0, |run, sound| run << 16 | *sound));
+                let run = run.iter().fold(0, |run, sound| run << 16 | *sound);
+                self.pairs.set(run & PAIR);
+                self.runs.set(run);
             }
-        }
-        let mut letters: Vec<u64> = term.iter().map(|c| u64::from(own(*c))).collect();
-        letters.dedup();
-        // A swap over the edge of one window lies within the other, or within neither.
-        for window in letters.windows(RUN.min(letters.len())).take(2) {
-            self.by_itself.set(window.iter().fold(0, |sum, letter| sum.wrapping_add(scatter(*letter))));
         }
         if term.len() >= INITIALS_MIN {
             let first = |c: &char| SOUNDS.readings(*c).next().map(|s| SOUNDS.spelling(s).chars().next());
@@ -104,7 +103,7 @@ impl Gate {
     }
 
     #[inline]
-    fn cell(&self, c: char) -> u32 {
+    fn cell(&self, c: char) -> u16 {
         self.cells.get(c as usize).copied().unwrap_or(SKIP)
     }
 
@@ -112,7 +111,6 @@ impl Gate {
     pub(super) fn find(&self, text: &str, at: &mut Vec<usize>) {
         at.clear();
         let (mut sounds, mut last) = (0_u64, SKIP);
-        let mut letters = [0_u64; RUN];
         let mut word = Word::default();
         for (offset, c) in text.char_indices() {
             let cell = self.cell(c);
@@ -133,10 +131,8 @@ impl Gate {
                 continue;
             }
             last = cell;
-            sounds = sounds << 16 | u64::from(cell >> 16);
-            letters = [letters[1], letters[2], scatter(u64::from(cell & 0xFFFF))];
-            let sum = letters[0].wrapping_add(letters[1]).wrapping_add(letters[2]);
-            if self.by_sound.has(sounds) || self.by_sound.has(sounds & TRIPLE) || self.by_itself.has(sum) {
+            sounds = sounds << 16 | u64::from(cell);
+            if self.pairs.has(sounds & PAIR) && (self.runs.has(sounds) || self.runs.has(sounds & TRIPLE)) {
                 at.push(offset);
             }
         }
@@ -155,7 +151,7 @@ impl Gate {
 
     /// Returns the bytes it occupies.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.cells.len() * size_of::<u32>() + 2 * WORDS_OF_BITS * size_of::<u64>()
+        self.cells.len() * size_of::<u16>() + (PAIR_WORDS + RUN_WORDS) * size_of::<u64>()
     }
 }
 
@@ -174,7 +170,7 @@ impl Default for Word {
 
 impl Word {
     #[inline]
-    fn push(&mut self, letter: u32, offset: usize) {
+    fn push(&mut self, letter: u16, offset: usize) {
         if self.length == 0 {
             self.start = offset;
         }
@@ -201,14 +197,8 @@ fn is_pinyin(letters: &str) -> bool {
     letters.len() > 1 && reached[letters.len()]
 }
 
+const PAIR: u64 = 0xFFFF_FFFF;
 const TRIPLE: u64 = 0xFFFF_FFFF_FFFF;
-
-/// A number without order: what is added up must not be small.
-#[inline]
-fn scatter(letter: u64) -> u64 {
-    let spread = letter.wrapping_add(1).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    spread ^ spread >> 29
-}
 
 /// Every reading of a term as syllables, or as its own characters where they have none; the usual ones first.
 fn readings(term: &[char]) -> Vec<Vec<u64>> {
@@ -234,42 +224,39 @@ fn readings(term: &[char]) -> Vec<Vec<u64>> {
 
 /// The sound of a character without a reading: none of a syllable's.
 fn unread(c: char) -> u16 {
-    0x8000 | u16::try_from(u32::from(c) % 0x7F00).unwrap_or(0)
+    0x8000 | u16::try_from(u32::from(c) % 0x7E00).unwrap_or(0)
 }
 
-/// The lower half of a scalar: what it shares with another is weeded out behind the gate.
-fn own(c: char) -> u16 {
-    u16::try_from(u32::from(c) & 0xFFFF).unwrap_or(0)
-}
-
-fn cell_of(c: char) -> u32 {
+fn cell_of(c: char) -> u16 {
     if RADICALS.contains(c) {
         return TELLING;
     }
     let folded = match fold(c) {
         Folded::One(folded) => folded,
-        Folded::Skip if !WORDS.is_picture(c) => return SKIP,
+        // Signs such as + and % are read as words too, but by themselves they tell nothing.
+        Folded::Skip if c < '\u{2190}' || c >= '\u{FF00}' && c < '\u{1F000}' || !WORDS.is_picture(c) => {
+            return SKIP;
+        }
         Folded::Skip | Folded::Several(_) => return TELLING,
     };
     if folded.is_ascii_lowercase() {
-        return LETTERS + (u32::from(folded) - u32::from('a'));
+        return LETTERS + u16::try_from(u32::from(folded) - u32::from('a')).unwrap_or(0);
     }
     if RADICALS.contains(folded) || (folded < '\u{2E80}' && drawn_like(folded).is_some()) {
         return TELLING;
     }
     // A digit sounds like its name.
     let name = folded.to_digit(10).and_then(|digit| "零一二三四五六七八九".chars().nth(digit as usize));
-    let sound = SOUNDS.readings(name.unwrap_or(folded)).next().unwrap_or_else(|| unread(folded));
-    u32::from(sound) << 16 | u32::from(own(folded))
+    SOUNDS.readings(name.unwrap_or(folded)).next().unwrap_or_else(|| unread(folded))
 }
 
 /// A set of runs that may seem to hold more than was put in: four bits of one word each.
 #[derive(Debug)]
-struct Bits(Box<[u64]>);
+struct Bits<const WORDS: usize>(Box<[u64]>);
 
-impl Bits {
+impl<const WORDS: usize> Bits<WORDS> {
     fn new() -> Self {
-        Self(vec![0; WORDS_OF_BITS].into_boxed_slice())
+        Self(vec![0; WORDS].into_boxed_slice())
     }
 
     fn set(&mut self, run: u64) {
@@ -289,6 +276,6 @@ impl Bits {
     fn slot(run: u64) -> (usize, u64) {
         let hash = run.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let bits = (0..4).fold(0, |bits, n| bits | 1 << (hash >> (24 - 6 * n) & 63));
-        (usize::try_from(hash >> 49).unwrap_or(0), bits)
+        (usize::try_from(hash >> 40).unwrap_or(0) % WORDS, bits)
     }
 }
