@@ -300,9 +300,8 @@ impl Job {
     fn told(self, opinion: Opinion<'static>) -> Option<GroupEvent<'static>> {
         let opinion = match self.waiter {
             Some(waiter) => match waiter.send(Heard::Said(opinion)) {
-                Ok(()) => return None,
                 Err(Heard::Said(opinion)) => opinion,
-                Err(Heard::Nothing) => return None,
+                Ok(()) | Err(Heard::Nothing) => return None,
             },
             None => opinion,
         };

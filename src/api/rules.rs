@@ -116,7 +116,13 @@ pub(super) async fn put(
             let detail = format!("cannot be used together with the other rules: {reason}");
             ApiError::fields(vec![FieldError::new("", "unusable", detail)])
         }
-        other => precondition.explain(other),
+        other @ (Refused::NoSuchVersion(_)
+        | Refused::NoSuchList
+        | Refused::NoSuchMove(_)
+        | Refused::NotKept(_)
+        | Refused::Stale(_)
+        | Refused::Storage(_)
+        | Refused::Stopping) => precondition.explain(other),
     })?;
     let document = Document { kind: kind.document(), id, version, body, updated_ms: cx.now_ms() };
     Ok(Answer::written(is_new, view(&document)).version(version))
@@ -131,7 +137,13 @@ async fn delete(cx: &Cx, kind: RuleKind, id: &str, why: Why) -> ApiResult<Status
         Refused::Unusable(reason) => {
             ApiError::new(Code::Conflict, format!("the other rules cannot do without it: {reason}"))
         }
-        other => other.into(),
+        other @ (Refused::NoSuchVersion(_)
+        | Refused::NoSuchList
+        | Refused::NoSuchMove(_)
+        | Refused::NotKept(_)
+        | Refused::Stale(_)
+        | Refused::Storage(_)
+        | Refused::Stopping) => other.into(),
     })?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -175,7 +175,13 @@ pub(super) async fn roll_back(
         Refused::Unusable(reason) => {
             ApiError::new(Code::Conflict, format!("cannot be used with the files as they are now: {reason}"))
         }
-        other => other.into(),
+        other @ (Refused::NoSuchVersion(_)
+        | Refused::NoSuchList
+        | Refused::NoSuchMove(_)
+        | Refused::NotKept(_)
+        | Refused::Stale(_)
+        | Refused::Storage(_)
+        | Refused::Stopping) => other.into(),
     })?;
     let record = rulesets::record(&**cx.storage(), accepted.number).await?.ok_or_else(no_version)?;
     Ok(Answer::ok(view(&cx, record, &head(&cx).await?)).version(accepted.number))

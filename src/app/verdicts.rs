@@ -32,10 +32,10 @@ pub(super) fn start(
             match ingest.settle_unanswered(before_ms).await {
                 Ok(0) => {}
                 Ok(messages) => {
-                    tracing::warn!(messages, "the verdict hook never answered about them: they go to review")
+                    tracing::warn!(messages, "the verdict hook never answered about them: they go to review");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "send unanswered messages to review; tried again in a minute")
+                    tracing::warn!(%error, "send unanswered messages to review; tried again in a minute");
                 }
             }
             tokio::select! {

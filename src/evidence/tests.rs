@@ -61,11 +61,11 @@ struct House {
 }
 
 impl House {
-    fn open(config: Config) -> Self {
+    fn open(config: &Config) -> Self {
         let disk = Disk::new([3; 16]);
         let storage = memory::open(&disk, &crate::storage::Config::default()).unwrap();
         let clock = Clock::manual(NOW_MS);
-        let config = Config { enabled: true, history: true, ..config };
+        let config = Config { enabled: true, history: true, ..config.clone() };
         let (evidence, writer) = Evidence::new(Some(ring(&[1])), storage.clone(), clock.clone(), config);
         let (running, owner) = tasks();
         running.spawn("evidence", writer.run(running.clone()));
@@ -114,7 +114,7 @@ fn keys_rotate_and_a_lost_one_is_named() {
 
 #[tokio::test]
 async fn no_text_without_its_audit_entry() {
-    let house = House::open(Config::default());
+    let house = House::open(&Config::default());
     house.evidence.keep(&original(1, "加微信", EvidenceKind::Reviewed));
     house.evidence.flush().await;
     let found = house.evidence.find(&EventKey(1).evidence()).await.unwrap().unwrap();
@@ -129,7 +129,7 @@ async fn no_text_without_its_audit_entry() {
 
 #[tokio::test]
 async fn a_text_expires_and_is_erased_with_its_member() {
-    let house = House::open(Config::default());
+    let house = House::open(&Config::default());
     for n in 1..=3 {
         house.evidence.keep(&original(n, "加微信", EvidenceKind::Reviewed));
     }
@@ -200,7 +200,7 @@ impl JudgedGroup for Under {
 /// The oracle: each text judged by both rulesets under the policy of its group.
 #[tokio::test]
 async fn a_replay_counts_what_judging_one_by_one_counts() {
-    let house = House::open(Config::default());
+    let house = House::open(&Config::default());
     let texts = ["加微信", "早上好", "店庆大促", "请加微信支付", "两斤苹果", "店庆", "加 微 信"];
     for (n, text) in (1_u128..).zip(texts.iter().cycle().take(1_200)) {
         house.evidence.keep(&original(n, text, EvidenceKind::History));
@@ -254,9 +254,9 @@ async fn a_replay_counts_what_judging_one_by_one_counts() {
 
 #[tokio::test]
 async fn replays_belong_to_who_asked_and_an_erasure_forgets_them() {
-    let house = House::open(Config::default());
+    let house = House::open(&Config::default());
     let replays = house.evidence.replays();
-    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
     let slow = replays.start("rpl_1".to_owned(), "li", NOW_MS, move |_| {
         wait.recv().map_err(|error| error.to_string())?;
         Ok(replay::ReplayOutcome::default())

@@ -19,7 +19,7 @@ use crate::connectors::offers::Taken;
 use crate::event::{Asked, GroupEvent, Role, Verdict};
 use crate::hook::{Heard, Hook, LateVerdicts, Question, unanswered, wait_all};
 use crate::interception::{self, Audience, Speaker};
-use crate::pipeline::Rules;
+use crate::pipeline::{PartitionState, Rules};
 
 /// How a message stands with the hook when it is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Ingest {
 impl Partitions {
     /// Returns the messages of every partition whose answer must come and was asked for before this time, and when.
     fn unanswered(&self, before_ms: i64) -> Vec<(Asked, i64)> {
-        self.each_state(|state| state.asked())
+        self.each_state(PartitionState::asked)
             .into_iter()
             .flatten()
             .filter(|(_, at_ms)| *at_ms < before_ms)

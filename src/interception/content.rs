@@ -175,7 +175,7 @@ impl DomainRule {
     /// opens as the outer one, is held against the block list only.
     fn judge(&self, address: &Address) -> Option<Held<'_>> {
         let others = if address.is_nested { Verdict::Pass } else { self.others };
-        let unreadable = address.is_unreadable.then(|| (others, UNLISTED, ""));
+        let unreadable = address.is_unreadable.then_some((others, UNLISTED, ""));
         let readings = address.hosts.iter().map(|host| {
             let (allowed, blocked) = (self.allow.above(host), self.block.above(host));
             match (allowed, blocked) {
@@ -337,7 +337,9 @@ impl Ruleset {
             }
             judged
         };
-        hits.into_iter().for_each(|judged| findings.push(moved(judged)));
+        for judged in hits {
+            findings.push(moved(judged));
+        }
         let room = findings.hits_max.saturating_sub(findings.judgement.shadow.len());
         findings.judgement.shadow.extend(shadow.into_iter().take(room).map(moved));
         if !by.rules.domains.is_silent() {

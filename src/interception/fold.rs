@@ -176,7 +176,7 @@ fn fold_once(c: char, simplified: &HashMap<char, char>, out: &mut String) {
     }
 }
 
-/// Radicals that are drawn like the ideographs beside them (Unicode's EquivalentUnifiedIdeograph); compatibility
+/// Radicals that are drawn like the ideographs beside them (Unicode's `EquivalentUnifiedIdeograph`); compatibility
 /// decomposition knows only those of the Kangxi block.
 const RADICALS: &str = "\
 ⺁厂⺂乛⺃乚⺄乙⺅亻⺆冂⺈刀⺉刂⺊卜⺋㔾⺌小⺍小⺎兀⺏尣⺐尢⺒巳⺓幺⺔彑⺖忄⺗心⺘扌⺙攵⺛旡⺜日⺝月\
@@ -188,6 +188,9 @@ const RADICALS: &str = "\
 const NUMERALS: &str = "壹一弌一贰二貳二弍二叁三叄三弎三肆四伍五陆六陸六柒七捌八玖九拾十佰百仟千萬万〇零";
 
 fn pair_of(pairs: &str, c: char) -> Option<char> {
+    if !('\u{2E80}'..='\u{9FFF}').contains(&c) {
+        return None;
+    }
     let mut all = pairs.chars();
     while let (Some(from), Some(to)) = (all.next(), all.next()) {
         if from == c {

@@ -124,7 +124,7 @@ mod tests {
         let phrases = rules.allow_phrases(text, hit.span, &policy, &Audience::default());
         assert_eq!(phrases, expect, "{text}");
         for phrase in phrases {
-            let with = ruleset(terms, &[phrase.clone()]);
+            let with = ruleset(terms, std::slice::from_ref(&phrase));
             let left = with.judge(text, &policy, &Audience::default(), &mut Scratch::default()).hits;
             assert!(!left.iter().any(|other| other.hit.span == hit.span), "{phrase} does not cancel it");
         }

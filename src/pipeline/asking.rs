@@ -20,13 +20,16 @@ const OPINIONS: &str = "verdict";
 /// Between the parts of a key and of a value; no id holds it.
 const SEPARATOR: char = '\u{1f}';
 
+/// Says whether somebody is asked about a message with this verdict.
+pub type Asks<'a> = dyn Fn(&Message<'_>, Verdict) -> bool + Sync + 'a;
+
 /// What somebody else has said about the message at hand, and whether they are to be asked.
 #[derive(Clone, Copy, Default)]
 pub struct Asking<'a> {
     /// What they said in time.
     pub heard: Option<&'a Opinion<'a>>,
     /// Says whether they are asked about a message with this verdict; `None` when nobody is.
-    pub asks: Option<&'a (dyn Fn(&Message<'_>, Verdict) -> bool + Sync)>,
+    pub asks: Option<&'a Asks<'a>>,
     /// An answer must come: without one the message goes to review, also when a restart comes between.
     pub must_answer: bool,
 }

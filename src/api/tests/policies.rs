@@ -156,7 +156,7 @@ async fn a_wordlist_for_some_groups_is_seen_by_whoever_sees_one_of_them() {
     );
     assert_eq!(seen(json!({"regions": ["west"]}), "op-west").await, ["a-all", "b-brand"]);
     assert_eq!(seen(json!({"brands": ["acme"]}), "op-acme").await, ["a-all", "b-brand", "c-east", "d-group"]);
-    let western = gateway.token_for("op-west", json!({"regions": ["west"]})).await;
+    let western = gateway.token_for("op-west-too", json!({"regions": ["west"]})).await;
     gateway.call_as(&western, "GET", "/v1/wordlists/c-east", Value::Null).await.expect(404);
 }
 

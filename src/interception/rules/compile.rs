@@ -198,11 +198,6 @@ impl Rules {
         self.compiled.is_empty()
     }
 
-    /// Says whether some pattern is looked for in every text.
-    pub(in crate::interception) fn always_look(&self) -> bool {
-        !self.always.is_empty()
-    }
-
     /// Says whether some rule looks over several messages.
     pub(in crate::interception) fn look_back(&self) -> bool {
         self.looks_back

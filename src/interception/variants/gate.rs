@@ -234,7 +234,7 @@ fn cell_of(c: char) -> u16 {
     let folded = match fold(c) {
         Folded::One(folded) => folded,
         // Signs such as + and % are read as words too, but by themselves they tell nothing.
-        Folded::Skip if c < '\u{2190}' || c >= '\u{FF00}' && c < '\u{1F000}' || !WORDS.is_picture(c) => {
+        Folded::Skip if c < '\u{2190}' || ('\u{FF00}'..'\u{1F000}').contains(&c) || !WORDS.is_picture(c) => {
             return SKIP;
         }
         Folded::Skip | Folded::Several(_) => return TELLING,

@@ -80,6 +80,10 @@ pub(super) struct Edge {
 }
 
 /// A character of the text that may carry meaning.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of one character, and none follows from the others"
+)]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     /// First byte of the original.
@@ -143,7 +147,7 @@ impl Lattice {
             } else {
                 self.read_digit(sounds, at, spot.c);
             }
-            if let Some(letter) = self.drawn(text, spot) {
+            if let Some(letter) = Self::drawn(text, spot) {
                 self.add(at, at + 1, sounds.codes(letter).next().unwrap_or(0), How::Drawn, letter);
             }
         }
@@ -172,7 +176,7 @@ impl Lattice {
                 Folded::Several(folded) => folded.chars().for_each(|c| add(c, false)),
                 // A stroke may be a part of a character, and a picture a word; both are also looked through.
                 Folded::Skip if STROKES.contains(&original) || WORDS.is_picture(original) => {
-                    add(original, true)
+                    add(original, true);
                 }
                 Folded::Skip => gap |= !is_invisible(original),
             }
@@ -296,7 +300,7 @@ impl Lattice {
         }
     }
 
-    fn drawn(&self, text: &str, spot: Spot) -> Option<char> {
+    fn drawn(text: &str, spot: Spot) -> Option<char> {
         if spot.c.is_ascii() || ('\u{3400}'..='\u{9FFF}').contains(&spot.c) {
             return None;
         }

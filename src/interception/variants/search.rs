@@ -169,7 +169,7 @@ fn keep(found: &mut Vec<Disguised>, new: Disguised) {
     let same = |old: &&mut Disguised| old.pattern == new.pattern && old.spots[0] == new.spots[0];
     match found.iter_mut().rev().take(64).find(same) {
         Some(old) if (new.altered, new.disguises.kinds()) < (old.altered, old.disguises.kinds()) => {
-            *old = new
+            *old = new;
         }
         Some(_) => {}
         None => found.push(new),

@@ -5,7 +5,7 @@
 use hashbrown::HashMap;
 use std::sync::LazyLock;
 
-use pinyin::{ToPinyin, ToPinyinMulti};
+use pinyin::{Pinyin, ToPinyin, ToPinyinMulti};
 
 /// A syllable: index into [`Sounds::spellings`]. 0 is none.
 pub(super) type Syllable = u16;
@@ -50,8 +50,8 @@ impl Sounds {
         let mut codes: HashMap<String, Code> = HashMap::new();
         for c in (FIRST..=LAST).filter_map(char::from_u32) {
             let mut readings = [0; READINGS_MAX];
-            let first = c.to_pinyin().map(|p| p.plain());
-            let more = c.to_pinyin_multi().into_iter().flatten().map(|p| p.plain());
+            let first = c.to_pinyin().map(Pinyin::plain);
+            let more = c.to_pinyin_multi().into_iter().flatten().map(Pinyin::plain);
             // As people type it: a keyboard has no ü.
             let typed = first.into_iter().chain(more).map(|spelling| spelling.replace('ü', "v"));
             for spelling in typed.filter(|s| is_syllable(s)) {
