@@ -21,7 +21,7 @@ use crate::interception::{self, Audience, Earlier, Policy, Ruleset, Speaker, Spe
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
-pub use asking::Asking;
+pub use asking::{Asking, Asks};
 pub use decision::{Decision, SkipReason, Skipped};
 pub use keeping::{Keep, KeepingLimits};
 pub use state::{PartitionState, Small};

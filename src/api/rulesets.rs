@@ -194,10 +194,11 @@ fn no_version() -> ApiError {
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Unusable(_) | Refused::NotKept(_) => Self::new(Code::Conflict, refused.to_string()),
+            Refused::Unusable(_) | Refused::NotKept(_) | Refused::NoSuchMove(_) => {
+                Self::new(Code::Conflict, refused.to_string())
+            }
             Refused::NoSuchVersion(_) => no_version(),
             Refused::NoSuchList => Self::not_found("wordlist"),
-            Refused::NoSuchMove(_) => Self::new(Code::Conflict, refused.to_string()),
             Refused::Stale(_) => Self::new(Code::Precondition, refused.to_string()),
             Refused::Storage(error) => error.into(),
             Refused::Stopping => Self::new(Code::NotReady, refused.to_string()),

@@ -235,6 +235,7 @@ impl Gateway {
         Self::open_with(access::Config::default(), Config::default()).await
     }
 
+    #[expect(clippy::too_many_lines, reason = "everything behind the routes is opened here, once")]
     async fn open_with(access: access::Config, config: Config) -> Self {
         let data = tempfile::tempdir().unwrap();
         let storage = sqlite::open(data.path(), &crate::storage::Config::default()).unwrap();

@@ -96,7 +96,13 @@ pub(super) async fn move_to(
     let wanted = Move { list: name.clone(), to: asked.life, actor: cx.actor().clone(), reason: asked.reason };
     cx.house().move_wordlist(wanted).await.map_err(|refused| match refused {
         Refused::Unusable(reason) => ApiError::fields(vec![FieldError::new("/life", "unusable", reason)]),
-        other => other.into(),
+        other @ (Refused::NoSuchVersion(_)
+        | Refused::NoSuchList
+        | Refused::NoSuchMove(_)
+        | Refused::NotKept(_)
+        | Refused::Stale(_)
+        | Refused::Storage(_)
+        | Refused::Stopping) => other.into(),
     })?;
     Ok(Answer::ok(view(&cx, &name).await?))
 }

@@ -163,6 +163,10 @@ impl Foundations {
     }
 
     /// Connects what people's tools see.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "it joins what was built apart, and nothing else has all of it"
+    )]
     pub(super) async fn api(
         &self,
         config: &Config,

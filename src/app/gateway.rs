@@ -52,6 +52,10 @@ impl Gateway {
     ///
     /// # Errors
     /// Names what could not be read, connected or bound.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the composition root: every part is built here, in order, once"
+    )]
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let (work_tasks, work) = tasks();
         let (serving_tasks, serving) = tasks();

@@ -179,7 +179,7 @@ mod tests {
         let everyone = list("a\n");
         let scopes = |before, after| wordlist_change(before, after, 9).unwrap().scopes;
         assert_eq!(scopes(Some(&east), Some(&west)), [east.scope.clone(), west.scope.clone()]);
-        assert_eq!(scopes(Some(&everyone), Some(&west)), [west.scope.clone()]);
+        assert_eq!(scopes(Some(&everyone), Some(&west)), std::slice::from_ref(&west.scope));
         assert_eq!(scopes(None, Some(&everyone)), []);
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Gateway;
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is sent")]
 fn verdict(more: Value) -> Value {
     let mut body = json!({
         "account": "demo", "group": "g-east", "of": "e-1", "member": "u-1", "verdict": "block",

@@ -262,8 +262,7 @@ async fn no_message_is_judged_by_half_a_ruleset() {
                             number >= at_least,
                             "judged by r-{number} after r-{at_least} was acknowledged"
                         );
-                        let terms: Vec<_> =
-                            judgement.hits.iter().map(|hit| hit.hit.term.to_string()).collect();
+                        let terms: Vec<_> = judgement.hits.iter().map(|hit| hit.hit.term.clone()).collect();
                         let expect = if number == 1 {
                             Vec::new()
                         } else {

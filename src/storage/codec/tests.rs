@@ -126,6 +126,7 @@ fn roster_members() -> impl Strategy<Value = RosterMember<'static>> {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "one strategy a kind of fact")]
 fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
     let via = vec(one_of(&[Via::Case, Via::Gap, Via::Homophone, Via::Emoji]), 0..3);
     prop_oneof![

@@ -27,6 +27,7 @@ fn history(n: i64, group: &str) -> EvidenceRow {
     row(n, group, "u-1", EvidenceKind::History)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a query is written where it is asked")]
 fn ids(storage: &SharedStorage, query: EvidenceQuery) -> Vec<String> {
     storage.evidence_page(&query).unwrap().into_iter().map(|row| row.id).collect()
 }

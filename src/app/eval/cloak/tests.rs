@@ -74,7 +74,7 @@ fn what_is_put_between_leaves_the_term_in_order() {
 #[test]
 fn another_form_changes_characters_one_by_one() {
     each(Class::Traditional, |term, cloaked| {
-        assert!(changed(term, cloaked).is_some_and(|n| n > 0), "{cloaked}")
+        assert!(changed(term, cloaked).is_some_and(|n| n > 0), "{cloaked}");
     });
     each(Class::Width, |term, cloaked| {
         let changed = term.chars().zip(cloaked.chars()).filter(|(one, other)| one != other);
@@ -121,7 +121,7 @@ fn parts_stand_for_their_character() {
     assert!(split(Class::SplitOne).all(|text| ["非氵去", "非水去"].contains(&text.as_str())));
     assert!(split(Class::SplitReversed).all(|text| ["非去氵", "非去水"].contains(&text.as_str())));
     each(Class::SplitAll, |term, cloaked| {
-        assert!(cloaked.chars().count() > term.chars().count(), "{cloaked}")
+        assert!(cloaked.chars().count() > term.chars().count(), "{cloaked}");
     });
 }
 
