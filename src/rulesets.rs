@@ -87,7 +87,8 @@ pub enum RuleKind {
 
 impl RuleKind {
     /// Every kind.
-    pub const ALL: [RuleKind; 4] = [RuleKind::Wordlist, RuleKind::Policy, RuleKind::Reply, RuleKind::Welcome];
+    pub const ALL: [RuleKind; 5] =
+        [RuleKind::Wordlist, RuleKind::Policy, RuleKind::Reply, RuleKind::Welcome, RuleKind::WordlistLife];
 
     /// Returns the kind of its documents.
     pub fn document(self) -> DocumentKind {
