@@ -127,7 +127,7 @@ mod tests {
         }
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("bad.txt");
-        std::fs::write(&file, "谢谢\n加微信\n加 微 信\n").unwrap();
+        std::fs::write(&file, "谢谢\n裸聊视频\n裸 聊 视 频\n").unwrap();
         let error = run(&LintArgs { file: file.clone(), sample: None }).unwrap_err();
         assert_eq!(error.downcast_ref::<ProblemsFound>().unwrap().0, 2);
         let rules = directory.path().join("rules.toml");

@@ -185,7 +185,7 @@ async fn what_wordlists_hit_is_counted_with_and_without_effect() {
     );
     let hits = gateway.get("/v1/groups/demo/g-1/hits").await.expect(200).json();
     assert_eq!(hits["items"].as_array().unwrap().len(), 1);
-    let eastern = gateway.token_for("op-east", json!({"regions": ["east"]})).await;
+    let eastern = gateway.token_for("op-easterner", json!({"regions": ["east"]})).await;
     gateway.call_as(&eastern, "GET", "/v1/statistics/wordlists", Value::Null).await.expect(404);
     let before =
         gateway.get("/v1/statistics/wordlists?from=2026-11-01&until=2026-11-02").await.expect(200).json();

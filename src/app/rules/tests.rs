@@ -18,7 +18,7 @@ struct Desk {
     book: Arc<Rulebook>,
     storage: SharedStorage,
     tasks: Tasks,
-    _owner: Arc<TasksOwner>,
+    owner: Arc<TasksOwner>,
 }
 
 fn config(data: &Path) -> Config {
@@ -44,7 +44,7 @@ impl Desk {
         storage.lease("test").await.unwrap();
         let book =
             Rulebook::open(storage.clone(), config, Clock::manual(1_000), tasks.clone()).await.unwrap();
-        Self { book, storage, tasks, _owner: owner }
+        Self { book, storage, tasks, owner }
     }
 
     fn version(&self) -> String {
@@ -389,7 +389,7 @@ async fn a_roll_out_that_hits_too_much_halts_itself() {
     for list in ["own", "calm", "shop"] {
         desk.book.move_list(wanted(list, staged(20))).await.unwrap();
     }
-    desk.tasks.spawn("watch", watch_rollouts(desk.book.clone(), desk.tasks.clone()));
+    let watching = desk.tasks.spawn("watch", watch_rollouts(desk.book.clone(), desk.tasks.clone()));
     // Two of a thousand are as expected, the third is not.
     for _ in 0..3 {
         desk.message("早上好，店长");
@@ -412,6 +412,8 @@ async fn a_roll_out_that_hits_too_much_halts_itself() {
         desk.message("加微信");
     }
     until("the file's list is in shadow", || desk.life("shop") == Life::Shadow).await;
+    desk.owner.stop();
+    watching.await.unwrap();
     desk.storage.close().await.unwrap();
     drop(desk);
     let again = Desk::open(data.path()).await;

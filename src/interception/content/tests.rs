@@ -195,6 +195,7 @@ fn a_hit_says_what_and_where() {
     assert_eq!(
         rows(&judgement),
         [
+            ("url", "url", "http://a.evil.com/x?y"),
             ("content_type", "miniprogram", "MiniProgram"),
             ("domain", "evil.com", "http://a.evil.com/x?y"),
             ("appid", "*", "wx-1"),
@@ -249,7 +250,10 @@ fn quotes_and_titles_are_judged_as_the_policy_says() {
     });
     check(json!({"titles": "off"}), &titled, Verdict::Pass);
     let judgement = check(json!({"domains": {"block": ["evil.com"]}}), &titled, Verdict::Block);
-    assert_eq!(rows(&judgement), [("contact", "加微信", "加微信"), ("domain", "evil.com", "evil.com")]);
+    assert_eq!(
+        rows(&judgement),
+        [("contact", "加微信", "加微信"), ("url", "url", "http://evil.com"), ("domain", "evil.com", "evil.com")]
+    );
 }
 
 #[test]
@@ -292,7 +296,7 @@ fn an_ordinary_message_has_no_hits_by_default() {
     let judgement = judge(
         &Policy::standard(),
         &Message {
-            text: "明天几点开门 https://example.org".into(),
+            text: "明天几点开门，example 那家".into(),
             quote: Some("加微信".into()),
             forwarded: true,
             content_type: Some("image".into()),
