@@ -163,6 +163,7 @@ async fn a_wordlist_for_some_groups_is_seen_by_whoever_sees_one_of_them() {
 #[tokio::test]
 async fn what_wordlists_hit_is_counted_with_and_without_effect() {
     let gateway = Gateway::open().await;
+    gateway.furnish().await;
     let hit = |wordlist: &'static str| HitFact {
         wordlist: wordlist.into(),
         term: 7,
