@@ -171,13 +171,10 @@ pub(super) async fn roll_back(
     let to = number_of(&version).ok_or_else(no_version)?;
     check_reason(&asked.reason)?;
     let back = Return { to, expect: precondition.expect(), actor: cx.actor().clone(), reason: asked.reason };
-    let accepted = cx.house().roll_back_rules(back).await.map_err(|refused| {
-        if let Refused::Unusable(reason) = refused {
+    let accepted = cx.house().roll_back_rules(back).await.map_err(|refused| match refused {
+        Refused::Unusable(reason) => {
             ApiError::new(Code::Conflict, format!("cannot be used with the files as they are now: {reason}"))
-        } else {
-            refused.into()
         }
-<<<<<<< HEAD
         other @ (Refused::NoSuchVersion(_)
         | Refused::NoSuchList
         | Refused::NoSuchMove(_)
@@ -185,8 +182,6 @@ pub(super) async fn roll_back(
         | Refused::Stale(_)
         | Refused::Storage(_)
         | Refused::Stopping) => other.into(),
-=======
->>>>>>> a1ee4ad (rulesets: what clippy says)
     })?;
     let record = rulesets::record(&**cx.storage(), accepted.number).await?.ok_or_else(no_version)?;
     Ok(Answer::ok(view(&cx, record, &head(&cx).await?)).version(accepted.number))

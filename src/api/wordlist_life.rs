@@ -94,7 +94,6 @@ pub(super) async fn move_to(
     require_everything(&cx, "wordlist")?;
     check_reason(&asked.reason)?;
     let wanted = Move { list: name.clone(), to: asked.life, actor: cx.actor().clone(), reason: asked.reason };
-<<<<<<< HEAD
     cx.house().move_wordlist(wanted).await.map_err(|refused| match refused {
         Refused::Unusable(reason) => ApiError::fields(vec![FieldError::new("/life", "unusable", reason)]),
         other @ (Refused::NoSuchVersion(_)
@@ -104,14 +103,6 @@ pub(super) async fn move_to(
         | Refused::Stale(_)
         | Refused::Storage(_)
         | Refused::Stopping) => other.into(),
-=======
-    cx.house().move_wordlist(wanted).await.map_err(|refused| {
-        if let Refused::Unusable(reason) = refused {
-            ApiError::fields(vec![FieldError::new("/life", "unusable", reason)])
-        } else {
-            refused.into()
-        }
->>>>>>> a1ee4ad (rulesets: what clippy says)
     })?;
     Ok(Answer::ok(view(&cx, &name).await?))
 }

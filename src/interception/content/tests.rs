@@ -252,7 +252,11 @@ fn quotes_and_titles_are_judged_as_the_policy_says() {
     let judgement = check(json!({"domains": {"block": ["evil.com"]}}), &titled, Verdict::Block);
     assert_eq!(
         rows(&judgement),
-        [("contact", "加微信", "加微信"), ("url", "url", "http://evil.com"), ("domain", "evil.com", "evil.com")]
+        [
+            ("contact", "加微信", "加微信"),
+            ("url", "url", "http://evil.com"),
+            ("domain", "evil.com", "evil.com")
+        ]
     );
 }
 
