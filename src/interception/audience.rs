@@ -213,14 +213,19 @@ pub(super) mod moment {
     use super::{Deserialize, Deserializer, MOMENT_FORM, Serializer, Timestamp, read_moment};
 
     #[expect(clippy::ref_option, reason = "serde gives the field by reference")]
-    pub(in super::super) fn serialize<S: Serializer>(ms: &Option<i64>, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::interception) fn serialize<S: Serializer>(
+        ms: &Option<i64>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         match ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
             Some(time) => to.collect_str(&time),
             None => to.serialize_none(),
         }
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    pub(in crate::interception) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<i64>, D::Error> {
         let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
         let wrong = || serde::de::Error::custom(format!("`{text}` is no time: {MOMENT_FORM}"));
         read_moment(&text).map(Some).ok_or_else(wrong)

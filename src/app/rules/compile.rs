@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use super::super::wordlists::{self, FileError};
+use crate::app::wordlists::{self, FileError};
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::interception::{

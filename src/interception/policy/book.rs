@@ -47,7 +47,7 @@ impl EffectivePolicy {
 
 impl PolicyBook {
     /// Collects policies; the presets are added where no policy has their name. `default` lies under all others.
-    pub(in super::super) fn new(given: Vec<Policy>, default: &str) -> Result<Self, PolicyError> {
+    pub(in crate::interception) fn new(given: Vec<Policy>, default: &str) -> Result<Self, PolicyError> {
         let mut written = BTreeMap::new();
         for policy in given {
             policy.check()?;

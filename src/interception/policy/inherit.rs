@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::content::ContentPolicy;
-use super::super::keeping::Keeping;
 use super::{CategoryRule, LEVELS, LevelVerdicts, Policy, StaffRule, Strictness, VARIANT_VERDICT_MAX};
 use crate::event::pointer_part;
+use crate::interception::content::ContentPolicy;
+use crate::interception::keeping::Keeping;
 
 /// Which kind of thing a policy was chosen for, from the bottom up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
@@ -200,12 +200,14 @@ fn leaves(value: &Value, at: &mut String, found: &mut Vec<String>) {
 }
 
 /// Lays policies over each other, the first at the bottom; without any, what is built in.
-pub(in super::super) fn lay<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Policy {
+pub(in crate::interception) fn lay<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Policy {
     policies.into_iter().fold(Policy::built_in(), |below, policy| policy.over(&below))
 }
 
 /// Says of each part which layer it comes from; the first layer is the bottom.
-pub(in super::super) fn sources<'l>(layers: impl IntoIterator<Item = (Layer<'l>, &'l Policy)>) -> Vec<Part> {
+pub(in crate::interception) fn sources<'l>(
+    layers: impl IntoIterator<Item = (Layer<'l>, &'l Policy)>,
+) -> Vec<Part> {
     let mut from: BTreeMap<String, PolicyOrigin> = BTreeMap::new();
     for (layer, policy) in layers {
         for part in policy.parts() {

@@ -60,7 +60,7 @@ impl TermEntry {
 
 /// How a list stands in one text.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) enum ListStanding {
+pub(in crate::interception) enum ListStanding {
     /// Its policy leaves it out, or it does not reach the audience.
     Absent,
     /// Its hits are counted apart.
@@ -71,7 +71,7 @@ pub(in super::super) enum ListStanding {
 
 /// By what a text is judged, and what was found out about the lists so far.
 #[derive(Debug)]
-pub(in super::super) struct Judging<'a> {
+pub(in crate::interception) struct Judging<'a> {
     policy: &'a Policy,
     audience: &'a Audience<'a>,
     lists: &'a mut Vec<Option<ListStanding>>,
@@ -79,7 +79,7 @@ pub(in super::super) struct Judging<'a> {
 
 impl<'a> Judging<'a> {
     /// Begins with a text; `lists` is room to work in.
-    pub(in super::super) fn new(
+    pub(in crate::interception) fn new(
         policy: &'a Policy,
         audience: &'a Audience<'a>,
         lists: &'a mut Vec<Option<ListStanding>>,
@@ -91,7 +91,7 @@ impl<'a> Judging<'a> {
 
 impl Ruleset {
     /// Decides about a hit of a term; `None` when it does not reach this audience.
-    pub(in super::super) fn decide(&self, judging: &mut Judging<'_>, term: usize) -> Option<Decision> {
+    pub(in crate::interception) fn decide(&self, judging: &mut Judging<'_>, term: usize) -> Option<Decision> {
         let listed = self.terms.get(term)?;
         let kind = self.kinds.get(usize::from(listed.kind))?;
         let (list, is_shadow) = match self.standing(judging, kind.list) {
@@ -110,7 +110,11 @@ impl Ruleset {
     }
 
     /// Says how the list of an allow phrase stands: a list that changes nothing cancels nothing either.
-    pub(in super::super) fn phrase_standing(&self, judging: &mut Judging<'_>, phrase: usize) -> ListStanding {
+    pub(in crate::interception) fn phrase_standing(
+        &self,
+        judging: &mut Judging<'_>,
+        phrase: usize,
+    ) -> ListStanding {
         match self.phrases.get(phrase) {
             Some(phrase) => self.standing(judging, phrase.list),
             None => ListStanding::Absent,

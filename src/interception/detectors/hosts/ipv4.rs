@@ -1,7 +1,7 @@
 //! IPv4 addresses: four numbers with dots; not versions, not numbered headings.
 
-use super::super::glyphs::Glyph;
-use super::super::{Candidate, Kind};
+use crate::interception::detectors::glyphs::Glyph;
+use crate::interception::detectors::{Candidate, Kind};
 
 /// Before four small numbers that are an address all the same.
 const NAMED: &[&str] = &["ip", "地址", "服务器", "网关", "dns"];

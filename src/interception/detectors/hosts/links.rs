@@ -1,8 +1,8 @@
 //! Links: web addresses, and which of them lead into a group or to a person.
 
-use super::super::glyphs::Glyph;
-use super::super::{Candidate, Kind};
 use super::{Host, read_host, read_label, starts_word};
+use crate::interception::detectors::glyphs::Glyph;
+use crate::interception::detectors::{Candidate, Kind};
 
 /// Hosts and beginnings of paths that lead into a group.
 const INVITES: &[(&str, &str)] = &[

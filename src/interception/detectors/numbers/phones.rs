@@ -1,9 +1,9 @@
 //! Phones: mobile numbers, landlines with an area code, service numbers.
 
-use super::super::checks::{area_code, mobile};
-use super::super::glyphs::Glyph;
-use super::super::{Candidate, Kind, masked};
 use super::{Joint, Numbers, OTHER_NUMBER, Piece, Window, before, holds, text_of};
+use crate::interception::detectors::checks::{area_code, mobile};
+use crate::interception::detectors::glyphs::Glyph;
+use crate::interception::detectors::{Candidate, Kind, masked};
 
 /// Before a number that is a phone's.
 const PHONE: &[&str] = &[
