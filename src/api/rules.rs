@@ -111,18 +111,13 @@ pub(super) async fn put(
     let body = value.to_string();
     let edit = Edit { kind, id: id.clone(), body: Some(body.clone()), expect: precondition.expect() };
     let changed = change(cx, edit, verb, why).await?;
-    let version = changed.map_err(|refused| match refused {
-        Refused::Unusable(reason) => {
+    let version = changed.map_err(|refused| {
+        if let Refused::Unusable(reason) = refused {
             let detail = format!("cannot be used together with the other rules: {reason}");
             ApiError::fields(vec![FieldError::new("", "unusable", detail)])
+        } else {
+            precondition.explain(refused)
         }
-        other @ (Refused::NoSuchVersion(_)
-        | Refused::NoSuchList
-        | Refused::NoSuchMove(_)
-        | Refused::NotKept(_)
-        | Refused::Stale(_)
-        | Refused::Storage(_)
-        | Refused::Stopping) => precondition.explain(other),
     })?;
     let document = Document { kind: kind.document(), id, version, body, updated_ms: cx.now_ms() };
     Ok(Answer::written(is_new, view(&document)).version(version))
@@ -133,17 +128,12 @@ async fn delete(cx: &Cx, kind: RuleKind, id: &str, why: Why) -> ApiResult<Status
     cx.shared_document(kind.document(), id).await?;
     let edit = Edit { kind, id: id.to_owned(), body: None, expect: None };
     let changed = change(cx, edit, "delete", why).await?;
-    changed.map_err(|refused| match refused {
-        Refused::Unusable(reason) => {
+    changed.map_err(|refused| {
+        if let Refused::Unusable(reason) = refused {
             ApiError::new(Code::Conflict, format!("the other rules cannot do without it: {reason}"))
+        } else {
+            refused.into()
         }
-        other @ (Refused::NoSuchVersion(_)
-        | Refused::NoSuchList
-        | Refused::NoSuchMove(_)
-        | Refused::NotKept(_)
-        | Refused::Stale(_)
-        | Refused::Storage(_)
-        | Refused::Stopping) => other.into(),
     })?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -171,17 +171,12 @@ pub(super) async fn roll_back(
     let to = number_of(&version).ok_or_else(no_version)?;
     check_reason(&asked.reason)?;
     let back = Return { to, expect: precondition.expect(), actor: cx.actor().clone(), reason: asked.reason };
-    let accepted = cx.house().roll_back_rules(back).await.map_err(|refused| match refused {
-        Refused::Unusable(reason) => {
+    let accepted = cx.house().roll_back_rules(back).await.map_err(|refused| {
+        if let Refused::Unusable(reason) = refused {
             ApiError::new(Code::Conflict, format!("cannot be used with the files as they are now: {reason}"))
+        } else {
+            refused.into()
         }
-        other @ (Refused::NoSuchVersion(_)
-        | Refused::NoSuchList
-        | Refused::NoSuchMove(_)
-        | Refused::NotKept(_)
-        | Refused::Stale(_)
-        | Refused::Storage(_)
-        | Refused::Stopping) => other.into(),
     })?;
     let record = rulesets::record(&**cx.storage(), accepted.number).await?.ok_or_else(no_version)?;
     Ok(Answer::ok(view(&cx, record, &head(&cx).await?)).version(accepted.number))

@@ -94,15 +94,12 @@ pub(super) async fn move_to(
     require_everything(&cx, "wordlist")?;
     check_reason(&asked.reason)?;
     let wanted = Move { list: name.clone(), to: asked.life, actor: cx.actor().clone(), reason: asked.reason };
-    cx.house().move_wordlist(wanted).await.map_err(|refused| match refused {
-        Refused::Unusable(reason) => ApiError::fields(vec![FieldError::new("/life", "unusable", reason)]),
-        other @ (Refused::NoSuchVersion(_)
-        | Refused::NoSuchList
-        | Refused::NoSuchMove(_)
-        | Refused::NotKept(_)
-        | Refused::Stale(_)
-        | Refused::Storage(_)
-        | Refused::Stopping) => other.into(),
+    cx.house().move_wordlist(wanted).await.map_err(|refused| {
+        if let Refused::Unusable(reason) = refused {
+            ApiError::fields(vec![FieldError::new("/life", "unusable", reason)])
+        } else {
+            refused.into()
+        }
     })?;
     Ok(Answer::ok(view(&cx, &name).await?))
 }
