@@ -250,9 +250,6 @@ impl Ruleset {
         earlier: Option<Earlier<'_>>,
         scratch: &mut Scratch,
     ) -> bool {
-        scratch.resolved.clear();
-        scratch.allowed.clear();
-        scratch.units.clear();
         findings::find_details(text, policy, &mut scratch.room);
         self.examine(text, policy, audience, scratch);
         self.add_findings(text, policy, audience, earlier, scratch);
@@ -278,16 +275,22 @@ impl Ruleset {
 
     /// Runs all stages; false when nothing was found at all.
     fn examine(&self, text: &str, policy: &Policy, audience: &Audience<'_>, scratch: &mut Scratch) -> bool {
-        self.find(text, &mut scratch.classes, &mut scratch.found);
+        scratch.resolved.clear();
+        scratch.allowed.clear();
+        scratch.units.clear();
         scratch.disguised.found.clear();
+        self.find(text, &mut scratch.classes, &mut scratch.found);
         let strictness = self.strictness_max(policy);
         if strictness > Strictness::Relaxed {
-            self.find_disguised(text, strictness, &mut scratch.disguised);
+            let Scratch { classes, units, disguised, .. } = scratch;
+            self.find_disguised(text, classes, strictness, units, disguised);
         }
         if scratch.found.is_empty() && scratch.disguised.found.is_empty() {
             return false;
         }
-        fold::units_into(text, &mut scratch.units);
+        if scratch.units.is_empty() {
+            fold::units_into(text, &mut scratch.units);
+        }
         resolve::resolve(self, text, policy, audience, scratch);
         true
     }

@@ -12,8 +12,10 @@ pub(super) const CLASS_NONE: u16 = 0;
 pub(super) const CLASS_SKIP: u16 = 0xFFFF;
 /// The class cell of a character that folds to several.
 pub(super) const CLASS_SEVERAL: u16 = 0xFFFE;
+/// The class cell of a picture, which is skipped too.
+pub(super) const CLASS_PICTURE: u16 = 0xFFFD;
 /// The largest class.
-pub(super) const CLASS_MAX: u16 = 0xFFFD;
+pub(super) const CLASS_MAX: u16 = 0xFFFC;
 
 /// The classes of one ruleset: one number per folded character that some term holds, for every spelling of it.
 ///
@@ -30,8 +32,9 @@ impl Alphabet {
 
     /// Numbers the folded characters of `letters` from 1 in their order.
     ///
-    /// `letters` holds at most [`CLASS_MAX`] characters, each folded and once.
-    pub(super) fn new(letters: &[char]) -> Self {
+    /// `letters` holds at most [`CLASS_MAX`] characters, each folded and once; `is_picture` says which skipped characters
+    /// are told of.
+    pub(super) fn new(letters: &[char], is_picture: impl Fn(char) -> bool) -> Self {
         let mut class_of = vec![CLASS_NONE; CELLS].into_boxed_slice();
         let mut above = HashMap::new();
         for (letter, class) in letters.iter().zip(1..=CLASS_MAX) {
@@ -42,7 +45,9 @@ impl Alphabet {
         }
         let mut cells = vec![CLASS_SKIP; CELLS].into_boxed_slice();
         for (cell, value) in (0..).zip(cells.iter_mut()) {
-            *value = match char::from_u32(cell).map_or(Folded::Skip, fold) {
+            let scalar = char::from_u32(cell);
+            *value = match scalar.map_or(Folded::Skip, fold) {
+                Folded::Skip if scalar.is_some_and(&is_picture) => CLASS_PICTURE,
                 Folded::Skip => CLASS_SKIP,
                 Folded::One(c) if (c as usize) < CELLS => class_of[c as usize],
                 Folded::One(_) | Folded::Several(_) => CLASS_SEVERAL,
@@ -58,32 +63,60 @@ impl Alphabet {
         if out.room.len() < text.len() {
             out.room.resize(text.len(), CLASS_NONE);
         }
-        out.length = 0;
         let mut rest = text.as_bytes();
-        // By bytes, as `chars` tries the longest form last, and Chinese is written in three.
-        while let Some((scalar, tail)) = first_scalar(rest) {
-            rest = tail;
-            let cell = self.cells.get(scalar).copied().unwrap_or(CLASS_SEVERAL);
+        let mut length = 0;
+        let mut pictured = false;
+        while !rest.is_empty() {
+            let cell;
+            (cell, rest) = self.next_cell(rest);
             if cell == CLASS_SEVERAL {
-                self.encode_aside(scalar, out);
+                length = self.encode_aside(text, rest.len(), length, &mut out.room);
                 continue;
             }
             // Written first and kept or not: separators come too irregularly to guess, and a wrong guess costs more.
-            if let Some(next) = out.room.get_mut(out.length) {
+            if let Some(next) = out.room.get_mut(length) {
                 *next = cell;
             }
-            out.length += usize::from(cell != CLASS_SKIP);
+            length += usize::from(cell < CLASS_PICTURE);
+            pictured |= cell == CLASS_PICTURE;
         }
+        (out.length, out.pictured) = (length, pictured);
     }
 
+    /// Takes the first scalar off the bytes of a `str`, which are whole scalars. By bytes, as `chars` tries the longest
+    /// form last, and Chinese is written in three.
+    #[inline]
+    fn next_cell<'t>(&self, bytes: &'t [u8]) -> (u16, &'t [u8]) {
+        let low = |byte: u8| usize::from(byte & 0x3F);
+        let (scalar, tail) = match *bytes {
+            [a @ 0xE0..=0xEF, b, c, ref tail @ ..] => (usize::from(a & 0xF) << 12 | low(b) << 6 | low(c), tail),
+            [a @ 0..=0x7F, ref tail @ ..] => (usize::from(a), tail),
+            [a @ 0..=0xDF, b, ref tail @ ..] => (usize::from(a & 0x1F) << 6 | low(b), tail),
+            [a, b, c, d, ref tail @ ..] => {
+                (usize::from(a & 7) << 18 | low(b) << 12 | low(c) << 6 | low(d), tail)
+            }
+            _ => return (CLASS_SKIP, &[]),
+        };
+        (self.cells.get(scalar).copied().unwrap_or(CLASS_SEVERAL), tail)
+    }
+
+    /// Writes the classes of the scalar that ends `left` bytes before the text does; returns how many there are then.
     #[cold]
-    fn encode_aside(&self, scalar: usize, out: &mut Classes) {
-        let c = u32::try_from(scalar).ok().and_then(char::from_u32);
+    fn encode_aside(&self, text: &str, left: usize, mut length: usize, room: &mut Vec<u16>) -> usize {
+        let mut push = |folded: char| {
+            room.push(CLASS_NONE);
+            if let Some(next) = room.get_mut(length) {
+                *next = self.class(folded);
+            }
+            length += 1;
+        };
+        let c = text.get(..text.len() - left).and_then(|read| read.chars().next_back());
         match c.map_or(Folded::Skip, fold) {
             Folded::Skip => {}
-            Folded::One(folded) => out.push(self.class(folded)),
-            Folded::Several(folded) => folded.chars().for_each(|c| out.push(self.class(c))),
+            Folded::One(folded) => push(folded),
+            Folded::Several(folded) => folded.chars().for_each(push),
         }
+        length
     }
 
     /// Returns the class of a folded character.
@@ -95,41 +128,23 @@ impl Alphabet {
     }
 }
 
-/// Takes the first scalar off the bytes of a `str`, which are whole scalars.
-#[inline]
-fn first_scalar(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let low = |byte: &u8| usize::from(byte & 0x3F);
-    match bytes {
-        [a @ 0xE0..=0xEF, b, c, tail @ ..] => Some((usize::from(a & 0xF) << 12 | low(b) << 6 | low(c), tail)),
-        [a @ 0..=0x7F, tail @ ..] => Some((usize::from(*a), tail)),
-        [a @ 0..=0xDF, b, tail @ ..] => Some((usize::from(a & 0x1F) << 6 | low(b), tail)),
-        [a, b, c, d, tail @ ..] => {
-            Some((usize::from(a & 7) << 18 | low(b) << 12 | low(c) << 6 | low(d), tail))
-        }
-        _ => None,
-    }
-}
-
 /// The classes of one text, in room that is kept from one text to the next.
 #[derive(Debug, Default)]
 pub(super) struct Classes {
     /// Longer than the classes: what is behind them is of no text.
     room: Vec<u16>,
     length: usize,
+    pictured: bool,
 }
 
 impl Classes {
+    /// Says whether the text holds pictures.
+    pub(super) fn pictured(&self) -> bool {
+        self.pictured
+    }
+
     /// Returns the classes.
     pub(super) fn as_slice(&self) -> &[u16] {
         self.room.get(..self.length).unwrap_or_default()
-    }
-
-    /// Adds a class and as much room.
-    fn push(&mut self, class: u16) {
-        self.room.push(CLASS_NONE);
-        if let Some(next) = self.room.get_mut(self.length) {
-            *next = class;
-        }
-        self.length += 1;
     }
 }

@@ -8,11 +8,14 @@
 //! Asking for a run at every class would be two loads; so the last two classes of each anchor are asked for first,
 //! and only where such a pair stands the run is.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// Longest anchor in classes: as many as fit in one word.
 const ANCHOR: usize = 4;
 
 /// Classes asked for before what was found is looked at.
-const BLOCK: usize = 64;
+const BLOCK: usize = 32;
 
 const ONE: u64 = 0xFFFF;
 const PAIR: u64 = 0xFFFF_FFFF;
@@ -30,8 +33,8 @@ const FREQUENT: &str = "的一是不了在人有我他这个们中来上大为�
 /// Which runs of neighbours may belong to a pattern.
 #[derive(Debug)]
 pub(super) struct Filter {
-    /// The last two classes of each anchor, and again under other bits for anchors of two and of three classes.
-    pairs: Bits,
+    /// The last two classes of each anchor: one bit each, so that asking is one load and no more than five steps.
+    pairs: Pairs,
     /// The anchors.
     runs: Bits,
     /// Classes from here on may be patterns by themselves.
@@ -39,11 +42,10 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Starts a filter with room for the anchors of so many patterns, at 16 bits each and twice: 128 KiB for 60,000,
-    /// which the second-level cache holds.
+    /// Starts a filter with room for the anchors of so many patterns: 64 KiB and 128 KiB for 60,000, which the
+    /// second-level cache holds.
     pub(super) fn new(patterns: usize) -> Self {
-        let words = patterns.div_ceil(4).next_power_of_two();
-        Self { pairs: Bits::new(words), runs: Bits::new(words), special_from: u32::MAX }
+        Self { pairs: Pairs::new(), runs: Bits::new(patterns), special_from: u32::MAX }
     }
 
     /// Adds an anchor.
@@ -51,50 +53,40 @@ impl Filter {
         if anchor.classes == 1 {
             self.special_from = self.special_from.min(u32::from(anchor.last()));
         } else {
-            let pair = hash_pair(anchor.run & PAIR);
-            self.pairs.set(pair, 0);
-            match anchor.classes {
-                2 => self.pairs.set(pair, TURN_PAIR),
-                3 => self.pairs.set(pair, TURN_TRIPLE),
-                _ => {}
-            }
-            self.runs.set(hash(anchor.run), 0);
+            self.pairs.set(pair_of(anchor.run));
+            self.runs.set(hash(anchor.run));
         }
     }
 
     /// Tells `look` every place where an anchor may stand: one past its last class, and its run.
     pub(super) fn places(&self, classes: &[u16], mut look: impl FnMut(usize, u64)) {
-        // The last four classes, the newest lowest. Unwritten places hold 0; who looks knows where the text begins.
-        let mut run = 0_u64;
-        let mut suspects = [(0_usize, 0_u64); BLOCK];
+        let mut before = 0_u32;
+        let mut suspects = [0_u32; BLOCK];
         for (block, from) in classes.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
             // No question waits for the answer to the one before, and no answer is a branch to guess.
             let mut count = 0;
             for (class, end) in block.iter().zip(from + 1..) {
-                run = run << 16 | u64::from(*class);
+                let class = u32::from(*class);
                 if let Some(next) = suspects.get_mut(count) {
-                    *next = (end, run);
+                    *next = end;
                 }
-                count += usize::from(
-                    self.pairs.has(hash_pair(run & PAIR), 0) | (u32::from(*class) >= self.special_from),
-                );
+                count += usize::from(self.pairs.has(before << 16 | class) | (class >= self.special_from));
+                before = class;
             }
-            for (end, run) in suspects.iter().take(count) {
-                self.look_closer(*end, *run, &mut look);
+            for end in suspects.iter().take(count) {
+                self.look_closer(*end as usize, classes, &mut look);
             }
         }
     }
 
-    fn look_closer(&self, end: usize, run: u64, look: &mut impl FnMut(usize, u64)) {
-        let pair = hash_pair(run & PAIR);
-        // Behind class 0 a shorter run is the same as the longer.
+    fn look_closer(&self, end: usize, classes: &[u16], look: &mut impl FnMut(usize, u64)) {
+        // The last four classes, the newest lowest; before the text there is 0.
+        let last = classes.get(end.saturating_sub(ANCHOR)..end).unwrap_or_default();
+        let run = last.iter().fold(0, |run, class| run << 16 | u64::from(*class));
         let mut asked = None;
-        for (run, listed) in [
-            (run, true),
-            (run & TRIPLE, self.pairs.has(pair, TURN_TRIPLE)),
-            (run & PAIR, self.pairs.has(pair, TURN_PAIR)),
-        ] {
-            if listed && asked.replace(run) != Some(run) && self.runs.has(hash(run), 0) {
+        for run in [run, run & TRIPLE, run & PAIR] {
+            // Behind class 0 a shorter run is the same as the longer.
+            if asked.replace(run) != Some(run) && self.runs.has(hash(run)) {
                 look(end, run);
             }
         }
@@ -143,6 +135,44 @@ impl Anchor {
     }
 }
 
+/// A set of pairs that may seem to hold more than was put in: one bit each of 64 KiB, whatever the lists hold, so that no
+/// length is asked for at each class.
+#[derive(Debug)]
+struct Pairs(Box<[u64; PAIR_WORDS]>);
+
+const PAIR_WORDS: usize = 1 << 13;
+
+impl Pairs {
+    fn new() -> Self {
+        Self(Box::new([0; PAIR_WORDS]))
+    }
+
+    fn set(&mut self, pair: u32) {
+        let bit = Self::bit(pair);
+        self.0[bit >> 6] |= 1 << (bit & 63);
+    }
+
+    #[inline]
+    fn has(&self, pair: u32) -> bool {
+        let bit = Self::bit(pair);
+        self.0[bit >> 6] >> (bit & 63) & 1 != 0
+    }
+
+    /// Fibonacci hashing: the upper bits of the product depend on both classes.
+    #[inline]
+    fn bit(pair: u32) -> usize {
+        (pair.wrapping_mul(0x9E37_79B9) >> (32 - 6 - PAIR_WORDS.ilog2())) as usize
+    }
+
+    fn memory_bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+}
+
+fn pair_of(run: u64) -> u32 {
+    u32::try_from(run & PAIR).unwrap_or(u32::MAX)
+}
+
 /// A set of hashes that may seem to hold more than was put in: three bits of one word each, so that one load answers.
 #[derive(Debug)]
 struct Bits {
@@ -150,26 +180,22 @@ struct Bits {
     words: Box<[u64]>,
 }
 
-/// By how much bits are turned to mean something else of the same hash, in the word that is loaded already.
-const TURN_PAIR: u32 = 21;
-const TURN_TRIPLE: u32 = 42;
-
 impl Bits {
-    fn new(words: usize) -> Self {
-        Self { words: vec![0; words].into_boxed_slice() }
+    /// Starts a set with 16 bits and more for each of so many hashes.
+    fn new(hashes: usize) -> Self {
+        Self { words: vec![0; hashes.div_ceil(4).next_power_of_two()].into_boxed_slice() }
     }
 
-    fn set(&mut self, hash: u64, turn: u32) {
+    fn set(&mut self, hash: u64) {
         let (word, bits) = self.slot(hash);
         if let Some(word) = self.words.get_mut(word) {
-            *word |= bits.rotate_left(turn);
+            *word |= bits;
         }
     }
 
     #[inline]
-    fn has(&self, hash: u64, turn: u32) -> bool {
+    fn has(&self, hash: u64) -> bool {
         let (word, bits) = self.slot(hash);
-        let bits = bits.rotate_left(turn);
         self.words.get(word).is_some_and(|word| word & bits == bits)
     }
 
@@ -184,13 +210,7 @@ impl Bits {
     }
 }
 
-/// Fibonacci hashing: the product's upper half depends on all bits of a pair, which has no more than 32.
-#[inline]
-fn hash_pair(pair: u64) -> u64 {
-    pair.wrapping_mul(FIBONACCI)
-}
-
-/// The upper half of the product, which alone depends on the first class, goes into a second one.
+/// Fibonacci hashing twice: the upper half of the product, which alone depends on the first class, goes into a second one.
 #[inline]
 pub(super) fn hash(run: u64) -> u64 {
     let product = run.wrapping_mul(FIBONACCI);
@@ -199,24 +219,29 @@ pub(super) fn hash(run: u64) -> u64 {
 
 const FIBONACCI: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// How often runs of classes are expected in ordinary text; only their order matters.
+/// Says how often a folded character is expected in ordinary text: about in parts per million, but only the order matters.
+pub(super) fn frequency(folded: char) -> u32 {
+    static RANKS: LazyLock<HashMap<char, u32>> = LazyLock::new(|| FREQUENT.chars().rev().zip(0..).collect());
+    match RANKS.get(&folded) {
+        // Zipf with the head flattened, as characters (unlike words) are distributed.
+        Some(left) => 300_000 / (u32::try_from(RANKS.len()).unwrap_or(u32::MAX).saturating_sub(*left) + 10),
+        None if folded.is_ascii_digit() => 30_000,
+        None if folded.is_ascii_alphabetic() => 6_000,
+        None => 60,
+    }
+}
+
+/// How often runs of classes are expected in ordinary text.
 #[derive(Debug)]
 pub(super) struct Rarity {
-    /// By class: frequency in parts per million, about.
+    /// By class.
     frequency: Vec<u32>,
 }
 
 impl Rarity {
     /// Ranks classes, given the folded character of each from class 1 on.
     pub(super) fn new(letters: &[char]) -> Self {
-        let rank = |letter: char| FREQUENT.chars().position(|c| c == letter);
-        let frequency = letters.iter().map(|letter| match rank(*letter) {
-            // Zipf with the head flattened, as characters (unlike words) are distributed.
-            Some(rank) => 300_000 / (u32::try_from(rank).unwrap_or(u32::MAX).saturating_add(10)),
-            None if letter.is_ascii_digit() => 30_000,
-            None if letter.is_ascii_alphabetic() => 6_000,
-            None => 60,
-        });
+        let frequency = letters.iter().map(|letter| frequency(*letter));
         Self { frequency: std::iter::once(0).chain(frequency).collect() }
     }
 

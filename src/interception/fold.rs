@@ -308,9 +308,10 @@ pub(super) struct Unit {
 /// Lists the folded characters of `text`, position for position what `Alphabet::encode` gives classes for.
 pub(super) fn units_into(text: &str, out: &mut Vec<Unit>) {
     out.clear();
+    let table = &*FOLD;
     for (start, original) in text.char_indices() {
         let unit = |folded| Unit { start, end: start + original.len_utf8(), original, folded };
-        match fold(original) {
+        match table.fold(original) {
             Folded::Skip => {}
             Folded::One(folded) => out.push(unit(folded)),
             Folded::Several(folded) => out.extend(folded.chars().map(unit)),

@@ -27,11 +27,16 @@ pub(super) fn widen(text: &str, span: [usize; 2]) -> [usize; 2] {
     [start, end]
 }
 
-/// Between two ideographs there is always a boundary: the common case, without the tables of the general one.
+/// Between two plain characters there is always a boundary: the common case, without the tables of the general one.
 fn plain_around(text: &str, at: usize) -> bool {
-    let is_plain = |c: Option<char>| c.is_none_or(|c| ('\u{4E00}'..='\u{9FFF}').contains(&c));
-    text.split_at_checked(at)
-        .is_some_and(|(left, right)| is_plain(left.chars().next_back()) && is_plain(right.chars().next()))
+    text.split_at_checked(at).is_some_and(|(left, right)| {
+        left.chars().next_back().is_none_or(is_plain) && right.chars().next().is_none_or(is_plain)
+    })
+}
+
+/// An ideograph, or a visible character of ASCII.
+fn is_plain(c: char) -> bool {
+    matches!(c, '\u{4E00}'..='\u{9FFF}' | ' '..='~')
 }
 
 /// Shows a text by its first character alone: a listed word that may be recognised, but not read.
@@ -53,8 +58,12 @@ pub(super) fn mask(text: &str, spans: &mut [[usize; 2]]) -> String {
             continue;
         }
         masked.push_str(text.get(done..start).unwrap_or_default());
-        for cluster in text.get(start..end).unwrap_or_default().graphemes(true) {
-            masked.push(if cluster.len() == 1 { '*' } else { '＊' });
+        let hidden = text.get(start..end).unwrap_or_default();
+        let sign = |bytes| if bytes == 1 { '*' } else { '＊' };
+        if hidden.chars().all(is_plain) {
+            masked.extend(hidden.chars().map(|c| sign(c.len_utf8())));
+        } else {
+            masked.extend(hidden.graphemes(true).map(|cluster| sign(cluster.len())));
         }
         done = end;
     }

@@ -292,13 +292,11 @@ fn check_each_gap<'t>(
     let strict = strictness == Strictness::Strict;
     let factor = if strict { GAP_TOTAL_FACTOR_STRICT } else { GAP_TOTAL_FACTOR };
     let mut total = 0;
-    for gap in gaps {
+    for gap in gaps.filter(|gap| !gap.is_empty()) {
         if !strict && gap.contains(is_sentence_end) {
             return Some(Verdicted::Sentence);
         }
-        // What nobody can see was put there to hide the word: it is no distance. A picture of five scalars is one.
-        let seen = |cluster: &&str| !cluster.chars().all(is_invisible);
-        let skipped = gap.graphemes(true).filter(seen).count();
+        let skipped = distance(gap);
         total += skipped;
         if skipped > gap_max {
             return Some(Verdicted::Gap);
@@ -307,13 +305,22 @@ fn check_each_gap<'t>(
     (total > factor * length).then_some(Verdicted::Gap)
 }
 
-/// Yields what stands between neighbours, with the right neighbour's index; empty gaps too.
+/// Yields what stands between neighbours, with the right neighbour's index, where anything does.
 fn gaps<'t>(text: &'t str, matched: &[Unit]) -> impl Iterator<Item = (&'t str, usize)> {
-    let pairs = matched.iter().zip(matched.iter().skip(1));
-    // Units of one original character (㎏) have no gap: their range is backward, and `get` gives none.
-    (1..)
-        .zip(pairs)
-        .map(|(index, (left, right))| (text.get(left.end..right.start).unwrap_or_default(), index))
+    let pairs = (1..).zip(matched.iter().zip(matched.iter().skip(1)));
+    // Units of one original character (㎏) have no gap: their range is backward.
+    let apart = pairs.filter(|(_, (left, right))| left.end < right.start);
+    apart.map(|(index, (left, right))| (text.get(left.end..right.start).unwrap_or_default(), index))
+}
+
+/// Counts what a reader sees between two characters: nothing of what nobody can see, as that was put there to hide the
+/// word, and a picture of five scalars as one.
+fn distance(gap: &str) -> usize {
+    let mut scalars = gap.chars();
+    match (scalars.next(), scalars.next()) {
+        (Some(only), None) => usize::from(!is_invisible(only)),
+        _ => gap.graphemes(true).filter(|cluster| !cluster.chars().all(is_invisible)).count(),
+    }
 }
 
 /// Letters go on with letters and digits with digits: "ass" is not in "class", nor 69 in 695. Only then: 加v信
@@ -419,6 +426,10 @@ fn via(text: &str, matched: &[Unit], term: &str, listed: &[Unit]) -> Vec<Via> {
         if written.original == listed.original {
             continue;
         }
+        if written.original.is_ascii() && listed.original.is_ascii() {
+            all.push(Via::Case);
+            continue;
+        }
         let of_written: Vec<_> = foldings(written.original).collect();
         let of_listed: Vec<_> = foldings(listed.original).collect();
         if of_written == of_listed {
@@ -428,10 +439,12 @@ fn via(text: &str, matched: &[Unit], term: &str, listed: &[Unit]) -> Vec<Via> {
             all.extend(of_listed.iter().filter(|v| !of_written.contains(v)));
         }
     }
-    if gaps(text, matched).map(|(gap, _)| gap).ne(gaps(term, listed).map(|(gap, _)| gap)) {
+    if gaps(text, matched).ne(gaps(term, listed)) {
         all.push(Via::Gap);
     }
-    all.sort_unstable();
-    all.dedup();
+    if all.len() > 1 {
+        all.sort_unstable();
+        all.dedup();
+    }
     all
 }

@@ -22,7 +22,7 @@ use super::audience::{ListScope, Roles, Speaker, moment};
 use super::detectors::DETECTORS;
 use super::encode::{Alphabet, CLASS_MAX, Classes};
 use super::exact::{ExactStage, Found, TooManyStates};
-use super::fold::fold_into;
+use super::fold::{Unit, fold_into};
 use super::life::Life;
 use super::lint::Problem;
 use super::mask;
@@ -335,8 +335,17 @@ impl Ruleset {
         self.strictness.unwrap_or(Strictness::Relaxed).max(policy.strictness_max())
     }
 
-    pub(super) fn find_disguised(&self, text: &str, strictness: Strictness, room: &mut Room) {
-        self.variants.find(text, strictness, room);
+    /// Writes every term in disguise over what `room.found` held, and the units of the text into `units` where it had
+    /// to be looked at.
+    pub(super) fn find_disguised(
+        &self,
+        text: &str,
+        classes: &Classes,
+        strictness: Strictness,
+        units: &mut Vec<Unit>,
+        room: &mut Room,
+    ) {
+        self.variants.find(text, classes, strictness, units, room);
     }
 
     pub(super) fn weigh(&self, room: &Room, hit: &Disguised) -> Ordinary {

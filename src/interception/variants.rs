@@ -7,6 +7,7 @@
 //! | `shape.rs` | look-alikes, parts of characters, letters of other alphabets |
 //! | `words.rs` | what pictures and slang are read as |
 //! | `gate.rs` | where it is worth looking |
+//! | `window.rs` | how much of the text around |
 //! | `lattice.rs` | all ways to read a text |
 //! | `trie.rs` | terms by their codes |
 //! | `search.rs` | the lattice walked through the trie; how each term was disguised |
@@ -21,18 +22,25 @@ mod search;
 mod shape;
 mod sound;
 mod trie;
+mod window;
 mod words;
+
+use std::ops::Range;
 
 use hashbrown::HashMap;
 
+use super::encode::Classes;
+use super::fold::{Folded, Unit, fold, units_into};
 use super::policy::Strictness;
 use crate::event::Via;
-use gate::Gate;
+pub(super) use gate::is_telling_picture;
+use gate::{Gate, Marks, Open, marks};
 use lattice::Lattice;
 use search::{Disguises, WAY_MAX, Walk};
 use shape::SHAPES;
 use sound::{CODE_LETTERS, Code, SOUNDS};
 use trie::Trie;
+use window::Window;
 
 pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words};
 pub(super) use search::Disguised;
@@ -40,8 +48,11 @@ pub(super) use search::Disguised;
 /// Shortest term, in characters, that is looked for in disguise under `standard`.
 const STANDARD_CHARS_MIN: u8 = 3;
 
-/// Spots on either side of an open gate that are read.
-const AROUND: usize = 12;
+/// Lists the folded characters that are told apart though no term holds them: for their sound, or as marks.
+pub(super) fn told_apart() -> impl Iterator<Item = char> {
+    let spoken = |c: &char| SOUNDS.readings(*c).next().is_some() && fold(*c) == Folded::One(*c);
+    marks().chain('0'..='9').chain(SOUNDS.characters().filter(spoken))
+}
 
 /// Spellings of one term: characters with several readings multiply.
 const SPELLINGS_MAX: usize = 6;
@@ -58,6 +69,7 @@ pub(super) struct Variants {
     /// By code: the letters its syllables begin with, as bits.
     initials: Vec<u32>,
     gate: Option<Gate>,
+    marks: Marks,
 }
 
 /// Room to work in.
@@ -65,16 +77,23 @@ pub(super) struct Variants {
 pub(super) struct Room {
     lattice: Lattice,
     walk: Walk,
-    /// Where the gate opened, in bytes.
-    open: Vec<usize>,
-    /// What to read, in spots.
-    windows: Vec<std::ops::Range<usize>>,
+    /// Where the gate opened.
+    open: Vec<Open>,
+    /// Where marks stand, in bytes.
+    marks: Vec<usize>,
+    /// What to read.
+    windows: Vec<Window>,
+    /// The same in spots, and where what is looked for may begin.
+    ranges: Vec<Range<usize>>,
+    starts: Vec<Range<usize>>,
     pub(super) found: Vec<Disguised>,
 }
 
 impl Variants {
     /// Takes folded terms by their patterns; `None` is a pattern without terms.
-    pub(super) fn new<'t>(patterns: impl Iterator<Item = Option<&'t str>>) -> Self {
+    ///
+    /// `letters` are the folded characters of all classes from 1 on.
+    pub(super) fn new<'t>(patterns: impl Iterator<Item = Option<&'t str>>, letters: &[char]) -> Self {
         let sounds = &*SOUNDS;
         let mut variants = Self { chars_from: vec![0], ..Self::default() };
         let mut spellings = Vec::new();
@@ -92,11 +111,12 @@ impl Variants {
         variants.trie = Trie::new(spellings);
         variants.looks = looks(&variants.chars);
         variants.initials = initials();
-        let terms = variants
-            .chars_from
-            .windows(2)
-            .map(|ends| variants.chars.get(ends[0] as usize..ends[1] as usize).unwrap_or_default());
-        variants.gate = Some(Gate::new(terms));
+        let patterns = 0..u32::try_from(variants.chars_from.len() - 1).unwrap_or(u32::MAX);
+        let terms = || patterns.clone().map(|pattern| variants.term(pattern));
+        let mut marks = Marks::default();
+        terms().for_each(|term| marks.add(term));
+        variants.gate = Some(Gate::new(terms(), letters));
+        variants.marks = marks;
         variants
     }
 
@@ -125,26 +145,65 @@ impl Variants {
     }
 
     /// Finds every term in disguise and writes it over what `room.found` held.
-    pub(super) fn find(&self, text: &str, strictness: Strictness, room: &mut Room) {
+    pub(super) fn find(
+        &self,
+        text: &str,
+        classes: &Classes,
+        strictness: Strictness,
+        units: &mut Vec<Unit>,
+        room: &mut Room,
+    ) {
         room.found.clear();
         let Some(gate) = self.gate.as_ref().filter(|_| !self.trie.is_empty()) else { return };
         let all = strictness == Strictness::Strict;
-        if !all {
-            gate.find(text, &mut room.open);
-            if room.open.is_empty() {
-                return;
-            }
-        }
-        room.lattice.read_spots(text);
         room.windows.clear();
         if all {
-            room.windows.push(0..room.lattice.spots.len());
+            room.windows.push(Window::all(text));
         } else {
-            open_windows(&room.lattice, &room.open, &mut room.windows);
+            self.open(gate, text, classes, units, room);
         }
-        room.lattice.read(text, all.then_some(&self.looks), &room.windows);
-        let starts = room.windows.iter().cloned().flatten();
+        if room.windows.is_empty() {
+            return;
+        }
+        let read = if all { 0..text.len() } else { Window::with_context(units, &room.windows) };
+        room.lattice.read_spots(text, read);
+        let spots = &room.lattice.spots;
+        let spot = |byte: usize| spots.partition_point(|spot| (spot.start as usize) < byte);
+        room.ranges.clear();
+        room.starts.clear();
+        for window in &room.windows {
+            let (from, past) = (spot(window.span.start), spot(window.span.end));
+            room.ranges.push(from..past);
+            room.starts.push(from..past.min(spot(window.starts_before)));
+        }
+        room.lattice.read(text, all.then_some(&self.looks), &room.ranges);
+        let starts = room.starts.iter().cloned().flatten();
         room.walk.find(self, &room.lattice, starts, &mut room.found);
+    }
+
+    /// Writes what is worth reading over what `room.windows` held.
+    fn open(&self, gate: &Gate, text: &str, classes: &Classes, units: &mut Vec<Unit>, room: &mut Room) {
+        let has_marks = gate.find(classes.as_slice(), &mut room.open) | classes.pictured();
+        room.marks.clear();
+        if has_marks {
+            self.marks.find(text, &mut room.marks);
+        }
+        if room.open.is_empty() && room.marks.is_empty() {
+            return;
+        }
+        if units.is_empty() {
+            units_into(text, units);
+        }
+        let worthwhile = room.open.iter().filter(|open| !self.is_listed(units, open));
+        room.windows.extend(worthwhile.map(|open| Window::of_run(units, open)));
+        room.windows.extend(room.marks.iter().map(|at| Window::of_mark(text, units, *at)));
+        window::join(&mut room.windows);
+    }
+
+    /// Says whether what stands there is the term as listed, which the exact stage has found.
+    fn is_listed(&self, units: &[Unit], open: &Open) -> bool {
+        let run = units.get(open.first..=open.last).unwrap_or_default();
+        open.before == 0 && open.after == 0 && run.iter().map(|unit| &unit.folded).eq(self.term(open.pattern))
     }
 }
 
@@ -235,18 +294,6 @@ impl Disguised {
             weakest.into_iter().find(|(bits, _)| self.disguises.has(*bits)).map_or(95, |(_, sure)| sure);
         // Two tricks in one term leave less to chance, and so does a longer term.
         weakest + (self.length.saturating_sub(2) * 3).min(12)
-    }
-}
-
-/// Joins what lies around the places where the gate opened.
-fn open_windows(lattice: &Lattice, open: &[usize], windows: &mut Vec<std::ops::Range<usize>>) {
-    for at in open {
-        let spot = lattice.spots.partition_point(|spot| (spot.end as usize) <= *at);
-        let (from, to) = (spot.saturating_sub(AROUND), (spot + AROUND).min(lattice.spots.len()));
-        match windows.last_mut() {
-            Some(last) if from <= last.end => last.end = to,
-            Some(_) | None => windows.push(from..to),
-        }
     }
 }
 

@@ -78,7 +78,7 @@ fn foldings_are_named() {
 
 #[test]
 fn every_spelling_of_a_letter_has_its_class() {
-    let alphabet = Alphabet::new(&['w', '开', '𫝈']);
+    let alphabet = Alphabet::new(&['w', '开', '𫝈'], |_| false);
     for (text, expect) in [
         ("w", vec![1]),
         ("Ｗ ⓦ", vec![1, 1]),
@@ -109,7 +109,7 @@ proptest! {
 
     #[test]
     fn classes_stand_where_units_stand(text in "\\PC{0,40}|[加微信ＶＸ㎏⑩開 ·\u{200B}]{0,20}") {
-        let alphabet = Alphabet::new(&['加', 'v', '1', '0', '开']);
+        let alphabet = Alphabet::new(&['加', 'v', '1', '0', '开'], |c| c == '❤');
         let (mut units, mut classes) = (Vec::new(), Classes::default());
         units_into(&text, &mut units);
         alphabet.encode(&text, &mut classes);

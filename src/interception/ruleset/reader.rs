@@ -14,7 +14,7 @@ use crate::interception::life::Life;
 use crate::interception::lint::{Problem, ProblemKind};
 use crate::interception::policy::PolicyBook;
 use crate::interception::rules::Rules;
-use crate::interception::variants::Variants;
+use crate::interception::variants::{Variants, is_telling_picture, told_apart};
 use crate::interception::wordlist::WordlistSource;
 
 /// Collects lists into patterns; a pattern is a folded text that terms and phrases of several lists may share.
@@ -243,16 +243,17 @@ impl<'c> Reader<'c> {
     ) -> Result<(Ruleset, Vec<Problem>), CompileError> {
         let mut folded: Vec<(Box<str>, Pattern)> = self.patterns.drain().collect();
         folded.sort_unstable_by_key(|(_, pattern)| pattern.index);
-        let letters = number_letters(&folded);
+        let letters = number_letters(&folded, self.config.variants);
         if letters.len() > usize::from(CLASS_MAX) {
             return Err(CompileError::Alphabet(letters.len()));
         }
-        let alphabet = Alphabet::new(&letters);
+        let has_variants = self.config.variants;
+        let alphabet = Alphabet::new(&letters, |c| has_variants && is_telling_picture(c));
         let encode = |text: &str| text.chars().map(|c| alphabet.class(c)).collect::<Vec<_>>();
         let patterns: Vec<Vec<u16>> = folded.iter().map(|(text, _)| encode(text)).collect();
 
         let variants = if self.config.variants {
-            Variants::new(folded.iter().map(|(text, known)| known.term.map(|_| text.as_ref())))
+            Variants::new(folded.iter().map(|(text, known)| known.term.map(|_| text.as_ref())), &letters)
         } else {
             Variants::default()
         };
@@ -292,8 +293,9 @@ impl<'c> Reader<'c> {
 }
 
 /// Orders the folded characters by how often patterns hold them, those that are one by themselves last: the filter
-/// asks whether a class may be one with a comparison.
-fn number_letters(folded: &[(Box<str>, Pattern)]) -> Vec<char> {
+/// asks whether a class may be one with a comparison. With variants, characters of no pattern are numbered too: what
+/// they sound like counts.
+fn number_letters(folded: &[(Box<str>, Pattern)], with_variants: bool) -> Vec<char> {
     let mut counts: HashMap<char, (bool, usize)> = HashMap::new();
     for (text, _) in folded {
         let single = text.chars().nth(1).is_none();
@@ -302,6 +304,11 @@ fn number_letters(folded: &[(Box<str>, Pattern)]) -> Vec<char> {
             *is_pattern |= single;
             *count += 1;
         }
+    }
+    if with_variants {
+        let room = usize::from(CLASS_MAX).saturating_sub(counts.len());
+        let others: Vec<char> = told_apart().filter(|c| !counts.contains_key(c)).take(room).collect();
+        counts.extend(others.into_iter().map(|c| (c, (false, 0))));
     }
     let mut letters: Vec<_> = counts.into_iter().collect();
     letters.sort_unstable_by_key(|(c, (is_pattern, count))| (*is_pattern, std::cmp::Reverse(*count), *c));

@@ -1,220 +1,263 @@
 //! The gate in front of the lattice: where in a text a term of three characters and more may stand in disguise.
 //!
-//! At every character the last sounds are asked whether a run of them belongs to a term: first the last two, in a small
-//! set that stays in the cache, then the run. Pictures and bare radicals, which ordinary messages rarely hold, are looked
-//! at without asking, and words of letters where they may be pinyin, slang or first letters.
+//! *By sound*, over the classes that the exact stage has read already: at every class one bit says whether the last three
+//! syllables belong to a term; where they do, the term's fourth syllable is asked for too, if it has one. *By mark*
+//! (`gate/marks.rs`): a word of letters, a picture or a bare radical, looked for in the text itself where a class or a
+//! skipped character says that there is one.
 //!
 //! Not exact, unlike `filter`: neighbours that changed places are not looked for, and a character's second reading in the
 //! text may be missed. `strict` goes without it.
 
-use hashbrown::HashSet;
+mod marks;
 
-use super::lattice::SYLLABLE_LETTERS_MAX;
-use super::shape::drawn_like;
-use super::sound::{SOUNDS, Syllable};
-use super::words::WORDS;
-use crate::interception::fold::{CELLS, Folded, fold};
+use super::sound::SOUNDS;
+use crate::interception::filter::frequency;
+pub(super) use marks::{Marks, marks};
+pub(in crate::interception) use marks::is_telling_picture;
+use marks::is_mark;
 
-/// 32 KiB of bits, asked at every character.
-const PAIR_WORDS: usize = 1 << 12;
-
-/// 256 KiB of bits, asked only where a pair stands.
-const RUN_WORDS: usize = 1 << 15;
-
-/// Shortest term that is gated.
+/// Syllables of a run.
 const RUN: usize = 3;
 
-/// Cell of what is looked through.
-const SKIP: u16 = 0xFFFF;
-/// Cell of what is looked at without asking.
-const TELLING: u16 = 0xFFFE;
-/// Cell of the letter `a`; the others follow.
-const LETTERS: u16 = 0xFF00;
+/// Classes asked for before what was found is looked at.
+const BLOCK: usize = 32;
 
-/// Longest word of letters that is looked at.
-const WORD_LETTERS_MAX: usize = 48;
+const SOUND_BITS: u32 = 9;
+/// The lower bits of a cell: a syllable; 0 for what is looked through.
+const SOUND: u16 = (1 << SOUND_BITS) - 1;
+/// The sound of all characters without a reading.
+const UNREAD: u16 = SOUND;
+const RUN_MASK: u32 = (1 << (3 * SOUND_BITS)) - 1;
+/// In a cell: the text has to be looked at for words of letters and bare radicals.
+const MARK: u16 = 1 << 15;
 
-/// Shortest word of letters that may be the first letters of a term.
-const INITIALS_MIN: usize = 4;
-
-/// Radicals that nobody writes by themselves.
-const RADICALS: &str =
-    "氵亻讠扌忄纟钅礻衤犭饣艹宀疒辶阝刂攵攴灬罒覀彳冫廴廾凵匚囗夂彡⺮⺼⻊糹訁釒飠氺爫丬尢禸癶";
+/// One bit for each run: 128 KiB.
+const RUN_WORDS: usize = 1 << 14;
 
 /// Which runs of neighbours may belong to a term in disguise.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// By scalar: the usual reading's syllable.
-    cells: Box<[u16]>,
-    /// The last two sounds of each run.
-    pairs: Bits<PAIR_WORDS>,
-    runs: Bits<RUN_WORDS>,
-    /// First letters of terms.
-    initials: HashSet<Box<str>>,
+    /// By class: the usual reading's syllable, and [`MARK`]. As many as there can be: no length is asked for.
+    sounds: Box<[u16; 1 << 16]>,
+    runs: Box<[u64; RUN_WORDS]>,
+    /// Bucket `b` has the entries from `buckets[b]` up to `buckets[b + 1]`.
+    buckets: Box<[u32]>,
+    entries: Box<[Entry]>,
+}
+
+/// Where to look for one term.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    run: u32,
+    pattern: u32,
+    /// The sound after the run, or before it where it is the term's end; 0 where the term is the run.
+    beside: u16,
+    before: u8,
+    after: u8,
+}
+
+/// A run of a term's sounds that stands in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    /// Index of the term's pattern.
+    pub(super) pattern: u32,
+    /// First class of the run.
+    pub(super) first: usize,
+    /// Last class of the run.
+    pub(super) last: usize,
+    /// Sounds of the term before the run.
+    pub(super) before: u8,
+    /// Sounds of the term after the run.
+    pub(super) after: u8,
 }
 
 impl Gate {
-    /// Takes folded terms.
-    pub(super) fn new<'t>(terms: impl Iterator<Item = &'t [char]> + Clone) -> Self {
-        let mut cells = vec![SKIP; CELLS].into_boxed_slice();
-        for (scalar, cell) in (0..).zip(cells.iter_mut()) {
-            *cell = char::from_u32(scalar).map_or(SKIP, cell_of);
+    /// Takes folded terms by their patterns, and the folded characters of all classes from 1 on.
+    pub(super) fn new<'t>(terms: impl Iterator<Item = &'t [char]>, letters: &[char]) -> Self {
+        let mut sounds = vec![UNREAD; 1 << 16];
+        for (cell, letter) in sounds.iter_mut().skip(1).zip(letters) {
+            *cell = cell_of(*letter);
         }
-        let mut gate = Self { cells, pairs: Bits::new(), runs: Bits::new(), initials: HashSet::new() };
-        let frequency = gate.frequencies(terms.clone());
-        for term in terms.filter(|term| term.len() >= RUN) {
-            gate.add(term, &frequency);
-        }
-        gate
-    }
-
-    /// How often terms hold each sound: the less often, the better it tells them apart.
-    fn frequencies<'t>(&self, terms: impl Iterator<Item = &'t [char]>) -> Vec<u32> {
-        let mut frequency = vec![0_u32; 1 << 16];
-        for c in terms.flatten() {
-            let sound = self.cell(*c);
-            if let Some(count) = frequency.get_mut(usize::from(sound)) {
-                *count += 1;
+        let (expected, mut entries) = (expected(), Vec::new());
+        for (pattern, term) in (0..).zip(terms).filter(|(_, term)| term.len() >= RUN) {
+            for mut sounds in readings(term) {
+                sounds.dedup();
+                entries.extend(Entry::new(pattern, &sounds, &expected));
             }
         }
-        frequency
-    }
-
-    fn add(&mut self, term: &[char], frequency: &[u32]) {
-        let of = |sound: u64| frequency.get(usize::try_from(sound).unwrap_or(0)).copied().unwrap_or(0);
-        for sounds in readings(term) {
-            let mut squeezed = sounds.clone();
-            squeezed.dedup();
-            let length = squeezed.len().min(RUN + 1);
-            let rarest = squeezed
-                .windows(length.max(1))
-                .min_by_key(|run| run.iter().map(|s| u64::from(of(*s))).sum::<u64>());
-            if let Some(run) = rarest {
-                let run = run.iter().fold(0, |run, sound| run << 16 | *sound);
-                self.pairs.set(run & PAIR);
-                self.runs.set(run);
-            }
+        let mut runs = vec![0; RUN_WORDS];
+        for entry in &entries {
+            let bit = run_bit(entry.run);
+            runs[bit >> 6] |= 1 << (bit & 63);
         }
-        if term.len() >= INITIALS_MIN {
-            let first = |c: &char| SOUNDS.readings(*c).next().map(|s| SOUNDS.spelling(s).chars().next());
-            let initials: Option<String> = term.iter().map(|c| first(c).flatten()).collect();
-            self.initials.extend(initials.map(String::into_boxed_str));
+        let (buckets, entries) = into_buckets(entries);
+        let fixed = "made with this length";
+        Self {
+            sounds: sounds.into_boxed_slice().try_into().expect(fixed),
+            runs: runs.into_boxed_slice().try_into().expect(fixed),
+            buckets,
+            entries,
         }
     }
 
-    #[inline]
-    fn cell(&self, c: char) -> u16 {
-        self.cells.get(c as usize).copied().unwrap_or(SKIP)
-    }
-
-    /// Writes the byte offsets at which a run ends over what `at` held.
-    pub(super) fn find(&self, text: &str, at: &mut Vec<usize>) {
-        at.clear();
-        let (mut sounds, mut last) = (0_u64, SKIP);
-        let mut word = Word::default();
-        for (offset, c) in text.char_indices() {
-            let cell = self.cell(c);
-            if cell >= LETTERS {
-                match cell {
-                    SKIP => {}
-                    TELLING => at.push(offset),
-                    letter => {
-                        word.push(letter - LETTERS, offset);
-                        continue;
-                    }
+    /// Writes every run that stands in a text over what `open` held. Says whether some class is a mark.
+    pub(super) fn find(&self, classes: &[u16], open: &mut Vec<Open>) -> bool {
+        open.clear();
+        let (mut run, mut seen) = (0, 0);
+        let mut suspects = [0_u32; BLOCK];
+        for (block, from) in classes.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+            // As in `filter`: no branch to guess.
+            let mut count = 0;
+            for (class, at) in block.iter().zip(from..) {
+                let cell = self.sounds[usize::from(*class)];
+                seen |= cell;
+                let sound = u32::from(cell & SOUND);
+                // Repeats are one, and some are looked through: neither moves the run on.
+                let is_next = (sound != 0) & (sound != run & u32::from(SOUND));
+                run = run << (u32::from(is_next) * SOUND_BITS) | sound;
+                if let Some(next) = suspects.get_mut(count) {
+                    *next = at;
                 }
+                let bit = run_bit(run);
+                count += usize::from(is_next & (self.runs[bit >> 6] >> (bit & 63) & 1 != 0));
             }
-            if word.length > 0 {
-                self.end_word(&mut word, at);
-            }
-            if cell >= LETTERS || cell == last {
-                continue;
-            }
-            last = cell;
-            sounds = sounds << 16 | u64::from(cell);
-            if self.pairs.has(sounds & PAIR) && (self.runs.has(sounds) || self.runs.has(sounds & TRIPLE)) {
-                at.push(offset);
+            for at in suspects.iter().take(count) {
+                self.look_closer(classes, *at as usize, open);
             }
         }
-        self.end_word(&mut word, at);
+        seen & MARK != 0
     }
 
-    fn end_word(&self, word: &mut Word, at: &mut Vec<usize>) {
-        let letters = word.letters.get(..word.length).and_then(|letters| std::str::from_utf8(letters).ok());
-        if let Some(letters) = letters.filter(|letters| !letters.is_empty())
-            && (!WORDS.of_slang(letters).is_empty() || self.initials.contains(letters) || is_pinyin(letters))
-        {
-            at.push(word.start);
+    fn look_closer(&self, classes: &[u16], at: usize, open: &mut Vec<Open>) {
+        // The last sounds up to `at`, the newest first, and the one after it.
+        let (mut sounds, mut next) = ([(0, 0); RUN + 1], [(0, 0)]);
+        self.collect(classes, (0..=at).rev(), 0, sounds.iter_mut());
+        let [(last, _), .., (first, first_at), (before, _)] = sounds;
+        if first == 0 {
+            return;
         }
-        *word = Word::default();
+        self.collect(classes, at + 1..classes.len(), last, next.iter_mut());
+        let run = sounds.iter().take(RUN).rev().fold(0, |run, (sound, _)| run << SOUND_BITS | u32::from(*sound));
+        let bucket = bucket_of(run, self.buckets.len() - 1);
+        let from = |bucket: usize| self.buckets.get(bucket).map_or(0, |from| *from as usize);
+        let entries = self.entries.get(from(bucket)..from(bucket + 1)).unwrap_or_default();
+        let stands = |entry: &&Entry| {
+            let beside = if entry.after > 0 { next[0].0 } else { before };
+            entry.run == run && (entry.beside == 0 || entry.beside == beside)
+        };
+        open.extend(entries.iter().filter(stands).map(|entry| Open {
+            pattern: entry.pattern,
+            first: first_at,
+            last: at,
+            before: entry.before,
+            after: entry.after,
+        }));
+    }
+
+    /// Writes sounds and their places until something has none.
+    fn collect<'p>(
+        &self,
+        classes: &[u16],
+        through: impl Iterator<Item = usize>,
+        mut last: u16,
+        mut places: impl Iterator<Item = &'p mut (u16, usize)>,
+    ) {
+        for at in through {
+            let sound = self.sound_at(classes, at);
+            if sound == UNREAD {
+                return;
+            }
+            if sound != 0 && sound != last {
+                let Some(place) = places.next() else { return };
+                *place = (sound, at);
+                last = sound;
+            }
+        }
+    }
+
+    fn sound_at(&self, classes: &[u16], at: usize) -> u16 {
+        classes.get(at).map_or(0, |class| self.sounds[usize::from(*class)] & SOUND)
     }
 
     /// Returns the bytes it occupies.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.cells.len() * size_of::<u16>() + (PAIR_WORDS + RUN_WORDS) * size_of::<u64>()
+        size_of_val(&*self.sounds)
+            + size_of_val(&*self.runs)
+            + size_of_val(&*self.buckets)
+            + size_of_val(&*self.entries)
     }
 }
 
-/// A word of letters as it is read.
-struct Word {
-    start: usize,
-    length: usize,
-    letters: [u8; WORD_LETTERS_MAX],
-}
-
-impl Default for Word {
-    fn default() -> Self {
-        Self { start: 0, length: 0, letters: [0; WORD_LETTERS_MAX] }
+impl Entry {
+    /// The rarest run of one reading of a term, without repeats.
+    fn new(pattern: u32, sounds: &[u16], expected: &[u64]) -> Option<Self> {
+        let of = |sound: u16| expected.get(usize::from(sound)).copied().unwrap_or(0);
+        let rarity = |(_, run): &(usize, &[u16])| run.iter().map(|sound| of(*sound)).fold(1, u64::saturating_mul);
+        let (from, run) = sounds.windows(RUN).enumerate().min_by_key(rarity)?;
+        if run.contains(&UNREAD) {
+            return None;
+        }
+        let after = sounds.get(from + RUN);
+        let beside = after.or_else(|| sounds.get(from.checked_sub(1)?)).copied().unwrap_or(0);
+        let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+        Some(Self {
+            run: run.iter().fold(0, |run, sound| run << SOUND_BITS | u32::from(*sound)),
+            pattern,
+            beside,
+            before: small(from),
+            after: small(sounds.len() - from - RUN),
+        })
     }
 }
 
-impl Word {
-    #[inline]
-    fn push(&mut self, letter: u16, offset: usize) {
-        if self.length == 0 {
-            self.start = offset;
-        }
-        if let (Some(place), Ok(letter)) = (self.letters.get_mut(self.length), u8::try_from(letter)) {
-            *place = b'a' + letter;
-            self.length += 1;
-        }
+fn into_buckets(mut entries: Vec<Entry>) -> (Box<[u32]>, Box<[Entry]>) {
+    let count = entries.len().next_power_of_two();
+    entries.sort_unstable_by_key(|entry| (bucket_of(entry.run, count), entry.run, entry.pattern));
+    let mut buckets = vec![0; count + 1].into_boxed_slice();
+    for entry in &entries {
+        buckets[bucket_of(entry.run, count) + 1] += 1;
     }
+    let mut end = 0;
+    for bucket in &mut buckets {
+        end += *bucket;
+        *bucket = end;
+    }
+    (buckets, entries.into_boxed_slice())
 }
 
-/// Says whether letters fall into syllables without a rest; one letter says nothing.
-fn is_pinyin(letters: &str) -> bool {
-    let mut reached = [false; WORD_LETTERS_MAX + 1];
-    reached[0] = true;
-    for from in 0..letters.len() {
-        if !reached[from] {
-            continue;
-        }
-        for to in (from + 1..=letters.len()).take(SYLLABLE_LETTERS_MAX) {
-            let syllable = letters.get(from..to).and_then(|part| SOUNDS.syllable(part));
-            reached[to] |= syllable.is_some();
-        }
-    }
-    letters.len() > 1 && reached[letters.len()]
+/// Fibonacci hashing: the upper bits of the product depend on all sounds.
+#[inline]
+fn hash(run: u32) -> u32 {
+    // Of a longer run the last three count, which are the lower bits.
+    (run & RUN_MASK).wrapping_mul(0x9E37_79B9)
 }
 
-const PAIR: u64 = 0xFFFF_FFFF;
-const TRIPLE: u64 = 0xFFFF_FFFF_FFFF;
+/// Numbers the bit of a run.
+#[inline]
+fn run_bit(run: u32) -> usize {
+    (hash(run) >> (32 - 6 - RUN_WORDS.ilog2())) as usize
+}
 
-/// Every reading of a term as syllables, or as its own characters where they have none; the usual ones first.
-fn readings(term: &[char]) -> Vec<Vec<u64>> {
+fn bucket_of(run: u32, buckets: usize) -> usize {
+    (hash(run) >> 8) as usize & (buckets - 1)
+}
+
+/// Every reading of a term as syllables, the usual ones first; letters and digits of another sound are looked through.
+fn readings(term: &[char]) -> Vec<Vec<u16>> {
     const READINGS_MAX: usize = 4;
-    let sounds = &*SOUNDS;
-    let mut all: Vec<Vec<u64>> = vec![Vec::with_capacity(term.len())];
+    let mut all: Vec<Vec<u16>> = vec![Vec::with_capacity(term.len())];
     for c in term {
-        let own = |syllable: Syllable| u64::from(syllable);
-        let mut here: Vec<u64> = sounds.readings(*c).map(own).collect();
+        let mut here: Vec<u16> = SOUNDS.readings(named(*c)).collect();
         if here.is_empty() {
-            here.push(u64::from(unread(*c)));
+            match cell_of(*c) & SOUND {
+                0 => continue,
+                sound => here.push(sound),
+            }
         }
         if all.len() * here.len() > READINGS_MAX {
             here.truncate(1);
         }
-        let longer = |begun: &Vec<u64>| {
+        let longer = |begun: &Vec<u16>| {
             here.iter().map(|sound| [begun.as_slice(), &[*sound]].concat()).collect::<Vec<_>>()
         };
         all = all.iter().flat_map(longer).collect();
@@ -222,60 +265,73 @@ fn readings(term: &[char]) -> Vec<Vec<u64>> {
     all
 }
 
-/// The sound of a character without a reading: none of a syllable's.
-fn unread(c: char) -> u16 {
-    0x8000 | u16::try_from(u32::from(c) % 0x7E00).unwrap_or(0)
+/// A digit sounds like its name.
+fn named(c: char) -> char {
+    c.to_digit(10).and_then(|digit| "零一二三四五六七八九".chars().nth(digit as usize)).unwrap_or(c)
 }
 
-fn cell_of(c: char) -> u16 {
-    if RADICALS.contains(c) {
-        return TELLING;
+fn cell_of(folded: char) -> u16 {
+    match is_mark(folded) {
+        true => MARK,
+        false => SOUNDS.readings(named(folded)).next().unwrap_or(UNREAD),
     }
-    let folded = match fold(c) {
-        Folded::One(folded) => folded,
-        // Signs such as + and % are read as words too, but by themselves they tell nothing.
-        Folded::Skip if c < '\u{2190}' || ('\u{FF00}'..'\u{1F000}').contains(&c) || !WORDS.is_picture(c) => {
-            return SKIP;
-        }
-        Folded::Skip | Folded::Several(_) => return TELLING,
-    };
-    if folded.is_ascii_lowercase() {
-        return LETTERS + u16::try_from(u32::from(folded) - u32::from('a')).unwrap_or(0);
-    }
-    if RADICALS.contains(folded) || (folded < '\u{2E80}' && drawn_like(folded).is_some()) {
-        return TELLING;
-    }
-    // A digit sounds like its name.
-    let name = folded.to_digit(10).and_then(|digit| "零一二三四五六七八九".chars().nth(digit as usize));
-    SOUNDS.readings(name.unwrap_or(folded)).next().unwrap_or_else(|| unread(folded))
 }
 
-/// A set of runs that may seem to hold more than was put in: four bits of one word each.
-#[derive(Debug)]
-struct Bits<const WORDS: usize>(Box<[u64]>);
-
-impl<const WORDS: usize> Bits<WORDS> {
-    fn new() -> Self {
-        Self(vec![0; WORDS].into_boxed_slice())
-    }
-
-    fn set(&mut self, run: u64) {
-        let (word, bits) = Self::slot(run);
-        if let Some(word) = self.0.get_mut(word) {
-            *word |= bits;
+/// How often each sound is expected in ordinary text; only their order matters.
+fn expected() -> Vec<u64> {
+    let mut expected = vec![0; 1 << SOUND_BITS];
+    for c in ('\u{4E00}'..='\u{9FFF}').chain('0'..='9') {
+        if let Some(sum) = SOUNDS.readings(named(c)).next().and_then(|s| expected.get_mut(usize::from(s))) {
+            *sum += u64::from(frequency(c));
         }
     }
+    expected[usize::from(UNREAD)] = u64::MAX;
+    expected
+}
 
-    #[inline]
-    fn has(&self, run: u64) -> bool {
-        let (word, bits) = Self::slot(run);
-        self.0.get(word).is_some_and(|word| word & bits == bits)
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LETTERS: &[char] = &['微', '薇', '为', '信', '芯', '心', '加', '家', '行', '航', '药', '要', 'v', '1', '一'];
+
+    fn class_of(c: char) -> u16 {
+        LETTERS.iter().position(|letter| *letter == c).map_or(0, |at| u16::try_from(at + 1).unwrap())
     }
 
-    #[inline]
-    fn slot(run: u64) -> (usize, u64) {
-        let hash = run.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let bits = (0..4).fold(0, |bits, n| bits | 1 << (hash >> (24 - 6 * n) & 63));
-        (usize::try_from(hash >> 40).unwrap_or(0) % WORDS, bits)
+    /// The usual readings, without what is looked through and without repeats.
+    fn squeezed(text: &[char]) -> Vec<u16> {
+        let mut sounds: Vec<u16> = text.iter().map(|c| cell_of(*c) & SOUND).filter(|sound| *sound != 0).collect();
+        sounds.dedup();
+        sounds
+    }
+
+    proptest! {
+        #[test]
+        fn it_opens_for_every_term_that_is_written_in_its_sounds(
+            terms in prop::collection::vec(prop::collection::vec(prop::sample::select(LETTERS), 1..7), 1..4),
+            text in prop::collection::vec(prop::sample::select(LETTERS), 0..24),
+        ) {
+            let gate = Gate::new(terms.iter().map(Vec::as_slice), LETTERS);
+            let classes: Vec<u16> = text.iter().map(|c| class_of(*c)).collect();
+            let mut open = Vec::new();
+            let marked = gate.find(&classes, &mut open);
+            prop_assert_eq!(marked, text.contains(&'v'));
+            let heard = squeezed(&text);
+            for (pattern, term) in (0..).zip(&terms) {
+                let sought = squeezed(term);
+                let stands = sought.len() >= RUN && term.len() >= RUN && heard.windows(sought.len()).any(|part| part == sought);
+                let opened: Vec<_> = open.iter().filter(|open| open.pattern == pattern).collect();
+                prop_assert!(!stands || !opened.is_empty(), "{:?} in {:?}", term, text);
+                for open in opened {
+                    // What stands there sounds like a part of the term, of four syllables where it has so many.
+                    let run = squeezed(&text[open.first..=open.last]);
+                    let read = readings(term).into_iter().map(|mut sounds| { sounds.dedup(); sounds });
+                    prop_assert!(read.into_iter().any(|sounds| sounds.windows(RUN).any(|part| part == run)));
+                }
+            }
+        }
     }
 }

@@ -153,14 +153,15 @@ impl Lattice {
         }
     }
 
-    /// Finds the spots of a text.
-    pub(super) fn read_spots(&mut self, text: &str) {
+    /// Finds the spots of a part of a text, given in bytes.
+    pub(super) fn read_spots(&mut self, text: &str, part: Range<usize>) {
         self.spots.clear();
         let mut gap = false;
-        for (at, original) in text.char_indices() {
+        for (at, original) in text.get(part.clone()).unwrap_or_default().char_indices() {
             if self.spots.len() >= SPOTS_MAX {
                 return;
             }
+            let at = part.start + at;
             let (start, end) = (offset(at), offset(at + original.len_utf8()));
             let mut add = |c: char, picture: bool| {
                 let letter = |c: char| c.is_ascii_lowercase();
@@ -183,9 +184,10 @@ impl Lattice {
         }
     }
 
-    /// A character that may be a part of another.
+    /// A character that may be a part of another, written plainly.
     fn part_at(&self, at: usize) -> Option<char> {
-        self.spots.get(at).filter(|spot| !spot.picture || STROKES.contains(&spot.c)).map(|spot| spot.c)
+        let spot = self.spots.get(at).filter(|spot| !spot.picture || STROKES.contains(&spot.c))?;
+        SHAPES.part(spot.c)
     }
 
     fn char_at(&self, at: usize) -> Option<char> {

@@ -21,6 +21,8 @@ pub(super) struct Shapes {
     alike: HashMap<char, Box<[char]>>,
     /// Characters by their parts; the parts are [written plainly](plain_part).
     whole: HashMap<[char; PARTS_MAX], Box<[char]>>,
+    /// Every form of a part, with how it is written plainly.
+    parts: HashMap<char, char>,
 }
 
 impl Shapes {
@@ -46,7 +48,10 @@ impl Shapes {
                 whole.entry(parts).or_default().push(c);
             }
         }
-        Self { alike: sorted(alike), whole: sorted(whole) }
+        let plain: Vec<char> = whole.keys().flatten().copied().filter(|part| *part != '\0').collect();
+        let forms = PLAIN.iter().filter(|(_, part)| plain.contains(part)).map(|(form, part)| (*form, *part));
+        let parts = plain.iter().map(|part| (*part, *part)).chain(forms).collect();
+        Self { alike: sorted(alike), whole: sorted(whole), parts }
     }
 
     /// Returns the characters that look like `c`.
@@ -59,11 +64,16 @@ impl Shapes {
         self.alike(a).binary_search(&b).is_ok()
     }
 
-    /// Returns the characters that these two or three parts make, in this order.
+    /// Returns a folded character that may be a part of others, written plainly: 水 for 氵.
+    pub(super) fn part(&self, c: char) -> Option<char> {
+        self.parts.get(&c).copied()
+    }
+
+    /// Returns the characters that these two or three parts, written plainly, make in this order.
     pub(super) fn whole(&self, parts: &[char]) -> &[char] {
         let mut key = ['\0'; PARTS_MAX];
         for (place, part) in key.iter_mut().zip(parts) {
-            *place = plain_part(*part);
+            *place = *part;
         }
         self.whole.get(&key).map(AsRef::as_ref).unwrap_or_default()
     }
@@ -125,7 +135,12 @@ const FORMS: [&str; 28] = [
 
 static PLAIN: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
     let forms = FORMS.iter().filter_map(|forms| Some((forms.chars().next()?, forms)));
-    forms.flat_map(|(plain, forms)| forms.chars().map(move |form| (form, plain))).collect()
+    let folded = |form| match fold(form) {
+        Folded::One(folded) => folded,
+        Folded::Skip | Folded::Several(_) => form,
+    };
+    let written = |form| [form, folded(form)];
+    forms.flat_map(|(plain, forms)| forms.chars().flat_map(written).map(move |form| (form, plain))).collect()
 });
 
 /// One way to write a part: 氵 is 水, 言 is 讠, and folding has been here already.
@@ -182,10 +197,10 @@ mod tests {
             ("言身寸", '谢'),
             ("弓长", '张'),
         ] {
-            let parts: Vec<char> = parts.chars().collect();
+            let parts: Vec<char> = parts.chars().filter_map(|part| shapes.part(part)).collect();
             assert!(shapes.whole(&parts).contains(&whole), "{whole}");
         }
-        assert!(shapes.whole(&['微', '信']).is_empty());
+        assert!(shapes.whole(&['微', '信']).is_empty() && shapes.part('a').is_none());
     }
 
     #[test]

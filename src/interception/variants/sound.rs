@@ -79,6 +79,11 @@ impl Sounds {
         syllable
     }
 
+    /// Lists the characters that may have readings.
+    pub(super) fn characters(&self) -> impl Iterator<Item = char> {
+        (FIRST..=LAST).filter_map(char::from_u32)
+    }
+
     /// Returns the readings of a character, the usual one first.
     pub(super) fn readings(&self, c: char) -> impl Iterator<Item = Syllable> + Clone + '_ {
         let index = (c as u32).checked_sub(FIRST).and_then(|at| usize::try_from(at).ok());

@@ -1,0 +1,153 @@
+//! What tells by itself that a text is worth a look: pictures, bare radicals, and words of letters that may be pinyin,
+//! slang or first letters of a term.
+
+use std::sync::LazyLock;
+
+use hashbrown::HashSet;
+
+use crate::interception::fold::{Folded, fold};
+use crate::interception::variants::lattice::SYLLABLE_LETTERS_MAX;
+use crate::interception::variants::shape::drawn_like;
+use crate::interception::variants::sound::SOUNDS;
+use crate::interception::variants::words::WORDS;
+
+/// Longest word of letters that is looked at.
+const WORD_LETTERS_MAX: usize = 48;
+
+/// Shortest word of letters that may be the first letters of a term.
+const INITIALS_MIN: usize = 4;
+
+/// Radicals that nobody writes by themselves.
+const RADICALS: &str =
+    "氵亻讠扌忄纟钅礻衤犭饣艹宀疒辶阝刂攵攴灬罒覀彳冫廴廾凵匚囗夂彡⺮⺼⻊糹訁釒飠氺爫丬尢禸癶";
+
+fn is_radical(c: char) -> bool {
+    static SET: LazyLock<HashSet<char>> = LazyLock::new(|| RADICALS.chars().collect());
+    SET.contains(&c)
+}
+
+/// What a single character tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    None,
+    /// It is enough.
+    Enough,
+    /// A letter, folded: what counts is the word.
+    Letter(char),
+}
+
+/// First letters of all terms.
+#[derive(Debug, Default)]
+pub(in crate::interception::variants) struct Marks {
+    initials: HashSet<Box<str>>,
+}
+
+impl Marks {
+    /// Adds a term.
+    pub(in crate::interception::variants) fn add(&mut self, term: &[char]) {
+        if term.len() >= INITIALS_MIN {
+            let first = |c: &char| SOUNDS.readings(*c).next().map(|s| SOUNDS.spelling(s).chars().next());
+            let initials: Option<String> = term.iter().map(|c| first(c).flatten()).collect();
+            self.initials.extend(initials.map(String::into_boxed_str));
+        }
+    }
+
+    /// Adds the byte offsets of all marks of a text to `at`.
+    pub(in crate::interception::variants) fn find(&self, text: &str, at: &mut Vec<usize>) {
+        let mut word = Word::default();
+        for (offset, c) in text.char_indices() {
+            match mark(c) {
+                Mark::Letter(letter) => word.push(letter, offset),
+                // What is skipped but no picture stands between letters too: v x.
+                mark => {
+                    if mark == Mark::Enough {
+                        at.push(offset);
+                    }
+                    self.end(&mut word, at);
+                }
+            }
+        }
+        self.end(&mut word, at);
+    }
+
+    fn end(&self, word: &mut Word, at: &mut Vec<usize>) {
+        let letters = word.letters.get(..word.length).and_then(|letters| std::str::from_utf8(letters).ok());
+        if let Some(letters) = letters.filter(|letters| !letters.is_empty())
+            && (!WORDS.of_slang(letters).is_empty() || self.initials.contains(letters) || is_pinyin(letters))
+        {
+            at.push(word.start);
+        }
+        *word = Word::default();
+    }
+}
+
+/// A word of letters as it is read.
+struct Word {
+    start: usize,
+    length: usize,
+    letters: [u8; WORD_LETTERS_MAX],
+}
+
+impl Default for Word {
+    fn default() -> Self {
+        Self { start: 0, length: 0, letters: [0; WORD_LETTERS_MAX] }
+    }
+}
+
+impl Word {
+    fn push(&mut self, letter: char, offset: usize) {
+        if self.length == 0 {
+            self.start = offset;
+        }
+        if let (Some(place), Ok(letter)) = (self.letters.get_mut(self.length), u8::try_from(letter)) {
+            *place = letter;
+            self.length += 1;
+        }
+    }
+}
+
+/// Says whether letters fall into syllables without a rest; one letter says nothing.
+fn is_pinyin(letters: &str) -> bool {
+    let mut reached = [false; WORD_LETTERS_MAX + 1];
+    reached[0] = true;
+    for from in 0..letters.len() {
+        if !reached[from] {
+            continue;
+        }
+        for to in (from + 1..=letters.len()).take(SYLLABLE_LETTERS_MAX) {
+            let syllable = letters.get(from..to).and_then(|part| SOUNDS.syllable(part));
+            reached[to] |= syllable.is_some();
+        }
+    }
+    letters.len() > 1 && reached[letters.len()]
+}
+
+/// Says whether a folded character is a reason to look at the text.
+pub(super) fn is_mark(folded: char) -> bool {
+    folded.is_ascii_lowercase()
+        || is_radical(folded)
+        || (folded < '\u{2E80}' && drawn_like(folded).is_some())
+}
+
+/// Lists all folded characters that are marks.
+pub(in crate::interception::variants) fn marks() -> impl Iterator<Item = char> {
+    let own = |c: &char| fold(*c) == Folded::One(*c);
+    ('\0'..'\u{2E80}').chain(RADICALS.chars()).filter(own).filter(|c| is_mark(*c))
+}
+
+/// Says whether a skipped character is a picture that tells something. Signs such as + and % are read as words too, but
+/// by themselves they tell nothing.
+pub(in crate::interception) fn is_telling_picture(c: char) -> bool {
+    c >= '\u{2190}' && !('\u{FF00}'..'\u{1F000}').contains(&c) && WORDS.is_picture(c)
+}
+
+fn mark(c: char) -> Mark {
+    match fold(c) {
+        Folded::One(letter) if letter.is_ascii_lowercase() => Mark::Letter(letter),
+        Folded::One(folded) if is_mark(folded) || is_radical(c) => Mark::Enough,
+        Folded::One(_) => Mark::None,
+        Folded::Skip if is_telling_picture(c) => Mark::Enough,
+        Folded::Skip => Mark::None,
+        Folded::Several(_) => Mark::Enough,
+    }
+}
