@@ -89,7 +89,9 @@ impl Alphabet {
     fn next_cell<'t>(&self, bytes: &'t [u8]) -> (u16, &'t [u8]) {
         let low = |byte: u8| usize::from(byte & 0x3F);
         let (scalar, tail) = match *bytes {
-            [a @ 0xE0..=0xEF, b, c, ref tail @ ..] => (usize::from(a & 0xF) << 12 | low(b) << 6 | low(c), tail),
+            [a @ 0xE0..=0xEF, b, c, ref tail @ ..] => {
+                (usize::from(a & 0xF) << 12 | low(b) << 6 | low(c), tail)
+            }
             [a @ 0..=0x7F, ref tail @ ..] => (usize::from(a), tail),
             [a @ 0..=0xDF, b, ref tail @ ..] => (usize::from(a & 0x1F) << 6 | low(b), tail),
             [a, b, c, d, ref tail @ ..] => {

@@ -1,6 +1,6 @@
 //! The gate in front of the lattice: where in a text a term of three characters and more may stand in disguise.
 //!
-//! *By sound*, over the classes that the exact stage has read already: at every class one bit says whether the last three
+//! *By sound*, over the classes that the exact stage has read already: at every class two bits say whether the last three
 //! syllables belong to a term; where they do, the term's fourth syllable is asked for too, if it has one. *By mark*
 //! (`gate/marks.rs`): a word of letters, a picture or a bare radical, looked for in the text itself where a class or a
 //! skipped character says that there is one.
@@ -12,9 +12,9 @@ mod marks;
 
 use super::sound::SOUNDS;
 use crate::interception::filter::frequency;
-pub(super) use marks::{Marks, marks};
-pub(in crate::interception) use marks::is_telling_picture;
 use marks::is_mark;
+pub(in crate::interception) use marks::is_telling_picture;
+pub(super) use marks::{Marks, marks};
 
 /// Syllables of a run.
 const RUN: usize = 3;
@@ -31,7 +31,7 @@ const RUN_MASK: u32 = (1 << (3 * SOUND_BITS)) - 1;
 /// In a cell: the text has to be looked at for words of letters and bare radicals.
 const MARK: u16 = 1 << 15;
 
-/// One bit for each run: 128 KiB.
+/// Two bits for each run: 128 KiB.
 const RUN_WORDS: usize = 1 << 14;
 
 /// Which runs of neighbours may belong to a term in disguise.
@@ -87,8 +87,8 @@ impl Gate {
         }
         let mut runs = vec![0; RUN_WORDS];
         for entry in &entries {
-            let bit = run_bit(entry.run);
-            runs[bit >> 6] |= 1 << (bit & 63);
+            let (word, bits) = slot(entry.run);
+            runs[word] |= bits;
         }
         let (buckets, entries) = into_buckets(entries);
         let fixed = "made with this length";
@@ -118,8 +118,8 @@ impl Gate {
                 if let Some(next) = suspects.get_mut(count) {
                     *next = at;
                 }
-                let bit = run_bit(run);
-                count += usize::from(is_next & (self.runs[bit >> 6] >> (bit & 63) & 1 != 0));
+                let (word, bits) = slot(run);
+                count += usize::from(is_next & (self.runs[word] & bits == bits));
             }
             for at in suspects.iter().take(count) {
                 self.look_closer(classes, *at as usize, open);
@@ -137,7 +137,8 @@ impl Gate {
             return;
         }
         self.collect(classes, at + 1..classes.len(), last, next.iter_mut());
-        let run = sounds.iter().take(RUN).rev().fold(0, |run, (sound, _)| run << SOUND_BITS | u32::from(*sound));
+        let run =
+            sounds.iter().take(RUN).rev().fold(0, |run, (sound, _)| run << SOUND_BITS | u32::from(*sound));
         let bucket = bucket_of(run, self.buckets.len() - 1);
         let from = |bucket: usize| self.buckets.get(bucket).map_or(0, |from| *from as usize);
         let entries = self.entries.get(from(bucket)..from(bucket + 1)).unwrap_or_default();
@@ -192,7 +193,8 @@ impl Entry {
     /// The rarest run of one reading of a term, without repeats.
     fn new(pattern: u32, sounds: &[u16], expected: &[u64]) -> Option<Self> {
         let of = |sound: u16| expected.get(usize::from(sound)).copied().unwrap_or(0);
-        let rarity = |(_, run): &(usize, &[u16])| run.iter().map(|sound| of(*sound)).fold(1, u64::saturating_mul);
+        let rarity =
+            |(_, run): &(usize, &[u16])| run.iter().map(|sound| of(*sound)).fold(1, u64::saturating_mul);
         let (from, run) = sounds.windows(RUN).enumerate().min_by_key(rarity)?;
         if run.contains(&UNREAD) {
             return None;
@@ -232,10 +234,12 @@ fn hash(run: u32) -> u32 {
     (run & RUN_MASK).wrapping_mul(0x9E37_79B9)
 }
 
-/// Numbers the bit of a run.
+/// Two bits of one word: what one would let through by mistake costs more than asking for two.
 #[inline]
-fn run_bit(run: u32) -> usize {
-    (hash(run) >> (32 - 6 - RUN_WORDS.ilog2())) as usize
+fn slot(run: u32) -> (usize, u64) {
+    let hash = hash(run);
+    let word = (hash >> (32 - RUN_WORDS.ilog2())) as usize;
+    (word, 1 << (hash >> 12 & 63) | 1 << (hash >> 6 & 63))
 }
 
 fn bucket_of(run: u32, buckets: usize) -> usize {
@@ -295,7 +299,8 @@ mod tests {
 
     use super::*;
 
-    const LETTERS: &[char] = &['微', '薇', '为', '信', '芯', '心', '加', '家', '行', '航', '药', '要', 'v', '1', '一'];
+    const LETTERS: &[char] =
+        &['微', '薇', '为', '信', '芯', '心', '加', '家', '行', '航', '药', '要', 'v', '1', '一'];
 
     fn class_of(c: char) -> u16 {
         LETTERS.iter().position(|letter| *letter == c).map_or(0, |at| u16::try_from(at + 1).unwrap())
@@ -303,7 +308,8 @@ mod tests {
 
     /// The usual readings, without what is looked through and without repeats.
     fn squeezed(text: &[char]) -> Vec<u16> {
-        let mut sounds: Vec<u16> = text.iter().map(|c| cell_of(*c) & SOUND).filter(|sound| *sound != 0).collect();
+        let mut sounds: Vec<u16> =
+            text.iter().map(|c| cell_of(*c) & SOUND).filter(|sound| *sound != 0).collect();
         sounds.dedup();
         sounds
     }

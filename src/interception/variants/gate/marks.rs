@@ -124,9 +124,7 @@ fn is_pinyin(letters: &str) -> bool {
 
 /// Says whether a folded character is a reason to look at the text.
 pub(super) fn is_mark(folded: char) -> bool {
-    folded.is_ascii_lowercase()
-        || is_radical(folded)
-        || (folded < '\u{2E80}' && drawn_like(folded).is_some())
+    folded.is_ascii_lowercase() || is_radical(folded) || (folded < '\u{2E80}' && drawn_like(folded).is_some())
 }
 
 /// Lists all folded characters that are marks.
