@@ -355,14 +355,24 @@ fn script(folded: char) -> Option<Script> {
     }
 }
 
+/// How many verdicts there are.
+const SEVERITIES: usize = Verdict::Block as usize + 1;
+
+/// What follows from a hit must follow without it too, so a milder one covers nothing: 加薇领 does not hide 加v.
 fn drop_covered(ruleset: &Ruleset, resolved: &mut [Resolved]) {
     resolved.sort_unstable_by_key(|r| (ruleset.kind_of(r.term), r.units[0], Reverse(r.units[1])));
-    let mut reach: Option<(u16, usize)> = None;
+    // How far the hits of one kind reach so far, by severity.
+    let (mut of, mut reach) = (None, [0; SEVERITIES]);
     for hit in resolved.iter_mut().filter(|r| r.outcome == Verdicted::Counted) {
-        let kind = ruleset.kind_of(hit.term);
-        match reach {
-            Some((same, end)) if same == kind && hit.units[1] <= end => hit.outcome = Verdicted::Covered,
-            Some(_) | None => reach = Some((kind, hit.units[1])),
+        let kind = Some(ruleset.kind_of(hit.term));
+        if of != kind {
+            (of, reach) = (kind, [0; SEVERITIES]);
+        }
+        let severity = hit.verdict() as usize;
+        if reach.iter().skip(severity).any(|end| hit.units[1] <= *end) {
+            hit.outcome = Verdicted::Covered;
+        } else if let Some(end) = reach.get_mut(severity) {
+            *end = hit.units[1];
         }
     }
 }
