@@ -122,6 +122,10 @@ fn cell_of(c: char, folded: &str) -> u16 {
     }
 }
 
+/// Traditional characters that the table leaves alone, as they are also simplified ones (乾坤, 著名): here they are
+/// what they mean most often, in terms and in texts alike.
+const ONE_OF_MANY: &str = "乾干剋克夥伙徵征扞捍於于昇升氾泛祕秘脩修著着蒐搜釐厘陞升麽么";
+
 /// The one-to-one part of `OpenCC`'s traditional-to-simplified table; phrases need context that a filter has not.
 fn simplified_pairs() -> HashMap<char, char> {
     let mut pairs = HashMap::new();
@@ -132,6 +136,10 @@ fn simplified_pairs() -> HashMap<char, char> {
         {
             pairs.insert(f, t);
         }
+    }
+    let mut more = ONE_OF_MANY.chars();
+    while let (Some(from), Some(to)) = (more.next(), more.next()) {
+        pairs.entry(from).or_insert(to);
     }
     pairs
 }
