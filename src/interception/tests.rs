@@ -1,6 +1,7 @@
 //! The whole stage: rules one by one, against oracles, and the shipped packs on ordinary and spam lines.
 
 mod audiences;
+mod cases;
 mod packs;
 mod properties;
 mod rules;
