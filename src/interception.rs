@@ -282,8 +282,8 @@ impl Ruleset {
         self.find(text, &mut scratch.classes, &mut scratch.found);
         let strictness = self.strictness_max(policy);
         if strictness > Strictness::Relaxed {
-            let Scratch { classes, units, disguised, .. } = scratch;
-            self.find_disguised(text, classes, strictness, units, disguised);
+            let Scratch { classes, found, units, disguised, .. } = scratch;
+            self.find_disguised(text, (classes, found), strictness, units, disguised);
         }
         if scratch.found.is_empty() && scratch.disguised.found.is_empty() {
             return false;
@@ -294,6 +294,12 @@ impl Ruleset {
         resolve::resolve(self, text, policy, audience, scratch);
         true
     }
+}
+
+/// Loads what is needed only when the first term in disguise is weighed: a dictionary of some ten megabytes, a fifth of a
+/// second. Without it the first one is judged that much later.
+pub fn prepare() {
+    variants::prepare();
 }
 
 /// Keyed hash of a folded text (see [`fold_into`]), to recognise the same message in many groups; `None` below

@@ -24,6 +24,7 @@ use crate::evidence::{Evidence, Writer};
 use crate::fleet;
 use crate::ingest::partitions::Repair;
 use crate::ingest::{self, Ingest, Partitions};
+use crate::interception;
 use crate::notices::{self, Notices};
 use crate::outbox::{self, Outbox};
 use crate::reviews::Reviews;
@@ -49,6 +50,10 @@ pub(super) struct Foundations {
 impl Foundations {
     /// Opens storage and reads people, places and accounts.
     pub(super) async fn lay(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        if config.interception.variants {
+            // Beside everything else: nobody waits for it, and the first message in disguise need not either.
+            drop(tokio::task::spawn_blocking(interception::prepare));
+        }
         let (dir, storage_config) = (config.server.data_dir.clone(), config.storage.clone());
         let opened = tokio::task::spawn_blocking(move || sqlite::open(&dir, &storage_config)).await?;
         let storage = opened.with_context(|| format!("open {}", config.server.data_dir.display()))?;

@@ -340,12 +340,12 @@ impl Ruleset {
     pub(super) fn find_disguised(
         &self,
         text: &str,
-        classes: &Classes,
+        read: (&Classes, &[Found]),
         strictness: Strictness,
         units: &mut Vec<Unit>,
         room: &mut Room,
     ) {
-        self.variants.find(text, classes, strictness, units, room);
+        self.variants.find(text, read, strictness, units, room);
     }
 
     pub(super) fn weigh(&self, room: &Room, hit: &Disguised) -> Ordinary {

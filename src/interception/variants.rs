@@ -30,6 +30,7 @@ use std::ops::Range;
 use hashbrown::HashMap;
 
 use super::encode::Classes;
+use super::exact::Found;
 use super::fold::{Folded, Unit, fold, units_into};
 use super::policy::Strictness;
 use crate::event::Via;
@@ -42,8 +43,9 @@ use sound::{CODE_LETTERS, Code, SOUNDS};
 use trie::Trie;
 use window::Window;
 
-pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words};
+pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words, prepare};
 pub(super) use search::Disguised;
+pub(super) use shape::apart;
 
 /// Shortest term, in characters, that is looked for in disguise under `standard`.
 const STANDARD_CHARS_MIN: u8 = 3;
@@ -70,6 +72,8 @@ pub(super) struct Variants {
     initials: Vec<u32>,
     gate: Option<Gate>,
     marks: Marks,
+    /// Patterns that are two parts of a character, with the character.
+    apart: Vec<(u32, char)>,
 }
 
 /// Room to work in.
@@ -120,6 +124,12 @@ impl Variants {
         variants
     }
 
+    /// Takes the patterns that are two parts of a character, with the character.
+    pub(super) fn take_apart(&mut self, mut apart: Vec<(u32, char)>) {
+        apart.sort_unstable();
+        self.apart = apart;
+    }
+
     /// Returns the bytes it occupies, without the tables that all rulesets share.
     pub(super) fn memory_bytes(&self) -> usize {
         let looks = self.looks.values().map(|codes| codes.len() * size_of::<Code>() + 32).sum::<usize>();
@@ -144,11 +154,12 @@ impl Variants {
         self.initials.get(usize::from(code)).is_some_and(|letters| letters & bit != 0)
     }
 
-    /// Finds every term in disguise and writes it over what `room.found` held.
+    /// Finds every term in disguise and writes it over what `room.found` held; `found` are the patterns that stand there
+    /// as listed.
     pub(super) fn find(
         &self,
         text: &str,
-        classes: &Classes,
+        (classes, found): (&Classes, &[Found]),
         strictness: Strictness,
         units: &mut Vec<Unit>,
         room: &mut Room,
@@ -160,7 +171,7 @@ impl Variants {
         if all {
             room.windows.push(Window::all(text));
         } else {
-            self.open(gate, text, classes, units, room);
+            self.open(gate, text, (classes, found), units, room);
         }
         if room.windows.is_empty() {
             return;
@@ -182,8 +193,23 @@ impl Variants {
     }
 
     /// Writes what is worth reading over what `room.windows` held.
-    fn open(&self, gate: &Gate, text: &str, classes: &Classes, units: &mut Vec<Unit>, room: &mut Room) {
+    fn open(
+        &self,
+        gate: &Gate,
+        text: &str,
+        (classes, found): (&Classes, &[Found]),
+        units: &mut Vec<Unit>,
+        room: &mut Room,
+    ) {
         let has_marks = gate.find(classes.as_slice(), &mut room.open) | classes.pictured();
+        for found in found {
+            let from = self.apart.partition_point(|(pattern, _)| (*pattern as usize) < found.pattern);
+            let of =
+                self.apart.iter().skip(from).take_while(|(pattern, _)| *pattern as usize == found.pattern);
+            for (_, whole) in of {
+                gate.find_apart(classes.as_slice(), found.start..found.end, *whole, &mut room.open);
+            }
+        }
         room.marks.clear();
         if has_marks {
             self.marks.find(text, &mut room.marks);

@@ -1,6 +1,6 @@
 //! Compiling: reads lists into patterns, numbers their characters, builds filter and automaton.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::standing::{ListEntry, TermEntry};
@@ -14,7 +14,7 @@ use crate::interception::life::Life;
 use crate::interception::lint::{Problem, ProblemKind};
 use crate::interception::policy::PolicyBook;
 use crate::interception::rules::Rules;
-use crate::interception::variants::{Variants, is_telling_picture, told_apart};
+use crate::interception::variants::{Variants, apart, is_telling_picture, told_apart};
 use crate::interception::wordlist::WordlistSource;
 
 /// Collects lists into patterns; a pattern is a folded text that terms and phrases of several lists may share.
@@ -236,11 +236,25 @@ impl<'c> Reader<'c> {
         })
     }
 
+    /// Makes patterns, without terms, of the two parts of characters that terms hold; returns them with the characters.
+    fn add_apart(&mut self) -> Vec<(u32, char)> {
+        let terms = self.patterns.iter().filter(|(_, pattern)| pattern.term.is_some());
+        let listed: HashSet<char> = terms.flat_map(|(folded, _)| folded.chars()).collect();
+        let mut added = Vec::new();
+        for (parts, whole) in apart().filter(|(_, whole)| listed.contains(whole)) {
+            self.folded.clear();
+            self.folded.extend(parts);
+            added.push((self.pattern().index, whole));
+        }
+        added
+    }
+
     pub(super) fn finish(
         mut self,
         version: String,
         policies: Arc<PolicyBook>,
     ) -> Result<(Ruleset, Vec<Problem>), CompileError> {
+        let apart = if self.config.variants { self.add_apart() } else { Vec::new() };
         let mut folded: Vec<(Box<str>, Pattern)> = self.patterns.drain().collect();
         folded.sort_unstable_by_key(|(_, pattern)| pattern.index);
         let letters = number_letters(&folded, self.config.variants);
@@ -252,11 +266,12 @@ impl<'c> Reader<'c> {
         let encode = |text: &str| text.chars().map(|c| alphabet.class(c)).collect::<Vec<_>>();
         let patterns: Vec<Vec<u16>> = folded.iter().map(|(text, _)| encode(text)).collect();
 
-        let variants = if self.config.variants {
+        let mut variants = if self.config.variants {
             Variants::new(folded.iter().map(|(text, known)| known.term.map(|_| text.as_ref())), &letters)
         } else {
             Variants::default()
         };
+        variants.take_apart(apart);
         self.terms.sort_by_key(|(pattern, _)| *pattern);
         self.phrases.sort_by_key(|p| p.pattern);
         let first_of = |p: u32| self.terms.partition_point(|(pattern, _)| *pattern < p);

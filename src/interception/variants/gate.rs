@@ -1,7 +1,8 @@
 //! The gate in front of the lattice: where in a text a term of three characters and more may stand in disguise.
 //!
 //! *By sound*, over the classes that the exact stage has read already: at every class two bits say whether the last three
-//! syllables belong to a term; where they do, the term's fourth syllable is asked for too, if it has one. *By mark*
+//! syllables belong to a term; where they do, the term's fourth syllable is asked for too, if it has one. Where two ordinary
+//! characters are the parts of another (力口 for 加), which the exact stage says, that one is heard. *By mark*
 //! (`gate/marks.rs`): a word of letters, a picture or a bare radical, looked for in the text itself where a class or a
 //! skipped character says that there is one.
 //!
@@ -10,11 +11,13 @@
 
 mod marks;
 
+use std::ops::Range;
+
 use super::sound::SOUNDS;
 use crate::interception::filter::frequency;
-use marks::is_mark;
 pub(in crate::interception) use marks::is_telling_picture;
 pub(super) use marks::{Marks, marks};
+use marks::{begins_slang, is_mark};
 
 /// Syllables of a run.
 const RUN: usize = 3;
@@ -43,6 +46,15 @@ pub(super) struct Gate {
     /// Bucket `b` has the entries from `buckets[b]` up to `buckets[b + 1]`.
     buckets: Box<[u32]>,
     entries: Box<[Entry]>,
+}
+
+/// A sound and the classes it is read from.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    /// 0 for none.
+    sound: u16,
+    first: usize,
+    last: usize,
 }
 
 /// Where to look for one term.
@@ -128,40 +140,54 @@ impl Gate {
         seen & MARK != 0
     }
 
+    /// Adds the runs around two classes that stand for one character: 力口 for 加.
+    pub(super) fn find_apart(&self, classes: &[u16], parts: Range<usize>, whole: char, open: &mut Vec<Open>) {
+        let mut heard = [Heard::default(); 2 * RUN + 1];
+        let (left, right) = heard.split_at_mut(RUN);
+        let [here, right @ ..] = right else { return };
+        *here = Heard { sound: cell_of(whole) & SOUND, first: parts.start, last: parts.end - 1 };
+        let sound = here.sound;
+        self.hear(classes, (0..parts.start).rev(), sound, left.iter_mut().rev());
+        self.hear(classes, parts.end..classes.len(), sound, right.iter_mut());
+        heard.windows(RUN + 2).for_each(|run| self.look_up(run, open));
+    }
+
     fn look_closer(&self, classes: &[u16], at: usize, open: &mut Vec<Open>) {
-        // The last sounds up to `at`, the newest first, and the one after it.
-        let (mut sounds, mut next) = ([(0, 0); RUN + 1], [(0, 0)]);
-        self.collect(classes, (0..=at).rev(), 0, sounds.iter_mut());
-        let [(last, _), .., (first, first_at), (before, _)] = sounds;
-        if first == 0 {
-            return;
-        }
-        self.collect(classes, at + 1..classes.len(), last, next.iter_mut());
-        let run =
-            sounds.iter().take(RUN).rev().fold(0, |run, (sound, _)| run << SOUND_BITS | u32::from(*sound));
+        let mut heard = [Heard::default(); RUN + 2];
+        let (left, right) = heard.split_at_mut(RUN + 1);
+        self.hear(classes, (0..=at).rev(), 0, left.iter_mut().rev());
+        self.hear(classes, at + 1..classes.len(), self.sound_at(classes, at), right.iter_mut());
+        self.look_up(&heard, open);
+    }
+
+    /// Adds the terms whose run stands between a sound before and one after it.
+    fn look_up(&self, heard: &[Heard], open: &mut Vec<Open>) {
+        let [before, run @ .., after] = heard else { return };
+        let ([first, .., last], true) = (run, run.iter().all(|heard| heard.sound != 0)) else { return };
+        let run = run.iter().fold(0, |run, heard| run << SOUND_BITS | u32::from(heard.sound));
         let bucket = bucket_of(run, self.buckets.len() - 1);
         let from = |bucket: usize| self.buckets.get(bucket).map_or(0, |from| *from as usize);
         let entries = self.entries.get(from(bucket)..from(bucket + 1)).unwrap_or_default();
         let stands = |entry: &&Entry| {
-            let beside = if entry.after > 0 { next[0].0 } else { before };
+            let beside = if entry.after > 0 { after.sound } else { before.sound };
             entry.run == run && (entry.beside == 0 || entry.beside == beside)
         };
         open.extend(entries.iter().filter(stands).map(|entry| Open {
             pattern: entry.pattern,
-            first: first_at,
-            last: at,
+            first: first.first,
+            last: last.last,
             before: entry.before,
             after: entry.after,
         }));
     }
 
-    /// Writes sounds and their places until something has none.
-    fn collect<'p>(
+    /// Writes sounds and where they stand until something has none; repeats are one, and some are looked through.
+    fn hear<'p>(
         &self,
         classes: &[u16],
         through: impl Iterator<Item = usize>,
         mut last: u16,
-        mut places: impl Iterator<Item = &'p mut (u16, usize)>,
+        mut places: impl Iterator<Item = &'p mut Heard>,
     ) {
         for at in through {
             let sound = self.sound_at(classes, at);
@@ -170,7 +196,7 @@ impl Gate {
             }
             if sound != 0 && sound != last {
                 let Some(place) = places.next() else { return };
-                *place = (sound, at);
+                *place = Heard { sound, first: at, last: at };
                 last = sound;
             }
         }
@@ -275,9 +301,11 @@ fn named(c: char) -> char {
 }
 
 fn cell_of(folded: char) -> u16 {
-    match is_mark(folded) {
-        true => MARK,
-        false => SOUNDS.readings(named(folded)).next().unwrap_or(UNREAD),
+    let sound = SOUNDS.readings(named(folded)).next();
+    match () {
+        () if begins_slang(folded) => MARK | sound.unwrap_or(UNREAD),
+        () if is_mark(folded) => MARK,
+        () => sound.unwrap_or(UNREAD),
     }
 }
 

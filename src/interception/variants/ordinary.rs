@@ -51,6 +51,11 @@ static DICTIONARY: LazyLock<Jieba> = LazyLock::new(|| {
     dictionary
 });
 
+/// Loads the dictionary.
+pub(in crate::interception) fn prepare() {
+    LazyLock::force(&DICTIONARY);
+}
+
 /// How ordinary a text is where a disguised term was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ordinary {

@@ -3,7 +3,7 @@
 //! Tables of our own under `tables/`, derived as their headers say; letters come from Unicode's confusables
 //! (`unicode-security`). Not for: telling whether a writer meant it (`ordinary`).
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use unicode_security::confusable_detection::skeleton;
@@ -79,6 +79,19 @@ impl Shapes {
     }
 }
 
+/// Characters whose parts are ordinary characters that hardly ever stand side by side.
+const APART: &str = include_str!("tables/apart.txt");
+
+/// Lists every two characters that stand for a third where they meet, in each of their forms, folded.
+pub(in crate::interception) fn apart() -> impl Iterator<Item = ([char; 2], char)> {
+    let whole: HashSet<char> = entries(APART).flat_map(str::chars).collect();
+    let pairs = SHAPES.whole.iter().filter(|(parts, _)| parts[1] != '\0' && parts[2] == '\0');
+    let made = pairs.flat_map(|(parts, made)| made.iter().map(move |c| (parts, *c)));
+    made.filter(move |(_, c)| whole.contains(c)).flat_map(|([first, second, _], c)| {
+        forms(*first).flat_map(move |first| forms(*second).map(move |second| ([first, second], c)))
+    })
+}
+
 fn entries(table: &'static str) -> impl Iterator<Item = &'static str> {
     table.lines().filter(|line| !line.starts_with('#'))
 }
@@ -142,6 +155,13 @@ static PLAIN: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
     let written = |form| [form, folded(form)];
     forms.flat_map(|(plain, forms)| forms.chars().flat_map(written).map(move |form| (form, plain))).collect()
 });
+
+/// Yields all ways to write a plain part that folding does not make one.
+fn forms(plain: char) -> impl Iterator<Item = char> {
+    let others =
+        FORMS.iter().filter(move |forms| forms.starts_with(plain)).flat_map(|forms| forms.chars().skip(1));
+    std::iter::once(plain).chain(others.filter(|c| fold(*c) == Folded::One(*c)))
+}
 
 /// One way to write a part: 氵 is 水, 言 is 讠, and folding has been here already.
 fn plain_part(part: char) -> char {

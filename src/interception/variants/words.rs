@@ -1,6 +1,6 @@
 //! What pictures and slang are read as: tables of our own.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::lattice::is_pictograph;
@@ -16,15 +16,18 @@ pub(super) const SLANG_CHARS_MAX: usize = 3;
 pub(super) struct Words {
     pictures: HashMap<char, Vec<Box<str>>>,
     slang: HashMap<Box<str>, Vec<Box<str>>>,
+    beginnings: HashSet<char>,
 }
 
 impl Words {
     fn build() -> Self {
         let pictures = entries(include_str!("tables/pictures.txt"));
         let pictures = pictures.filter_map(|(picture, read)| Some((picture.chars().next()?, read))).collect();
-        let slang =
+        let slang: HashMap<Box<str>, _> =
             entries(include_str!("tables/slang.txt")).map(|(text, read)| (text.into(), read)).collect();
-        Self { pictures, slang }
+        let words = slang.keys().filter(|text| !text.is_ascii() && text.chars().nth(1).is_some());
+        let beginnings = words.filter_map(|text| text.chars().next()).collect();
+        Self { pictures, slang, beginnings }
     }
 
     /// Returns what a picture may be read as, folded.
@@ -36,6 +39,16 @@ impl Words {
     /// Says whether a character is a picture that may stand for something.
     pub(super) fn is_picture(&self, c: char) -> bool {
         is_pictograph(c) || self.pictures.contains_key(&c)
+    }
+
+    /// Says whether slang begins with an ideograph.
+    pub(super) fn begins_slang(&self, c: char) -> bool {
+        self.beginnings.contains(&c)
+    }
+
+    /// Lists the ideographs that slang begins with.
+    pub(super) fn beginnings(&self) -> impl Iterator<Item = char> {
+        self.beginnings.iter().copied()
     }
 
     /// Returns what a folded text stands for.

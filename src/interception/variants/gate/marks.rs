@@ -1,15 +1,15 @@
-//! What tells by itself that a text is worth a look: pictures, bare radicals, and words of letters that may be pinyin,
-//! slang or first letters of a term.
+//! What tells by itself that a text is worth a look: pictures, bare radicals, slang, a plus before a word, and words of
+//! letters that may be pinyin or first letters of a term.
 
 use std::sync::LazyLock;
 
 use hashbrown::HashSet;
 
-use crate::interception::fold::{Folded, fold};
+use crate::interception::fold::{Folded, fold, fold_into};
 use crate::interception::variants::lattice::SYLLABLE_LETTERS_MAX;
 use crate::interception::variants::shape::drawn_like;
 use crate::interception::variants::sound::SOUNDS;
-use crate::interception::variants::words::WORDS;
+use crate::interception::variants::words::{SLANG_CHARS_MAX, WORDS};
 
 /// Longest word of letters that is looked at.
 const WORD_LETTERS_MAX: usize = 48;
@@ -34,6 +34,10 @@ enum Mark {
     Enough,
     /// A letter, folded: what counts is the word.
     Letter(char),
+    /// A plus: it counts before an ideograph.
+    Plus,
+    /// Slang may begin with it.
+    Slang,
 }
 
 /// First letters of all terms.
@@ -56,16 +60,19 @@ impl Marks {
     pub(in crate::interception::variants) fn find(&self, text: &str, at: &mut Vec<usize>) {
         let mut word = Word::default();
         for (offset, c) in text.char_indices() {
-            match mark(c) {
-                Mark::Letter(letter) => word.push(letter, offset),
-                // What is skipped but no picture stands between letters too: v x.
-                mark => {
-                    if mark == Mark::Enough {
-                        at.push(offset);
-                    }
-                    self.end(&mut word, at);
+            let rest = text.get(offset..).unwrap_or_default();
+            let tells = match mark(c) {
+                Mark::Letter(letter) => {
+                    word.push(letter, offset);
+                    continue;
                 }
-            }
+                Mark::Enough => true,
+                Mark::Plus => rest.chars().nth(1).is_some_and(|next| next >= '\u{2E80}'),
+                Mark::Slang => (2..=SLANG_CHARS_MAX).any(|length| is_slang(rest, length)),
+                Mark::None => false,
+            };
+            at.extend(tells.then_some(offset));
+            self.end(&mut word, at);
         }
         self.end(&mut word, at);
     }
@@ -79,6 +86,17 @@ impl Marks {
         }
         *word = Word::default();
     }
+}
+
+/// Says whether slang begins with a folded ideograph.
+pub(super) fn begins_slang(folded: char) -> bool {
+    WORDS.begins_slang(folded)
+}
+
+fn is_slang(text: &str, length: usize) -> bool {
+    let mut folded = String::new();
+    fold_into(text.chars().take(length).collect::<String>().as_str(), &mut folded);
+    !WORDS.of_slang(&folded).is_empty()
 }
 
 /// A word of letters as it is read.
@@ -130,21 +148,31 @@ pub(super) fn is_mark(folded: char) -> bool {
 /// Lists all folded characters that are marks.
 pub(in crate::interception::variants) fn marks() -> impl Iterator<Item = char> {
     let own = |c: &char| fold(*c) == Folded::One(*c);
-    ('\0'..'\u{2E80}').chain(RADICALS.chars()).filter(own).filter(|c| is_mark(*c))
+    ('\0'..'\u{2E80}').chain(RADICALS.chars()).chain(WORDS.beginnings()).filter(own).filter(|c| is_mark(*c))
 }
 
-/// Says whether a skipped character is a picture that tells something. Signs such as + and % are read as words too, but
-/// by themselves they tell nothing.
+/// Says whether a skipped character is a picture that may tell something. Other signs, such as %, are read as words too,
+/// but by themselves they tell nothing.
 pub(in crate::interception) fn is_telling_picture(c: char) -> bool {
+    is_plus(c) || is_picture(c)
+}
+
+fn is_plus(c: char) -> bool {
+    matches!(c, '+' | '＋')
+}
+
+fn is_picture(c: char) -> bool {
     c >= '\u{2190}' && !('\u{FF00}'..'\u{1F000}').contains(&c) && WORDS.is_picture(c)
 }
 
 fn mark(c: char) -> Mark {
     match fold(c) {
         Folded::One(letter) if letter.is_ascii_lowercase() => Mark::Letter(letter),
+        Folded::One(folded) if begins_slang(folded) => Mark::Slang,
         Folded::One(folded) if is_mark(folded) || is_radical(c) => Mark::Enough,
         Folded::One(_) => Mark::None,
-        Folded::Skip if is_telling_picture(c) => Mark::Enough,
+        Folded::Skip if is_plus(c) => Mark::Plus,
+        Folded::Skip if is_picture(c) => Mark::Enough,
         Folded::Skip => Mark::None,
         Folded::Several(_) => Mark::Enough,
     }
