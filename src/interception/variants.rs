@@ -221,7 +221,7 @@ impl Variants {
             units_into(text, units);
         }
         let worthwhile = room.open.iter().filter(|open| !self.is_listed(units, open));
-        room.windows.extend(worthwhile.map(|open| Window::of_run(units, open)));
+        room.windows.extend(worthwhile.map(|open| Window::of_run(text, units, open)));
         room.windows.extend(room.marks.iter().map(|at| Window::of_mark(text, units, *at)));
         window::join(&mut room.windows);
     }

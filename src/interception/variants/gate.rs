@@ -142,8 +142,10 @@ impl Gate {
 
     /// Adds the runs around two classes that stand for one character: 力口 for 加.
     pub(super) fn find_apart(&self, classes: &[u16], parts: Range<usize>, whole: char, open: &mut Vec<Open>) {
-        let mut heard = [Heard::default(); 2 * RUN + 1];
-        let (left, right) = heard.split_at_mut(RUN);
+        // It may be a part of the run or the sound beside it.
+        const SIDE: usize = RUN + 1;
+        let mut heard = [Heard::default(); 2 * SIDE + 1];
+        let (left, right) = heard.split_at_mut(SIDE);
         let [here, right @ ..] = right else { return };
         *here = Heard { sound: cell_of(whole) & SOUND, first: parts.start, last: parts.end - 1 };
         let sound = here.sound;

@@ -32,26 +32,25 @@ impl Window {
         Self { span: 0..text.len(), starts_before: text.len() }
     }
 
-    fn new(units: &[Unit], first: usize, last: usize, starts_before: usize) -> Self {
-        let start = units.get(first).map_or(0, |unit| unit.start);
-        let end = units.get(last).or(units.last()).map_or(0, |unit| unit.end);
-        Self { span: start..end, starts_before }
+    /// From a character to another, with what is skipped on either side: a plus may be the first of a term.
+    fn new(text: &str, units: &[Unit], first: usize, last: usize, starts_before: usize) -> Self {
+        let start = first.checked_sub(1).and_then(|before| units.get(before)).map_or(0, |unit| unit.end);
+        let end = units.get(last + 1).map_or(text.len(), |unit| unit.start);
+        Self { span: start..end.max(start), starts_before }
     }
 
     /// Around a run of a term's sounds.
-    pub(super) fn of_run(units: &[Unit], open: &Open) -> Self {
+    pub(super) fn of_run(text: &str, units: &[Unit], open: &Open) -> Self {
         let reach = |sounds: u8| (usize::from(sounds) * SPREAD).min(AROUND) + BESIDE;
         let first = open.first.saturating_sub(reach(open.before));
         let starts_before = units.get(open.first).map_or(0, |unit| unit.end);
-        Self::new(units, first, open.last + reach(open.after), starts_before)
+        Self::new(text, units, first, open.last + reach(open.after), starts_before)
     }
 
     /// Around a mark, which may be skipped itself.
     pub(super) fn of_mark(text: &str, units: &[Unit], at: usize) -> Self {
         let unit = units.partition_point(|unit| unit.end <= at);
-        let mut window = Self::new(units, unit.saturating_sub(AROUND), unit + AROUND, 0);
-        let mark = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-        window.span = window.span.start.min(at)..window.span.end.max(at + mark);
+        let mut window = Self::new(text, units, unit.saturating_sub(AROUND), unit + AROUND, 0);
         window.starts_before = window.span.end;
         window
     }
