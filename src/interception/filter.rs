@@ -70,7 +70,9 @@ impl Filter {
                 if let Some(next) = suspects.get_mut(count) {
                     *next = end;
                 }
-                count += usize::from(self.pairs.has(before << 16 | class) | (class >= self.special_from));
+                let (is_pair, is_special) =
+                    (self.pairs.has(before << 16 | class), class >= self.special_from);
+                count += usize::from(is_pair) | usize::from(is_special);
                 before = class;
             }
             for end in suspects.iter().take(count) {
@@ -144,7 +146,7 @@ const PAIR_WORDS: usize = 1 << 13;
 
 impl Pairs {
     fn new() -> Self {
-        Self(Box::new([0; PAIR_WORDS]))
+        Self(vec![0; PAIR_WORDS].into_boxed_slice().try_into().expect("made with this length"))
     }
 
     fn set(&mut self, pair: u32) {

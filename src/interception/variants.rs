@@ -39,7 +39,7 @@ use gate::{Gate, Marks, Open, marks};
 use lattice::Lattice;
 use search::{Disguises, WAY_MAX, Walk};
 use shape::SHAPES;
-use sound::{CODE_LETTERS, Code, SOUNDS};
+use sound::{CODE_LETTERS, Code, SOUNDS, characters};
 use trie::Trie;
 use window::Window;
 
@@ -53,7 +53,7 @@ const STANDARD_CHARS_MIN: u8 = 3;
 /// Lists the folded characters that are told apart though no term holds them: for their sound, or as marks.
 pub(super) fn told_apart() -> impl Iterator<Item = char> {
     let spoken = |c: &char| SOUNDS.readings(*c).next().is_some() && fold(*c) == Folded::One(*c);
-    marks().chain('0'..='9').chain(SOUNDS.characters().filter(spoken))
+    marks().chain('0'..='9').chain(characters().filter(spoken))
 }
 
 /// Spellings of one term: characters with several readings multiply.

@@ -131,7 +131,7 @@ impl Gate {
                     *next = at;
                 }
                 let (word, bits) = slot(run);
-                count += usize::from(is_next & (self.runs[word] & bits == bits));
+                count += usize::from(is_next) & usize::from(self.runs[word] & bits == bits);
             }
             for at in suspects.iter().take(count) {
                 self.look_closer(classes, *at as usize, open);

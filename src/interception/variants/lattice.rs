@@ -18,8 +18,8 @@ pub(super) const SPOTS_MAX: usize = 8_192;
 /// A character written more often than this in a row is no longer one character repeated.
 const REPEATS_MAX: usize = 4;
 
-/// Strokes that folding looks through.
-const STROKES: [char; 5] = ['丶', '丨', '丿', '灬', '亅'];
+/// Strokes that folding looks through, and the long mark of kana that is drawn like one.
+const STROKES: [char; 7] = ['丶', '丨', '丿', '灬', '亅', 'ー', 'ｰ'];
 
 /// Longest pinyin syllable in letters (zhuang, shuang, chuang).
 pub(super) const SYLLABLE_LETTERS_MAX: usize = 6;
@@ -94,7 +94,7 @@ pub(super) struct Spot {
     pub(super) c: char,
     /// It is a picture or a stroke, no character of a text.
     pub(super) picture: bool,
-    /// It may be looked through: a picture, or half a flag.
+    /// It may be looked through: a picture, half a flag, or a filler.
     pub(super) optional: bool,
     /// It is a letter that follows a letter.
     pub(super) goes_on: bool,
@@ -136,6 +136,9 @@ impl Lattice {
                     self.add(at, at + 1, CODE_ANY, How::Picture, ANY);
                 }
                 self.read_parts(sounds, at);
+                if let Some(like) = drawn_like(spot.c) {
+                    self.add(at, at + 1, sounds.codes(like).next().unwrap_or(0), How::Drawn, like);
+                }
                 continue;
             }
             self.read_char(sounds, looks, at, spot.c);
@@ -168,7 +171,7 @@ impl Lattice {
                 let goes_on = letter(c)
                     && !gap
                     && self.spots.last().is_some_and(|s| letter(s.c) && (s.end == start || s.end == end));
-                let optional = picture || is_half_flag(original);
+                let optional = picture || is_half_flag(original) || is_filler(original);
                 self.spots.push(Spot { start, end, c, picture, optional, goes_on, after_gap: gap });
                 gap = false;
             };
@@ -373,6 +376,12 @@ impl Lattice {
 /// Two of these make a flag; one by one they are letters.
 fn is_half_flag(c: char) -> bool {
     ('\u{1F1E6}'..='\u{1F1FF}').contains(&c)
+}
+
+/// Digits in circles and iteration marks of kana: letters to folding, and in Chinese as good as a dot between characters.
+fn is_filler(c: char) -> bool {
+    matches!(c, '\u{2460}'..='\u{249B}' | '\u{24EA}'..='\u{24FF}' | '\u{2776}'..='\u{2793}')
+        || matches!(c, 'ゝ' | 'ゞ' | 'ヽ' | 'ヾ' | '々' | '〻')
 }
 
 /// Says whether a character is drawn as a picture.

@@ -38,6 +38,9 @@ const COST_EVERYDAY: f32 = 5.6;
 /// How much more it takes to believe that such a word was a disguise.
 const BELIEF_EVERYDAY: f32 = 5.0;
 
+/// The same in a term of three characters and more.
+const BELIEF_EVERYDAY_LONGER: f32 = 3.0;
+
 /// Words that people write today and the dictionary was made before.
 const MODERN: &str = include_str!("tables/modern.txt");
 
@@ -75,11 +78,11 @@ impl Ordinary {
         let right = context(lattice, past, false);
         let mut weighing = Weighing::default();
         let as_written = weighing.run(lattice, left.start..right.end);
-        let in_words = hit.pieces.iter().filter(|(piece, plain)| !plain && weighing.in_word(*piece)).count();
+        let in_words = altered(hit).filter(|piece| weighing.in_word(*piece)).count();
         let mut other = Weighing::default();
         let with_term = other.run(lattice, left) + term_cost(term) + other.run(lattice, right);
-        let is_everyday = hit.pieces.iter().any(|([first, past], plain)| {
-            let spot = lattice.spots.get(usize::from(*first)).filter(|_| !plain && past - first == 1);
+        let is_everyday = altered(hit).any(|[first, past]| {
+            let spot = lattice.spots.get(usize::from(first)).filter(|_| past - first == 1);
             spot.is_some_and(|spot| {
                 is_word(spot) && word_cost(spot.c.encode_utf8(&mut [0; 4])) < COST_EVERYDAY
             })
@@ -93,9 +96,18 @@ impl Ordinary {
         let (margin, belief) = required(hit);
         let caution = if strictness == Strictness::Strict { 0.0 } else { 1.0 };
         let in_words = if self.in_words > 0 { belief } else { 0.0 };
-        let everyday = if self.is_everyday { BELIEF_EVERYDAY } else { 0.0 };
+        let everyday = match hit.length {
+            _ if !self.is_everyday => 0.0,
+            ..=2 => BELIEF_EVERYDAY,
+            3.. => BELIEF_EVERYDAY_LONGER,
+        };
         self.margin < margin + caution + in_words + everyday
     }
+}
+
+/// Yields the pieces that are not as listed.
+fn altered(hit: &Disguised) -> impl Iterator<Item = [u16; 2]> {
+    hit.pieces.iter().filter(|(_, disguises)| !disguises.is_empty()).map(|(piece, _)| *piece)
 }
 
 /// Says whether a hit as listed stands across the words of an ordinary text: 生命 in 研究生命题.
@@ -131,20 +143,22 @@ fn required(hit: &Disguised) -> (f32, f32) {
         3 => three,
         4.. => longer,
     };
-    let all = hit.altered > 1;
+    let plain = hit.length.saturating_sub(hit.altered);
     if has(Disguises::DIALECT) {
-        return (by_length(9.0, 6.0, 3.0), NEVER);
+        let unlikely = has(Disguises::SHAPE.and(Disguises::PICTURE));
+        return (if unlikely { by_length(NEVER, 14.0, 5.0) } else { by_length(9.0, 6.0, 3.0) }, NEVER);
     }
     if has(Disguises::INITIALS) {
         let mixed = hit.disguises.kinds() > 1;
         return if mixed { (4.0, NEVER) } else { (-NEVER, 0.0) };
     }
     if has(Disguises::SHAPE) {
-        return match (sound || has(Disguises::DIGIT), has(Disguises::SPLIT), all) {
-            (true, ..) => (by_length(NEVER, 12.0, 7.0), NEVER),
+        return match (sound || has(Disguises::DIGIT), has(Disguises::SPLIT), hit.altered) {
+            (true, ..) => (by_length(9.5, 12.0, 7.0), NEVER),
             (false, true, _) => (2.0, 2.0),
-            (false, false, true) => (by_length(9.0, 6.0, 3.0), by_length(NEVER, NEVER, 4.0)),
-            (false, false, false) => (by_length(5.0, 4.0, 0.0), by_length(NEVER, NEVER, 2.0)),
+            (false, false, ..=1) => (by_length(4.0, 3.5, 0.0), by_length(NEVER, 1.0, 2.0)),
+            (false, false, 2) => (by_length(8.5, 6.5, 3.0), by_length(NEVER, NEVER, 4.0)),
+            (false, false, 3..) => (by_length(NEVER, 12.0, 3.0), by_length(NEVER, NEVER, 4.0)),
         };
     }
     if has(Disguises::DIGIT) {
@@ -154,18 +168,20 @@ fn required(hit: &Disguised) -> (f32, f32) {
         return match () {
             () if has(Disguises::SWAPPED) => (4.0, NEVER),
             () if has(Disguises::SPLIT) => (3.0, 4.0),
-            () if has(Disguises::PICTURE) => (-1.0, 2.0),
+            () if has(Disguises::PICTURE) && plain > 0 => (by_length(-2.0, -1.0, -1.0), 2.0),
+            () if has(Disguises::PICTURE) => (by_length(1.5, 3.0, -1.0), 2.0),
             () if has(Disguises::PINYIN.and(Disguises::SLANG)) => (0.0, 4.0),
-            () if all => (by_length(6.0, 1.0, 0.0), by_length(NEVER, NEVER, 8.0)),
-            () => (by_length(3.0, 1.0, 0.0), by_length(6.0, 6.0, 2.0)),
+            () if hit.altered > 1 => (by_length(4.75, 1.0, 0.0), by_length(NEVER, 7.0, 7.0)),
+            () => (by_length(2.5, 1.0, 0.0), by_length(3.0, 6.0, 2.0)),
         };
     }
     match () {
-        () if has(Disguises::SWAPPED) => (by_length(2.0, 0.0, 0.0), 0.0),
+        () if has(Disguises::SWAPPED) => (by_length(1.0, 0.0, 0.0), 0.0),
         () if has(Disguises::PINYIN) => (-10.0, 0.0),
         () if has(Disguises::SLANG) => (-3.0, 0.0),
         () if has(Disguises::ANY) => (2.0, 0.0),
-        () if has(Disguises::PICTURE.and(Disguises::FILLED)) => (-1.0, 0.0),
+        () if has(Disguises::PICTURE) && plain > 0 => (by_length(-2.0, -1.0, -1.0), 0.0),
+        () if has(Disguises::PICTURE.and(Disguises::FILLED)) => (by_length(0.0, -1.0, -1.0), 0.0),
         () if has(Disguises::SPLIT.and(Disguises::LEET)) => (0.0, 0.0),
         () => (1.0, 0.0),
     }

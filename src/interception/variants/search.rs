@@ -75,8 +75,8 @@ pub(crate) struct Disguised {
     pub(super) abbreviates: bool,
     /// Characters of the term.
     pub(super) length: u8,
-    /// Pieces of the text, in spots, with whether each is as listed.
-    pub(super) pieces: Vec<([u16; 2], bool)>,
+    /// Pieces of the text, in spots, with how each was disguised.
+    pub(super) pieces: Vec<([u16; 2], Disguises)>,
 }
 
 /// Room to walk in.
@@ -186,9 +186,10 @@ impl Variants {
         let sounds = &*SOUNDS;
         let mut disguises = Disguises::default();
         let (mut altered, mut initials) = (0, 0);
-        let mut pieces: Vec<([u16; 2], bool)> = Vec::with_capacity(way.len());
+        let mut pieces: Vec<([u16; 2], Disguises)> = Vec::with_capacity(way.len());
         for (edge, listed) in way.iter().zip(term) {
             let mut how = reads(sounds, edge, *listed)?;
+            let alters = how;
             altered += u8::from(!how.is_empty());
             initials += u8::from(how.has(Disguises::INITIALS));
             if edge.repeat {
@@ -197,8 +198,8 @@ impl Variants {
             disguises = disguises.and(how);
             let piece = [edge.first, edge.past];
             match pieces.last_mut() {
-                Some((last, plain)) if *last == piece => *plain &= how.is_empty(),
-                Some(_) | None => pieces.push((piece, how.is_empty())),
+                Some((last, disguises)) if *last == piece => *disguises = disguises.and(alters),
+                Some(_) | None => pieces.push((piece, alters)),
             }
         }
         if disguises.is_empty() {
@@ -208,6 +209,9 @@ impl Variants {
                 return None;
             }
             disguises = Disguises::FILLED;
+        }
+        if disguises.has(Disguises::PICTURE) && repeats_picture(lattice, way) {
+            return None;
         }
         if disguises.has(Disguises::ANY)
             && (altered > 1 || way.last().is_some_and(|last| last.code == CODE_ANY) && term.len() < 5)
@@ -225,6 +229,13 @@ impl Variants {
         };
         Some(Disguised { pattern, spots, span, disguises, altered, initials, abbreviates, length, pieces })
     }
+}
+
+/// Says whether one picture stands in two places: a writer who repeats it decorates.
+fn repeats_picture(lattice: &Lattice, way: &[Edge]) -> bool {
+    let drawn = |edge: &Edge| lattice.spots.get(usize::from(edge.first)).map(|spot| spot.c);
+    let pictures = || way.iter().filter(|edge| edge.how == How::Picture);
+    pictures().any(|edge| pictures().any(|other| edge.first < other.first && drawn(edge) == drawn(other)))
 }
 
 /// Says how an edge stands for a character of a term: by no disguise when it is that character.

@@ -114,14 +114,15 @@ fn sorted<K: std::hash::Hash + Eq>(lists: HashMap<K, Vec<char>>) -> HashMap<K, B
     lists.into_iter().map(|(key, list)| (key, sorted(list))).collect()
 }
 
-/// Ways to write a part, the plain one first.
-const FORMS: [&str; 28] = [
+/// Ways to write a part, the plain one first: a radical, and the character that a writer types for it.
+const FORMS: [&str; 47] = [
+    "一ー",
     "人亻",
     "阜阝邑",
     "水氵氺",
     "讠言訁",
-    "心忄",
-    "手扌",
+    "心忄⺗",
+    "手扌才",
     "纟糸糹丝",
     "金钅釒",
     "火灬",
@@ -131,11 +132,11 @@ const FORMS: [&str; 28] = [
     "衣衤",
     "艹草艸䒑",
     "辶走辵",
-    "刀刂",
+    "刀刂⺈",
     "竹⺮",
     "足⻊",
     "玉王",
-    "肉⺼",
+    "肉月⺼",
     "西覀襾",
     "攵攴",
     "爪爫",
@@ -144,6 +145,24 @@ const FORMS: [&str; 28] = [
     "门門",
     "马馬",
     "鱼魚",
+    "日曰",
+    "卩㔾",
+    "彐彑",
+    "匸匚",
+    "户戶",
+    "羊⺷",
+    "牛牜",
+    "长镸",
+    "乙乚",
+    "网罒",
+    "川巛",
+    "夂夊",
+    "病疒",
+    "冰冫",
+    "小⺌",
+    "虎虍",
+    "八丷",
+    "聿肀",
 ];
 
 static PLAIN: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
@@ -172,10 +191,17 @@ fn plain_part(part: char) -> char {
     PLAIN.get(&part).copied().unwrap_or(part)
 }
 
+/// What Unicode does not call confusable and a reader does: kana and Chinese characters, Greek and Cyrillic and Latin letters.
+const DRAWN: &str = "ー一 ｰ一 ニ二 ミ三 チ千 ハ八 カ力 ロ口 タ夕 ト卜 エ工 オ才 ヌ又 メ乂 ム厶 ヒ匕 サ艹 イ亻 ネ礻 ワ冖 ウ宀 リ刂 ヨ彐 キ丰 ホ木 \
+    κk ηn τt νv υu χx ωw ιi βb ρp θo εe σo кk нh вb мm тt пn иu гr яr ьb ъb ыb шw щw зe эe лn дa цu жx фo юo єe";
+
 /// Returns the Latin letter, digit or ideograph that `c`, of another alphabet, is drawn like.
 pub(super) fn drawn_like(c: char) -> Option<char> {
     if c.is_ascii() || ('\u{3400}'..='\u{9FFF}').contains(&c) {
         return None;
+    }
+    if let Some(like) = DRAWN.split(' ').find_map(|pair| pair.strip_prefix(c)) {
+        return like.chars().next();
     }
     let mut drawn = String::new();
     drawn.extend(skeleton(c.encode_utf8(&mut [0; 4])));
@@ -216,6 +242,8 @@ mod tests {
             ("木木", '林'),
             ("言身寸", '谢'),
             ("弓长", '张'),
+            ("才丁", '打'),
+            ("病丙", '病'),
         ] {
             let parts: Vec<char> = parts.chars().filter_map(|part| shapes.part(part)).collect();
             assert!(shapes.whole(&parts).contains(&whole), "{whole}");
@@ -232,6 +260,9 @@ mod tests {
             ('a', None),
             ('微', None),
             ('エ', Some('工')),
+            ('チ', Some('千')),
+            ('ー', Some('一')),
+            ('κ', Some('k')),
         ] {
             assert_eq!(drawn_like(c), like, "{c}");
         }

@@ -1,11 +1,13 @@
 //! How characters sound: toneless pinyin syllables, and codes under which syllables that dialects merge are one.
 //!
-//! Readings come from the `pinyin` crate. Not for: tones, words (a character has the readings it has anywhere).
+//! The usual reading comes from the `pinyin` crate, further ones from a table of those in use: dictionaries know of many
+//! that no reader does (淫 as yao), and each makes ordinary words sound like a term. Not for: tones, words (a character
+//! has the readings it has anywhere).
 
 use hashbrown::HashMap;
 use std::sync::LazyLock;
 
-use pinyin::{Pinyin, ToPinyin, ToPinyinMulti};
+use pinyin::{Pinyin, ToPinyin};
 
 /// A syllable: index into [`Sounds::spellings`]. 0 is none.
 pub(super) type Syllable = u16;
@@ -48,13 +50,13 @@ impl Sounds {
             readings: Vec::new(),
         };
         let mut codes: HashMap<String, Code> = HashMap::new();
+        let further = further_readings();
         for c in (FIRST..=LAST).filter_map(char::from_u32) {
             let mut readings = [0; READINGS_MAX];
-            let first = c.to_pinyin().map(Pinyin::plain);
-            let more = c.to_pinyin_multi().into_iter().flatten().map(Pinyin::plain);
             // As people type it: a keyboard has no ü.
-            let typed = first.into_iter().chain(more).map(|spelling| spelling.replace('ü', "v"));
-            for spelling in typed.filter(|s| is_syllable(s)) {
+            let first = c.to_pinyin().map(|reading| Pinyin::plain(reading).replace('ü', "v"));
+            let more = further.get(&c).into_iter().flat_map(|all| all.split(' ')).map(str::to_owned);
+            for spelling in first.into_iter().chain(more).filter(|s| is_syllable(s)) {
                 let syllable = sounds.syllable_of(&spelling, &mut codes);
                 let free = readings.iter().position(|r| *r == 0 || *r == syllable);
                 if let Some(place) = free {
@@ -77,11 +79,6 @@ impl Sounds {
         let next = Code::try_from(codes.len() + 1).unwrap_or(0);
         self.merged.push(*codes.entry(merge(spelling)).or_insert(next));
         syllable
-    }
-
-    /// Lists the characters that may have readings.
-    pub(super) fn characters(&self) -> impl Iterator<Item = char> {
-        (FIRST..=LAST).filter_map(char::from_u32)
     }
 
     /// Returns the readings of a character, the usual one first.
@@ -129,6 +126,22 @@ impl Sounds {
     }
 }
 
+/// Readings by character, of those that have more than one in use.
+fn further_readings() -> HashMap<char, &'static str> {
+    let lines = include_str!("tables/readings.txt").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| {
+            let (c, readings) = line.split_once(' ')?;
+            Some((c.chars().next()?, readings))
+        })
+        .collect()
+}
+
+/// Lists the characters that may have readings.
+pub(super) fn characters() -> impl Iterator<Item = char> {
+    (FIRST..=LAST).filter_map(char::from_u32)
+}
+
 /// The code of a character that has no reading.
 fn own_code(c: char) -> Code {
     let offset = |base: char| Code::try_from(u32::from(c) - u32::from(base)).unwrap_or(0);
@@ -171,6 +184,8 @@ mod tests {
             ('信', '芯', true, true),
             ('行', '航', true, true),
             ('加', '家', true, true),
+            ('乐', '月', true, true),
+            ('淫', '姚', false, false),
             ('你', '李', false, true),
             ('是', '四', false, true),
             ('新', '星', false, true),

@@ -22,7 +22,9 @@ pub(super) struct Words {
 impl Words {
     fn build() -> Self {
         let pictures = entries(include_str!("tables/pictures.txt"));
-        let pictures = pictures.filter_map(|(picture, read)| Some((picture.chars().next()?, read))).collect();
+        let pictures = pictures
+            .filter_map(|(picture, read)| Some((picture.chars().next()?, with_chars(read))))
+            .collect();
         let slang: HashMap<Box<str>, _> =
             entries(include_str!("tables/slang.txt")).map(|(text, read)| (text.into(), read)).collect();
         let words = slang.keys().filter(|text| !text.is_ascii() && text.chars().nth(1).is_some());
@@ -70,6 +72,23 @@ static ABBREVIATIONS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     words.sort_unstable();
     words
 });
+
+/// Characters that many names hold and that no picture is meant for.
+const IDLE: &str = "子色的头儿一不小大上下中点老人";
+
+/// A picture is also read as one character of its name: a shark for 鲨, a hospital for 医.
+fn with_chars(mut read: Vec<Box<str>>) -> Vec<Box<str>> {
+    for word in 0..read.len() {
+        let chars: Vec<char> = read.get(word).into_iter().flat_map(|word| word.chars()).collect();
+        for c in chars.iter().filter(|c| chars.len() > 1 && !c.is_ascii() && !IDLE.contains(**c)) {
+            let own: Box<str> = c.encode_utf8(&mut [0; 4]).into();
+            if !read.contains(&own) {
+                read.push(own);
+            }
+        }
+    }
+    read
+}
 
 fn entries(table: &'static str) -> impl Iterator<Item = (&'static str, Vec<Box<str>>)> {
     table.lines().filter(|line| !line.starts_with("# ")).filter_map(|line| {

@@ -170,10 +170,9 @@ fn mark(c: char) -> Mark {
         Folded::One(letter) if letter.is_ascii_lowercase() => Mark::Letter(letter),
         Folded::One(folded) if begins_slang(folded) => Mark::Slang,
         Folded::One(folded) if is_mark(folded) || is_radical(c) => Mark::Enough,
-        Folded::One(_) => Mark::None,
         Folded::Skip if is_plus(c) => Mark::Plus,
         Folded::Skip if is_picture(c) => Mark::Enough,
-        Folded::Skip => Mark::None,
         Folded::Several(_) => Mark::Enough,
+        Folded::One(_) | Folded::Skip => Mark::None,
     }
 }
