@@ -11,8 +11,8 @@ use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 
-/// Versions made while messages flow.
-const SWAPS: usize = 50;
+/// Versions made while messages flow; `app::rules` has a test with more.
+const SWAPS: usize = 20;
 
 /// The pair of terms that only one version has. No two sound or look alike, nor are they the other way round.
 fn pair(number: usize) -> [String; 2] {
