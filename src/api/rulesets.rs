@@ -12,9 +12,9 @@ use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::rules::{check_reason, require_everything};
 use super::state::Cx;
-use crate::interception::ListSummary;
+use crate::interception::{ListSummary, shown};
 use crate::rulesets::{
-    self, Author, Changed, Head, LoadError, Record, Refused, Return, number_of, version_of,
+    self, Author, Changed, Entries, Head, LoadError, Record, Refused, Return, RuleKind, number_of, version_of,
 };
 
 /// The rules in force.
@@ -95,6 +95,7 @@ pub(super) struct VersionView {
 fn view(cx: &Cx, record: Record, head: &Head) -> VersionView {
     let mut changes = record.changes;
     changes.retain(|change| change.scopes.iter().all(|scope| cx.sees_list(scope)));
+    hide_masked(cx, &mut changes);
     VersionView {
         version: version_of(record.number),
         in_force: record.number == head.number,
@@ -105,6 +106,21 @@ fn view(cx: &Cx, record: Record, head: &Head) -> VersionView {
         restores: record.restores.map(version_of),
         can_restore: head.can_restore(record.number),
         changes,
+    }
+}
+
+/// A list that was masked then is told so already; here are those that became so later.
+fn hide_masked(cx: &Cx, changes: &mut [Changed]) {
+    let rules = cx.rules();
+    let is_masked = |name: &str| rules.words.wordlists().iter().any(|list| list.masked && list.name == name);
+    let lists =
+        changes.iter_mut().filter(|change| change.kind == RuleKind::Wordlist && is_masked(&change.id));
+    for Changed { terms, allow, .. } in lists {
+        for Entries { added_first, removed_first, .. } in terms.iter_mut().chain(allow) {
+            for text in added_first.iter_mut().chain(removed_first) {
+                *text = shown(text, true).into_owned();
+            }
+        }
     }
 }
 

@@ -203,7 +203,7 @@ impl<'r> Listed<'r> {
 }
 
 /// Returns a term or an allow phrase as it may be displayed.
-pub(super) fn shown(text: &str, masked: bool) -> Cow<'_, str> {
+pub fn shown(text: &str, masked: bool) -> Cow<'_, str> {
     if masked { Cow::Owned(mask::hint(text)) } else { Cow::Borrowed(text) }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Changed, Entries, How, RuleKind};
-use crate::interception::{AllowPhrase, Origin, Term, WordlistSource};
+use crate::interception::{AllowPhrase, Origin, Term, WordlistSource, shown};
 
 /// Compares two states of a wordlist; `None` when they are the same.
 pub fn wordlist_change(
@@ -20,15 +20,18 @@ pub fn wordlist_change(
         return None;
     }
     let known = after.or(before)?;
+    // What was not to be read before stays so, and what is not to be read from now on was written before, too.
+    let masked = before.iter().chain(&after).any(|list| list.masked);
+    let told = |text: &str| shown(text, masked).into_owned();
     let frame = |list: Option<&WordlistSource>| list.map(frame_of).unwrap_or_default();
     let terms = |list: Option<&WordlistSource>| {
         let terms = list.map(|list| list.terms.as_slice()).unwrap_or_default();
-        terms.iter().map(|term| (entry(&Term { line: 0, ..term.clone() }), term.text.clone())).collect()
+        terms.iter().map(|term| (entry(&Term { line: 0, ..term.clone() }), told(&term.text))).collect()
     };
     let phrases = |list: Option<&WordlistSource>| {
         let phrases = list.map(|list| list.allow.as_slice()).unwrap_or_default();
         let without_line = phrases.iter().map(|phrase| AllowPhrase { line: 0, ..phrase.clone() });
-        without_line.map(|phrase| (entry(&phrase), phrase.text)).collect()
+        without_line.map(|phrase| (entry(&phrase), told(&phrase.text))).collect()
     };
     let how = how(before.is_some(), after.is_some());
     let mut scopes: Vec<_> = before.iter().chain(&after).map(|list| list.scope.clone()).collect();
@@ -201,6 +204,22 @@ mod tests {
         let changed = wordlist_change(Some(&list("a\tx\n")), Some(&list("a\ty\n")), 9).unwrap();
         let terms = changed.terms.unwrap();
         assert_eq!((terms.added, terms.removed), (1, 1));
+    }
+
+    #[test]
+    fn a_masked_list_tells_its_terms_by_their_first_characters() {
+        let masked = list("# masked: true\n暗号词\n!暗号词典\n");
+        let open = list("暗号词\n别的词\n");
+        for (before, after) in [(Some(&masked), None), (None, Some(&masked))] {
+            let changed = wordlist_change(before, after, 9).unwrap();
+            let (terms, allow) = (changed.terms.unwrap(), changed.allow.unwrap());
+            assert_eq!([terms.added_first, terms.removed_first].concat(), ["暗＊＊"]);
+            assert_eq!([allow.added_first, allow.removed_first].concat(), ["暗＊＊＊"]);
+        }
+        for (before, after) in [(&masked, &open), (&open, &masked)] {
+            let terms = wordlist_change(Some(before), Some(after), 9).unwrap().terms.unwrap();
+            assert_eq!([terms.added_first, terms.removed_first].concat(), ["别＊＊"]);
+        }
     }
 
     #[test]
