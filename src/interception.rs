@@ -59,7 +59,7 @@ pub use findings::Earlier;
 pub use fold::fold_into;
 pub use keeping::Keeping;
 pub use life::{Life, Stage};
-pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
+pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms, shadowed_terms, sounding_ordinary};
 pub use policy::{
     Assigned, CategoryRule, EffectivePolicy, Layer, LayerKind, LevelVerdicts, POLICY_DEFAULT, Part, Policy,
     PolicyBook, PolicyError, PolicyExplanation, PolicyOrigin, PushDown, StaffRule, Strictness, WordlistRule,
