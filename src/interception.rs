@@ -66,7 +66,7 @@ pub use policy::{
 };
 pub use resolve::Outcome;
 pub use rules::{Across, Near, Recent, Rule, RuleError, RuleParseError, RuleSource, Said, SpeakerKey};
-pub use ruleset::{CompileError, ListSummary, PatternRule, Ruleset, Sources, TrialCounts, shown};
+pub use ruleset::{CompileError, ListKind, ListSummary, PatternRule, Ruleset, Sources, TrialCounts, shown};
 pub use wordlist::{
     AllowPhrase, CATEGORY_DEFAULT, NAME_BYTES_MAX, Origin, ParseError, Term, WordlistSource, shipped,
     shop_talk,

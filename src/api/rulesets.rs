@@ -28,7 +28,7 @@ pub(super) struct RulesetView {
     author: Option<Author>,
     /// Why, in words.
     reason: String,
-    /// Its wordlists with where they are kept.
+    /// What hits can be of, with where it is kept: wordlists, sets of rules, the detectors.
     wordlists: Vec<ListSummary>,
     /// Names of its policies, built-in ones too.
     policies: Vec<String>,
@@ -54,13 +54,13 @@ pub(super) async fn current(cx: Cx, precondition: Precondition) -> ApiResult<Res
         return Ok(not_modified(number));
     }
     let record = rulesets::record(&**cx.storage(), number).await?;
-    let lists = rules.words.wordlists().iter();
+    let lists = rules.words.listing();
     let view = RulesetView {
         version: version.to_owned(),
         since: record.as_ref().map(|record| moment::show(record.at_ms)),
         author: record.as_ref().map(|record| record.author.clone()),
         reason: record.map(|record| record.reason).unwrap_or_default(),
-        wordlists: lists.filter(|list| cx.sees_list(&list.scope)).cloned().collect(),
+        wordlists: lists.filter(|list| cx.sees_list(&list.scope)).collect(),
         policies: rules.words.policies().map(|policy| policy.name.clone()).collect(),
         terms: rules.words.terms(),
         memory_bytes: rules.words.memory_bytes(),
@@ -167,7 +167,7 @@ pub(super) struct RollbackIn {
 /// Goes back to a version of the rules 回滚规则
 #[utoipa::path(
     post, path = "/v1/rulesets/{version}/rollback", tag = "rules", operation_id = "rollBackRuleset",
-    description = "Puts all wordlists, policies, replies and welcomes of the API back to what they were then, as a new version, \
+    description = "Puts all wordlists, sets of rules, policies, replies and welcomes of the API back to what they were then, as a new version, \
         in force when this answers. Files stay as they are. `If-Match` with the number in force refuses when somebody \
         changed something meanwhile. Only an unlimited scope may.",
     params(("version" = String, Path, description = "As it stands in verdicts, like `r-12`")),
