@@ -59,14 +59,14 @@ pub use findings::Earlier;
 pub use fold::fold_into;
 pub use keeping::Keeping;
 pub use life::{Life, Stage};
-pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms};
+pub use lint::{PER_10K_MAX, Problem, ProblemKind, common_terms, shadowed_terms, sounding_ordinary};
 pub use policy::{
     Assigned, CategoryRule, EffectivePolicy, Layer, LayerKind, LevelVerdicts, POLICY_DEFAULT, Part, Policy,
     PolicyBook, PolicyError, PolicyExplanation, PolicyOrigin, PushDown, StaffRule, Strictness, WordlistRule,
 };
 pub use resolve::Outcome;
 pub use rules::{Across, Near, Recent, Rule, RuleError, RuleParseError, RuleSource, Said, SpeakerKey};
-pub use ruleset::{CompileError, ListSummary, PatternRule, Ruleset, Sources, TrialCounts};
+pub use ruleset::{CompileError, ListKind, ListSummary, PatternRule, Ruleset, Sources, TrialCounts, shown};
 pub use wordlist::{
     AllowPhrase, CATEGORY_DEFAULT, NAME_BYTES_MAX, Origin, ParseError, Term, WordlistSource, shipped,
     shop_talk,

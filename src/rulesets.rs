@@ -1,6 +1,6 @@
 //! Versions of everything that decides (规则版本): who changed what and why, and the way back.
 //!
-//! Every change of a wordlist, policy, reply or welcome makes a version with the next number; a verdict names it. A version
+//! Every change of a wordlist, set of rules, policy, reply or welcome makes a version with the next number; a verdict names it. A version
 //! is a record (author, reason, difference to the version before), and beside it what its documents were before: going back
 //! is undoing from the newest version down. Both are written in the commit of the change itself, so they cannot disagree
 //! with what is in force, and numbers go on over restarts.
@@ -22,7 +22,7 @@ use crate::event::Actor;
 use crate::interception::{Life, ListScope, Origin};
 use crate::storage::{AuditEntry, DocumentKind, StorageError};
 
-pub use diff::{document_change, wordlist_change};
+pub use diff::{document_change, rule_set_change, wordlist_change};
 pub use history::{Draft, Former, Head, Next, Sums, head, life_record, page, record, undo};
 pub use life::{LifeRecord, Look, hits_per_10k, look, refusal};
 
@@ -83,12 +83,20 @@ pub enum RuleKind {
     Welcome,
     /// How a wordlist came to its state, and what holds instead of what its file says.
     WordlistLife,
+    /// Rules: terms together, over several messages, patterns.
+    RuleSet,
 }
 
 impl RuleKind {
     /// Every kind.
-    pub const ALL: [RuleKind; 5] =
-        [RuleKind::Wordlist, RuleKind::Policy, RuleKind::Reply, RuleKind::Welcome, RuleKind::WordlistLife];
+    pub const ALL: [RuleKind; 6] = [
+        RuleKind::Wordlist,
+        RuleKind::Policy,
+        RuleKind::Reply,
+        RuleKind::Welcome,
+        RuleKind::WordlistLife,
+        RuleKind::RuleSet,
+    ];
 
     /// Returns the kind of its documents.
     pub fn document(self) -> DocumentKind {
@@ -98,6 +106,7 @@ impl RuleKind {
             RuleKind::Reply => DocumentKind::Reply,
             RuleKind::Welcome => DocumentKind::Welcome,
             RuleKind::WordlistLife => DocumentKind::WordlistLife,
+            RuleKind::RuleSet => DocumentKind::RuleSet,
         }
     }
 }
@@ -141,10 +150,10 @@ pub enum How {
     Deleted,
 }
 
-/// How a set of terms or allow phrases differs from the one before.
+/// How a set of terms, allow phrases or rules differs from the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Entries {
-    /// How many are new. One whose category changed counts as removed and added.
+    /// How many are new. One that is written otherwise (another category, say) counts as removed and added.
     pub added: usize,
     /// How many are gone.
     pub removed: usize,
@@ -170,12 +179,16 @@ pub struct Changed {
     /// Of a wordlist for a part of the groups: which they were before, and which they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<ListScope>,
-    /// Of a wordlist: its terms. Null when they are the same, or when what they were is not known.
+    /// Of a wordlist: its terms, those of a masked one by their first characters. Null when they are the same, or when
+    /// what they were is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Entries>,
     /// Of a wordlist: its allow phrases, as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow: Option<Entries>,
+    /// Of a set of rules: its rules by their ids, as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Entries>,
     /// Other fields that have another value than before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,

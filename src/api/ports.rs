@@ -5,18 +5,18 @@ use serde_json::Value;
 
 use crate::connectors::{PlatformNumbers, SyncProgress};
 use crate::event::FieldError;
-use crate::interception::{Policy, Ruleset, WordlistSource};
+use crate::interception::{Policy, RuleSource, Ruleset, WordlistSource};
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::DocumentKind;
 
 /// What holds the parts together: checks that need several of them, changes of rules, and what follows from a change of accounts.
 #[async_trait]
 pub trait House: Send + Sync + 'static {
-    /// Says what is wrong with a wordlist, policy, reply, welcome or journey before it is stored.
+    /// Says what is wrong with a wordlist, set of rules, policy, reply, welcome or journey before it is stored.
     ///
     /// # Errors
     /// Every field that is wrong.
-    fn check(&self, kind: DocumentKind, id: &str, body: &Value) -> Result<(), Vec<FieldError>>;
+    async fn check(&self, kind: DocumentKind, id: &str, body: &Value) -> Result<(), Vec<FieldError>>;
 
     /// Puts a change of rules in force together with a new version, or nothing of it.
     ///
@@ -68,6 +68,9 @@ pub struct Draft {
     /// A wordlist.
     #[serde(default)]
     pub wordlist: Option<WordlistSource>,
+    /// A set of rules.
+    #[serde(default)]
+    pub rule_set: Option<RuleSource>,
     /// A policy.
     #[serde(default)]
     pub policy: Option<Policy>,

@@ -32,7 +32,7 @@ const GROUPS_MAX: usize = 1_000;
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayIn {
-    /// The draft: a wordlist, a policy, or both.
+    /// The draft: a wordlist, a set of rules, a policy, or several of them.
     draft: Draft,
     /// Judge by this policy, of the draft or in force, instead of each group's own.
     #[serde(default)]
@@ -191,8 +191,9 @@ fn check(cx: &Cx, asked: &ReplayIn) -> ApiResult<()> {
     let field = |pointer: &str, code: &str, detail: String| {
         Err(ApiError::fields(vec![FieldError::new(pointer, code, detail)]))
     };
-    if asked.draft.wordlist.is_none() && asked.draft.policy.is_none() {
-        return field("/draft", "required", "holds neither a `wordlist` nor a `policy`".to_owned());
+    if asked.draft == Draft::default() {
+        let detail = "holds neither a `wordlist` nor a `rule_set` nor a `policy`";
+        return field("/draft", "required", detail.to_owned());
     }
     if !(1..=HOURS_MAX).contains(&asked.hours) {
         return field("/hours", "invalid", format!("must be 1 to {HOURS_MAX}"));

@@ -121,6 +121,10 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/wordlists/{wordlist}"                 RulesWrite rules::wordlists::delete;
         GET    "/v1/wordlists/{wordlist}/life"            Read  wordlist_life::get;
         POST   "/v1/wordlists/{wordlist}/life"            RulesWrite wordlist_life::move_to;
+        GET    "/v1/rule-sets"                            Read  rules::rule_sets::list;
+        GET    "/v1/rule-sets/{rule_set}"                 Read  rules::rule_sets::get;
+        PUT    "/v1/rule-sets/{rule_set}"                 RulesWrite rules::rule_sets::put;
+        DELETE "/v1/rule-sets/{rule_set}"                 RulesWrite rules::rule_sets::delete;
         GET    "/v1/policies"                             Read  rules::policies::list;
         GET    "/v1/policies/{policy}"                    Read  rules::policies::get;
         PUT    "/v1/policies/{policy}"                    RulesWrite rules::policies::put;

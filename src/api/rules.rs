@@ -1,4 +1,4 @@
-//! `/v1/wordlists`, `/v1/policies`, `/v1/replies`, `/v1/welcomes`: what operators add to the files of the configuration.
+//! `/v1/wordlists`, `/v1/rule-sets`, `/v1/policies`, `/v1/replies`, `/v1/welcomes`: what operators add to the files of the configuration.
 //!
 //! These belong to everybody: whoever may read sees them (a wordlist that is for some groups only: whoever may see
 //! something it is for), only an unlimited scope changes them. A write is compiled with all other rules, stored with the
@@ -16,7 +16,7 @@ use super::page::{self, Page, PageQuery};
 use super::state::Cx;
 use crate::directory::plain_id;
 use crate::event::FieldError;
-use crate::interception::{Policy, WordlistSource};
+use crate::interception::{Policy, RuleSource, WordlistSource};
 use crate::rulesets::{Author, Edit, Proposal, REASON_CHARS_MAX, Refused, RuleKind};
 use crate::storage::{AuditEntry, Document};
 use crate::{replies, welcomes};
@@ -96,7 +96,7 @@ pub(super) async fn put(
 ) -> ApiResult<Answer<RuleView>> {
     require_everything(cx, kind.document().as_str())?;
     plain_id(&id).map_err(|detail| ApiError::fields(vec![FieldError::new("/id", "form", detail)]))?;
-    if matches!(kind, RuleKind::Wordlist | RuleKind::Policy) {
+    if matches!(kind, RuleKind::Wordlist | RuleKind::RuleSet | RuleKind::Policy) {
         // They know themselves by name; here the address is the name.
         let given = body.insert("name".to_owned(), Value::String(id.clone()));
         if given.is_some_and(|given| given != *id) {
@@ -105,7 +105,7 @@ pub(super) async fn put(
         }
     }
     let value = Value::Object(body);
-    cx.house().check(kind.document(), &id, &value).map_err(ApiError::fields)?;
+    cx.house().check(kind.document(), &id, &value).await.map_err(ApiError::fields)?;
     let is_new = cx.storage().document(kind.document(), &id).await?.is_none();
     let verb = if is_new { "create" } else { "update" };
     let body = value.to_string();
@@ -166,7 +166,7 @@ async fn change(cx: &Cx, edit: Edit, verb: &str, why: Why) -> ApiResult<Result<u
 
 macro_rules! documents {
     ($($module:ident: $kind:ident, $body:ty, $list:literal, $one:literal, $name:literal,
-       [$list_op:literal, $get_op:literal, $put_op:literal, $delete_op:literal], $many:literal, $word:literal;)*) => {$(
+       [$list_op:literal, $get_op:literal, $put_op:literal, $delete_op:literal], $many:literal, $single:literal, $word:literal;)*) => {$(
         #[doc = concat!("The routes of ", $list, ".")]
         pub(super) mod $module {
             use super::*;
@@ -185,7 +185,7 @@ macro_rules! documents {
             /// Shows one.
             #[utoipa::path(
                 get, path = $one, tag = "rules", operation_id = $get_op,
-                summary = concat!("Shows a ", $name, " 查看", $word), description = "As it was written.",
+                summary = concat!("Shows a ", $single, " 查看", $word), description = "As it was written.",
                 params(($name = String, Path, description = "Its id")),
                 responses((status = 200, description = "With its version as `ETag`", body = RuleView)),
             )]
@@ -196,7 +196,7 @@ macro_rules! documents {
             /// Makes or replaces one.
             #[utoipa::path(
                 put, path = $one, tag = "rules", operation_id = $put_op,
-                summary = concat!("Makes or replaces a ", $name, " 新建或修改", $word),
+                summary = concat!("Makes or replaces a ", $single, " 新建或修改", $word),
                 description = "In force when this answers. Only an unlimited scope may.",
                 params(($name = String, Path, description = "Its id: 1 to 64 of A-Z a-z 0-9 - _ . A `name` in the body is the same, or left out"), Why),
                 request_body = $body,
@@ -218,7 +218,7 @@ macro_rules! documents {
             /// Removes one.
             #[utoipa::path(
                 delete, path = $one, tag = "rules", operation_id = $delete_op,
-                summary = concat!("Removes a ", $name, " 删除", $word),
+                summary = concat!("Removes a ", $single, " 删除", $word),
                 description = "Out of force when this answers. Only an unlimited scope may.",
                 params(($name = String, Path, description = "Its id"), Why),
                 responses(
@@ -235,11 +235,13 @@ macro_rules! documents {
 
 documents! {
     wordlists: Wordlist, WordlistSource, "/v1/wordlists", "/v1/wordlists/{wordlist}", "wordlist",
-        ["listWordlists", "getWordlist", "putWordlist", "deleteWordlist"], "wordlists", "词库";
+        ["listWordlists", "getWordlist", "putWordlist", "deleteWordlist"], "wordlists", "wordlist", "词库";
+    rule_sets: RuleSet, RuleSource, "/v1/rule-sets", "/v1/rule-sets/{rule_set}", "rule_set",
+        ["listRuleSets", "getRuleSet", "putRuleSet", "deleteRuleSet"], "sets of rules", "set of rules", "组合规则";
     policies: Policy, Policy, "/v1/policies", "/v1/policies/{policy}", "policy",
-        ["listPolicies", "getPolicy", "putPolicy", "deletePolicy"], "policies", "策略";
+        ["listPolicies", "getPolicy", "putPolicy", "deletePolicy"], "policies", "policy", "策略";
     reply_rules: Reply, replies::Rule, "/v1/replies", "/v1/replies/{reply}", "reply",
-        ["listReplies", "getReply", "putReply", "deleteReply"], "replies", "自动回复";
+        ["listReplies", "getReply", "putReply", "deleteReply"], "replies", "reply", "自动回复";
     welcome_rules: Welcome, welcomes::Welcome, "/v1/welcomes", "/v1/welcomes/{welcome}", "welcome",
-        ["listWelcomes", "getWelcome", "putWelcome", "deleteWelcome"], "welcomes", "欢迎语";
+        ["listWelcomes", "getWelcome", "putWelcome", "deleteWelcome"], "welcomes", "welcome", "欢迎语";
 }

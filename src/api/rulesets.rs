@@ -12,9 +12,9 @@ use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::rules::{check_reason, require_everything};
 use super::state::Cx;
-use crate::interception::ListSummary;
+use crate::interception::{ListSummary, shown};
 use crate::rulesets::{
-    self, Author, Changed, Head, LoadError, Record, Refused, Return, number_of, version_of,
+    self, Author, Changed, Entries, Head, LoadError, Record, Refused, Return, RuleKind, number_of, version_of,
 };
 
 /// The rules in force.
@@ -28,7 +28,7 @@ pub(super) struct RulesetView {
     author: Option<Author>,
     /// Why, in words.
     reason: String,
-    /// Its wordlists with where they are kept.
+    /// What hits can be of, with where it is kept: wordlists, sets of rules, the detectors.
     wordlists: Vec<ListSummary>,
     /// Names of its policies, built-in ones too.
     policies: Vec<String>,
@@ -54,13 +54,13 @@ pub(super) async fn current(cx: Cx, precondition: Precondition) -> ApiResult<Res
         return Ok(not_modified(number));
     }
     let record = rulesets::record(&**cx.storage(), number).await?;
-    let lists = rules.words.wordlists().iter();
+    let lists = rules.words.listing();
     let view = RulesetView {
         version: version.to_owned(),
         since: record.as_ref().map(|record| moment::show(record.at_ms)),
         author: record.as_ref().map(|record| record.author.clone()),
         reason: record.map(|record| record.reason).unwrap_or_default(),
-        wordlists: lists.filter(|list| cx.sees_list(&list.scope)).cloned().collect(),
+        wordlists: lists.filter(|list| cx.sees_list(&list.scope)).collect(),
         policies: rules.words.policies().map(|policy| policy.name.clone()).collect(),
         terms: rules.words.terms(),
         memory_bytes: rules.words.memory_bytes(),
@@ -95,6 +95,7 @@ pub(super) struct VersionView {
 fn view(cx: &Cx, record: Record, head: &Head) -> VersionView {
     let mut changes = record.changes;
     changes.retain(|change| change.scopes.iter().all(|scope| cx.sees_list(scope)));
+    hide_masked(cx, &mut changes);
     VersionView {
         version: version_of(record.number),
         in_force: record.number == head.number,
@@ -105,6 +106,21 @@ fn view(cx: &Cx, record: Record, head: &Head) -> VersionView {
         restores: record.restores.map(version_of),
         can_restore: head.can_restore(record.number),
         changes,
+    }
+}
+
+/// A list that was masked then is told so already; here are those that became so later.
+fn hide_masked(cx: &Cx, changes: &mut [Changed]) {
+    let rules = cx.rules();
+    let is_masked = |name: &str| rules.words.wordlists().iter().any(|list| list.masked && list.name == name);
+    let lists =
+        changes.iter_mut().filter(|change| change.kind == RuleKind::Wordlist && is_masked(&change.id));
+    for Changed { terms, allow, .. } in lists {
+        for Entries { added_first, removed_first, .. } in terms.iter_mut().chain(allow) {
+            for text in added_first.iter_mut().chain(removed_first) {
+                *text = shown(text, true).into_owned();
+            }
+        }
     }
 }
 
@@ -151,7 +167,7 @@ pub(super) struct RollbackIn {
 /// Goes back to a version of the rules 回滚规则
 #[utoipa::path(
     post, path = "/v1/rulesets/{version}/rollback", tag = "rules", operation_id = "rollBackRuleset",
-    description = "Puts all wordlists, policies, replies and welcomes of the API back to what they were then, as a new version, \
+    description = "Puts all wordlists, sets of rules, policies, replies and welcomes of the API back to what they were then, as a new version, \
         in force when this answers. Files stay as they are. `If-Match` with the number in force refuses when somebody \
         changed something meanwhile. Only an unlimited scope may.",
     params(("version" = String, Path, description = "As it stands in verdicts, like `r-12`")),

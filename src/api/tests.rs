@@ -76,7 +76,10 @@ struct Quiet(Arc<Rulebook>);
 
 #[async_trait]
 impl House for Quiet {
-    fn check(&self, _: DocumentKind, _: &str, body: &Value) -> Result<(), Vec<FieldError>> {
+    async fn check(&self, kind: DocumentKind, _: &str, body: &Value) -> Result<(), Vec<FieldError>> {
+        if kind == DocumentKind::RuleSet {
+            return self.0.check_rule_set(body).await;
+        }
         match body.get("text") {
             Some(Value::String(text)) if text.contains("{nobody}") => {
                 Err(vec![FieldError::new("/text", "variable", "there is no variable `nobody`")])

@@ -10,7 +10,7 @@ use super::moment;
 use super::rules::{check_reason, require_everything};
 use super::state::Cx;
 use crate::event::FieldError;
-use crate::interception::{Life, ListSummary, Origin, Stage, TrialCounts};
+use crate::interception::{Life, ListKind, ListSummary, Origin, Stage, TrialCounts};
 use crate::rulesets::{self, Author, Move, Refused, hits_per_10k};
 
 /// Where a wordlist is on its way.
@@ -106,7 +106,9 @@ pub(super) async fn move_to(
 
 async fn view(cx: &Cx, name: &str) -> ApiResult<LifeView> {
     let rules = cx.rules();
-    let list = rules.words.wordlists().iter().find(|list| list.name == name);
+    // Rules hold as soon as they are written.
+    let mut lists = rules.words.wordlists().iter().filter(|list| list.kind == ListKind::Wordlist);
+    let list = lists.find(|list| list.name == name);
     let list =
         list.filter(|list| cx.sees_list(&list.scope)).ok_or_else(|| ApiError::not_found("wordlist"))?;
     let record = rulesets::life_record(&**cx.storage(), name).await?;

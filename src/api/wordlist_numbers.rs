@@ -1,4 +1,4 @@
-//! `/v1/statistics/wordlists`: what each wordlist hits, and what those that are not in force yet would.
+//! `/v1/statistics/wordlists`: what each wordlist, set of rules and the detectors hit, and what those that are not in force yet would.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +7,7 @@ use super::error::ApiResult;
 use super::moment;
 use super::state::Cx;
 use crate::event::HOUR_MS;
+use crate::interception::{ListKind, ListSummary};
 
 /// Which time.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -42,6 +43,8 @@ pub(super) struct WordlistNumbers {
 pub(super) struct WordlistCount {
     /// Its name.
     wordlist: String,
+    /// What it is; null for what is not in the ruleset in force.
+    kind: Option<ListKind>,
     /// Hits that counted.
     hits: u64,
     /// Hits where it was not in force (in shadow, or outside its stage): without effect.
@@ -68,8 +71,10 @@ pub(super) async fn get(
     let until_ms = read("until", &query.until)?.unwrap_or_else(|| moment::hour_of(cx.now_ms()) + HOUR_MS);
     let from_ms = moment::hour_of(read("from", &query.from)?.unwrap_or(until_ms - 24 * HOUR_MS));
     let (as_of_ms, messages, rows) = cx.list_counts(from_ms, until_ms).await?;
+    let listing: Vec<ListSummary> = cx.rules().words.listing().collect();
     let wordlists = rows.into_iter().map(|row| WordlistCount {
         per_10k_messages: per_10k(row.hits + row.shadow_hits, messages),
+        kind: listing.iter().find(|list| list.name == row.wordlist).map(|list| list.kind),
         wordlist: row.wordlist,
         hits: row.hits,
         shadow_hits: row.shadow_hits,

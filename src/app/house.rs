@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use super::accounts::Accounts;
 use super::duties::Duties;
 use super::rules::Rulebook;
 use crate::api::{Draft, House, Reloaded};
-use crate::event::FieldError;
+use crate::event::{FieldError, pointer_part};
 use crate::evidence;
 use crate::interception::{Keeping, Policy, Ruleset, WordlistSource};
 use crate::pipeline::KeepingLimits;
@@ -31,13 +32,14 @@ pub(super) struct Residence {
 
 #[async_trait]
 impl House for Residence {
-    fn check(&self, kind: DocumentKind, id: &str, body: &Value) -> Result<(), Vec<FieldError>> {
+    async fn check(&self, kind: DocumentKind, id: &str, body: &Value) -> Result<(), Vec<FieldError>> {
         let current = self.rulebook.current().load_full();
         match kind {
             DocumentKind::Wordlist => {
                 let list: WordlistSource = read(&named(body, id))?;
                 list.check().map_err(|detail| vec![FieldError::new("", "invalid", detail)])
             }
+            DocumentKind::RuleSet => self.rulebook.check_rule_set(&named(body, id)).await,
             DocumentKind::Policy => {
                 let policy: Policy = read(&named(body, id))?;
                 policy.check().map_err(|error| invalid(&error))?;
@@ -128,7 +130,7 @@ impl House for Residence {
     }
 }
 
-/// A wordlist or policy is named by its address.
+/// A wordlist, set of rules or policy is named by its address.
 fn named(body: &Value, id: &str) -> Value {
     let mut body = body.clone();
     if let Some(object) = body.as_object_mut() {
@@ -137,10 +139,13 @@ fn named(body: &Value, id: &str) -> Value {
     body
 }
 
-fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Vec<FieldError>> {
+pub(super) fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Vec<FieldError>> {
     serde_path_to_error::deserialize(body).map_err(|error| {
-        let pointer: String =
-            error.path().iter().map(|part| crate::event::pointer_part(&part.to_string())).collect();
+        let part = |part: &Segment| match part {
+            Segment::Seq { index } => pointer_part(&index.to_string()),
+            Segment::Map { .. } | Segment::Enum { .. } | Segment::Unknown => pointer_part(&part.to_string()),
+        };
+        let pointer: String = error.path().iter().map(part).collect();
         vec![FieldError::new(pointer, "form", error.into_inner().to_string())]
     })
 }

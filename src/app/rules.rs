@@ -7,6 +7,7 @@
 
 mod compile;
 mod rollout;
+mod sets;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -141,6 +142,11 @@ impl Rulebook {
                 files.lists.retain(|other| other.name != list.name);
                 let body = serde_json::to_string(&list)?;
                 documents.insert((RuleKind::Wordlist, list.name), body);
+            }
+            if let Some(set) = draft.rule_set {
+                files.rules.retain(|other| other.name != set.name);
+                let body = serde_json::to_string(&set)?;
+                documents.insert((RuleKind::RuleSet, set.name), body);
             }
             if let Some(policy) = draft.policy {
                 let body = serde_json::to_string(&policy)?;

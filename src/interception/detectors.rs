@@ -15,6 +15,7 @@ mod glyphs;
 mod hosts;
 mod numbers;
 
+use super::audience::Speaker;
 use super::fold::foldings;
 use super::mask::widen;
 use crate::event::{Level, Verdict, Via};
@@ -88,11 +89,13 @@ impl Kind {
 
     /// Returns its level, and the verdict where that does not follow from the level.
     ///
-    /// Ways out of the group are looked at. Numbers that harm their owner are hidden. Phones and addresses are
-    /// counted: a shop's staff give them all day.
-    pub(super) fn default_rule(self) -> (Level, Option<Verdict>) {
+    /// Ways out of the group are looked at, but for those that staff show: giving the shop's is their work. Numbers that
+    /// harm their owner are hidden. Phones and addresses are counted: they are given all day.
+    pub(super) fn default_rule(self, speaker: Speaker) -> (Level, Option<Verdict>) {
         match self {
-            Self::Invite | Self::Qr | Self::WechatId | Self::QqId => (Level::Medium, None),
+            Self::Invite | Self::Qr | Self::WechatId | Self::QqId => {
+                (Level::Medium, (speaker == Speaker::Staff).then_some(Verdict::Pass))
+            }
             Self::ResidentId | Self::BankCard => (Level::Medium, Some(Verdict::Mask)),
             Self::Email | Self::Url | Self::Ipv4 | Self::Mobile | Self::Landline => {
                 (Level::Low, Some(Verdict::Pass))

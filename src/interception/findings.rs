@@ -4,7 +4,7 @@
 //! They go through the same policies and allow phrases as listed terms, and out as the same hits.
 //! Not for: recognising (`detectors`), the logic of rules (`rules`).
 
-use super::audience::Audience;
+use super::audience::{Audience, Speaker};
 use super::detectors::{DETECTORS, Detection, Kind, detect};
 use super::exact::Found;
 use super::fold::{Unit, fold_into, units_into};
@@ -88,7 +88,7 @@ impl Ruleset {
         scratch.findings.clear();
         scratch.room.seen.clear();
         scratch.room.gates.clear();
-        add_detections(policy, scratch);
+        add_detections(policy, audience.speaker, scratch);
         if !self.rules().is_empty() {
             self.take_parts(scratch);
         }
@@ -323,8 +323,8 @@ impl Ruleset {
 }
 
 /// The default rule of a kind holds where the policy says nothing of its category.
-fn decide_detection(policy: &Policy, kind: Kind) -> Option<Decision> {
-    let (level, verdict): (Level, Option<Verdict>) = kind.default_rule();
+fn decide_detection(policy: &Policy, kind: Kind, speaker: Speaker) -> Option<Decision> {
+    let (level, verdict): (Level, Option<Verdict>) = kind.default_rule(speaker);
     let mut decision = policy.decide_for(DETECTORS, kind.name(), level)?;
     if let Some(verdict) = verdict
         && !policy.categories.contains_key(kind.name())
@@ -334,10 +334,10 @@ fn decide_detection(policy: &Policy, kind: Kind) -> Option<Decision> {
     Some(decision)
 }
 
-fn add_detections(policy: &Policy, scratch: &mut Scratch) {
+fn add_detections(policy: &Policy, speaker: Speaker, scratch: &mut Scratch) {
     let mut detections = std::mem::take(&mut scratch.room.detections);
     for detection in detections.drain(..) {
-        let Some(decision) = decide_detection(policy, detection.kind) else { continue };
+        let Some(decision) = decide_detection(policy, detection.kind, speaker) else { continue };
         scratch.findings.push(Finding {
             what: What::Detector(detection.kind),
             span: detection.span,

@@ -117,6 +117,8 @@ pub struct Across {
 pub struct RuleError {
     /// The rule's id.
     pub rule: String,
+    /// Its place in the set, from 0.
+    pub index: usize,
     /// The field to change.
     pub field: &'static str,
     /// What is wrong and what would be right.

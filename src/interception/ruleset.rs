@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use super::Config;
 use super::audience::{ListScope, Roles, Speaker, moment};
-use super::detectors::DETECTORS;
+use super::detectors::{self, DETECTORS};
 use super::encode::{Alphabet, CLASS_MAX, Classes};
 use super::exact::{ExactStage, Found, TooManyStates};
 use super::fold::{Unit, fold_into};
@@ -70,11 +70,11 @@ pub enum CompileError {
     /// A wordlist without a proper name.
     #[error("wordlist `{0}`: a name is 1 to 64 bytes without white space")]
     WordlistName(String),
-    /// Two wordlists of one name.
-    #[error("wordlist `{0}` is given twice")]
+    /// Two wordlists or sets of rules of one name.
+    #[error("`{0}` is given twice: wordlists and sets of rules are told apart by their names")]
     WordlistTwice(String),
     /// A wordlist of the name that detections go by.
-    #[error("`{DETECTORS}` is the name of the built-in detectors; call the wordlist something else")]
+    #[error("`{DETECTORS}` is the name of the built-in detectors; call the list something else")]
     WordlistReserved,
     /// A rule that cannot be used.
     #[error(transparent)]
@@ -87,17 +87,33 @@ pub enum CompileError {
     Automaton(#[from] TooManyStates),
 }
 
-/// A wordlist of a ruleset, in numbers.
+/// What hits can be hits of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ListKind {
+    /// Listed terms.
+    #[default]
+    Wordlist,
+    /// Rules: terms together, over several messages, patterns.
+    RuleSet,
+    /// Contact details and numbers, recognised by their form.
+    Detectors,
+}
+
+/// A wordlist of a ruleset, or what else has hits, in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ListSummary {
     /// Its name.
     pub name: String,
+    /// What it is.
+    #[serde(default)]
+    pub kind: ListKind,
     /// Where it is kept.
     pub origin: Origin,
     /// Whether its terms are shown only by their first character.
     #[serde(default)]
     pub masked: bool,
-    /// Terms that can match.
+    /// Terms that can match; of a set of rules its rules, of the detectors what they know.
     pub terms: usize,
     /// Allow phrases that can match.
     pub allow: usize,
@@ -203,8 +219,27 @@ impl<'r> Listed<'r> {
 }
 
 /// Returns a term or an allow phrase as it may be displayed.
-pub(super) fn shown(text: &str, masked: bool) -> Cow<'_, str> {
+pub fn shown(text: &str, masked: bool) -> Cow<'_, str> {
     if masked { Cow::Owned(mask::hint(text)) } else { Cow::Borrowed(text) }
+}
+
+impl ListSummary {
+    /// The detectors, which are in every ruleset.
+    fn detectors() -> Self {
+        Self {
+            name: DETECTORS.to_owned(),
+            kind: ListKind::Detectors,
+            origin: Origin::Shipped,
+            masked: false,
+            terms: detectors::Kind::ALL.len(),
+            allow: 0,
+            life: Life::Live,
+            scope: ListScope::default(),
+            roles: Roles::default(),
+            valid_from: None,
+            valid_until: None,
+        }
+    }
 }
 
 impl Ruleset {
@@ -285,9 +320,14 @@ impl Ruleset {
         &self.policies
     }
 
-    /// Returns the wordlists in the order they were given.
+    /// Returns the wordlists in the order they were given, then the sets of rules.
     pub fn wordlists(&self) -> &[ListSummary] {
         &self.lists
+    }
+
+    /// Returns everything that hits can be of: [`Self::wordlists`] and the detectors.
+    pub fn listing(&self) -> impl Iterator<Item = ListSummary> {
+        self.lists.iter().cloned().chain([ListSummary::detectors()])
     }
 
     /// Returns how many terms can match.

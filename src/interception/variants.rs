@@ -11,10 +11,12 @@
 //! | `lattice.rs` | all ways to read a text |
 //! | `trie.rs` | terms by their codes |
 //! | `search.rs` | the lattice walked through the trie; how each term was disguised |
+//! | `alike.rs` | everyday words that sound like a term, for whoever chooses terms |
 //! | `ordinary.rs` | whether an ordinary writer would have written that: what makes all this affordable |
 //!
 //! Not for: separators and spellings that any reader calls the same (`fold`), and terms as listed (`exact`).
 
+mod alike;
 mod gate;
 mod lattice;
 mod ordinary;
@@ -43,6 +45,7 @@ use sound::{CODE_LETTERS, Code, SOUNDS, characters};
 use trie::Trie;
 use window::Window;
 
+pub(super) use alike::everyday_word;
 pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words, prepare};
 pub(super) use search::Disguised;
 pub(super) use shape::apart;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Changed, Entries, How, RuleKind};
-use crate::interception::{AllowPhrase, Origin, Term, WordlistSource};
+use crate::interception::{AllowPhrase, Origin, RuleSource, Term, WordlistSource, shown};
 
 /// Compares two states of a wordlist; `None` when they are the same.
 pub fn wordlist_change(
@@ -20,15 +20,18 @@ pub fn wordlist_change(
         return None;
     }
     let known = after.or(before)?;
+    // What was not to be read before stays so, and what is not to be read from now on was written before, too.
+    let masked = before.iter().chain(&after).any(|list| list.masked);
+    let told = |text: &str| shown(text, masked).into_owned();
     let frame = |list: Option<&WordlistSource>| list.map(frame_of).unwrap_or_default();
     let terms = |list: Option<&WordlistSource>| {
         let terms = list.map(|list| list.terms.as_slice()).unwrap_or_default();
-        terms.iter().map(|term| (entry(&Term { line: 0, ..term.clone() }), term.text.clone())).collect()
+        terms.iter().map(|term| (entry(&Term { line: 0, ..term.clone() }), told(&term.text))).collect()
     };
     let phrases = |list: Option<&WordlistSource>| {
         let phrases = list.map(|list| list.allow.as_slice()).unwrap_or_default();
         let without_line = phrases.iter().map(|phrase| AllowPhrase { line: 0, ..phrase.clone() });
-        without_line.map(|phrase| (entry(&phrase), phrase.text)).collect()
+        without_line.map(|phrase| (entry(&phrase), told(&phrase.text))).collect()
     };
     let how = how(before.is_some(), after.is_some());
     let mut scopes: Vec<_> = before.iter().chain(&after).map(|list| list.scope.clone()).collect();
@@ -42,11 +45,39 @@ pub fn wordlist_change(
         scopes,
         terms: entries(&terms(before), &terms(after), listed_max),
         allow: entries(&phrases(before), &phrases(after), listed_max),
+        rules: None,
         fields: fields(how, &frame(before), &frame(after)),
     };
     let is_empty = changed.terms.is_none() && changed.allow.is_none() && changed.fields.is_empty();
     // Only lines moved.
     if how == How::Updated && is_empty { None } else { Some(changed) }
+}
+
+/// Compares two states of a set of rules; `None` when they are the same.
+pub fn rule_set_change(
+    before: Option<&RuleSource>,
+    after: Option<&RuleSource>,
+    listed_max: usize,
+) -> Option<Changed> {
+    if before == after {
+        return None;
+    }
+    let known = after.or(before)?;
+    let rules = |set: Option<&RuleSource>| {
+        let rules = set.map(|set| set.rules.as_slice()).unwrap_or_default();
+        rules.iter().map(|rule| (entry(rule), rule.id.clone())).collect()
+    };
+    Some(Changed {
+        kind: RuleKind::RuleSet,
+        id: known.name.clone(),
+        origin: known.origin,
+        how: how(before.is_some(), after.is_some()),
+        scopes: Vec::new(),
+        terms: None,
+        allow: None,
+        rules: entries(&rules(before), &rules(after), listed_max),
+        fields: Vec::new(),
+    })
 }
 
 /// Compares two states of any document, as JSON; `None` when they are the same.
@@ -69,6 +100,15 @@ pub fn document_change(
             return wordlist_change(before.as_ref(), after.as_ref(), listed_max);
         }
     }
+    if kind == RuleKind::RuleSet {
+        let set = |body: Option<&str>| {
+            let set = body.map(serde_json::from_str::<RuleSource>).transpose().ok()?;
+            Some(set.map(|set| RuleSource { name: id.to_owned(), origin: Origin::Api, ..set }))
+        };
+        if let (Some(before), Some(after)) = (set(before), set(after)) {
+            return rule_set_change(before.as_ref(), after.as_ref(), listed_max);
+        }
+    }
     let read = |body: Option<&str>| {
         let map = body.and_then(|body| serde_json::from_str::<Map<String, Value>>(body).ok());
         map.unwrap_or_default()
@@ -76,7 +116,7 @@ pub fn document_change(
     let how = how(before.is_some(), after.is_some());
     let fields = fields(how, &read(before), &read(after));
     let (id, origin, scopes) = (id.to_owned(), Origin::Api, Vec::new());
-    Some(Changed { kind, id, origin, how, scopes, terms: None, allow: None, fields })
+    Some(Changed { kind, id, origin, how, scopes, terms: None, allow: None, rules: None, fields })
 }
 
 fn how(before: bool, after: bool) -> How {
@@ -201,6 +241,43 @@ mod tests {
         let changed = wordlist_change(Some(&list("a\tx\n")), Some(&list("a\ty\n")), 9).unwrap();
         let terms = changed.terms.unwrap();
         assert_eq!((terms.added, terms.removed), (1, 1));
+    }
+
+    #[test]
+    fn a_masked_list_tells_its_terms_by_their_first_characters() {
+        let masked = list("# masked: true\n暗号词\n!暗号词典\n");
+        let open = list("暗号词\n别的词\n");
+        for (before, after) in [(Some(&masked), None), (None, Some(&masked))] {
+            let changed = wordlist_change(before, after, 9).unwrap();
+            let (terms, allow) = (changed.terms.unwrap(), changed.allow.unwrap());
+            assert_eq!([terms.added_first, terms.removed_first].concat(), ["暗＊＊"]);
+            assert_eq!([allow.added_first, allow.removed_first].concat(), ["暗＊＊＊"]);
+        }
+        for (before, after) in [(&masked, &open), (&open, &masked)] {
+            let terms = wordlist_change(Some(before), Some(after), 9).unwrap().terms.unwrap();
+            assert_eq!([terms.added_first, terms.removed_first].concat(), ["别＊＊"]);
+        }
+    }
+
+    #[test]
+    fn a_set_of_rules_differs_by_its_rules() {
+        let set = |json: &str| RuleSource::from_json("own", Origin::Api, json).unwrap();
+        let before = r#"{"rules":[{"id":"a","all":["返现"]},{"id":"b","all":["扫码"]}]}"#;
+        let after =
+            r#"{"rules":[{"id":"c","pattern":"口令"},{"id":"a","all":["返利"]},{"id":"b","all":["扫码"]}]}"#;
+        let changed = document_change(RuleKind::RuleSet, "own", Some(before), Some(after), 9).unwrap();
+        assert_eq!(Some(&changed), rule_set_change(Some(&set(before)), Some(&set(after)), 9).as_ref());
+        assert_eq!(
+            (changed.kind, changed.id.as_str(), changed.how),
+            (RuleKind::RuleSet, "own", How::Updated)
+        );
+        let rules = changed.rules.unwrap();
+        assert_eq!(
+            (rules.added_first, rules.removed_first),
+            (vec!["c".to_owned(), "a".to_owned()], vec!["a".to_owned()])
+        );
+        let gone = document_change(RuleKind::RuleSet, "own", Some(before), None, 1).unwrap();
+        assert_eq!((gone.how, gone.rules.unwrap().removed), (How::Deleted, 2));
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub enum DocumentKind {
     OwnGroup,
     /// How a wordlist came to the state of its life that it is in: id is its name.
     WordlistLife,
+    /// A set of rules: terms together, over several messages, patterns.
+    RuleSet,
     /// Who made a version of the rules, why, and what was different: id is its number.
     Ruleset,
     /// What the documents of a version were before: id is its number.
@@ -86,6 +88,7 @@ impl DocumentKind {
             DocumentKind::Transfer => "transfer",
             DocumentKind::OwnGroup => "own_group",
             DocumentKind::WordlistLife => "wordlist_life",
+            DocumentKind::RuleSet => "rule_set",
             DocumentKind::Ruleset => "ruleset",
             DocumentKind::RulesetUndo => "ruleset_undo",
             DocumentKind::RulesetHead => "ruleset_head",

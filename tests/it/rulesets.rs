@@ -11,8 +11,8 @@ use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 
-/// Versions made while messages flow.
-const SWAPS: usize = 50;
+/// Versions made while messages flow; `app::rules` has a test with more.
+const SWAPS: usize = 20;
 
 /// The pair of terms that only one version has. No two sound or look alike, nor are they the other way round.
 fn pair(number: usize) -> [String; 2] {
@@ -122,4 +122,35 @@ async fn files_are_followed_a_bad_one_is_named_and_numbers_outlast_restarts() {
     gateway.client.expect(200, Method::POST, "/v1/rulesets/r-2/rollback", &json!({"reason": "误伤"})).await;
     assert_eq!(verdict(&gateway.client, "私聊返现").await, "pass");
     assert_eq!(version(&gateway.client).await, "r-4");
+}
+
+#[tokio::test]
+async fn a_set_of_rules_judges_until_it_is_rolled_back() {
+    let gateway = Gateway::start(&[]);
+    let say = async |id: &str, text: &str| {
+        gateway.client.expect(200, Method::POST, "/v1/events", &event(id, text)).await
+    };
+    assert_eq!(say("e-1", "今天返现").await["verdict"], "pass");
+    let rules = json!({"rules": [
+        {"id": "scan", "category": "lure", "level": "medium", "all": ["返现", "扫码"],
+         "across": {"messages": 3, "seconds": 60}},
+    ]});
+    let path = "/v1/rule-sets/rebate?reason=%E8%BF%94%E7%8E%B0";
+    gateway.client.expect(201, Method::PUT, path, &rules).await;
+    assert_eq!(say("e-2", "今天返现").await["verdict"], "pass");
+    let judged = say("e-3", "请扫码领取").await;
+    assert_eq!((&judged["verdict"], &judged["ruleset"]), (&json!("review"), &json!("r-2")));
+    let hit = &judged["hits"][0];
+    assert_eq!(
+        [&hit["wordlist"], &hit["category"], &hit["term"], &hit["matched"]],
+        ["rebate", "lure", "scan", "扫码"]
+    );
+    let made = gateway.client.get("/v1/rulesets/r-2").await;
+    assert_eq!((&made["reason"], &made["changes"][0]["kind"]), (&json!("返现"), &json!("rule_set")));
+
+    gateway.client.expect(200, Method::POST, "/v1/rulesets/r-1/rollback", &json!({"reason": "误伤"})).await;
+    gateway.client.expect(404, Method::GET, "/v1/rule-sets/rebate", &Value::Null).await;
+    assert_eq!(say("e-4", "今天返现").await["verdict"], "pass");
+    let after = say("e-5", "请扫码领取").await;
+    assert_eq!((&after["verdict"], &after["ruleset"]), (&json!("pass"), &json!("r-3")));
 }

@@ -151,7 +151,7 @@ async fn try_phrase(
     phrase: String,
 ) -> ApiResult<PhraseView> {
     let list = allowed_with(cx, &cx.reviews().config().allow_wordlist, &phrase).await?;
-    let draft = Draft { wordlist: Some(list), policy: None };
+    let draft = Draft { wordlist: Some(list), ..Draft::default() };
     let draft = cx.house().compile_draft(draft).await.map_err(|reason| ApiError::internal(&reason))?;
     let sides = Sides { present: Arc::clone(rules), draft, policy: None, now_ms: cx.now_ms() };
     let history = if cx.evidence().keeps_history() {

@@ -172,7 +172,11 @@ async fn what_wordlists_hit_is_counted_with_and_without_effect() {
         span: (0, 9),
         via: Vec::new(),
     };
-    let facts = vec![Fact::Hit(hit("diversion")), Fact::ShadowHit(hit("try")), Fact::ShadowHit(hit("try"))];
+    let rules = json!({"rules": [{"id": "scan", "all": ["返现", "扫码"]}]});
+    gateway.call("PUT", "/v1/rule-sets/rebate", rules).await.expect(201);
+    let counted = ["diversion", "rebate", "detectors"].map(|list| Fact::Hit(hit(list)));
+    let apart = ["try", "try"].map(|list| Fact::ShadowHit(hit(list)));
+    let facts = counted.into_iter().chain(apart).collect();
     gateway.message_with("g-1", "m-1", NOW_MS - 1_000, facts).await;
     gateway.message("g-1", "m-2", NOW_MS - 1_000).await;
     let numbers = gateway.get("/v1/statistics/wordlists").await.expect(200).json();
@@ -180,12 +184,14 @@ async fn what_wordlists_hit_is_counted_with_and_without_effect() {
     assert_eq!(
         numbers["wordlists"],
         json!([
-            {"wordlist": "diversion", "hits": 1, "shadow_hits": 0, "per_10k_messages": 5000.0},
-            {"wordlist": "try", "hits": 0, "shadow_hits": 2, "per_10k_messages": 10000.0},
+            {"wordlist": "detectors", "kind": "detectors", "hits": 1, "shadow_hits": 0, "per_10k_messages": 5000.0},
+            {"wordlist": "diversion", "kind": "wordlist", "hits": 1, "shadow_hits": 0, "per_10k_messages": 5000.0},
+            {"wordlist": "rebate", "kind": "rule_set", "hits": 1, "shadow_hits": 0, "per_10k_messages": 5000.0},
+            {"wordlist": "try", "kind": null, "hits": 0, "shadow_hits": 2, "per_10k_messages": 10000.0},
         ])
     );
     let hits = gateway.get("/v1/groups/demo/g-1/hits").await.expect(200).json();
-    assert_eq!(hits["items"].as_array().unwrap().len(), 1);
+    assert_eq!(hits["items"].as_array().unwrap().len(), 3);
     let eastern = gateway.token_for("op-easterner", json!({"regions": ["east"]})).await;
     gateway.call_as(&eastern, "GET", "/v1/statistics/wordlists", Value::Null).await.expect(404);
     let before =

@@ -38,6 +38,7 @@ async fn rules_are_written_read_and_removed() {
     let gateway = Gateway::open().await;
     let table = [
         ("/v1/wordlists/own", json!({"terms": [{"text": "店庆"}]})),
+        ("/v1/rule-sets/rebate", json!({"rules": [{"id": "scan", "all": ["返现", "扫码"]}]})),
         ("/v1/policies/mild", json!({"wordlists": ["own"]})),
         ("/v1/replies/hours", json!({"keywords": ["营业时间"], "text": "十点到十点"})),
         ("/v1/welcomes/all", json!({"text": "欢迎 {member.name}"})),
@@ -77,6 +78,77 @@ async fn a_rule_that_cannot_be_used_is_not_kept() {
     assert_eq!(
         gateway.get("/v1/rulesets").await.expect(200).json()["version"],
         "r-3",
+        "refused ones make none"
+    );
+}
+
+#[tokio::test]
+async fn a_set_of_rules_is_in_force_versioned_and_listed() {
+    let gateway = Gateway::open().await;
+    let rules = json!({"rules": [
+        {"id": "scan", "category": "lure", "level": "medium", "all": ["返现"], "any": ["扫码", "链接"], "near": {"chars": 8}},
+        {"id": "code", "pattern": "暗语[a-z0-9]{6,}"},
+    ]});
+    let made = gateway.call("PUT", "/v1/rule-sets/rebate", rules.clone()).await.expect(201);
+    assert_eq!(made.json()["rules"][0]["near"]["chars"], 8);
+    let judged =
+        gateway.call("POST", "/v1/moderate", json!({"text": "亲，返现请扫码哦"})).await.expect(200).json();
+    assert_eq!((&judged["verdict"], &judged["ruleset"]), (&json!("review"), &json!("r-2")));
+    let hit = &judged["hits"][0];
+    assert_eq!(
+        [&hit["wordlist"], &hit["term"], &hit["category"], &hit["matched"]],
+        ["rebate", "scan", "lure", "返现请扫码"]
+    );
+    let version = gateway.get("/v1/rulesets/r-2").await.expect(200).json();
+    let change = &version["changes"][0];
+    assert_eq!([&change["kind"], &change["id"], &change["how"]], ["rule_set", "rebate", "created"]);
+    assert_eq!(change["rules"]["added_first"], json!(["scan", "code"]));
+    let listed = gateway.get("/v1/rulesets").await.expect(200).json();
+    let kind_of = |name: &str| {
+        let lists = listed["wordlists"].as_array().unwrap();
+        lists
+            .iter()
+            .find(|list| list["name"] == name)
+            .map(|list| (list["kind"].clone(), list["terms"].clone()))
+    };
+    assert_eq!(kind_of("rebate"), Some((json!("rule_set"), json!(2))));
+    assert_eq!(kind_of("detectors"), Some((json!("detectors"), json!(11))));
+    assert_eq!(kind_of("fraud").unwrap().0, "wordlist");
+    // It stands among the names of wordlists, but has no life.
+    let taken =
+        gateway.call("PUT", "/v1/wordlists/rebate", json!({"terms": [{"text": "店庆"}]})).await.expect(422);
+    assert!(taken.text.contains("given twice"), "{}", taken.text);
+    gateway.get("/v1/wordlists/rebate/life").await.expect(404);
+    let draft = json!({"draft": {"rule_set": {"name": "rebate", "rules": []}}});
+    gateway.post_once(&gateway.admin, "/v1/replays", "k", draft).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_set_of_rules_that_cannot_be_used_names_the_fields() {
+    let gateway = Gateway::open().await;
+    let put = async |rules: Value| gateway.call("PUT", "/v1/rule-sets/own", json!({"rules": rules})).await;
+    for (rules, pointers) in [
+        (json!([{"id": "a", "all": ["返现"], "near": {"words": 3}}]), vec!["/rules/0/near/words"]),
+        (json!([{"id": "a", "all": "返现"}]), vec!["/rules/0/all"]),
+        (
+            json!([{"id": "a"}, {"id": "b", "all": ["返现"]}, {"id": "b", "pattern": "("}, {"id": "c", "pattern": "("}]),
+            vec!["/rules/0/all", "/rules/2/id", "/rules/3/pattern"],
+        ),
+        (
+            json!([{"id": "a", "all": ["返现"], "across": {"messages": 99, "seconds": 9}}]),
+            vec!["/rules/0/across"],
+        ),
+    ] {
+        assert_eq!(put(rules.clone()).await.expect(422).pointers(), pointers, "{rules}");
+    }
+    let many: Vec<_> = (0..1_001).map(|n| json!({"id": format!("r-{n}"), "all": ["返现"]})).collect();
+    let refused = put(json!(many)).await.expect(422);
+    assert_eq!(refused.pointers(), ["/rules"]);
+    assert!(refused.text.contains("interception.rules_max"), "{}", refused.text);
+    gateway.get("/v1/rule-sets/own").await.expect(404);
+    assert_eq!(
+        gateway.get("/v1/rulesets").await.expect(200).json()["version"],
+        "r-1",
         "refused ones make none"
     );
 }

@@ -56,6 +56,28 @@ async fn a_change_makes_a_version_that_says_who_why_and_what() {
 }
 
 #[tokio::test]
+async fn versions_tell_terms_of_masked_lists_by_their_first_characters() {
+    let gateway = Gateway::open().await;
+    gateway.call("PUT", "/v1/wordlists/own", list(&["云雀暗号"])).await.expect(201);
+    let mut masked = list(&["云雀暗号", "青鸟暗号"]);
+    masked["masked"] = json!(true);
+    masked["allow"] = json!([{"text": "青鸟暗号簿"}]);
+    gateway.call("PUT", "/v1/wordlists/own", masked).await.expect(200);
+    let first = gateway.get("/v1/rulesets/r-2").await.expect(200).json();
+    assert_eq!(first["changes"][0]["terms"]["added_first"], json!(["云＊＊＊"]), "it is masked since");
+    let second = gateway.get("/v1/rulesets/r-3").await.expect(200).json();
+    assert_eq!(second["changes"][0]["terms"]["added_first"], json!(["青＊＊＊"]));
+    assert_eq!(second["changes"][0]["allow"]["added_first"], json!(["青＊＊＊＊"]));
+    gateway.call("DELETE", "/v1/wordlists/own", Value::Null).await.expect(204);
+    let versions = gateway.get("/v1/rulesets/versions").await.expect(200);
+    assert!(!versions.text.contains("青鸟暗号"), "{}", versions.text);
+    assert_eq!(
+        versions.json()["items"][0]["changes"][0]["terms"]["removed_first"],
+        json!(["云＊＊＊", "青＊＊＊"])
+    );
+}
+
+#[tokio::test]
 async fn what_is_written_again_as_it_was_makes_no_version() {
     let gateway = Gateway::open().await;
     gateway.call("PUT", "/v1/wordlists/own", list(&["加群"])).await.expect(201);

@@ -10,7 +10,7 @@ use crate::storage::{DeliveryRow, DeliveryState, DocumentKind};
 /// Stands in every name and text of the eastern region and in nothing that is sent below.
 const SECRET: &str = "机密";
 
-const KINDS: [DocumentKind; 24] = [
+const KINDS: [DocumentKind; 25] = [
     DocumentKind::Operator,
     DocumentKind::Token,
     DocumentKind::Account,
@@ -19,6 +19,7 @@ const KINDS: [DocumentKind; 24] = [
     DocumentKind::Shop,
     DocumentKind::Group,
     DocumentKind::Wordlist,
+    DocumentKind::RuleSet,
     DocumentKind::Policy,
     DocumentKind::Reply,
     DocumentKind::Welcome,
@@ -75,6 +76,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{operator}", "op-east")
         .replace("{token}", &ids.token)
         .replace("{wordlist}", "w-none")
+        .replace("{rule_set}", "rs-none")
         .replace("{policy}", "p-none")
         .replace("{reply}", "r-none")
         .replace("{welcome}", "we-none")
@@ -134,6 +136,7 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/replays") => json!({"draft": {"wordlist": {"name": "own", "terms": [{"text": "会员日"}]}}}),
         (_, "/v1/wordlists/{wordlist}") => json!({"terms": ["taken over"]}),
         (_, "/v1/wordlists/{wordlist}/life") => json!({"life": "shadow"}),
+        (_, "/v1/rule-sets/{rule_set}") => json!({"rules": [{"id": "taken", "all": ["over"]}]}),
         (_, "/v1/policies/{policy}") => json!({"wordlists": []}),
         (_, "/v1/replies/{reply}") => json!({"keywords": ["taken"], "text": "over"}),
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),

@@ -16,7 +16,9 @@ use crate::interception::{
 };
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
-use crate::rulesets::{Changed, How, LifeRecord, RuleKind, Sums, version_of, wordlist_change};
+use crate::rulesets::{
+    Changed, How, LifeRecord, RuleKind, Sums, rule_set_change, version_of, wordlist_change,
+};
 use crate::storage::{Storage, StorageError};
 use crate::telemetry::metrics;
 use crate::welcomes::{Welcome, Welcomes};
@@ -60,30 +62,25 @@ impl Files {
         if self.digests == before.digests {
             return Vec::new();
         }
-        let named = |files: &'_ Files, name: &str| files.lists.iter().position(|list| list.name == name);
         let names =
             self.digests.keys().chain(before.digests.keys().filter(|name| !self.digests.contains_key(*name)));
         names
             .filter_map(|name| {
-                if [before, self].iter().any(|files| files.rules.iter().any(|set| set.name == *name)) {
-                    return self.rules_change(before, name);
+                let (old, new) = (before.set(name), self.set(name));
+                if old.is_some() || new.is_some() {
+                    return rule_set_change(old, new, listed_max);
                 }
-                let old = named(before, name).and_then(|at| before.lists.get(at));
-                let new = named(self, name).and_then(|at| self.lists.get(at));
-                wordlist_change(old, new, listed_max)
+                wordlist_change(before.list(name), self.list(name), listed_max)
             })
             .collect()
     }
 
-    /// Says what became of a set of rules.
-    fn rules_change(&self, before: &Files, name: &str) -> Option<Changed> {
-        let how = match (before.digests.get(name), self.digests.get(name)) {
-            (None, Some(_)) => How::Created,
-            (Some(_), None) => How::Deleted,
-            (old, new) if old != new => How::Updated,
-            _ => return None,
-        };
-        Some(bare(name, Origin::File, how))
+    fn list(&self, name: &str) -> Option<&WordlistSource> {
+        self.lists.iter().find(|list| list.name == name)
+    }
+
+    fn set(&self, name: &str) -> Option<&RuleSource> {
+        self.rules.iter().find(|set| set.name == name)
     }
 
     /// Says which lists are different from those of which only digests are known.
@@ -94,28 +91,29 @@ impl Files {
                 let scopes = Some(list.scope.clone()).filter(|scope| !scope.is_everyone());
                 Some(Changed {
                     scopes: scopes.into_iter().collect(),
-                    ..bare(&list.name, list.origin, How::Updated)
+                    ..bare(RuleKind::Wordlist, &list.name, list.origin, How::Updated)
                 })
             }
             Some(_) => None,
         });
         let sets = self.rules.iter().filter_map(|set| match before.get(&set.name) {
-            None => Some(bare(&set.name, Origin::File, How::Created)),
+            None => rule_set_change(None, Some(set), listed_max),
             Some(digest) if self.digests.get(&set.name) != Some(digest) => {
-                Some(bare(&set.name, Origin::File, How::Updated))
+                Some(bare(RuleKind::RuleSet, &set.name, Origin::File, How::Updated))
             }
             Some(_) => None,
         });
         let gone = before.keys().filter(|name| !self.digests.contains_key(*name));
-        made.chain(sets).chain(gone.map(|name| bare(name, Origin::File, How::Deleted))).collect()
+        // Of what is gone nobody knows any more whether it was terms or rules.
+        let gone = gone.map(|name| bare(RuleKind::Wordlist, name, Origin::File, How::Deleted));
+        made.chain(sets).chain(gone).collect()
     }
 }
 
 /// A change of which nobody knows what was before.
-fn bare(name: &str, origin: Origin, how: How) -> Changed {
-    let id = name.to_owned();
-    let (kind, scopes, fields) = (RuleKind::Wordlist, Vec::new(), Vec::new());
-    Changed { kind, id, origin, how, scopes, terms: None, allow: None, fields }
+fn bare(kind: RuleKind, name: &str, origin: Origin, how: How) -> Changed {
+    let (id, scopes, fields) = (name.to_owned(), Vec::new(), Vec::new());
+    Changed { kind, id, origin, how, scopes, terms: None, allow: None, rules: None, fields }
 }
 
 /// Reads the files that the configuration names.
@@ -214,9 +212,13 @@ pub(super) fn words(
     for (name, list) in read::<WordlistSource>(documents, RuleKind::Wordlist)? {
         sources.push(WordlistSource { name, origin: Origin::Api, ..list });
     }
+    let mut rules = files.rules.clone();
+    for (name, set) in read::<RuleSource>(documents, RuleKind::RuleSet)? {
+        rules.push(RuleSource { name, origin: Origin::Api, ..set });
+    }
     let policies = read::<Policy>(documents, RuleKind::Policy)?;
     let policies = policies.into_iter().map(|(name, policy)| Policy { name, ..policy }).collect();
-    let sources = Sources { wordlists: &sources, rules: &files.rules, policies };
+    let sources = Sources { wordlists: &sources, rules: &rules, policies };
     Ruleset::compile_with(version_of(number), sources, config).context("compile wordlists and rules")
 }
 

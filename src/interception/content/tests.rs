@@ -1,6 +1,7 @@
 //! Content rules against hostile addresses and ordinary messages.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,11 +10,12 @@ use super::address::{each_in, each_of};
 use super::*;
 use crate::interception::{Config, Origin, Strictness, Term, WordlistSource};
 
-fn ruleset() -> Ruleset {
+/// One for all tests: compiling it takes longer than all that is judged by it.
+static RULESET: LazyLock<Ruleset> = LazyLock::new(|| {
     let mut list = WordlistSource::new("diversion", Origin::Api);
     list.terms.push(Term { text: "加微信".into(), category: Some("contact".into()), ..Term::default() });
     Ruleset::compile("r-1", &[list], Vec::new(), &Config::default()).unwrap().0
-}
+});
 
 fn policy(content: serde_json::Value) -> Policy {
     let content = Some(serde_json::from_value(content).unwrap());
@@ -21,7 +23,7 @@ fn policy(content: serde_json::Value) -> Policy {
 }
 
 fn judge(policy: &Policy, message: &Message<'_>) -> Judgement {
-    ruleset().judge_message(message, policy, &Audience::default(), &mut Scratch::default())
+    RULESET.judge_message(message, policy, &Audience::default(), &mut Scratch::default())
 }
 
 fn said(text: &str) -> Message<'_> {

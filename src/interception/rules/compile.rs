@@ -11,6 +11,13 @@ use crate::interception::fold::fold_into;
 use crate::interception::ruleset::term_id;
 use crate::interception::wordlist::{CATEGORY_DEFAULT, Term, WordlistSource, is_name};
 
+/// What is wrong with a rule.
+#[derive(Debug)]
+struct Fault {
+    field: &'static str,
+    reason: String,
+}
+
 /// Most terms of one rule.
 const TERMS_MAX: usize = 100;
 
@@ -90,9 +97,9 @@ impl Rules {
         for (set, source) in (0..).zip(sources) {
             rules.sets.push(Box::from(source.name.as_str()));
             for (index, rule) in source.rules.iter().enumerate() {
-                let twice = source.rules.iter().take(index).any(|other| other.id == rule.id);
-                check(rule, twice, config)?;
-                rules.add(set, rule, &mut parts, config)?;
+                let checked = check(rule, source.has_before(index, &rule.id), config);
+                let added = checked.and_then(|()| rules.add(set, rule, &mut parts, config));
+                added.map_err(|fault| fault.of(index, rule))?;
             }
         }
         rules.ids = parts
@@ -119,10 +126,10 @@ impl Rules {
         Ok((rules, lists))
     }
 
-    fn add(&mut self, set: u32, rule: &Rule, parts: &mut Parts, config: &Config) -> Result<(), RuleError> {
+    fn add(&mut self, set: u32, rule: &Rule, parts: &mut Parts, config: &Config) -> Result<(), Fault> {
         let index = u32::try_from(self.compiled.len()).unwrap_or(u32::MAX);
         let body = if let Some(text) = &rule.pattern {
-            let compiled = pattern::compile(text, config).map_err(|reason| wrong(rule, "pattern", reason))?;
+            let compiled = pattern::compile(text, config).map_err(|reason| wrong("pattern", reason))?;
             let gates: Vec<u32> = compiled.gates.iter().map(|gate| parts.number(set, gate)).collect();
             if gates.is_empty() {
                 self.always.push(index);
@@ -229,49 +236,63 @@ impl Rules {
     }
 }
 
+impl RuleSource {
+    /// Checks what types cannot. Compiles patterns: milliseconds each.
+    ///
+    /// # Errors
+    /// Names every rule that cannot be used, with the first field to change.
+    pub fn check(&self, config: &Config) -> Result<(), Vec<RuleError>> {
+        let faults = self.rules.iter().enumerate().filter_map(|(index, rule)| {
+            let checked = check(rule, self.has_before(index, &rule.id), config).and_then(|()| {
+                let pattern = rule.pattern.as_deref().map(|text| pattern::compile(text, config));
+                pattern.transpose().map(drop).map_err(|reason| wrong("pattern", reason))
+            });
+            checked.err().map(|fault| fault.of(index, rule))
+        });
+        let faults: Vec<_> = faults.collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    fn has_before(&self, index: usize, id: &str) -> bool {
+        self.rules.iter().take(index).any(|other| other.id == id)
+    }
+}
+
 /// Checks what types cannot.
-fn check(rule: &Rule, twice: bool, config: &Config) -> Result<(), RuleError> {
+fn check(rule: &Rule, twice: bool, config: &Config) -> Result<(), Fault> {
     if !is_name(&rule.id) || twice {
-        return Err(wrong(rule, "id", "1 to 64 bytes without white space, and once in a set"));
+        return Err(wrong("id", "1 to 64 bytes without white space, and once in a set"));
     }
     if !is_name(&rule.category) {
-        return Err(wrong(rule, "category", "1 to 64 bytes without white space"));
+        return Err(wrong("category", "1 to 64 bytes without white space"));
     }
     let terms = rule.all.len() + rule.any.len() + rule.none.len();
     if rule.pattern.is_some() {
         let alone = terms == 0 && rule.near.is_none() && rule.across.is_none();
-        return if alone {
-            Ok(())
-        } else {
-            Err(wrong(rule, "pattern", "a pattern stands alone, without terms"))
-        };
+        return if alone { Ok(()) } else { Err(wrong("pattern", "a pattern stands alone, without terms")) };
     }
     if rule.all.is_empty() && rule.any.is_empty() {
-        return Err(wrong(rule, "all", "name terms here or under `any`, or a `pattern`"));
+        return Err(wrong("all", "name terms here or under `any`, or a `pattern`"));
     }
     if terms > TERMS_MAX {
-        return Err(wrong(
-            rule,
-            "any",
-            format!("{terms} terms, {TERMS_MAX} at most; make several rules of it"),
-        ));
+        return Err(wrong("any", format!("{terms} terms, {TERMS_MAX} at most; make several rules of it")));
     }
     for (field, texts) in [("all", &rule.all), ("any", &rule.any), ("none", &rule.none)] {
         if let Some((text, reason)) = texts.iter().find_map(|text| Some((text, unfit(text, config)?))) {
-            return Err(wrong(rule, field, format!("`{text}` {reason}")));
+            return Err(wrong(field, format!("`{text}` {reason}")));
         }
     }
     match (rule.near, rule.across) {
-        (Some(_), Some(_)) => Err(wrong(rule, "near", "terms of several messages are not near each other")),
+        (Some(_), Some(_)) => Err(wrong("near", "terms of several messages are not near each other")),
         (_, Some(Across { messages, .. })) if !(2..=config.recent_messages_max + 1).contains(&messages) => {
             let max = config.recent_messages_max + 1;
             let reason =
                 format!("`messages` is 2 to {max} (`interception.recent_messages_max` and this one)");
-            Err(wrong(rule, "across", reason))
+            Err(wrong("across", reason))
         }
         (_, Some(Across { seconds, .. })) if u64::from(seconds) > config.recent_expiry.as_secs() => {
             let max = config.recent_expiry.as_secs();
-            Err(wrong(rule, "across", format!("`seconds` is {max} at most (`interception.recent_expiry`)")))
+            Err(wrong("across", format!("`seconds` is {max} at most (`interception.recent_expiry`)")))
         }
         (Some(_) | None, Some(_) | None) => Ok(()),
     }
@@ -292,6 +313,12 @@ fn unfit(text: &str, config: &Config) -> Option<&'static str> {
     }
 }
 
-fn wrong(rule: &Rule, field: &'static str, reason: impl Into<String>) -> RuleError {
-    RuleError { rule: rule.id.clone(), field, reason: reason.into() }
+fn wrong(field: &'static str, reason: impl Into<String>) -> Fault {
+    Fault { field, reason: reason.into() }
+}
+
+impl Fault {
+    fn of(self, index: usize, rule: &Rule) -> RuleError {
+        RuleError { rule: rule.id.clone(), index, field: self.field, reason: self.reason }
+    }
 }

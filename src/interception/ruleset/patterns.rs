@@ -1,6 +1,6 @@
 //! The rules of a ruleset: their terms among its terms, and what their patterns cost.
 
-use super::{Ruleset, term_id};
+use super::{ListKind, Ruleset, term_id};
 use crate::interception::fold::fold_into;
 use crate::interception::lint::{Problem, ProblemKind};
 use crate::interception::rules::{Body, Rules};
@@ -38,6 +38,12 @@ impl Ruleset {
     /// Tells the rules which terms are theirs.
     pub(super) fn take_rules(&mut self, rules: Rules) {
         self.rules = rules;
+        for (list, known) in (0..).zip(&mut self.lists) {
+            if self.rules.owns_list(list) {
+                known.kind = ListKind::RuleSet;
+                known.terms = self.rules.all().filter(|(set, ..)| *set == known.name).count();
+            }
+        }
         let parts = (0..self.terms()).filter(|term| self.is_part(*term));
         let mut folded = String::new();
         let numbered: Vec<(u32, u64)> = parts

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::standing::{ListEntry, TermEntry};
-use super::{CompileError, Kind, ListSummary, ListedTerm, Phrase, Ruleset, shown};
+use super::{CompileError, Kind, ListKind, ListSummary, ListedTerm, Phrase, Ruleset, shown};
 use crate::interception::Config;
 use crate::interception::encode::{Alphabet, CLASS_MAX};
 use crate::interception::exact::Anchored;
@@ -86,6 +86,7 @@ impl<'c> Reader<'c> {
         }
         self.lists.push(ListSummary {
             name: source.name.clone(),
+            kind: ListKind::Wordlist,
             origin: source.origin,
             masked: source.masked,
             terms: self.terms.len() - terms_before,

@@ -141,3 +141,35 @@ fn one_ruleset_serves_all_tenants_in_one_pass() {
     assert_eq!(lists(Some("soup")), [""; 0]);
     assert_eq!(lists(None), [""; 0]);
 }
+
+#[test]
+fn staff_may_show_the_ways_into_the_shop_unless_a_policy_says_otherwise() {
+    let policy = |text: &str| serde_json::from_str::<Policy>(text).unwrap();
+    let policies = vec![
+        policy(r#"{"name":"named","categories":{"wechat_id":{"verdict":"block"}}}"#),
+        policy(r#"{"name":"apart","staff":{"policy":"named"}}"#),
+        policy(r#"{"name":"other","categories":{"mobile":{"verdict":"mask"}}}"#),
+    ];
+    let (rules, _) = Ruleset::compile("r", &[], policies, &Config::default()).unwrap();
+    for (text, policy, customer, staff) in [
+        ("微信号：shop888", "standard", Verdict::Review, Verdict::Pass),
+        ("QQ：12345678", "standard", Verdict::Review, Verdict::Pass),
+        ("进群 https://work.weixin.qq.com/gm/abc123", "standard", Verdict::Review, Verdict::Pass),
+        ("扫 https://u.wechat.com/MAbcd1234", "standard", Verdict::Review, Verdict::Pass),
+        ("微信号：shop888", "strict", Verdict::Block, Verdict::Pass),
+        ("微信号：shop888", "named", Verdict::Block, Verdict::Block),
+        ("微信号：shop888", "apart", Verdict::Review, Verdict::Block),
+        ("微信号：shop888", "other", Verdict::Review, Verdict::Pass),
+        ("QQ：12345678", "named", Verdict::Review, Verdict::Pass),
+        ("身份证 11010519491231002X", "standard", Verdict::Mask, Verdict::Mask),
+    ] {
+        let judged = |speaker| {
+            let audience = Audience { speaker, ..Audience::default() };
+            rules.judge(text, rules.policy_for(policy, speaker).unwrap(), &audience, &mut Scratch::default())
+        };
+        let (by_customer, by_staff) = (judged(Speaker::Customer), judged(Speaker::Staff));
+        assert_eq!((by_customer.verdict, by_staff.verdict), (customer, staff), "{text} {policy}");
+        assert_eq!((by_customer.hits.len(), by_staff.hits.len()), (1, 1), "counted: {text} {policy}");
+        assert_eq!(judged(Speaker::Own).verdict, customer, "{text} {policy}");
+    }
+}

@@ -174,7 +174,10 @@ fn limits_are_named_in_the_refusal() {
         assert_eq!(error.to_string(), expect);
     }
     let twice = Ruleset::compile("r-1", &[list("a"), list("a")], Vec::new(), &Config::default());
-    assert_eq!(twice.unwrap_err().to_string(), "wordlist `a` is given twice");
+    assert_eq!(
+        twice.unwrap_err().to_string(),
+        "`a` is given twice: wordlists and sets of rules are told apart by their names"
+    );
 }
 
 #[test]

@@ -44,7 +44,7 @@ const BELIEF_EVERYDAY_LONGER: f32 = 3.0;
 /// Words that people write today and the dictionary was made before.
 const MODERN: &str = include_str!("tables/modern.txt");
 
-static DICTIONARY: LazyLock<Jieba> = LazyLock::new(|| {
+pub(super) static DICTIONARY: LazyLock<Jieba> = LazyLock::new(|| {
     let mut dictionary = Jieba::new();
     for line in MODERN.lines().filter(|line| !line.starts_with('#')) {
         if let Some((word, count)) = line.split_once(' ') {
