@@ -59,6 +59,9 @@ pub(super) fn told_apart() -> impl Iterator<Item = char> {
     marks().chain('0'..='9').chain(characters().filter(spoken))
 }
 
+/// Highest confidence in a disguise, in percent: 100 is for what is written as listed.
+const CONFIDENCE_MAX: u8 = 99;
+
 /// Spellings of one term: characters with several readings multiply.
 const SPELLINGS_MAX: usize = 6;
 
@@ -322,7 +325,7 @@ impl Disguised {
         let weakest =
             weakest.into_iter().find(|(bits, _)| self.disguises.has(*bits)).map_or(95, |(_, sure)| sure);
         // Two tricks in one term leave less to chance, and so does a longer term.
-        weakest + (self.length.saturating_sub(2) * 3).min(12)
+        (weakest + (self.length.saturating_sub(2) * 3).min(12)).min(CONFIDENCE_MAX)
     }
 }
 
