@@ -1,7 +1,6 @@
 //! What the fuzz targets do with their input, on a stable compiler: over their seeds, and over random pieces of text.
 //!
 //! Not for: finding what is rare. `cargo +nightly fuzz run judge` in `fuzz/` does that; what it finds becomes a seed.
-#![expect(clippy::disallowed_methods, reason = "the seeds are read from the disk")]
 
 #[path = "../fuzz/src/lib.rs"]
 pub mod bodies;
