@@ -14,7 +14,7 @@ use super::exact::Found;
 use super::fold::{Unit, foldings, is_invisible, is_sentence_end, units_into};
 use super::mask::widen;
 use super::policy::{Decision, Policy, Strictness};
-use super::ruleset::{Judging, ListStanding, Ruleset, shown, term_id};
+use super::ruleset::{Judging, ListStanding, Ruleset, shown};
 use super::variants::{CONTEXT, Disguised, Room, crosses_words};
 use super::{Audience, JudgedHit, Scratch};
 use crate::event::{Hit, Verdict, Via};
@@ -388,7 +388,6 @@ impl Ruleset {
         term_units: &mut Vec<Unit>,
     ) -> JudgedHit {
         let listed = self.listed(resolved.term);
-        units_into(listed.text, term_units);
         let matched = units.get(resolved.units[0]..resolved.units[1]).unwrap_or_default();
         let disguised = resolved.disguised.and_then(|index| room.found.get(index));
         let (via, confidence) = match disguised {
@@ -409,8 +408,7 @@ impl Ruleset {
             via,
             confidence,
         };
-        let term_id = term_id(listed.wordlist, term_units.iter().map(|unit| unit.folded));
-        JudgedHit { hit, term_id, masked: None }
+        JudgedHit { hit, term_id: self.id_of(resolved.term), masked: None }
     }
 
     pub(super) fn outcome(&self, outcome: Verdicted) -> Outcome {
@@ -430,9 +428,14 @@ impl Ruleset {
 }
 
 /// Compares the written characters with the listed ones: the foldings that one of them needed and the other did not.
-fn via(text: &str, matched: &[Unit], term: &str, listed: &[Unit]) -> Vec<Via> {
+fn via(text: &str, matched: &[Unit], term: &str, listed: &mut Vec<Unit>) -> Vec<Via> {
     let mut all = Vec::new();
-    for (written, listed) in matched.iter().zip(listed) {
+    let ends = matched.first().zip(matched.last());
+    if ends.and_then(|(first, last)| text.get(first.start..last.end)) == Some(term) {
+        return all;
+    }
+    units_into(term, listed);
+    for (written, listed) in matched.iter().zip(listed.iter()) {
         if written.original == listed.original {
             continue;
         }

@@ -22,7 +22,7 @@ use super::audience::{ListScope, Roles, Speaker, moment};
 use super::detectors::{self, DETECTORS};
 use super::encode::{Alphabet, CLASS_MAX, Classes};
 use super::exact::{ExactStage, Found, TooManyStates};
-use super::fold::{Unit, fold_into};
+use super::fold::Unit;
 use super::life::Life;
 use super::lint::Problem;
 use super::mask;
@@ -154,6 +154,8 @@ pub struct Ruleset {
     terms_from: Vec<u32>,
     /// By pattern.
     phrases: Vec<Phrase>,
+    /// By term: what it is stored as.
+    ids: Vec<u64>,
     /// Indices of terms by their id.
     by_id: Vec<u32>,
     /// All terms and phrases as written, end to end.
@@ -338,7 +340,7 @@ impl Ruleset {
     /// Finds the wordlist and the term of a stored id, the term of a masked list only by its first character; for a
     /// detector or rule, what its hits name as such.
     pub fn term(&self, id: u64) -> Option<(&str, Cow<'_, str>)> {
-        let Ok(at) = self.by_id.binary_search_by_key(&id, |index| self.term_id(*index as usize)) else {
+        let Ok(at) = self.by_id.binary_search_by_key(&id, |term| self.id_of(*term as usize)) else {
             return self.named(id).map(|(list, name)| (list, Cow::Borrowed(name)));
         };
         let listed = self.listed(self.by_id.get(at).copied()? as usize);
@@ -352,6 +354,7 @@ impl Ruleset {
             + self.texts.capacity()
             + self.terms.capacity() * size_of::<ListedTerm>()
             + (self.terms_from.capacity() + self.by_id.capacity()) * size_of::<u32>()
+            + self.ids.capacity() * size_of::<u64>()
             + self.phrases.capacity() * size_of::<Phrase>()
             + self.own.capacity() * size_of::<(u32, TermEntry)>()
     }
@@ -415,12 +418,8 @@ impl Ruleset {
         (&list.name, shown(self.text(phrase.text_from, phrase.text_bytes), list.masked))
     }
 
-    /// Not kept: hits are rare, and 60,000 ids are half a megabyte.
-    fn term_id(&self, term: usize) -> u64 {
-        let listed = self.listed(term);
-        let mut folded = String::new();
-        fold_into(listed.text, &mut folded);
-        term_id(listed.wordlist, folded.chars())
+    pub(super) fn id_of(&self, term: usize) -> u64 {
+        self.ids[term]
     }
 
     pub(super) fn kind_of(&self, term: usize) -> u16 {

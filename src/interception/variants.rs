@@ -46,7 +46,7 @@ use trie::Trie;
 use window::Window;
 
 pub(super) use alike::everyday_word;
-pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words, prepare};
+pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words};
 pub(super) use search::Disguised;
 pub(super) use shape::apart;
 
@@ -57,6 +57,12 @@ const STANDARD_CHARS_MIN: u8 = 3;
 pub(super) fn told_apart() -> impl Iterator<Item = char> {
     let spoken = |c: &char| SOUNDS.readings(*c).next().is_some() && fold(*c) == Folded::One(*c);
     marks().chain('0'..='9').chain(characters().filter(spoken))
+}
+
+/// Loads what is needed only once a text gives reason for it.
+pub(super) fn prepare() {
+    gate::prepare();
+    ordinary::prepare();
 }
 
 /// Highest confidence in a disguise, in percent: 100 is for what is written as listed.
@@ -226,16 +232,32 @@ impl Variants {
         if units.is_empty() {
             units_into(text, units);
         }
-        let worthwhile = room.open.iter().filter(|open| !self.is_listed(units, open));
-        room.windows.extend(worthwhile.map(|open| Window::of_run(text, units, open)));
+        let worthwhile = |open: &&Open| self.is_worthwhile(units, open);
+        room.windows
+            .extend(room.open.iter().filter(worthwhile).map(|open| Window::of_run(text, units, open)));
         room.windows.extend(room.marks.iter().map(|at| Window::of_mark(text, units, *at)));
         window::join(&mut room.windows);
     }
 
-    /// Says whether what stands there is the term as listed, which the exact stage has found.
-    fn is_listed(&self, units: &[Unit], open: &Open) -> bool {
-        let run = units.get(open.first..=open.last).unwrap_or_default();
-        open.before == 0 && open.after == 0 && run.iter().map(|unit| &unit.folded).eq(self.term(open.pattern))
+    /// Says whether what stands there is worth reading: not where it is the term as listed, which the exact stage has
+    /// found, nor where words of the text hold what is not the term's, which no margin would make up for.
+    fn is_worthwhile(&self, units: &[Unit], open: &Open) -> bool {
+        let term = self.term(open.pattern);
+        let (before, after) = (usize::from(open.before), usize::from(open.after));
+        let written = open.first.checked_sub(before).and_then(|first| units.get(first..=open.last + after));
+        let Some(written) = written.filter(|written| written.len() == term.len()) else { return true };
+        let differs = |at: &usize| written.get(*at).map(|unit| unit.folded) != term.get(*at).copied();
+        if !(0..term.len()).any(|at| differs(&at)) {
+            return false;
+        }
+        // Beside the run it may be the term's only in some other way.
+        let altered = (before..term.len() - after).filter(differs);
+        let mut in_words = altered.map(|at| ordinary::is_in_pair(units, open.first - before + at));
+        match (in_words.next(), term.len()) {
+            (None, _) => true,
+            (Some(first), ..=3) => !(first || in_words.any(|is| is)),
+            (Some(first), 4..) => !(first && in_words.all(|is| is)),
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! Compiling: reads lists into patterns, numbers their characters, builds filter and automaton.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::standing::{ListEntry, TermEntry};
-use super::{CompileError, Kind, ListKind, ListSummary, ListedTerm, Phrase, Ruleset, shown};
+use super::{CompileError, Kind, ListKind, ListSummary, ListedTerm, Phrase, Ruleset, shown, term_id};
 use crate::interception::Config;
 use crate::interception::encode::{Alphabet, CLASS_MAX};
 use crate::interception::exact::Anchored;
-use crate::interception::filter::Rarity;
+use crate::interception::filter::{Rarity, frequency};
 use crate::interception::fold::fold_into;
 use crate::interception::life::Life;
 use crate::interception::lint::{Problem, ProblemKind};
@@ -288,6 +289,7 @@ impl<'c> Reader<'c> {
             entries: self.entries,
             own: self.own,
             kinds: self.kinds,
+            ids: Vec::new(),
             by_id: (0..).take(self.terms.len()).collect(),
             terms: self.terms.into_iter().map(|(_, term)| term).collect(),
             terms_from,
@@ -301,15 +303,23 @@ impl<'c> Reader<'c> {
             trials: Vec::new(),
         };
         ruleset.begin_trials();
-        let mut by_id = std::mem::take(&mut ruleset.by_id);
-        by_id.sort_by_cached_key(|index| ruleset.term_id(*index as usize));
-        ruleset.by_id = by_id;
+        let mut text = String::new();
+        ruleset.ids = (0..ruleset.terms.len())
+            .map(|term| {
+                let listed = ruleset.listed(term);
+                fold_into(listed.text, &mut text);
+                term_id(listed.wordlist, text.chars())
+            })
+            .collect();
+        let ids = &ruleset.ids;
+        ruleset.by_id.sort_unstable_by_key(|term| ids[*term as usize]);
         Ok((ruleset, self.problems))
     }
 }
 
-/// Orders the folded characters by how often patterns hold them, those that are one by themselves last: the filter
-/// asks whether a class may be one with a comparison. With variants, characters of no pattern are numbered too: what
+/// Orders the folded characters by how often texts and patterns hold them, so that tables by class are read where they
+/// were read before; those that are a pattern by themselves last: the filter asks whether a class may be one with a
+/// comparison. With variants, characters of no pattern are numbered too: what
 /// they sound like counts.
 fn number_letters(folded: &[(Box<str>, Pattern)], with_variants: bool) -> Vec<char> {
     let mut counts: HashMap<char, (bool, usize)> = HashMap::new();
@@ -327,6 +337,8 @@ fn number_letters(folded: &[(Box<str>, Pattern)], with_variants: bool) -> Vec<ch
         counts.extend(others.into_iter().map(|c| (c, (false, 0))));
     }
     let mut letters: Vec<_> = counts.into_iter().collect();
-    letters.sort_unstable_by_key(|(c, (is_pattern, count))| (*is_pattern, std::cmp::Reverse(*count), *c));
+    letters.sort_unstable_by_key(|(c, (is_pattern, count))| {
+        (*is_pattern, Reverse(frequency(*c)), Reverse(*count), *c)
+    });
     letters.into_iter().map(|(c, _)| c).collect()
 }

@@ -16,6 +16,7 @@ use std::ops::Range;
 use super::sound::SOUNDS;
 use crate::interception::filter::frequency;
 pub(in crate::interception) use marks::is_telling_picture;
+pub(super) use marks::prepare;
 pub(super) use marks::{Marks, marks};
 use marks::{begins_slang, is_mark};
 
@@ -37,11 +38,16 @@ const MARK: u16 = 1 << 15;
 /// Two bits for each run: 128 KiB.
 const RUN_WORDS: usize = 1 << 14;
 
+/// A bit for each pair of sounds: 32 KiB, which stay in the fastest memory.
+const PAIR_WORDS: usize = 1 << (2 * SOUND_BITS - 6);
+
 /// Which runs of neighbours may belong to a term in disguise.
 #[derive(Debug)]
 pub(super) struct Gate {
     /// By class: the usual reading's syllable, and [`MARK`]. As many as there can be: no length is asked for.
     sounds: Box<[u16; 1 << 16]>,
+    /// The last two sounds of every run.
+    pairs: Box<[u64; PAIR_WORDS]>,
     runs: Box<[u64; RUN_WORDS]>,
     /// Bucket `b` has the entries from `buckets[b]` up to `buckets[b + 1]`.
     buckets: Box<[u32]>,
@@ -97,8 +103,10 @@ impl Gate {
                 entries.extend(Entry::new(pattern, &sounds, &expected));
             }
         }
-        let mut runs = vec![0; RUN_WORDS];
+        let (mut pairs, mut runs) = (vec![0; PAIR_WORDS], vec![0; RUN_WORDS]);
         for entry in &entries {
+            let (word, bit) = pair(entry.run);
+            pairs[word] |= 1 << bit;
             let (word, bits) = slot(entry.run);
             runs[word] |= bits;
         }
@@ -106,6 +114,7 @@ impl Gate {
         let fixed = "made with this length";
         Self {
             sounds: sounds.into_boxed_slice().try_into().expect(fixed),
+            pairs: pairs.into_boxed_slice().try_into().expect(fixed),
             runs: runs.into_boxed_slice().try_into().expect(fixed),
             buckets,
             entries,
@@ -116,7 +125,7 @@ impl Gate {
     pub(super) fn find(&self, classes: &[u16], open: &mut Vec<Open>) -> bool {
         open.clear();
         let (mut run, mut seen) = (0, 0);
-        let mut suspects = [0_u32; BLOCK];
+        let mut suspects = [(0_u32, 0_u32); BLOCK];
         for (block, from) in classes.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
             // As in `filter`: no branch to guess.
             let mut count = 0;
@@ -128,13 +137,16 @@ impl Gate {
                 let is_next = (sound != 0) & (sound != run & u32::from(SOUND));
                 run = run << (u32::from(is_next) * SOUND_BITS) | sound;
                 if let Some(next) = suspects.get_mut(count) {
-                    *next = at;
+                    *next = (run, at);
                 }
-                let (word, bits) = slot(run);
-                count += usize::from(is_next) & usize::from(self.runs[word] & bits == bits);
+                let (word, bit) = pair(run);
+                count += usize::from(is_next) & (self.pairs[word] >> bit) as usize;
             }
-            for at in suspects.iter().take(count) {
-                self.look_closer(classes, *at as usize, open);
+            for (run, at) in suspects.iter().take(count) {
+                let (word, bits) = slot(*run);
+                if self.runs[word] & bits == bits {
+                    self.look_closer(classes, *at as usize, open);
+                }
             }
         }
         seen & MARK != 0
@@ -211,6 +223,7 @@ impl Gate {
     /// Returns the bytes it occupies.
     pub(super) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.sounds)
+            + size_of_val(&*self.pairs)
             + size_of_val(&*self.runs)
             + size_of_val(&*self.buckets)
             + size_of_val(&*self.entries)
@@ -260,6 +273,12 @@ fn into_buckets(mut entries: Vec<Entry>) -> (Box<[u32]>, Box<[Entry]>) {
 fn hash(run: u32) -> u32 {
     // Of a longer run the last three count, which are the lower bits.
     (run & RUN_MASK).wrapping_mul(0x9E37_79B9)
+}
+
+#[inline]
+fn pair(run: u32) -> (usize, u32) {
+    let pair = run & ((1 << (2 * SOUND_BITS)) - 1);
+    ((pair >> 6) as usize, pair & 63)
 }
 
 /// Two bits of one word: what one would let through by mistake costs more than asking for two.

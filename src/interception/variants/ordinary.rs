@@ -12,6 +12,7 @@ use jieba_rs::Jieba;
 
 use super::lattice::{Lattice, Spot};
 use super::search::{Disguised, Disguises};
+use crate::interception::fold::Unit;
 use crate::interception::policy::Strictness;
 
 /// Characters on either side that may belong to a word with the hit's.
@@ -35,6 +36,9 @@ const COST_NUMBER: f32 = 6.0;
 /// A word of less cost is written all the time.
 const COST_EVERYDAY: f32 = 5.6;
 
+/// A word of more cost is too rare to say that nothing is hidden in it.
+const COST_WORD: f32 = 13.0;
+
 /// How much more it takes to believe that such a word was a disguise.
 const BELIEF_EVERYDAY: f32 = 5.0;
 
@@ -55,7 +59,7 @@ pub(super) static DICTIONARY: LazyLock<Jieba> = LazyLock::new(|| {
 });
 
 /// Loads the dictionary.
-pub(in crate::interception) fn prepare() {
+pub(super) fn prepare() {
     LazyLock::force(&DICTIONARY);
 }
 
@@ -103,6 +107,21 @@ impl Ordinary {
         };
         self.margin < margin + caution + in_words + everyday
     }
+}
+
+/// Says whether a character makes a word with one beside it: fast, without a look at what is around.
+pub(super) fn is_in_pair(units: &[Unit], at: usize) -> bool {
+    let is_word = |left: usize| match units.get(left..left + 2) {
+        Some([left, right]) if left.end == right.start => {
+            let mut bytes = [0; 8];
+            let length = left.folded.encode_utf8(&mut bytes).len();
+            let length = length + right.folded.encode_utf8(&mut bytes[length..]).len();
+            std::str::from_utf8(&bytes[..length])
+                .is_ok_and(|pair| DICTIONARY.has_word(pair) && word_cost(pair) < COST_WORD)
+        }
+        _ => false,
+    };
+    is_word(at) || at.checked_sub(1).is_some_and(is_word)
 }
 
 /// Yields the pieces that are not as listed.

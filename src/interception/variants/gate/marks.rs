@@ -60,6 +60,10 @@ impl Marks {
     pub(in crate::interception::variants) fn find(&self, text: &str, at: &mut Vec<usize>) {
         let mut word = Word::default();
         for (offset, c) in text.char_indices() {
+            if is_silent(c) {
+                self.end(&mut word, at);
+                continue;
+            }
             let rest = text.get(offset..).unwrap_or_default();
             let tells = match mark(c) {
                 Mark::Letter(letter) => {
@@ -78,13 +82,16 @@ impl Marks {
     }
 
     fn end(&self, word: &mut Word, at: &mut Vec<usize>) {
+        if word.length == 0 {
+            return;
+        }
         let letters = word.letters.get(..word.length).and_then(|letters| std::str::from_utf8(letters).ok());
-        if let Some(letters) = letters.filter(|letters| !letters.is_empty())
+        if let Some(letters) = letters
             && (!WORDS.of_slang(letters).is_empty() || self.initials.contains(letters) || is_pinyin(letters))
         {
             at.push(word.start);
         }
-        *word = Word::default();
+        word.length = 0;
     }
 }
 
@@ -163,6 +170,23 @@ fn is_plus(c: char) -> bool {
 
 fn is_picture(c: char) -> bool {
     c >= '\u{2190}' && !('\u{FF00}'..'\u{1F000}').contains(&c) && WORDS.is_picture(c)
+}
+
+/// By scalar: tells nothing. Looked up instead of worked out, as it is asked of every character.
+static SILENT: LazyLock<Box<[u64]>> = LazyLock::new(|| {
+    let silent = |scalar: u32| char::from_u32(scalar).is_some_and(|c| mark(c) == Mark::None);
+    let word = |at: u32| (0..64).filter(|bit| silent(at * 64 + bit)).fold(0, |word, bit| word | 1 << bit);
+    (0..(1 << 16) / 64).map(word).collect()
+});
+
+/// Works the table out.
+pub(in crate::interception::variants) fn prepare() {
+    LazyLock::force(&SILENT);
+}
+
+fn is_silent(c: char) -> bool {
+    let scalar = u32::from(c);
+    SILENT.get((scalar / 64) as usize).is_some_and(|word| word >> (scalar % 64) & 1 != 0)
 }
 
 fn mark(c: char) -> Mark {
