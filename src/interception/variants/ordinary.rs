@@ -172,12 +172,13 @@ fn required(hit: &Disguised) -> (f32, f32) {
         return if mixed { (4.0, NEVER) } else { (-NEVER, 0.0) };
     }
     if has(Disguises::SHAPE) {
-        return match (sound || has(Disguises::DIGIT), has(Disguises::SPLIT), hit.altered) {
-            (true, ..) => (by_length(9.5, 12.0, 7.0), NEVER),
-            (false, true, _) => (2.0, 2.0),
-            (false, false, ..=1) => (by_length(4.0, 3.5, 0.0), by_length(NEVER, 1.0, 2.0)),
-            (false, false, 2) => (by_length(8.5, 6.5, 3.0), by_length(NEVER, NEVER, 4.0)),
-            (false, false, 3..) => (by_length(NEVER, 12.0, 3.0), by_length(NEVER, NEVER, 4.0)),
+        return match hit.altered {
+            _ if has(Disguises::DIGIT) => (by_length(NEVER, 14.0, 14.0), NEVER),
+            _ if sound => (by_length(9.5, 12.0, 11.5), by_length(NEVER, NEVER, 3.0)),
+            _ if has(Disguises::SPLIT) => (2.0, 2.0),
+            ..=1 => (by_length(4.0, 4.0, 6.0), by_length(NEVER, 1.0, 2.0)),
+            2 => (by_length(8.5, 8.0, 11.0), by_length(NEVER, NEVER, 2.0)),
+            3.. => (by_length(NEVER, 13.0, 11.0), by_length(NEVER, NEVER, 2.0)),
         };
     }
     if has(Disguises::DIGIT) {
@@ -190,8 +191,8 @@ fn required(hit: &Disguised) -> (f32, f32) {
             () if has(Disguises::PICTURE) && plain > 0 => (by_length(-2.0, -1.0, -1.0), 2.0),
             () if has(Disguises::PICTURE) => (by_length(1.5, 3.0, -1.0), 2.0),
             () if has(Disguises::PINYIN.and(Disguises::SLANG)) => (0.0, 4.0),
-            () if hit.altered > 1 => (by_length(4.75, 1.0, 0.0), by_length(NEVER, 7.0, 7.0)),
-            () => (by_length(2.5, 1.0, 0.0), by_length(3.0, 6.0, 2.0)),
+            () if hit.altered > 1 => (by_length(4.75, 4.0, 4.0), by_length(NEVER, 3.0, 2.0)),
+            () => (by_length(2.5, 3.5, 4.0), by_length(3.0, 2.0, 2.0)),
         };
     }
     match () {

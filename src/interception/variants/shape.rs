@@ -116,7 +116,7 @@ fn sorted<K: std::hash::Hash + Eq>(lists: HashMap<K, Vec<char>>) -> HashMap<K, B
 
 /// Ways to write a part, the plain one first: a radical, and the character that a writer types for it.
 const FORMS: [&str; 47] = [
-    "一ー",
+    "一ー丿",
     "人亻",
     "阜阝邑",
     "水氵氺",
