@@ -286,6 +286,10 @@ pub(super) fn foldings(c: char) -> impl Iterator<Item = Via> {
 
 /// Says whether nobody can see `c`: such a character is no gap that a writer left.
 pub(super) fn is_invisible(c: char) -> bool {
+    // Asked of every character of a text, which nearly all are these.
+    if matches!(c, ' '..='~' | '\u{4E00}'..='\u{9FFF}') {
+        return false;
+    }
     is_combining_mark(c)
         || matches!(
             c,

@@ -2,6 +2,7 @@
 
 mod audiences;
 mod cases;
+mod folding;
 mod packs;
 mod properties;
 mod rules;

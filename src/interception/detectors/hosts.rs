@@ -59,7 +59,15 @@ struct Host {
 /// Adds every address.
 pub(super) fn find(glyphs: &[Glyph], out: &mut Vec<Candidate>) {
     let mut at = 0;
-    while at < glyphs.len() {
+    while let Some(first) = glyphs.get(at) {
+        // Every address begins with a word that goes on with a sign, a space or a word for a dot or an @.
+        let rest = glyphs.get(at..).unwrap_or_default();
+        let word = rest.iter().take_while(|glyph| glyph.is_alnum()).count();
+        let after = rest.get(word);
+        if word == 0 || after.is_none_or(|after| after.is_word() && !matches!(after.plain, '点' | '艾')) {
+            at += word + usize::from(!first.is_alnum());
+            continue;
+        }
         let found =
             find_email(glyphs, at).or_else(|| links::find(glyphs, at)).or_else(|| ipv4::find(glyphs, at));
         at = found.as_ref().map_or(at + 1, |candidate| candidate.glyphs[1].max(at + 1));

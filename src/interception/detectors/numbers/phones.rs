@@ -15,6 +15,10 @@ const PHONE: &[&str] = &[
 const PHONE_LETTERS: &[&str] =
     &["v", "w", "vx", "wx", "q", "qq", "t", "tel", "p", "phone", "mob", "mobile", "wechat", "weixin"];
 
+/// Digits of a landline with its area code, and of a service number.
+const LANDLINE_MIN: usize = 10;
+const LANDLINE_MAX: usize = 12;
+
 /// Finds a mobile number that begins with a piece.
 pub(super) fn find_mobile(glyphs: &[Glyph], numbers: &Numbers, first: usize) -> Option<Candidate> {
     let start = numbers.pieces.get(first)?.from;
@@ -99,8 +103,15 @@ fn find(
 /// Finds a landline or service number that begins with a piece.
 pub(super) fn find_landline(glyphs: &[Glyph], numbers: &Numbers, first: usize) -> Option<Candidate> {
     let start = numbers.pieces.get(first)?.from;
-    for window in numbers.windows(first, start, 12).collect::<Vec<_>>().into_iter().rev() {
+    // Most rows of digits are a price or a time: what is around them is not looked at.
+    if !matches!(numbers.digits.get(start..)?, [0 | 4 | 8, 0..=9, ..]) {
+        return None;
+    }
+    for window in numbers.windows(first, start, LANDLINE_MAX).collect::<Vec<_>>().into_iter().rev() {
         let digits = numbers.digits(window);
+        if digits.len() < LANDLINE_MIN {
+            continue;
+        }
         let [from, to] = numbers.glyphs(window)?;
         let context = before(glyphs, from);
         let Some(area) = area_of(digits, &numbers.groups(window), holds(&context, PHONE)) else { continue };
