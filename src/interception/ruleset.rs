@@ -4,6 +4,7 @@
 //! Invariant: every term that is kept has at least one folded character, and the exact stage has its pattern.
 
 mod handover;
+mod listing;
 mod patterns;
 mod reader;
 mod standing;
@@ -13,24 +14,23 @@ use std::borrow::Cow;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
 use super::Config;
-use super::audience::{ListScope, Roles, Speaker, moment};
-use super::detectors::{self, DETECTORS};
+use super::audience::Speaker;
+use super::detectors::DETECTORS;
 use super::encode::{Alphabet, CLASS_MAX, Classes};
 use super::exact::{ExactStage, Found, TooManyStates};
 use super::fold::Unit;
-use super::life::Life;
 use super::lint::Problem;
-use super::mask;
 use super::policy::{Policy, PolicyBook, PolicyError, Strictness};
 use super::rules::{RuleError, RuleSource, Rules};
 use super::variants::{Disguised, Ordinary, Room, Variants};
-use super::wordlist::{Origin, WordlistSource, is_name};
+use super::wordlist::{WordlistSource, is_name};
 use crate::event::Level;
+pub(super) use listing::Listed;
+pub use listing::{ListKind, ListSummary, shown};
 pub use patterns::PatternRule;
 use reader::Reader;
 pub(super) use standing::{Judging, ListStanding};
@@ -85,53 +85,6 @@ pub enum CompileError {
     /// More text than can be numbered.
     #[error(transparent)]
     Automaton(#[from] TooManyStates),
-}
-
-/// What hits can be hits of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ListKind {
-    /// Listed terms.
-    #[default]
-    Wordlist,
-    /// Rules: terms together, over several messages, patterns.
-    RuleSet,
-    /// Contact details and numbers, recognised by their form.
-    Detectors,
-}
-
-/// A wordlist of a ruleset, or what else has hits, in numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct ListSummary {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    #[serde(default)]
-    pub kind: ListKind,
-    /// Where it is kept.
-    pub origin: Origin,
-    /// Whether its terms are shown only by their first character.
-    #[serde(default)]
-    pub masked: bool,
-    /// Terms that can match; of a set of rules its rules, of the detectors what they know.
-    pub terms: usize,
-    /// Allow phrases that can match.
-    pub allow: usize,
-    /// In which state of its life it is.
-    pub life: Life,
-    /// Which groups it applies to.
-    pub scope: ListScope,
-    /// Whose texts it applies to; everyone's when empty.
-    #[schema(value_type = Vec<Speaker>)]
-    pub roles: Roles,
-    /// From then on (RFC 3339).
-    #[serde(with = "moment")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub valid_from: Option<i64>,
-    /// Before then (RFC 3339).
-    #[serde(with = "moment")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub valid_until: Option<i64>,
 }
 
 /// Everything a text is judged by. Immutable; a verdict names its [`Ruleset::version`].
@@ -201,47 +154,6 @@ struct Phrase {
     text_from: u32,
     text_bytes: u16,
     list: u16,
-}
-
-/// A term as listed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Listed<'r> {
-    pub(super) wordlist: &'r str,
-    pub(super) category: &'r str,
-    pub(super) text: &'r str,
-    pub(super) line: u32,
-    pub(super) masked: bool,
-}
-
-impl<'r> Listed<'r> {
-    /// Returns the term as it may be displayed.
-    pub(super) fn shown(&self) -> Cow<'r, str> {
-        shown(self.text, self.masked)
-    }
-}
-
-/// Returns a term or an allow phrase as it may be displayed.
-pub fn shown(text: &str, masked: bool) -> Cow<'_, str> {
-    if masked { Cow::Owned(mask::hint(text)) } else { Cow::Borrowed(text) }
-}
-
-impl ListSummary {
-    /// The detectors, which are in every ruleset.
-    fn detectors() -> Self {
-        Self {
-            name: DETECTORS.to_owned(),
-            kind: ListKind::Detectors,
-            origin: Origin::Shipped,
-            masked: false,
-            terms: detectors::Kind::ALL.len(),
-            allow: 0,
-            life: Life::Live,
-            scope: ListScope::default(),
-            roles: Roles::default(),
-            valid_from: None,
-            valid_until: None,
-        }
-    }
 }
 
 impl Ruleset {

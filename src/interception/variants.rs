@@ -7,6 +7,7 @@
 //! | `shape.rs` | look-alikes, parts of characters, letters of other alphabets |
 //! | `words.rs` | what pictures and slang are read as |
 //! | `gate.rs` | where it is worth looking |
+//! | `worth.rs` | not even there, where a few comparisons tell |
 //! | `window.rs` | how much of the text around |
 //! | `lattice.rs` | all ways to read a text |
 //! | `trie.rs` | terms by their codes |
@@ -26,6 +27,7 @@ mod sound;
 mod trie;
 mod window;
 mod words;
+mod worth;
 
 use std::ops::Range;
 
@@ -44,6 +46,7 @@ use shape::SHAPES;
 use sound::{CODE_LETTERS, Code, SOUNDS, characters};
 use trie::Trie;
 use window::Window;
+use worth::is_worthwhile;
 
 pub(super) use alike::everyday_word;
 pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words};
@@ -232,32 +235,11 @@ impl Variants {
         if units.is_empty() {
             units_into(text, units);
         }
-        let worthwhile = |open: &&Open| self.is_worthwhile(units, open);
+        let worthwhile = |open: &&Open| is_worthwhile(self.term(open.pattern), units, open, has_marks);
         room.windows
             .extend(room.open.iter().filter(worthwhile).map(|open| Window::of_run(text, units, open)));
         room.windows.extend(room.marks.iter().map(|at| Window::of_mark(text, units, *at)));
         window::join(&mut room.windows);
-    }
-
-    /// Says whether what stands there is worth reading: not where it is the term as listed, which the exact stage has
-    /// found, nor where words of the text hold what is not the term's, which no margin would make up for.
-    fn is_worthwhile(&self, units: &[Unit], open: &Open) -> bool {
-        let term = self.term(open.pattern);
-        let (before, after) = (usize::from(open.before), usize::from(open.after));
-        let written = open.first.checked_sub(before).and_then(|first| units.get(first..=open.last + after));
-        let Some(written) = written.filter(|written| written.len() == term.len()) else { return true };
-        let differs = |at: &usize| written.get(*at).map(|unit| unit.folded) != term.get(*at).copied();
-        if !(0..term.len()).any(|at| differs(&at)) {
-            return false;
-        }
-        // Beside the run it may be the term's only in some other way.
-        let altered = (before..term.len() - after).filter(differs);
-        let mut in_words = altered.map(|at| ordinary::is_in_pair(units, open.first - before + at));
-        match (in_words.next(), term.len()) {
-            (None, _) => true,
-            (Some(first), ..=3) => !(first || in_words.any(|is| is)),
-            (Some(first), 4..) => !(first && in_words.all(|is| is)),
-        }
     }
 }
 

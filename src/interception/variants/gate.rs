@@ -140,7 +140,7 @@ impl Gate {
                     *next = (run, at);
                 }
                 let (word, bit) = pair(run);
-                count += usize::from(is_next) & (self.pairs[word] >> bit) as usize;
+                count += usize::from(is_next) & usize::from(self.pairs[word] >> bit & 1 != 0);
             }
             for (run, at) in suspects.iter().take(count) {
                 let (word, bits) = slot(*run);
@@ -317,7 +317,7 @@ fn readings(term: &[char]) -> Vec<Vec<u16>> {
 }
 
 /// A digit sounds like its name.
-fn named(c: char) -> char {
+pub(super) fn named(c: char) -> char {
     c.to_digit(10).and_then(|digit| "零一二三四五六七八九".chars().nth(digit as usize)).unwrap_or(c)
 }
 

@@ -12,7 +12,6 @@ use jieba_rs::Jieba;
 
 use super::lattice::{Lattice, Spot};
 use super::search::{Disguised, Disguises};
-use crate::interception::fold::Unit;
 use crate::interception::policy::Strictness;
 
 /// Characters on either side that may belong to a word with the hit's.
@@ -112,19 +111,9 @@ impl Ordinary {
     }
 }
 
-/// Says whether a character makes a word with one beside it: fast, without a look at what is around.
-pub(super) fn is_in_pair(units: &[Unit], at: usize) -> bool {
-    let is_word = |left: usize| match units.get(left..left + 2) {
-        Some([first, second]) if first.end == second.start => {
-            let mut bytes = [0; 8];
-            let length = first.folded.encode_utf8(&mut bytes).len();
-            let length = length + second.folded.encode_utf8(&mut bytes[length..]).len();
-            std::str::from_utf8(&bytes[..length])
-                .is_ok_and(|pair| DICTIONARY.has_word(pair) && word_cost(pair) < COST_WORD)
-        }
-        _ => false,
-    };
-    is_word(at) || at.checked_sub(1).is_some_and(is_word)
+/// Says whether a text is one word that is written all the time.
+pub(super) fn is_everyday_word(text: &str) -> bool {
+    DICTIONARY.has_word(text) && word_cost(text) < COST_WORD
 }
 
 /// Yields the pieces that are not as listed.

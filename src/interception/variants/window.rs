@@ -9,10 +9,10 @@ use crate::interception::fold::Unit;
 const AROUND: usize = 12;
 
 /// Characters that one of a term may be written with where more of it is to come: three parts, a syllable of letters.
-const SPREAD: usize = 3;
+pub(super) const SPREAD: usize = 3;
 
 /// Characters beside a run that may belong to its first and last one: repeats, parts.
-const BESIDE: usize = 2;
+pub(super) const BESIDE: usize = 2;
 
 /// Characters beside a window that are read to weigh what stands in it.
 pub(super) const CONTEXT: usize = super::ordinary::CONTEXT + 2;

@@ -1,0 +1,79 @@
+//! Whether a place where the gate opened is worth reading in other ways: a few comparisons, which most places do not pass.
+
+use std::ops::Range;
+
+use super::gate::{Open, named};
+use super::ordinary::is_everyday_word;
+use super::shape::{PARTS_MAX, SHAPES};
+use super::sound::SOUNDS;
+use super::window::{BESIDE, SPREAD};
+use crate::interception::fold::Unit;
+
+/// Says whether a term may stand around a run of its sounds so that it counts.
+///
+/// Not where it stands as listed, which the exact stage has found; nor where words of the text hold what is not the term's,
+/// which hardly any margin would make up for; nor, where no marks say that there is more than sounds and parts, where it is
+/// not heard as a whole.
+pub(super) fn is_worthwhile(term: &[char], units: &[Unit], open: &Open, has_marks: bool) -> bool {
+    let before = usize::from(open.before);
+    let starts = open.first.saturating_sub(before * SPREAD + BESIDE)..=open.first.saturating_sub(before);
+    let heard = starts.rev().find_map(|start| Some(start..heard(term, None, units, start)?));
+    let Some(heard) = heard else { return has_marks };
+    let written = units.get(heard.clone()).unwrap_or_default();
+    if written.len() != term.len() {
+        return true;
+    }
+    let pairs = heard.clone().zip(written.iter().zip(term));
+    let mut altered = pairs.filter(|(_, (unit, listed))| unit.folded != **listed).map(|(at, _)| at);
+    let in_word = |at: usize| {
+        is_word(units, at..at + 2) || at.checked_sub(1).is_some_and(|before| is_word(units, before..at + 1))
+    };
+    let Some(first) = altered.next() else { return false };
+    let ordinary = match term.len() {
+        ..=3 => in_word(first) || altered.any(in_word),
+        4.. => in_word(first) && altered.all(in_word),
+    };
+    !ordinary && !is_word(units, heard)
+}
+
+/// Returns where the units end that speak a term, or the rest of one after the character `said`. Repeats on either side
+/// are one.
+fn heard(term: &[char], said: Option<char>, units: &[Unit], at: usize) -> Option<usize> {
+    let alike = |a: char, b: char| a == b || SOUNDS.alike(named(a), named(b));
+    let Some((listed, rest)) = term.split_first() else { return Some(at) };
+    let written = units.get(at).map(|unit| unit.folded);
+    let go_on = |units_read: usize| heard(rest, Some(*listed), units, at + units_read);
+    let fits = |c: char| alike(c, *listed);
+    let whole = written.filter(|c| fits(*c)).and_then(|_| go_on(1));
+    whole
+        .or_else(|| parts_of(units, at, fits).and_then(go_on))
+        .or_else(|| said.filter(|said| fits(*said)).and_then(|_| go_on(0)))
+        .or_else(|| {
+            let repeats = said.zip(written).is_some_and(|(said, written)| alike(said, written));
+            repeats.then(|| heard(term, said, units, at + 1)).flatten()
+        })
+}
+
+/// Returns how many units from one on are the parts of a character that fits, in either order.
+fn parts_of(units: &[Unit], at: usize, fits: impl Fn(char) -> bool) -> Option<usize> {
+    let mut parts = ['\0'; PARTS_MAX];
+    for (place, unit) in units.get(at..)?.iter().take(PARTS_MAX).enumerate() {
+        parts[place] = SHAPES.part(unit.folded)?;
+        let mut written = parts;
+        let written = &mut written[..=place];
+        for _ in 0..2 {
+            if place > 0 && SHAPES.whole(written).iter().any(|whole| fits(*whole)) {
+                return Some(place + 1);
+            }
+            written.reverse();
+        }
+    }
+    None
+}
+
+/// Says whether neighbours in a text are a word of every day.
+fn is_word(units: &[Unit], range: Range<usize>) -> bool {
+    let word = units.get(range).unwrap_or_default();
+    let joined = word.windows(2).all(|pair| pair.first().map(|u| u.end) == pair.last().map(|u| u.start));
+    joined && is_everyday_word(&word.iter().map(|unit| unit.folded).collect::<String>())
+}
