@@ -66,6 +66,10 @@ pub struct Policy {
     /// 研究生命 for 生命. Off by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_words: Option<bool>,
+    /// Sounds that dialects merge count as one (n and l, zh and z, in and ing) where the strictness is `strict`. On by
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialects: Option<bool>,
     /// How messages of staff are treated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staff: Option<StaffRule>,
@@ -208,6 +212,8 @@ pub(super) struct Decision {
     pub(super) strictness: Strictness,
     /// A two-character term must be a word of its own.
     pub(super) whole_words: bool,
+    /// Sounds that dialects merge count as one.
+    pub(super) dialects: bool,
     /// Counted apart, without effect.
     pub(super) is_shadow: bool,
 }
@@ -394,6 +400,7 @@ impl Policy {
             variant_verdict: verdict.min(self.variant_verdict_max.unwrap_or(VARIANT_VERDICT_MAX)),
             strictness,
             whole_words: self.whole_words.unwrap_or(false),
+            dialects: self.dialects.unwrap_or(true),
             is_shadow: false,
         }
     }

@@ -194,7 +194,9 @@ fn resolve_disguised(
         for term in ruleset.terms_of(hit.pattern as usize) {
             let Some(decision) = ruleset.decide(judging, term) else { continue };
             let as_listed = |r: &Resolved| r.term == term && r.units[0] < end && start < r.units[1];
-            if !hit.counts(decision.strictness) || resolved.iter().take(listed).any(as_listed) {
+            if !hit.counts(decision.strictness, decision.dialects)
+                || resolved.iter().take(listed).any(as_listed)
+            {
                 continue;
             }
             let found = Found { start, end, pattern: hit.pattern as usize };

@@ -273,8 +273,11 @@ impl Disguised {
         self.disguises.has(Disguises::HOMOPHONE.and(Disguises::SHAPE))
     }
 
-    /// Says whether a strictness counts this disguise at all.
-    pub(super) fn counts(&self, strictness: Strictness) -> bool {
+    /// Says whether a strictness counts this disguise at all; `dialects`: also where dialects merge sounds.
+    pub(super) fn counts(&self, strictness: Strictness, dialects: bool) -> bool {
+        if !dialects && self.disguises.has(Disguises::DIALECT) {
+            return false;
+        }
         let only_repeats = self.altered == 0;
         let letters_min = match strictness {
             Strictness::Relaxed => return false,

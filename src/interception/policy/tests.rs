@@ -223,8 +223,9 @@ fn policies() -> impl Strategy<Value = Policy> {
     let staff = of(select(vec![StaffRule::Same, StaffRule::Exempt, StaffRule::Policy("strict".to_owned())]));
     let categories = btree_map(select(vec!["x".to_owned(), "y/~".to_owned()]), rule, 0..3);
     let name = select(vec!["p".to_owned(), "q".to_owned(), "r".to_owned()]);
-    (name, of(vec(list, 0..3)), levels(), categories, strictnesses(), verdicts(), of(any::<bool>()), staff)
-        .prop_map(|(name, wordlists, levels, categories, strictness, max, whole_words, staff)| Policy {
+    let flags = (of(any::<bool>()), of(any::<bool>()));
+    (name, of(vec(list, 0..3)), levels(), categories, strictnesses(), verdicts(), flags, staff).prop_map(
+        |(name, wordlists, levels, categories, strictness, max, (whole_words, dialects), staff)| Policy {
             name,
             wordlists,
             levels,
@@ -232,9 +233,11 @@ fn policies() -> impl Strategy<Value = Policy> {
             strictness,
             variant_verdict_max: max,
             whole_words,
+            dialects,
             staff,
             ..Policy::default()
-        })
+        },
+    )
 }
 
 proptest! {

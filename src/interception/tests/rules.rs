@@ -261,3 +261,14 @@ fn an_empty_ruleset_passes_everything() {
         assert_eq!(judge(&rules, "standard", text), Judgement::default());
     }
 }
+
+#[test]
+fn merged_sounds_are_an_option_of_strict() {
+    let rules = ruleset("老虎机");
+    let text = "来玩脑虎机啊";
+    assert_eq!((terms(&rules, "standard", text).len(), terms(&rules, "strict", text).len()), (0, 1));
+    let strict = rules.policy("strict").unwrap();
+    let without = Policy { dialects: Some(false), ..strict.clone() };
+    let hits = rules.judge(text, &without, &Audience::default(), &mut Scratch::default()).hits;
+    assert!(hits.is_empty(), "{hits:?}");
+}
