@@ -321,7 +321,8 @@ impl Broadcasts {
         Ok(broadcast)
     }
 
-    /// Gives the failed targets of a broadcast all their attempts again; returns how many.
+    /// Gives the failed targets of a broadcast all their attempts again; returns how many. Those that could not be said are
+    /// said anew: somebody may have filled in what was missing.
     ///
     /// # Errors
     /// When it was cancelled, or the actor may not see it.
@@ -335,12 +336,14 @@ impl Broadcasts {
         let now_ms = self.parts.clock.now_ms();
         let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str()).at(&changed.place);
         self.store(&mut active, changed, vec![audit], Vec::new()).await?;
+        let said = self.say_anew(&active.broadcast).await?;
         if active.broadcast.control == Control::Running {
             self.feed(&active.broadcast).await;
         }
         let broadcast = Some(id.as_str().to_owned());
         let filter = DeadLetterFilter { broadcast, ..DeadLetterFilter::default() };
-        let moved = self.parts.outbox.replay(filter).await?;
+        let moved = said + self.parts.outbox.replay(filter).await?;
+        self.parts.outbox.look_through(active.broadcast.expansion.accounts.keys()).await;
         active.replan();
         drop(active);
         self.active.lock().insert(id.clone(), slot);

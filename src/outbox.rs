@@ -141,6 +141,13 @@ impl Outbox {
         self.tell(&self.runner(account), Command::LookAgain).await;
     }
 
+    /// Looks through the pending targets of these accounts from the first on again: some may have come back.
+    pub async fn look_through(&self, accounts: impl IntoIterator<Item = &AccountId>) {
+        for account in accounts {
+            self.tell(&self.runner(account), Command::Rescan).await;
+        }
+    }
+
     /// Stops a broadcast on every account. When this returns nothing more of it is called but what is under way.
     pub async fn halt(&self, broadcast: &BroadcastId, halt: Halt) {
         let mut answers = Vec::new();
@@ -176,14 +183,13 @@ impl Outbox {
     pub async fn replay(&self, filter: DeadLetterFilter) -> Result<u64, OutboxError> {
         let accounts = self.accounts_of(&filter).await?;
         let moved = self.shared.storage.deliveries_move(
-            failed(filter.clone()),
+            // Without a text there is nothing to send.
+            DeliveryFilter { unsaid: Some(false), ..failed(filter.clone()) },
             DeliveryState::Pending,
             self.shared.clock.now_ms(),
         );
         let moved = moved.await.map_err(storage_error("replay dead letters"))?;
-        for account in &accounts {
-            self.tell(&self.runner(account), Command::Rescan).await;
-        }
+        self.look_through(&accounts).await;
         Ok(moved)
     }
 

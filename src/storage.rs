@@ -41,7 +41,7 @@ pub use evidence::{
 pub use ledger::{
     AttemptRow, AuditEntry, AuditFilter, Carried, Change, DeliveryFilter, DeliveryRow, DeliveryState,
     Document, DocumentKind, IdempotencyRecord, Intent, Kinds, MASS_SEND, MASS_SENDS_FROM, MASS_TARGET,
-    Settlement, Write,
+    Settlement, UNSAID, Write,
 };
 pub use projection::{
     CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, PendingSend,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::audience::Reach;
 use super::state::Control;
-use super::{Active, Broadcast, BroadcastError, Broadcasts, Expansion, GroupEntry, Terms};
-use crate::event::BroadcastId;
+use super::{Active, Broadcast, BroadcastError, Broadcasts, Expansion, GroupEntry, Terms, storage_error};
+use crate::event::{AccountId, BroadcastId, GroupId, GroupName};
 use crate::outbox::delivery::{Delivery, Payload, Priority};
 use crate::outbox::row_of;
-use crate::storage::{DeliveryRow, DeliveryState, MASS_TARGET};
+use crate::storage::{Change, DeliveryFilter, DeliveryRow, DeliveryState, MASS_TARGET};
 use crate::template::Template;
 
 impl Broadcasts {
@@ -67,6 +67,54 @@ impl Broadcasts {
             self.feed(&active.broadcast).await;
         }
         Ok(())
+    }
+
+    /// Makes the texts that could not be made once more; returns how many targets can be sent now.
+    pub(super) async fn say_anew(&self, broadcast: &Broadcast) -> Result<u64, BroadcastError> {
+        let template = Template::parse(&broadcast.text)?;
+        let limit = self.parts.config.chunk_targets.max(1);
+        let (mut after, mut said) = (None, 0);
+        loop {
+            let filter = DeliveryFilter {
+                broadcast: Some(broadcast.id.as_str().to_owned()),
+                states: vec![DeliveryState::Failed],
+                unsaid: Some(true),
+                after,
+                limit,
+                ..DeliveryFilter::default()
+            };
+            let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
+            let at_ms = self.parts.clock.now_ms();
+            let anew: Vec<_> =
+                rows.iter().filter_map(|row| self.target_anew(broadcast, &template, row, at_ms)).collect();
+            said += anew.iter().filter(|row| row.state == DeliveryState::Pending).count() as u64;
+            let change = Change { at_ms, said: anew, ..Change::default() };
+            self.parts.storage.apply(change).await.map_err(storage_error("say targets anew"))?;
+            match rows.last() {
+                Some(last) if rows.len() == limit => {
+                    after = Some((last.broadcast.clone(), last.target, last.id.clone()));
+                }
+                Some(_) | None => return Ok(said),
+            }
+        }
+    }
+
+    /// Makes a target anew; `None` when its group is gone, or now goes out in another way.
+    fn target_anew(
+        &self,
+        broadcast: &Broadcast,
+        template: &Template,
+        row: &DeliveryRow,
+        now_ms: i64,
+    ) -> Option<DeliveryRow> {
+        let name = GroupName {
+            account: AccountId::parse(&row.account).ok()?,
+            group: GroupId::parse(&row.group).ok()?,
+        };
+        let group = self.parts.book.group(&name)?;
+        let terms = self.parts.confirming.terms(&name.account, name.group.as_str());
+        let anew = self.target(broadcast, template, &*group, terms, row.target, now_ms);
+        (anew.kind == row.kind).then_some(anew)
     }
 
     /// Makes one target. One that cannot be said is written as failed, so that somebody sees it.

@@ -148,6 +148,9 @@ pub struct Change {
     pub audit: Vec<AuditEntry>,
     /// Deliveries added (a small broadcast is accepted and expanded in one commit).
     pub deliveries: Vec<DeliveryRow>,
+    /// Targets that could not be said and are now: those that are [`DeliveryRow::is_unsaid`] take this state, body, code and
+    /// detail.
+    pub said: Vec<DeliveryRow>,
     /// What became of targets that a person must confirm, and of the mass sends that carry them.
     pub carried: Vec<Carried>,
     /// The answer to remember for the request's key; a key already there makes the whole change a conflict.
@@ -308,6 +311,24 @@ pub struct DeliveryRow {
     pub carrier: u32,
 }
 
+/// Codes of targets whose text could not be made.
+pub const UNSAID: [&str; 3] = ["missing_variable", "blocked", "too_long"];
+
+impl DeliveryRow {
+    /// Says whether it failed before any call, as its text could not be made: there is nothing to try again until it can.
+    pub fn is_unsaid(&self) -> bool {
+        self.state == DeliveryState::Failed && self.attempts == 0 && UNSAID.contains(&self.code.as_str())
+    }
+
+    /// Takes what was said anew.
+    pub(crate) fn say(&mut self, new: &Self) {
+        (self.state, self.updated_ms) = (new.state, new.updated_ms);
+        self.body.clone_from(&new.body);
+        self.code.clone_from(&new.code);
+        self.detail.clone_from(&new.detail);
+    }
+}
+
 /// Of which kind deliveries are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kinds {
@@ -346,6 +367,8 @@ pub struct DeliveryFilter {
     pub kinds: Kinds,
     /// Carried by this mass send (0: by none).
     pub carrier: Option<u32>,
+    /// Whether they are [`DeliveryRow::is_unsaid`].
+    pub unsaid: Option<bool>,
     /// After this (broadcast, target, id), for paging.
     pub after: Option<(String, u32, String)>,
     /// At most; 0 for all (moves only).

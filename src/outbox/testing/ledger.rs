@@ -133,6 +133,7 @@ fn passes(row: &DeliveryRow, filter: &DeliveryFilter) -> bool {
         && filter.id.as_ref().is_none_or(|id| *id == row.id)
         && filter.kinds.contains(&row.kind)
         && filter.carrier.is_none_or(|carrier| carrier == row.carrier)
+        && filter.unsaid.is_none_or(|unsaid| row.is_unsaid() == unsaid)
         && (filter.states.is_empty() || filter.states.contains(&row.state))
         && filter.after.as_ref().is_none_or(|after| key(row) > *after)
 }
@@ -171,6 +172,11 @@ impl Storage for TestLedger {
         next.audit.extend(change.audit);
         for row in change.deliveries {
             next.add(row);
+        }
+        for new in change.said {
+            if let Some(row) = next.by_id(&new.id).filter(|row| row.is_unsaid()) {
+                row.say(&new);
+            }
         }
         for one in change.carried {
             next.carry(one);

@@ -374,6 +374,29 @@ fn carried(target: u32, from: u32, carrier: u32, state: DeliveryState, at_ms: i6
     }
 }
 
+pub(in crate::storage) async fn only_what_could_not_be_said_is_said_anew<H: Harness>(harness: &H) {
+    use DeliveryState::{Failed, Pending, Sent};
+    let storage = harness.open(&Config::default()).unwrap();
+    let unsaid =
+        |target| DeliveryRow { code: "missing_variable".to_owned(), ..delivery("b", target, Failed) };
+    let called = DeliveryRow { attempts: 1, ..unsaid(2) };
+    let sent = DeliveryRow { code: "missing_variable".to_owned(), ..delivery("b", 3, Sent) };
+    let refused = DeliveryRow { code: "group_gone".to_owned(), ..delivery("b", 4, Failed) };
+    storage.deliveries_add(vec![unsaid(0), unsaid(1), called, sent, refused]).await.unwrap();
+    let targets = async |unsaid| -> Vec<u32> {
+        let rows = storage.deliveries(DeliveryFilter { unsaid: Some(unsaid), ..of("b") }).await.unwrap();
+        rows.into_iter().map(|row| row.target).collect()
+    };
+    assert_eq!((targets(true).await, targets(false).await), (vec![0, 1], vec![2, 3, 4]));
+    let anew = |target| DeliveryRow { body: "anew".to_owned(), ..delivery("b", target, Pending) };
+    let said = (0..6).map(anew).collect();
+    storage.apply(Change { said, ..change(Vec::new()) }).await.unwrap();
+    let rows = storage.deliveries(of("b")).await.unwrap();
+    let now: Vec<_> = rows.iter().map(|row| (row.state, row.body == "anew")).collect();
+    assert_eq!(now, [(Pending, true), (Pending, true), (Failed, false), (Sent, false), (Failed, false)]);
+    assert_eq!(rows[0].code, "");
+}
+
 pub(in crate::storage) async fn what_mass_sends_carry_is_settled_once<H: Harness>(harness: &H) {
     use DeliveryState::{AwaitingConfirmation, Cancelled, Failed, Pending, Sending, Sent, Uncertain};
     const ONE: u32 = MASS_SENDS_FROM;

@@ -33,6 +33,7 @@ impl LedgerData {
             versions.push(self.write(write, change.at_ms)?);
         }
         self.add(&change.deliveries);
+        self.say(&change.said);
         self.carry(&change.carried);
         for entry in &change.audit {
             self.audit.push(AuditEntry { seq: self.audit.len() as u64 + 1, ..entry.clone() });
@@ -93,6 +94,14 @@ impl LedgerData {
         }
     }
 
+    fn say(&mut self, said: &[DeliveryRow]) {
+        for new in said {
+            if let Some(row) = self.deliveries.get_mut(&new.id).filter(|row| row.is_unsaid()) {
+                row.say(new);
+            }
+        }
+    }
+
     fn carry(&mut self, carried: &[Carried]) {
         for one in carried {
             let Some(row) = self.deliveries.get_mut(&one.id) else { continue };
@@ -132,6 +141,7 @@ impl LedgerData {
             .filter(|row| filter.account.as_ref().is_none_or(|account| row.account == *account))
             .filter(|row| filter.kinds.contains(&row.kind))
             .filter(|row| filter.carrier.is_none_or(|carrier| row.carrier == carrier))
+            .filter(|row| filter.unsaid.is_none_or(|unsaid| row.is_unsaid() == unsaid))
             .filter(|row| filter.states.is_empty() || filter.states.contains(&row.state))
             .filter(|row| filter.after.as_ref().is_none_or(|after| key(row) > *after))
             .collect();

@@ -7,7 +7,7 @@ use super::{fault, signed, unsigned};
 use crate::event::partition_of;
 use crate::storage::{
     AttemptRow, Carried, DeliveryFilter, DeliveryRow, DeliveryState, Intent, Kinds, MASS_SEND, MASS_TARGET,
-    Settlement, StorageError,
+    Settlement, StorageError, UNSAID,
 };
 
 const COLUMNS: &str = "id, broadcast, target, account, grp, kind, state, attempts, due_ms, expires_ms, body, code, \
@@ -138,6 +138,27 @@ pub(super) fn settle(conn: &Connection, settlements: &[Settlement]) -> Result<()
                 "settled a call that is not the latest"
             );
         }
+    }
+    Ok(())
+}
+
+/// In SQL: [`DeliveryRow::is_unsaid`].
+fn unsaid() -> String {
+    let codes = UNSAID.map(|code| format!("'{code}'")).join(", ");
+    format!("(state = 'failed' AND attempts = 0 AND code IN ({codes}))")
+}
+
+/// Gives targets that could not be said the text they have now.
+pub(super) fn say(conn: &Connection, rows: &[DeliveryRow]) -> Result<(), StorageError> {
+    let sql = format!(
+        "UPDATE delivery SET state = ?2, body = ?3, code = ?4, detail = ?5, updated_ms = ?6 WHERE id = ?1 AND {}",
+        unsaid()
+    );
+    for row in rows {
+        let values = params![row.id, row.state.as_str(), row.body, row.code, row.detail, row.updated_ms];
+        conn.prepare_cached(&sql)
+            .and_then(|mut update| update.execute(values))
+            .map_err(fault("say a target anew"))?;
     }
     Ok(())
 }
@@ -336,6 +357,10 @@ fn conditions(filter: &DeliveryFilter, states: &[DeliveryState]) -> (String, Vec
     if let Some(carrier) = filter.carrier {
         sql.push_str(" AND carrier = ?");
         values.push(Value::Integer(i64::from(carrier)));
+    }
+    if let Some(wanted) = filter.unsaid {
+        sql.push_str(if wanted { " AND " } else { " AND NOT " });
+        sql.push_str(&unsaid());
     }
     match filter.kinds {
         Kinds::Any => {}
