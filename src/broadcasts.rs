@@ -57,6 +57,10 @@ pub struct Config {
     pub audience_names_max: usize,
     /// Broadcasts that may run or be paused at the same time.
     pub active_max: usize,
+    /// Broadcasts to as many groups and more wait until somebody else approves them; 0 for none, 1 for all.
+    pub approve_from_groups: u64,
+    /// Drafts that may lie about.
+    pub drafts_max: usize,
     /// How often it is looked whether running broadcasts have finished.
     #[serde(with = "crate::units::duration")]
     pub watch: Duration,
@@ -71,6 +75,8 @@ impl Default for Config {
             chunk_targets: 500,
             audience_names_max: 50_000,
             active_max: 200,
+            approve_from_groups: 0,
+            drafts_max: 1_000,
             watch: Duration::from_secs(2),
             confirmations: mass::Config::default(),
         }
@@ -109,8 +115,17 @@ pub enum BroadcastError {
     #[error("audience: {0}")]
     Audience(#[from] AudienceError),
     /// Its time is over before it begins.
-    #[error("expires_ms lies in the past")]
+    #[error("it would expire before it starts")]
     Expired,
+    /// Whoever wrote or submitted it may not release it as well.
+    #[error("whoever wrote or submitted a broadcast cannot approve it: somebody else must")]
+    OwnWork,
+    /// Only drafts are edited.
+    #[error("a broadcast that is {} cannot be edited; cancel it and write a new one", .0.as_str())]
+    NoDraft(State),
+    /// Too many drafts.
+    #[error("there are {0} drafts; submit or cancel some (`broadcasts.drafts_max`)")]
+    TooManyDrafts(usize),
     /// Too many at the same time.
     #[error("{0} broadcasts are running or paused; finish or cancel one (`broadcasts.active_max`)")]
     TooMany(usize),
@@ -171,11 +186,13 @@ struct Active {
     plan: Option<VecDeque<mass::Step>>,
     /// How many commands it was given.
     commands: u64,
+    /// The outbox knows of its targets.
+    fed: bool,
 }
 
 impl Active {
     fn new(broadcast: Broadcast, version: u64, open: u64) -> Self {
-        Self { broadcast, version, open, plan: None, commands: 0 }
+        Self { broadcast, version, open, plan: None, commands: 0, fed: false }
     }
 
     /// Something was decided: what was planned may not hold any more.
@@ -284,34 +301,49 @@ impl Broadcasts {
         self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))
     }
 
-    /// Pauses, resumes or cancels. When this returns, at most what is under way is still sent.
+    /// Submits, approves, rejects, pauses, resumes or cancels. When this returns of a pause or an end, at most what is under
+    /// way is still sent. `reason` stands in the audit log.
     ///
     /// # Errors
-    /// When its state does not allow it, or the actor may not see it.
+    /// When its state does not allow it, somebody would approve their own work, a draft can no longer be sent as it is, or
+    /// the actor may not see it.
     pub async fn command(
         &self,
         actor: &Actor,
         id: &BroadcastId,
         command: Command,
+        reason: &str,
     ) -> Result<Broadcast, BroadcastError> {
         let slot = self.slot(actor, id).await?;
         let mut active = slot.lock().await;
-        let counts = self.counts(id).await?;
-        let control = state::next(active.broadcast.state(&counts), command)?;
-        let changed = Broadcast { control, closed: false, ..active.broadcast.clone() };
-        let now_ms = self.parts.clock.now_ms();
-        let audit =
+        let (counts, now_ms) = (self.counts(id).await?, self.parts.clock.now_ms());
+        let state = active.broadcast.state(&counts, now_ms);
+        state::next(state, command, false)?;
+        let mut changed = Broadcast { closed: false, ..active.broadcast.clone() };
+        reason.clone_into(&mut changed.reason);
+        match command {
+            Command::Submit => self.submit(actor, &mut changed, now_ms).await?,
+            Command::Approve if changed.is_work_of(&actor.operator) => return Err(BroadcastError::OwnWork),
+            Command::Approve => changed.approved_by = Some(actor.operator.clone()),
+            Command::Reject | Command::Pause | Command::Resume | Command::Cancel => {}
+        }
+        changed.control = state::next(state, command, changed.needs_approval)?;
+        let mut audit =
             AuditEntry::by(actor, now_ms, command.as_str(), "broadcast", id.as_str()).at(&changed.place);
+        if !reason.is_empty() {
+            audit = audit.with(&serde_json::json!({"reason": reason}));
+        }
         self.store(&mut active, changed, vec![audit], Vec::new()).await?;
         active.replan();
         match command {
             Command::Pause => self.parts.outbox.halt(id, Halt::Pause).await,
-            Command::Cancel => {
+            Command::Cancel | Command::Reject => {
                 self.parts.outbox.halt(id, Halt::Cancel).await;
                 self.call_off(id).await?;
             }
-            Command::Resume => {
-                self.feed(&active.broadcast).await;
+            Command::Submit | Command::Approve | Command::Resume => {
+                active.open = active.broadcast.expected;
+                self.feed_due(&mut active).await;
                 self.expand.notify_one();
             }
         }
@@ -337,9 +369,7 @@ impl Broadcasts {
         let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str()).at(&changed.place);
         self.store(&mut active, changed, vec![audit], Vec::new()).await?;
         let said = self.say_anew(&active.broadcast).await?;
-        if active.broadcast.control == Control::Running {
-            self.feed(&active.broadcast).await;
-        }
+        self.feed_due(&mut active).await;
         let broadcast = Some(id.as_str().to_owned());
         let filter = DeadLetterFilter { broadcast, ..DeadLetterFilter::default() };
         let moved = said + self.parts.outbox.replay(filter).await?;
@@ -404,6 +434,14 @@ impl Broadcasts {
         Ok(())
     }
 
+    /// Tells the outbox to send what is pending, if the time has come.
+    async fn feed_due(&self, active: &mut Active) {
+        if active.broadcast.is_due(self.parts.clock.now_ms()) {
+            self.feed(&active.broadcast).await;
+            active.fed = true;
+        }
+    }
+
     /// Tells the outbox to send what is pending.
     async fn feed(&self, broadcast: &Broadcast) {
         let accounts: Vec<_> = broadcast.expansion.all_accounts().cloned().collect();
@@ -428,7 +466,8 @@ impl Broadcasts {
     }
 
     fn insert(&self, broadcast: Broadcast, version: u64) {
-        let (id, open) = (broadcast.id.clone(), broadcast.expected);
+        let open = if broadcast.control == Control::Draft { 0 } else { broadcast.expected };
+        let id = broadcast.id.clone();
         let slot = Arc::new(tokio::sync::Mutex::new(Active::new(broadcast, version, open)));
         self.active.lock().insert(id, slot);
     }

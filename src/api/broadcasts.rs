@@ -11,6 +11,7 @@ use super::error::{ApiError, ApiResult, Code};
 use super::idempotency::Keyed;
 use super::moment;
 use super::page::{self, Page, PageQuery};
+use super::rules::{Why, check_reason};
 use super::state::Cx;
 use crate::broadcasts::mass::Survey;
 use crate::broadcasts::{
@@ -37,10 +38,25 @@ pub(super) struct BroadcastIn {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     account: Option<AccountId>,
+    /// Nothing of it is sent before then (RFC 3339).
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    starts_at: Option<jiff::Timestamp>,
     /// Targets not sent by then are not sent any more (RFC 3339).
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<jiff::Timestamp>,
+    /// Only kept, until it is submitted.
+    #[serde(default)]
+    draft: bool,
+}
+
+impl From<BroadcastIn> for NewBroadcast {
+    fn from(asked: BroadcastIn) -> Self {
+        let BroadcastIn { name, text, audience, account, starts_at, expires_at, draft } = asked;
+        let ms = |at: Option<jiff::Timestamp>| at.map(jiff::Timestamp::as_millisecond);
+        Self { name, text, audience, account, starts_ms: ms(starts_at), expires_ms: ms(expires_at), draft }
+    }
 }
 
 /// A broadcast and how far it is.
@@ -64,7 +80,8 @@ pub(super) struct BroadcastView {
     expected: u64,
     /// Targets by state.
     counts: Counts,
-    /// When it will be done; null when it is not running, when people must confirm it, or nobody can say.
+    /// When it will be done; of one that waits: if it starts when it is to. Null when it is not running, when people must
+    /// confirm it, or nobody can say.
     estimated_finish_at: Option<String>,
     /// Who must confirm it; null when nobody must.
     confirmation: Option<ConfirmationView>,
@@ -74,6 +91,16 @@ pub(super) struct BroadcastView {
     created_by: String,
     /// When it was made.
     created_at: String,
+    /// Who asked for it to be sent; null for a draft.
+    submitted_by: Option<String>,
+    /// Somebody else must release it.
+    needs_approval: bool,
+    /// Who did.
+    approved_by: Option<String>,
+    /// Why it stands where it does, in the words of whoever decided last.
+    reason: Option<String>,
+    /// Nothing of it is sent before then.
+    starts_at: Option<String>,
     /// Targets not sent by then are not sent any more.
     expires_at: Option<String>,
 }
@@ -94,6 +121,11 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
         place: broadcast.place.clone(),
         created_by: broadcast.created_by.to_string(),
         created_at: moment::show(broadcast.created_ms),
+        submitted_by: broadcast.submitted_by.as_ref().map(ToString::to_string),
+        needs_approval: broadcast.needs_approval,
+        approved_by: broadcast.approved_by.as_ref().map(ToString::to_string),
+        reason: Some(broadcast.reason.clone()).filter(|reason| !reason.is_empty()),
+        starts_at: moment::show_set(broadcast.starts_ms),
         expires_at: moment::show_set(broadcast.expires_ms),
     }
 }
@@ -101,7 +133,9 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
 /// Sends a text to many groups 新建群发
 ///
 /// Accepted in one commit and sent in the background, never twice to a group. The text is judged first: with the verdict
-/// `block` it is refused and `hits` says why.
+/// `block` it is refused and `hits` says why. With `draft` it is only kept; with `starts_at` it waits; to as many groups as
+/// `broadcasts.approve_from_groups` says it waits until somebody else approves it. What waits has its targets already: `counts`
+/// shows which cannot be said.
 #[utoipa::path(
     post, path = "/v1/broadcasts", tag = "broadcasts", operation_id = "createBroadcast",
     params(("Idempotency-Key" = String, Header, description = "A new UUID; the same one when the request is repeated")),
@@ -113,12 +147,10 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
 )]
 pub(super) async fn create(cx: Cx, mut asked: Keyed<BroadcastIn>) -> ApiResult<Response> {
     let key = asked.require()?;
-    let BroadcastIn { name, text, audience, account, expires_at } = asked.value;
-    let expires_ms = expires_at.map(jiff::Timestamp::as_millisecond);
-    let new = NewBroadcast { name, text, audience, account, expires_ms };
+    let new = NewBroadcast::from(asked.value);
     let accepted = |broadcast: &Broadcast| {
         let progress = Progress {
-            state: State::Expanding,
+            state: broadcast.state(&Counts::default(), cx.now_ms()),
             targets: 0,
             expected: broadcast.expected,
             counts: Counts::default(),
@@ -242,10 +274,88 @@ pub(super) async fn targets(
     Ok(Answer::ok(Page { items, next_cursor: page.next_cursor }))
 }
 
-async fn command(cx: &Cx, id: &str, command: Command) -> ApiResult<Answer<BroadcastView>> {
+/// Rewrites a draft 修改群发草稿
+#[utoipa::path(
+    put, path = "/v1/broadcasts/{broadcast}", tag = "broadcasts", operation_id = "putBroadcast",
+    params(("broadcast" = String, Path, description = "Its id")), request_body = BroadcastIn,
+    responses(
+        (status = 200, description = "The draft as it is now", body = BroadcastView),
+        (status = 409, description = "It is no draft any more"),
+    ),
+)]
+pub(super) async fn put(
+    cx: Cx,
+    Path(id): Path<String>,
+    Strict(asked): Strict<BroadcastIn>,
+) -> ApiResult<Answer<BroadcastView>> {
+    let broadcast = cx.broadcast(&id).await?;
+    let changed = cx.broadcasts().edit(cx.actor(), &broadcast.id, asked.into()).await.map_err(refused)?;
+    shown(&cx, &changed).await
+}
+
+async fn command(cx: &Cx, id: &str, command: Command, why: &Why) -> ApiResult<Answer<BroadcastView>> {
+    check_reason(&why.reason)?;
     let broadcast = cx.broadcast(id).await?;
-    let changed = cx.broadcasts().command(cx.actor(), &broadcast.id, command).await.map_err(refused)?;
-    shown(cx, &changed).await
+    let changed = cx.broadcasts().command(cx.actor(), &broadcast.id, command, &why.reason).await;
+    shown(cx, &changed.map_err(refused)?).await
+}
+
+/// Sends a draft 提交群发
+///
+/// It is looked at once more. Then it is sent, waits for its time, or waits until somebody else approves it.
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/submit", tag = "broadcasts", operation_id = "submitBroadcast",
+    params(("broadcast" = String, Path, description = "Its id"), Why),
+    responses(
+        (status = 200, description = "It is submitted", body = BroadcastView),
+        (status = 409, description = "Its state does not allow it"),
+    ),
+)]
+pub(super) async fn submit(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(why): Query<Why>,
+) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Submit, &why).await
+}
+
+/// Releases what somebody else submitted 批准群发
+///
+/// Whoever wrote or submitted it cannot, whichever token they use.
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/approve", tag = "broadcasts", operation_id = "approveBroadcast",
+    params(("broadcast" = String, Path, description = "Its id"), Why),
+    responses(
+        (status = 200, description = "It is sent, or waits for its time", body = BroadcastView),
+        (status = 403, description = "It is your own"),
+        (status = 409, description = "Its state does not allow it"),
+    ),
+)]
+pub(super) async fn approve(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(why): Query<Why>,
+) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Approve, &why).await
+}
+
+/// Refuses what somebody submitted 驳回群发
+///
+/// It is cancelled; `reason` says why.
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/reject", tag = "broadcasts", operation_id = "rejectBroadcast",
+    params(("broadcast" = String, Path, description = "Its id"), Why),
+    responses(
+        (status = 200, description = "It is cancelled", body = BroadcastView),
+        (status = 409, description = "Its state does not allow it"),
+    ),
+)]
+pub(super) async fn reject(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(why): Query<Why>,
+) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Reject, &why).await
 }
 
 /// Pauses a broadcast 暂停群发
@@ -254,40 +364,52 @@ async fn command(cx: &Cx, id: &str, command: Command) -> ApiResult<Answer<Broadc
 /// it comes to: tasks that exist stay with their owners.
 #[utoipa::path(
     post, path = "/v1/broadcasts/{broadcast}/pause", tag = "broadcasts", operation_id = "pauseBroadcast",
-    params(("broadcast" = String, Path, description = "Its id")),
+    params(("broadcast" = String, Path, description = "Its id"), Why),
     responses(
         (status = 200, description = "It is paused", body = BroadcastView),
         (status = 409, description = "Its state does not allow it"),
     ),
 )]
-pub(super) async fn pause(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
-    command(&cx, &id, Command::Pause).await
+pub(super) async fn pause(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(why): Query<Why>,
+) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Pause, &why).await
 }
 
 /// Goes on with a broadcast 继续群发
 #[utoipa::path(
     post, path = "/v1/broadcasts/{broadcast}/resume", tag = "broadcasts", operation_id = "resumeBroadcast",
-    params(("broadcast" = String, Path, description = "Its id")),
+    params(("broadcast" = String, Path, description = "Its id"), Why),
     responses(
         (status = 200, description = "It goes on", body = BroadcastView),
         (status = 409, description = "Its state does not allow it"),
     ),
 )]
-pub(super) async fn resume(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
-    command(&cx, &id, Command::Resume).await
+pub(super) async fn resume(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(why): Query<Why>,
+) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Resume, &why).await
 }
 
 /// Calls a broadcast off 取消群发
 #[utoipa::path(
     post, path = "/v1/broadcasts/{broadcast}/cancel", tag = "broadcasts", operation_id = "cancelBroadcast",
-    params(("broadcast" = String, Path, description = "Its id")),
+    params(("broadcast" = String, Path, description = "Its id"), Why),
     responses(
         (status = 200, description = "Nothing more of it is sent", body = BroadcastView),
         (status = 409, description = "Its state does not allow it"),
     ),
 )]
-pub(super) async fn cancel(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<BroadcastView>> {
-    command(&cx, &id, Command::Cancel).await
+pub(super) async fn cancel(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(why): Query<Why>,
+) -> ApiResult<Answer<BroadcastView>> {
+    command(&cx, &id, Command::Cancel, &why).await
 }
 
 /// How many things were done again.
@@ -361,9 +483,14 @@ pub(super) fn refused(error: BroadcastError) -> ApiError {
             };
             field("/audience", code, error.to_string())
         }
-        BroadcastError::Expired => field("/expires_at", "past", "is in the past".to_owned()),
-        BroadcastError::TooMany(_) => ApiError::new(Code::LimitReached, error.to_string()),
-        BroadcastError::State(error) => ApiError::new(Code::Conflict, error.to_string()),
+        BroadcastError::Expired => field("/expires_at", "past", error.to_string()),
+        BroadcastError::TooMany(_) | BroadcastError::TooManyDrafts(_) => {
+            ApiError::new(Code::LimitReached, error.to_string())
+        }
+        BroadcastError::OwnWork => ApiError::new(Code::Forbidden, error.to_string()),
+        BroadcastError::State(_) | BroadcastError::NoDraft(_) => {
+            ApiError::new(Code::Conflict, error.to_string())
+        }
         BroadcastError::KeyTaken => ApiError::new(Code::InProgress, error.to_string()),
         BroadcastError::Storage { source, .. } => source.into(),
         BroadcastError::Outbox(error) => outbox_refused(error),

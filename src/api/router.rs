@@ -148,6 +148,10 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/broadcasts"                           BroadcastsWrite broadcasts::create;
         POST   "/v1/broadcasts/preview"                   BroadcastsWrite broadcasts::preview;
         GET    "/v1/broadcasts/{broadcast}"               Read  broadcasts::get;
+        PUT    "/v1/broadcasts/{broadcast}"               BroadcastsWrite broadcasts::put;
+        POST   "/v1/broadcasts/{broadcast}/submit"        BroadcastsWrite broadcasts::submit;
+        POST   "/v1/broadcasts/{broadcast}/approve"       BroadcastsApprove broadcasts::approve;
+        POST   "/v1/broadcasts/{broadcast}/reject"        BroadcastsApprove broadcasts::reject;
         GET    "/v1/broadcasts/{broadcast}/targets"       Read  broadcasts::targets;
         POST   "/v1/broadcasts/{broadcast}/pause"         BroadcastsWrite broadcasts::pause;
         POST   "/v1/broadcasts/{broadcast}/resume"        BroadcastsWrite broadcasts::resume;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::audience::{Audience, AudienceError, Reach};
 use super::mass::{Mass, Survey};
-use super::{Broadcast, BroadcastError, Broadcasts, Control, Expansion, Parts, put};
+use super::{Broadcast, BroadcastError, Broadcasts, Config, Control, Expansion, Parts, Slot, put};
 use crate::event::{AccountId, Actor, BroadcastId};
 use crate::storage::{AuditEntry, Change, IdempotencyRecord, StorageError};
 use crate::template::Template;
@@ -26,9 +26,15 @@ pub struct NewBroadcast {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub account: Option<AccountId>,
+    /// Nothing of it is sent before then; milliseconds since the epoch.
+    #[serde(default)]
+    pub starts_ms: Option<i64>,
     /// Targets not sent by then are not sent any more; milliseconds since the epoch.
     #[serde(default)]
     pub expires_ms: Option<i64>,
+    /// Only kept for now.
+    #[serde(default)]
+    pub draft: bool,
 }
 
 impl Broadcasts {
@@ -44,7 +50,17 @@ impl Broadcasts {
         remember: impl FnOnce(&Broadcast) -> Option<IdempotencyRecord>,
     ) -> Result<Broadcast, BroadcastError> {
         let now_ms = self.parts.clock.now_ms();
-        let broadcast = self.check(actor, new, now_ms).await?;
+        let is_draft = new.draft;
+        let mut broadcast = self.check(actor, new, now_ms).await?;
+        if is_draft {
+            let drafts = self.drafts();
+            if drafts >= self.parts.config.drafts_max {
+                return Err(BroadcastError::TooManyDrafts(drafts));
+            }
+        } else {
+            self.submitted(actor, &mut broadcast)?;
+            broadcast.control = if broadcast.needs_approval { Control::Submitted } else { Control::Running };
+        }
         let audit = AuditEntry::by(actor, now_ms, "create", "broadcast", broadcast.id.as_str())
             .at(&broadcast.place)
             .with(&serde_json::json!({"expected": broadcast.expected, "audience": broadcast.audience.summary()}));
@@ -69,6 +85,72 @@ impl Broadcasts {
         Ok(broadcast)
     }
 
+    /// Replaces a draft's content.
+    ///
+    /// # Errors
+    /// As [`Self::create`]; and when it is no draft any more.
+    pub async fn edit(
+        &self,
+        actor: &Actor,
+        id: &BroadcastId,
+        new: NewBroadcast,
+    ) -> Result<Broadcast, BroadcastError> {
+        let slot = self.slot(actor, id).await?;
+        let mut active = slot.lock().await;
+        let now_ms = self.parts.clock.now_ms();
+        let old = &active.broadcast;
+        if old.control != Control::Draft {
+            let counts = self.counts(id).await?;
+            return Err(BroadcastError::NoDraft(old.state(&counts, now_ms)));
+        }
+        let checked = self.check(actor, new, now_ms).await?;
+        let changed = Broadcast {
+            id: old.id.clone(),
+            created_by: old.created_by.clone(),
+            created_ms: old.created_ms,
+            ..checked
+        };
+        let audit = AuditEntry::by(actor, now_ms, "update", "broadcast", id.as_str())
+            .at(&changed.place)
+            .with(&serde_json::json!({"expected": changed.expected, "audience": changed.audience.summary()}));
+        self.store(&mut active, changed, vec![audit], Vec::new()).await?;
+        Ok(active.broadcast.clone())
+    }
+
+    /// Looks at a draft once more before it is sent: lists and groups may have changed since it was written.
+    pub(super) async fn submit(
+        &self,
+        actor: &Actor,
+        draft: &mut Broadcast,
+        now_ms: i64,
+    ) -> Result<(), BroadcastError> {
+        if draft.expires_ms != 0 && draft.expires_ms <= draft.starts_ms.max(now_ms) {
+            return Err(BroadcastError::Expired);
+        }
+        let template = Template::parse(&draft.text)?;
+        self.parts.judge.judge(&template.constant_text()).map_err(BroadcastError::Blocked)?;
+        let Broadcast { audience, account, scopes, .. } = &*draft;
+        let survey = self.survey(Reach { audience, account: account.as_ref(), scopes }).await?;
+        if survey.groups == 0 {
+            return Err(AudienceError::Empty.into());
+        }
+        draft.expected = survey.groups;
+        draft.mass.survey = survey;
+        self.submitted(actor, draft)
+    }
+
+    /// Notes who asked for it to be sent, and whether somebody else must release it.
+    fn submitted(&self, actor: &Actor, broadcast: &mut Broadcast) -> Result<(), BroadcastError> {
+        let Config { active_max, approve_from_groups, .. } = &self.parts.config;
+        let active = self.busy();
+        if active >= *active_max {
+            return Err(BroadcastError::TooMany(active));
+        }
+        broadcast.submitted_by = Some(actor.operator.clone());
+        broadcast.needs_approval = *approve_from_groups > 0 && broadcast.expected >= *approve_from_groups;
+        Ok(())
+    }
+
     async fn check(
         &self,
         actor: &Actor,
@@ -76,15 +158,12 @@ impl Broadcasts {
         now_ms: i64,
     ) -> Result<Broadcast, BroadcastError> {
         let Parts { config, places, judge, .. } = &self.parts;
-        let NewBroadcast { name, text, audience, account, expires_ms } = new;
-        let active = self.busy();
-        if active >= config.active_max {
-            return Err(BroadcastError::TooMany(active));
-        }
+        let NewBroadcast { name, text, audience, account, starts_ms, expires_ms, draft: _ } = new;
         if text.trim().is_empty() || text.len() > config.text_bytes_max {
             return Err(BroadcastError::Length { bytes: text.len(), max: config.text_bytes_max });
         }
-        if expires_ms.is_some_and(|at| at <= now_ms) {
+        let starts_ms = starts_ms.unwrap_or(0);
+        if expires_ms.is_some_and(|at| at <= starts_ms.max(now_ms)) {
             return Err(BroadcastError::Expired);
         }
         let template = Template::parse(&text)?;
@@ -112,9 +191,14 @@ impl Broadcasts {
             place,
             created_by: actor.operator.clone(),
             created_ms: now_ms,
+            starts_ms,
             expires_ms: expires_ms.unwrap_or(0),
+            submitted_by: None,
+            needs_approval: false,
+            approved_by: None,
+            reason: String::new(),
             expected: survey.groups,
-            control: Control::Running,
+            control: Control::Draft,
             expansion: Expansion::default(),
             mass: Mass { survey, ..Mass::default() },
             closed: false,
@@ -140,6 +224,13 @@ impl Broadcasts {
     fn busy(&self) -> usize {
         let slots: Vec<_> = self.active.lock().values().map(Arc::clone).collect();
         slots.iter().filter(|slot| slot.try_lock().map_or(true, |active| active.open > 0)).count()
+    }
+
+    fn drafts(&self) -> usize {
+        let slots: Vec<_> = self.active.lock().values().map(Arc::clone).collect();
+        let is_draft =
+            |slot: &&Slot| slot.try_lock().is_ok_and(|active| active.broadcast.control == Control::Draft);
+        slots.iter().filter(is_draft).count()
     }
 
     /// Time-ordered, so that lists by id are lists by time.

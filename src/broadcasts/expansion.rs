@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::audience::Reach;
-use super::state::Control;
 use super::{Active, Broadcast, BroadcastError, Broadcasts, Expansion, GroupEntry, Terms, storage_error};
 use crate::event::{AccountId, BroadcastId, GroupId, GroupName};
 use crate::outbox::delivery::{Delivery, Payload, Priority};
@@ -19,7 +18,7 @@ impl Broadcasts {
         let mut more = false;
         for (id, slot) in slots {
             let mut active = slot.lock().await;
-            if active.broadcast.control != Control::Running || active.broadcast.expansion.done {
+            if !active.broadcast.is_to_expand() {
                 continue;
             }
             match self.expand_one(&mut active).await {
@@ -64,7 +63,7 @@ impl Broadcasts {
         self.store(active, changed, Vec::new(), rows).await?;
         // Targets that a mass send carries are not fed: it is, once there is one.
         if self_sending {
-            self.feed(&active.broadcast).await;
+            self.feed_due(active).await;
         }
         Ok(())
     }

@@ -69,7 +69,8 @@ pub struct Progress {
     pub expected: u64,
     /// Targets by state.
     pub counts: Counts,
-    /// When it will be done, in milliseconds since the epoch; `None` when it is not running, or nobody can say.
+    /// When it will be done, in milliseconds since the epoch; of one that waits: if it starts when it is to. `None` when it
+    /// is not running, or nobody can say.
     pub estimated_finish_ms: Option<i64>,
 }
 
@@ -89,13 +90,17 @@ impl Broadcasts {
     /// When the ledger cannot be read.
     pub async fn progress_of(&self, broadcast: &Broadcast) -> Result<Progress, BroadcastError> {
         let counts = self.counts(&broadcast.id).await?;
-        let state = broadcast.state(&counts);
+        let now_ms = self.parts.clock.now_ms();
+        let state = broadcast.state(&counts, now_ms);
         // What waits for people has a range of its own.
         let by_people = broadcast.mass.targets > 0 && broadcast.expansion.accounts.is_empty();
         let estimated_finish_ms = match state {
-            State::Expanding | State::Running if by_people => None,
-            State::Expanding | State::Running => self.estimate(broadcast, &counts).await,
-            State::Paused | State::Cancelled | State::Finished => None,
+            State::Submitted | State::Scheduled | State::Expanding | State::Running if by_people => None,
+            State::Submitted | State::Scheduled | State::Expanding | State::Running => {
+                let later_ms = broadcast.starts_ms.saturating_sub(now_ms).max(0);
+                self.estimate(broadcast, &counts).await.map(|finish_ms| finish_ms + later_ms)
+            }
+            State::Draft | State::Paused | State::Cancelled | State::Finished => None,
         };
         let targets = u64::from(broadcast.expansion.targets);
         let expected = broadcast.expected.max(targets);
@@ -123,11 +128,11 @@ impl Broadcasts {
     fn others_on(&self, account: &AccountId, but: &BroadcastId) -> impl Iterator<Item = u64> + use<> {
         let slots: Vec<_> =
             self.active.lock().iter().filter(|(id, _)| *id != but).map(|(_, s)| s.clone()).collect();
-        let account = account.clone();
+        let (account, now_ms) = (account.clone(), self.parts.clock.now_ms());
         // One that is just being changed is left out: an estimate does not wait for it.
         slots.into_iter().filter_map(move |slot| {
             let active = slot.try_lock().ok()?;
-            let running = active.broadcast.control == super::Control::Running;
+            let running = active.broadcast.is_due(now_ms);
             running.then(|| shares(&active.broadcast, active.open)).map(|shares| {
                 shares.into_iter().filter(|(other, _)| *other == account).map(|(_, share)| share).sum()
             })

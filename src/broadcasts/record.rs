@@ -33,9 +33,24 @@ pub struct Broadcast {
     pub created_by: OperatorId,
     /// When, in milliseconds since the epoch.
     pub created_ms: i64,
+    /// Nothing of it is sent before then; 0 for at once.
+    #[serde(default)]
+    pub starts_ms: i64,
     /// Targets not sent by then are not sent any more; 0 for never.
     #[serde(default)]
     pub expires_ms: i64,
+    /// Who asked for it to be sent; nobody yet for a draft.
+    #[serde(default)]
+    pub submitted_by: Option<OperatorId>,
+    /// Somebody else must release it.
+    #[serde(default)]
+    pub needs_approval: bool,
+    /// Who did.
+    #[serde(default)]
+    pub approved_by: Option<OperatorId>,
+    /// Why it stands where it does, in the words of whoever decided last.
+    #[serde(default)]
+    pub reason: String,
     /// How many groups it would have reached when it was made.
     pub expected: u64,
     /// What people decided.
@@ -76,6 +91,21 @@ impl Expansion {
 }
 
 impl Broadcast {
+    /// Says whether its targets may leave now, as far as people decided.
+    pub(super) fn is_due(&self, now_ms: i64) -> bool {
+        self.control == Control::Running && self.starts_ms <= now_ms
+    }
+
+    /// Says whether its targets are to be written: also of one that waits, so that what it comes to can be seen before.
+    pub(super) fn is_to_expand(&self) -> bool {
+        matches!(self.control, Control::Submitted | Control::Running) && !self.expansion.done
+    }
+
+    /// Says whether somebody wrote it or asked for it: then somebody else must release it.
+    pub(super) fn is_work_of(&self, operator: &OperatorId) -> bool {
+        self.created_by == *operator || self.submitted_by.as_ref() == Some(operator)
+    }
+
     /// Says whether somebody may see it: it belongs in their scope, or they made it.
     pub fn is_visible_to(&self, actor: &Actor) -> bool {
         actor.scope.covers(&self.place) || self.created_by == actor.operator

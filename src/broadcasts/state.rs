@@ -10,6 +10,10 @@ use super::record::Broadcast;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
+    /// Is still being written.
+    Draft,
+    /// Waits for somebody else to release it.
+    Submitted,
     /// Is to be sent.
     Running,
     /// Waits for somebody to resume it.
@@ -22,6 +26,12 @@ pub enum Control {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
+    /// Still being written; nothing of it is sent.
+    Draft,
+    /// Waits until somebody else releases it. Its targets are written meanwhile, so that it shows what it comes to.
+    Submitted,
+    /// Waits for the time it is to start.
+    Scheduled,
     /// Its targets are still being written; those written are being sent.
     Expanding,
     /// Being sent.
@@ -37,6 +47,12 @@ pub enum State {
 /// What may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
+    /// Send a draft, or have it released.
+    Submit,
+    /// Release what somebody else submitted.
+    Approve,
+    /// Send back what was submitted: it is over.
+    Reject,
     /// Send nothing more for now.
     Pause,
     /// Go on.
@@ -49,6 +65,9 @@ impl Command {
     /// Returns the verb, as in the API and the audit log.
     pub fn as_str(self) -> &'static str {
         match self {
+            Command::Submit => "submit",
+            Command::Approve => "approve",
+            Command::Reject => "reject",
             Command::Pause => "pause",
             Command::Resume => "resume",
             Command::Cancel => "cancel",
@@ -70,6 +89,9 @@ impl State {
     /// Returns the spelling in the API.
     pub fn as_str(self) -> &'static str {
         match self {
+            State::Draft => "draft",
+            State::Submitted => "submitted",
+            State::Scheduled => "scheduled",
             State::Expanding => "expanding",
             State::Running => "running",
             State::Paused => "paused",
@@ -79,20 +101,31 @@ impl State {
     }
 }
 
-/// Returns what a command leads to.
+/// Returns what a command leads to; `needs_approval` says whether a second person must release it.
 ///
 /// # Errors
 /// When the state does not allow it.
-pub(super) fn next(state: State, command: Command) -> Result<Control, IllegalTransition> {
-    match (state, command) {
-        (State::Expanding | State::Running, Command::Pause) => Ok(Control::Paused),
-        (State::Paused, Command::Resume) => Ok(Control::Running),
-        (State::Expanding | State::Running | State::Paused, Command::Cancel) => Ok(Control::Cancelled),
-        (State::Expanding | State::Running, Command::Resume)
-        | (State::Paused, Command::Pause)
-        | (State::Cancelled | State::Finished, Command::Pause | Command::Resume | Command::Cancel) => {
-            Err(IllegalTransition { state, verb: command.as_str() })
+pub(super) fn next(
+    state: State,
+    command: Command,
+    needs_approval: bool,
+) -> Result<Control, IllegalTransition> {
+    use State::{Cancelled, Draft, Expanding, Finished, Paused, Running, Scheduled, Submitted};
+    match (command, state) {
+        (Command::Submit, Draft) if needs_approval => Ok(Control::Submitted),
+        (Command::Submit, Draft) | (Command::Approve, Submitted) | (Command::Resume, Paused) => {
+            Ok(Control::Running)
         }
+        (Command::Pause, Scheduled | Expanding | Running) => Ok(Control::Paused),
+        (Command::Reject, Submitted)
+        | (Command::Cancel, Draft | Submitted | Scheduled | Expanding | Running | Paused) => {
+            Ok(Control::Cancelled)
+        }
+        (Command::Submit, Submitted | Scheduled | Expanding | Running | Paused)
+        | (Command::Approve | Command::Reject, Draft | Scheduled | Expanding | Running | Paused)
+        | (Command::Pause, Draft | Submitted | Paused)
+        | (Command::Resume, Draft | Submitted | Scheduled | Expanding | Running)
+        | (_, Cancelled | Finished) => Err(IllegalTransition { state, verb: command.as_str() }),
     }
 }
 
@@ -102,16 +135,19 @@ pub(super) fn next(state: State, command: Command) -> Result<Control, IllegalTra
 /// When it was cancelled: that is for ever.
 pub(super) fn may_replay(control: Control) -> Result<(), IllegalTransition> {
     match control {
-        Control::Running | Control::Paused => Ok(()),
+        Control::Draft | Control::Submitted | Control::Running | Control::Paused => Ok(()),
         Control::Cancelled => Err(IllegalTransition { state: State::Cancelled, verb: "replay" }),
     }
 }
 
 impl Broadcast {
-    /// Computes where it stands.
-    pub fn state(&self, counts: &Counts) -> State {
+    /// Computes where it stands at a time.
+    pub fn state(&self, counts: &Counts, now_ms: i64) -> State {
         match self.control {
             Control::Cancelled => State::Cancelled,
+            Control::Draft => State::Draft,
+            Control::Submitted => State::Submitted,
+            Control::Running if self.starts_ms > now_ms => State::Scheduled,
             Control::Running | Control::Paused
                 if self.expansion.done && self.mass.is_bundled() && counts.unfinished() == 0 =>
             {
@@ -128,23 +164,36 @@ impl Broadcast {
 mod tests {
     use super::*;
 
-    const STATES: [State; 5] =
-        [State::Expanding, State::Running, State::Paused, State::Cancelled, State::Finished];
+    const STATES: [State; 8] = [
+        State::Draft,
+        State::Submitted,
+        State::Scheduled,
+        State::Expanding,
+        State::Running,
+        State::Paused,
+        State::Cancelled,
+        State::Finished,
+    ];
 
     #[test]
     fn only_what_makes_sense_is_allowed() {
-        use Command::{Cancel, Pause, Resume};
+        use Command::{Approve, Cancel, Pause, Reject, Resume, Submit};
         let allowed = |command: Command| -> Vec<State> {
-            STATES.into_iter().filter(|state| next(*state, command).is_ok()).collect()
+            STATES.into_iter().filter(|state| next(*state, command, false).is_ok()).collect()
         };
-        assert_eq!(allowed(Pause), [State::Expanding, State::Running]);
+        assert_eq!(allowed(Submit), [State::Draft]);
+        assert_eq!(allowed(Approve), [State::Submitted]);
+        assert_eq!(allowed(Reject), [State::Submitted]);
+        assert_eq!(allowed(Pause), [State::Scheduled, State::Expanding, State::Running]);
         assert_eq!(allowed(Resume), [State::Paused]);
-        assert_eq!(allowed(Cancel), [State::Expanding, State::Running, State::Paused]);
+        assert_eq!(allowed(Cancel), STATES[..6]);
+        assert_eq!(next(State::Draft, Submit, true), Ok(Control::Submitted));
+        assert_eq!(next(State::Draft, Submit, false), Ok(Control::Running));
     }
 
     #[test]
     fn a_refusal_says_why() {
-        let refusal = next(State::Cancelled, Command::Resume).unwrap_err();
+        let refusal = next(State::Cancelled, Command::Resume, false).unwrap_err();
         assert_eq!(refusal.to_string(), "cannot resume a broadcast that is cancelled");
     }
 }

@@ -1,5 +1,7 @@
 //! Broadcasts from acceptance to the last target, in virtual time.
 
+mod life;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -141,7 +143,15 @@ fn everybody() -> Actor {
 }
 
 fn new(text: &str, audience: Audience) -> NewBroadcast {
-    NewBroadcast { name: String::new(), text: text.into(), audience, account: None, expires_ms: None }
+    NewBroadcast {
+        name: String::new(),
+        text: text.into(),
+        audience,
+        account: None,
+        starts_ms: None,
+        expires_ms: None,
+        draft: false,
+    }
 }
 
 /// An outbox with broadcasts on top.
@@ -149,10 +159,11 @@ struct House {
     bench: Bench,
     broadcasts: Arc<Broadcasts>,
     book: Arc<Book>,
+    config: Config,
 }
 
 impl House {
-    async fn over(bench: Bench, book: Arc<Book>) -> Self {
+    async fn over(bench: Bench, book: Arc<Book>, config: Config) -> Self {
         let broadcasts = Broadcasts::start(Parts {
             storage: bench.ledger.clone(),
             outbox: bench.outbox.clone(),
@@ -162,28 +173,37 @@ impl House {
             confirming: Arc::new(Nobody),
             tasks: bench.tasks.clone(),
             clock: bench.clock.clone(),
-            config: Config { chunk_targets: 100, ..Config::default() },
+            config: Config { chunk_targets: 100, ..config.clone() },
             seed: 1,
         });
         let broadcasts = broadcasts.await.unwrap();
-        Self { bench, broadcasts, book }
+        Self { bench, broadcasts, book, config }
     }
 
     async fn open(groups: u32, limit_texts: &[&str], platform: impl FnOnce(Platform) -> Platform) -> Self {
+        Self::open_with(Config::default(), groups, limit_texts, platform).await
+    }
+
+    async fn open_with(
+        config: Config,
+        groups: u32,
+        limit_texts: &[&str],
+        platform: impl FnOnce(Platform) -> Platform,
+    ) -> Self {
         let clock = Clock::tokio(START_MS);
         let platform = platform(Platform::new(&clock, 20 * MS));
-        let config = crate::outbox::Config::default();
-        let bench = Bench::start(&clock, &TestLedger::new(), platform, limits(limit_texts), config).await;
-        Self::over(bench, Book::of(groups)).await
+        let outbox = crate::outbox::Config::default();
+        let bench = Bench::start(&clock, &TestLedger::new(), platform, limits(limit_texts), outbox).await;
+        Self::over(bench, Book::of(groups), config).await
     }
 
     /// Starts again after a crash.
     async fn restart(&self, platform: impl FnOnce(Platform) -> Platform) -> Self {
         let limits = self.bench.ways.limits.lock().clone();
         let platform = platform(Platform::new(&self.bench.clock, 20 * MS));
-        let (ledger, config) = (self.bench.ledger.after_crash(), crate::outbox::Config::default());
-        let bench = Bench::start(&self.bench.clock, &ledger, platform, limits, config).await;
-        Self::over(bench, self.book.clone()).await
+        let (ledger, outbox) = (self.bench.ledger.after_crash(), crate::outbox::Config::default());
+        let bench = Bench::start(&self.bench.clock, &ledger, platform, limits, outbox).await;
+        Self::over(bench, self.book.clone(), self.config.clone()).await
     }
 
     async fn create(&self, text: &str, audience: Audience) -> Broadcast {
@@ -195,7 +215,7 @@ impl House {
     }
 
     async fn command(&self, id: &BroadcastId, command: Command) -> Result<Broadcast, BroadcastError> {
-        self.broadcasts.command(&everybody(), id, command).await
+        self.broadcasts.command(&everybody(), id, command, "").await
     }
 
     async fn finished(&self, id: &BroadcastId) -> Progress {
@@ -400,7 +420,7 @@ async fn only_what_may_be_said_to_whom_it_may_be_said_is_accepted() {
     let other = Actor { operator: OperatorId::parse("other").unwrap(), ..actor(r#"{"regions":["west"]}"#) };
     assert!(matches!(house.broadcasts.get(&other, &own.id).await, Err(BroadcastError::NotFound)));
     assert!(matches!(
-        house.broadcasts.command(&other, &own.id, Command::Cancel).await,
+        house.broadcasts.command(&other, &own.id, Command::Cancel, "").await,
         Err(BroadcastError::NotFound)
     ));
     assert_eq!(house.broadcasts.list(&other, None, 10).await.unwrap().0.len(), 0);

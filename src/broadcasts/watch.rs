@@ -1,6 +1,7 @@
 //! The background task: goes on with broadcasts after a start, writes targets, notices when one is done.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::state::Control;
 use super::{Broadcast, BroadcastError, Broadcasts, Slot, record, storage_error};
@@ -21,14 +22,12 @@ impl Broadcasts {
             for document in page {
                 let broadcast = record::read(&document.id, &document.body).map_err(storage_error("load"))?;
                 if !broadcast.closed {
-                    if broadcast.control == Control::Running {
-                        self.feed(&broadcast).await;
-                    }
                     self.insert(broadcast, document.version);
                 }
                 after = Some(document.id);
             }
             if !full {
+                self.start_due().await;
                 return Ok(());
             }
         }
@@ -41,15 +40,34 @@ impl Broadcasts {
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             // Each step is a commit of its own; stopping between two loses nothing.
+            let starting = self.start_due().await;
             let more = self.expand_some().await | self.bundle_some().await;
             tokio::select! {
                 biased;
                 () = tasks.stopping() => return,
                 _ = watch.tick() => self.look_around().await,
+                () = tokio::time::sleep(starting) => {}
                 () = self.expand.notified() => {}
                 () = std::future::ready(()), if more => {}
             }
         }
+    }
+
+    /// Lets the targets of those leave whose time has come; returns in how long the next one's does, at most one watch.
+    async fn start_due(&self) -> Duration {
+        let now_ms = self.parts.clock.now_ms();
+        let mut next = self.parts.config.watch;
+        let slots: Vec<_> = self.active.lock().values().map(Arc::clone).collect();
+        for slot in slots {
+            let mut active = slot.lock().await;
+            let Broadcast { control, starts_ms, .. } = active.broadcast;
+            if active.broadcast.is_due(now_ms) && !active.fed {
+                self.feed_due(&mut active).await;
+            } else if control == Control::Running && !active.fed {
+                next = next.min(Duration::from_millis(u64::try_from(starts_ms - now_ms).unwrap_or(0)));
+            }
+        }
+        next
     }
 
     async fn look_around(&self) {
@@ -67,6 +85,9 @@ impl Broadcasts {
     /// what has nothing left that could change by itself.
     async fn look_at(&self, id: &BroadcastId, slot: &Slot) -> Result<(), BroadcastError> {
         let mut active = slot.lock().await;
+        if active.broadcast.control == Control::Draft {
+            return Ok(());
+        }
         if active.broadcast.control == Control::Cancelled {
             self.call_off(id).await?;
         }
@@ -74,7 +95,8 @@ impl Broadcasts {
         let written = u64::from(active.broadcast.expansion.targets);
         active.open = counts.unfinished() + active.broadcast.expected.saturating_sub(written);
         let Broadcast { control, expansion, mass, .. } = &active.broadcast;
-        let complete = *control == Control::Cancelled || (expansion.done && mass.is_bundled());
+        let over = *control != Control::Submitted && expansion.done && mass.is_bundled();
+        let complete = *control == Control::Cancelled || over;
         if !complete || counts.unfinished() > 0 || counts.uncertain > 0 {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::plan::{Known, Loose, Step, plan};
-use crate::broadcasts::{Active, Broadcast, BroadcastError, Broadcasts, Control, Slot, put, storage_error};
+use crate::broadcasts::{Active, Broadcast, BroadcastError, Broadcasts, Slot, put, storage_error};
 use crate::event::{AccountId, BroadcastId};
 use crate::outbox::delivery::{Delivery, Payload, Priority};
 use crate::outbox::row_of;
@@ -32,7 +32,7 @@ impl Broadcasts {
     async fn bundle_one(&self, slot: &Slot) -> Result<bool, BroadcastError> {
         let (broadcast, commands) = {
             let active = slot.lock().await;
-            if !is_wanted(&active.broadcast) {
+            if !is_wanted(&active.broadcast, self.parts.clock.now_ms()) {
                 return Ok(false);
             }
             (active.plan.is_none().then(|| active.broadcast.clone()), active.commands)
@@ -43,7 +43,7 @@ impl Broadcasts {
             None => None,
         };
         let mut active = slot.lock().await;
-        if !is_wanted(&active.broadcast) || active.commands != commands {
+        if !is_wanted(&active.broadcast, self.parts.clock.now_ms()) || active.commands != commands {
             return Ok(false);
         }
         let mut steps = fresh.or_else(|| active.plan.take()).unwrap_or_default();
@@ -155,8 +155,8 @@ impl Broadcasts {
     }
 }
 
-fn is_wanted(broadcast: &Broadcast) -> bool {
-    broadcast.control == Control::Running
+fn is_wanted(broadcast: &Broadcast, now_ms: i64) -> bool {
+    broadcast.is_due(now_ms)
         && broadcast.expansion.done
         && broadcast.mass.targets > 0
         && !broadcast.mass.bundled

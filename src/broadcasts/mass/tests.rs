@@ -228,7 +228,9 @@ impl House {
             text: text.into(),
             audience: Audience::All,
             account: None,
+            starts_ms: None,
             expires_ms: None,
+            draft: false,
         };
         self.broadcasts.create(&everybody(), new, |_| None).await
     }
@@ -402,7 +404,7 @@ async fn a_pause_stops_new_tasks_and_leaves_those_that_exist_with_their_owners()
     let house = House::open(&all, 200, 10).await;
     let broadcast = house.create("x").await;
     house.bench.until("some exist", |b| b.platform.count() >= 60).await;
-    house.broadcasts.command(&everybody(), &broadcast.id, Command::Pause).await.unwrap();
+    house.broadcasts.command(&everybody(), &broadcast.id, Command::Pause, "").await.unwrap();
     house.bench.pass(30 * SECOND).await;
     let exist = house.tasks.all().len();
     assert!(exist < 130, "{exist} of 200");
@@ -414,7 +416,7 @@ async fn a_pause_stops_new_tasks_and_leaves_those_that_exist_with_their_owners()
     let house = house.crash().await;
     house.bench.pass(30 * SECOND).await;
     assert_eq!(house.tasks.all().len(), exist, "also after a restart");
-    house.broadcasts.command(&everybody(), &broadcast.id, Command::Resume).await.unwrap();
+    house.broadcasts.command(&everybody(), &broadcast.id, Command::Resume, "").await.unwrap();
     house.all_wait(&broadcast.id, 400 - 2 * exist as u64).await;
     house.each_once(&all);
 }
@@ -426,7 +428,7 @@ async fn a_cancel_calls_every_task_off_also_when_the_platform_is_away_and_we_cra
     house.all_wait(&broadcast.id, 40).await;
     house.tasks.confirm(|owner| owner == "u-2", house.now_ms());
     *house.tasks.is_away.lock() = true;
-    house.broadcasts.command(&everybody(), &broadcast.id, Command::Cancel).await.unwrap();
+    house.broadcasts.command(&everybody(), &broadcast.id, Command::Cancel, "").await.unwrap();
     house.bench.pass(30 * SECOND).await;
     assert_eq!(house.progress(&broadcast.id).await.counts.awaiting_confirmation, 40, "nobody knows better");
     let house = house.crash().await;
@@ -447,7 +449,7 @@ async fn a_cancel_while_bundles_are_made_leaves_nothing_behind() {
         let house = House::open(&groups(200), 40, 3).await;
         let broadcast = house.create("x").await;
         house.bench.pass(wait * MS).await;
-        house.broadcasts.command(&everybody(), &broadcast.id, Command::Cancel).await.unwrap();
+        house.broadcasts.command(&everybody(), &broadcast.id, Command::Cancel, "").await.unwrap();
         let progress = house.until("nothing is open", &broadcast.id, |p| p.counts.unfinished() == 0).await;
         house.bench.pass(5 * SECOND).await;
         assert_eq!(progress.counts.cancelled, progress.targets, "after {wait} ms");

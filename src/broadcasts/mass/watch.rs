@@ -162,7 +162,9 @@ fn orders(broadcast: &Broadcast, now_ms: i64) -> Orders {
     Orders {
         ending: match broadcast.control {
             Control::Cancelled => Some(Ending::Cancelled),
-            Control::Running | Control::Paused => is_late.then_some(Ending::Expired),
+            Control::Draft | Control::Submitted | Control::Running | Control::Paused => {
+                is_late.then_some(Ending::Expired)
+            }
         },
         is_paused: broadcast.control == Control::Paused,
         remind_asked_ms: broadcast.mass.remind_asked_ms,
