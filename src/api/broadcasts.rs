@@ -11,7 +11,7 @@ use super::error::{ApiError, ApiResult, Code};
 use super::idempotency::Keyed;
 use super::moment;
 use super::page::{self, Page, PageQuery};
-use super::rules::{Why, check_reason};
+use super::rules::Why;
 use super::state::Cx;
 use crate::broadcasts::mass::Survey;
 use crate::broadcasts::{
@@ -294,9 +294,9 @@ pub(super) async fn put(
 }
 
 async fn command(cx: &Cx, id: &str, command: Command, why: &Why) -> ApiResult<Answer<BroadcastView>> {
-    check_reason(&why.reason)?;
+    let reason = why.checked()?;
     let broadcast = cx.broadcast(id).await?;
-    let changed = cx.broadcasts().command(cx.actor(), &broadcast.id, command, &why.reason).await;
+    let changed = cx.broadcasts().command(cx.actor(), &broadcast.id, command, reason).await;
     shown(cx, &changed.map_err(refused)?).await
 }
 

@@ -54,6 +54,12 @@ pub(super) struct Why {
 }
 
 impl Why {
+    /// Returns the words, checked.
+    pub(super) fn checked(&self) -> ApiResult<&str> {
+        check_reason(&self.reason)?;
+        Ok(&self.reason)
+    }
+
     /// Says why, for a change that comes of another.
     pub(super) fn of(reason: String) -> Self {
         Self { reason }

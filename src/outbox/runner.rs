@@ -128,6 +128,8 @@ pub(super) struct Runner {
     /// `None` until the calls of the past are known, at start and after a change of limits.
     pacer: Option<Pacer>,
     rebuilding: bool,
+    /// Who asked for a forecast meanwhile.
+    asking: Vec<oneshot::Sender<Option<Forecast>>>,
     breaker: Breaker,
     chance: Chance,
     calls: HashMap<u64, Call>,
@@ -196,6 +198,7 @@ impl Runner {
             lanes: Lanes::new(config.lanes.clone()),
             pacer: None,
             rebuilding: false,
+            asking: Vec::new(),
             breaker: Breaker::new(config.breaker.clone()),
             chance: Chance::new(seed),
             calls: HashMap::new(),
@@ -291,7 +294,11 @@ impl Runner {
             }
             Command::AccountChanged => self.account_changed(),
             Command::Forecast(answer) => {
-                _ = answer.send(self.forecast()); // nobody waits any more: fine
+                self.start_rebuild();
+                self.asking.push(answer);
+                if !self.rebuilding {
+                    self.answer_forecasts();
+                }
             }
             Command::Park(done) => {
                 self.is_parking = true;

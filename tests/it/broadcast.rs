@@ -93,3 +93,74 @@ async fn a_text_with_a_blocked_term_is_refused_with_the_hits() {
     assert_eq!(refused.status, 422, "{refused:?}");
     assert!(refused.json().to_string().contains("加微信"), "{refused:?}");
 }
+
+/// A token of an operator who may write broadcasts and approve them.
+async fn colleague(gateway: &Gateway, operator: &str) -> Client {
+    let rights = json!(["broadcasts:write", "broadcasts:approve", "read"]);
+    let who = json!({"name": operator, "rights": rights, "scope": {"all": true}});
+    gateway.client.expect(201, Method::PUT, &format!("/v1/operators/{operator}"), &who).await;
+    another_token(gateway, operator).await
+}
+
+async fn another_token(gateway: &Gateway, operator: &str) -> Client {
+    let made = json!({"name": "desk", "operator": operator});
+    let token = gateway.client.expect(201, Method::POST, "/v1/tokens", &made).await;
+    gateway.client.with_token(token["secret"].as_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draft_is_checked_approved_by_somebody_else_and_what_is_missing_is_put_right() {
+    let sink = Sink::start(SinkConfig::default()).await.unwrap();
+    let settings = [
+        ("MENSHEN_CONNECTORS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#),
+        ("MENSHEN_BROADCASTS__APPROVE_FROM_GROUPS", "1"),
+    ];
+    let gateway = Gateway::start(&settings);
+    let account = json!({
+        "platform": "webhook", "secrets": [{"value": SECRET}],
+        "settings": {"url": sink.url(), "receiver_dedupes": true},
+    });
+    gateway.client.expect(201, Method::PUT, "/v1/accounts/shop", &account).await;
+    for (shop, variables) in [("s-1", json!({"address": "南京路1号"})), ("s-2", json!({}))] {
+        let shop_is = json!({"name": shop, "variables": variables});
+        gateway.client.expect(201, Method::PUT, &format!("/v1/shops/{shop}"), &shop_is).await;
+        let group = json!({"shop": shop});
+        gateway.client.expect(201, Method::PUT, &format!("/v1/groups/shop/g-{shop}"), &group).await;
+    }
+    let (author, approver) = (colleague(&gateway, "li").await, colleague(&gateway, "wang").await);
+    let body = json!({"text": "地址：{shop.vars.address}", "audience": "all", "draft": true});
+    let id = create(&author, &body, "\"draft\"").await["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/broadcasts/{id}");
+    let submitted = author.expect(200, Method::POST, &format!("{path}/submit"), &Value::Null).await;
+    assert_eq!((&submitted["state"], &submitted["needs_approval"]), (&json!("submitted"), &json!(true)));
+    let checked = eventually("the targets are written", || async {
+        let now = approver.get(&path).await;
+        (now["counts"]["failed"] == 1 && now["counts"]["pending"] == 1).then_some(now)
+    })
+    .await;
+    assert!(checked["estimated_finish_at"].is_string(), "{checked}");
+    let failed = approver.get(&format!("{path}/targets?state=failed")).await;
+    assert_eq!(failed["items"][0]["code"], "missing_variable", "{failed}");
+    assert!(failed["items"][0]["detail"].as_str().unwrap().contains("shop.vars.address"), "{failed}");
+
+    for own in [&author, &another_token(&gateway, "li").await] {
+        own.expect(403, Method::POST, &format!("{path}/approve"), &Value::Null).await;
+    }
+    assert_eq!(sink.report().distinct, 0);
+    approver.expect(200, Method::POST, &format!("{path}/approve?reason=ok"), &Value::Null).await;
+    sink.wait_for(|report| report.distinct == 1).await;
+
+    let put_right = json!({"name": "s-2", "variables": {"address": "淮海路2号"}});
+    gateway.client.expect(200, Method::PUT, "/v1/shops/s-2", &put_right).await;
+    let replayed = author.expect(200, Method::POST, &format!("{path}/replay"), &Value::Null).await;
+    assert_eq!(replayed["replayed"], 1);
+    eventually("both are sent", || async {
+        let now = author.get(&path).await;
+        (now["state"] == "finished" && now["counts"]["sent"] == 2).then_some(())
+    })
+    .await;
+    assert_eq!(sink.report().distinct, 2);
+    let audit = gateway.client.get("/v1/audit?object=broadcast").await;
+    let verbs: Vec<_> = audit["items"].as_array().unwrap().iter().map(|entry| &entry["verb"]).collect();
+    assert_eq!(verbs, ["replay", "approve", "submit", "create"]);
+}

@@ -100,7 +100,10 @@ fn body(method: &str, path: &str) -> Value {
         ("GET" | "DELETE", _)
         | (
             "POST",
-            "/v1/broadcasts/{broadcast}/pause"
+            "/v1/broadcasts/{broadcast}/submit"
+            | "/v1/broadcasts/{broadcast}/approve"
+            | "/v1/broadcasts/{broadcast}/reject"
+            | "/v1/broadcasts/{broadcast}/pause"
             | "/v1/broadcasts/{broadcast}/resume"
             | "/v1/broadcasts/{broadcast}/cancel"
             | "/v1/broadcasts/{broadcast}/replay"
@@ -141,7 +144,9 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/replies/{reply}") => json!({"keywords": ["taken"], "text": "over"}),
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),
         (_, "/v1/rulesets/{version}/rollback") => json!({"reason": "taken over"}),
-        (_, "/v1/broadcasts") => json!({"text": "taken over", "audience": {"groups": ["demo/g-east"]}}),
+        (_, "/v1/broadcasts" | "/v1/broadcasts/{broadcast}") => {
+            json!({"text": "taken over", "audience": {"groups": ["demo/g-east"]}})
+        }
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),
         (_, "/v1/notices") => {
             json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "taken over"}})

@@ -175,7 +175,7 @@ impl Broadcasts {
         let slot = self.slot(actor, id).await?;
         let mut active = slot.lock().await;
         let counts = self.counts(id).await?;
-        let state = active.broadcast.state(&counts);
+        let state = active.broadcast.state(&counts, self.parts.clock.now_ms());
         if active.broadcast.control == Control::Cancelled {
             return Err(IllegalTransition { state, verb: "remind" }.into());
         }

@@ -99,6 +99,8 @@ async fn a_broadcast_waits_for_its_time_over_a_restart() {
     let foretold = progress.estimated_finish_ms.unwrap();
     assert!((starts_ms + 8_000..starts_ms + 12_000).contains(&foretold), "{}", foretold - starts_ms);
     let house = house.restart(|p| p).await;
+    tokio::time::sleep(1700 * SECOND).await;
+    assert_eq!(house.bench.platform.count(), 0, "a restart starts nothing early");
     house.finished(&broadcast.id).await;
     house.sent_once(100);
     let first = house.bench.platform.calls().iter().map(|call| call.started_ms).min().unwrap();

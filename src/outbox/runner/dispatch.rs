@@ -180,6 +180,11 @@ impl Runner {
 
     pub(super) fn rebuilt(&mut self, attempts: Result<Vec<AttemptRow>, StorageError>) {
         self.rebuilding = false;
+        self.rebuild(attempts);
+        self.answer_forecasts();
+    }
+
+    fn rebuild(&mut self, attempts: Result<Vec<AttemptRow>, StorageError>) {
         let attempts = match attempts {
             Ok(attempts) => attempts,
             Err(error) => return self.ledger_failed("read attempts", &error),
@@ -195,7 +200,14 @@ impl Runner {
         self.pacer = Some(pacer);
     }
 
-    pub(super) fn forecast(&self) -> Option<Forecast> {
+    /// Answers everybody who asked: with nothing where the limits or the calls of the past are not known.
+    pub(super) fn answer_forecasts(&mut self) {
+        for answer in std::mem::take(&mut self.asking) {
+            _ = answer.send(self.forecast()); // nobody waits any more: fine
+        }
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
         Some(Forecast {
             pacer: self.pacer.as_ref()?.without_groups(),
             now: self.now(),
