@@ -1,6 +1,7 @@
 //! Broadcasts from acceptance to the last target, in virtual time.
 
 mod life;
+mod listmonk;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
