@@ -479,6 +479,7 @@ pub(super) fn refused(error: BroadcastError) -> ApiError {
             let code = match error {
                 AudienceError::Empty => "empty",
                 AudienceError::TooMany { .. } => "too_many",
+                AudienceError::TooDeep => "too_deep",
                 AudienceError::Unknown { .. } => "not_found",
             };
             field("/audience", code, error.to_string())

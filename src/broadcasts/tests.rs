@@ -389,6 +389,44 @@ async fn what_could_not_be_said_is_said_anew_and_never_as_it_was_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn audiences_are_put_together() {
+    let house = House::open(100, &[], |p| p).await;
+    let read = |text: &str| serde_json::from_str::<Audience>(text).unwrap();
+    let count = async |actor: &Actor, text: &str| {
+        house.broadcasts.preview(actor, &read(text), None).await.map(|survey| survey.groups)
+    };
+    for (text, groups) in [
+        (r#""all""#, 100),
+        (r#"{"regions":["east"]}"#, 50),
+        (r#"{"every":[{"regions":["east"]},{"not":{"tags":["vip"]}}]}"#, 40),
+        (r#"{"any":[{"tags":["vip"]},{"groups":["demo/west-00001"]}]}"#, 11),
+        (r#"{"every":[{"groups":["demo/west-00001","demo/east-00002"]},{"regions":["west"]}]}"#, 1),
+        (r#"{"not":{"any":[{"regions":["east"]},{"accounts":["demo"]}]}}"#, 0),
+        (r#"{"accounts":["other"]}"#, 0),
+    ] {
+        assert_eq!(count(&everybody(), text).await.unwrap(), groups, "{text}");
+    }
+    let east = actor(r#"{"regions":["east"]}"#);
+    assert_eq!(count(&east, r#"{"not":{"tags":["vip"]}}"#).await.unwrap(), 40, "never beyond the scope");
+    let deep = format!("{}\"all\"{}", r#"{"not":"#.repeat(9), "}".repeat(9));
+    for (text, expect) in [
+        (
+            r#"{"every":[{"regions":["west"]},"all"]}"#,
+            AudienceError::Unknown { kind: "region", id: "west".into() },
+        ),
+        (r#"{"any":[]}"#, AudienceError::Empty),
+        (r#"{"every":[{"tags":[]}]}"#, AudienceError::Empty),
+        (&deep, AudienceError::TooDeep),
+    ] {
+        let refused = count(&east, text).await;
+        assert!(
+            matches!(&refused, Err(BroadcastError::Audience(error)) if *error == expect),
+            "{text}: {refused:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_may_be_said_to_whom_it_may_be_said_is_accepted() {
     let house = House::open(100, &[], |p| p).await;
     let east = actor(r#"{"regions":["east"]}"#);

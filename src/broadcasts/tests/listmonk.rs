@@ -59,9 +59,11 @@ async fn issues_164_2272_and_2616_nobody_is_missed_and_only_what_failed_is_sent_
 #[tokio::test(start_paused = true)]
 async fn issues_460_and_1198_every_target_has_a_result_of_its_own() {
     let house = House::open(100, &[], |p| {
-        p.answering(|delivery, _| match delivery.group.ends_with('5') {
-            true => refused(Decision::Never, "not_a_member"),
-            false => Outcome::Sent { platform_id: Some(format!("p-{}", delivery.group)) },
+        p.answering(|delivery, _| {
+            if delivery.group.ends_with('5') {
+                return refused(Decision::Never, "not_a_member");
+            }
+            Outcome::Sent { platform_id: Some(format!("p-{}", delivery.group)) }
         })
     })
     .await;
@@ -70,9 +72,10 @@ async fn issues_460_and_1198_every_target_has_a_result_of_its_own() {
     let rows = house.broadcasts.targets(&everybody(), &broadcast.id, Vec::new(), None, 1000).await.unwrap();
     assert_eq!(rows.len(), 100);
     for row in rows {
-        let expect = match row.group.ends_with('5') {
-            true => (DeliveryState::Failed, "not_a_member".to_owned(), String::new()),
-            false => (DeliveryState::Sent, String::new(), format!("p-{}", row.group)),
+        let expect = if row.group.ends_with('5') {
+            (DeliveryState::Failed, "not_a_member".to_owned(), String::new())
+        } else {
+            (DeliveryState::Sent, String::new(), format!("p-{}", row.group))
         };
         assert_eq!((row.state, row.code, row.platform_id), expect, "{}", row.group);
         assert_eq!(row.attempts, 1);
