@@ -55,7 +55,7 @@ pub struct Config {
     pub chunk_targets: usize,
     /// Most groups, shops, regions or tags that one audience may list.
     pub audience_names_max: usize,
-    /// Broadcasts that may run or be paused at the same time.
+    /// Broadcasts that may wait, run or be paused at the same time, drafts aside.
     pub active_max: usize,
     /// Broadcasts to as many groups and more wait until somebody else approves them; 0 for none, 1 for all.
     pub approve_from_groups: u64,
@@ -117,8 +117,8 @@ pub enum BroadcastError {
     /// Its time is over before it begins.
     #[error("it would expire before it starts")]
     Expired,
-    /// Whoever wrote or submitted it may not release it as well.
-    #[error("whoever wrote or submitted a broadcast cannot approve it: somebody else must")]
+    /// Whoever wrote, edited or submitted it may not release it as well.
+    #[error("whoever wrote, edited or submitted a broadcast cannot approve it: somebody else must")]
     OwnWork,
     /// Only drafts are edited.
     #[error("a broadcast that is {} cannot be edited; cancel it and write a new one", .0.as_str())]
@@ -127,7 +127,7 @@ pub enum BroadcastError {
     #[error("there are {0} drafts; submit or cancel some (`broadcasts.drafts_max`)")]
     TooManyDrafts(usize),
     /// Too many at the same time.
-    #[error("{0} broadcasts are running or paused; finish or cancel one (`broadcasts.active_max`)")]
+    #[error("{0} broadcasts wait, run or are paused; finish or cancel one (`broadcasts.active_max`)")]
     TooMany(usize),
     /// The state does not allow it.
     #[error(transparent)]
@@ -342,7 +342,9 @@ impl Broadcasts {
                 self.call_off(id).await?;
             }
             Command::Submit | Command::Approve | Command::Resume => {
-                active.open = active.broadcast.expected;
+                if state == State::Draft {
+                    active.open = active.broadcast.expected;
+                }
                 self.feed_due(&mut active).await;
                 self.expand.notify_one();
             }
@@ -370,10 +372,12 @@ impl Broadcasts {
         self.store(&mut active, changed, vec![audit], Vec::new()).await?;
         let said = self.say_anew(&active.broadcast).await?;
         self.feed_due(&mut active).await;
+        if said > 0 {
+            self.parts.outbox.look_through(active.broadcast.expansion.accounts.keys()).await;
+        }
         let broadcast = Some(id.as_str().to_owned());
         let filter = DeadLetterFilter { broadcast, ..DeadLetterFilter::default() };
         let moved = said + self.parts.outbox.replay(filter).await?;
-        self.parts.outbox.look_through(active.broadcast.expansion.accounts.keys()).await;
         active.replan();
         drop(active);
         self.active.lock().insert(id.clone(), slot);

@@ -91,6 +91,8 @@ pub(super) struct BroadcastView {
     created_by: String,
     /// When it was made.
     created_at: String,
+    /// Who wrote at the draft since.
+    edited_by: Vec<String>,
     /// Who asked for it to be sent; null for a draft.
     submitted_by: Option<String>,
     /// Somebody else must release it.
@@ -121,6 +123,7 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
         place: broadcast.place.clone(),
         created_by: broadcast.created_by.to_string(),
         created_at: moment::show(broadcast.created_ms),
+        edited_by: broadcast.edited_by.iter().map(ToString::to_string).collect(),
         submitted_by: broadcast.submitted_by.as_ref().map(ToString::to_string),
         needs_approval: broadcast.needs_approval,
         approved_by: broadcast.approved_by.as_ref().map(ToString::to_string),
@@ -321,7 +324,7 @@ pub(super) async fn submit(
 
 /// Releases what somebody else submitted 批准群发
 ///
-/// Whoever wrote or submitted it cannot, whichever token they use.
+/// Whoever wrote, edited or submitted it cannot, whichever token they use.
 #[utoipa::path(
     post, path = "/v1/broadcasts/{broadcast}/approve", tag = "broadcasts", operation_id = "approveBroadcast",
     params(("broadcast" = String, Path, description = "Its id"), Why),

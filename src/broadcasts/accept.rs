@@ -1,5 +1,6 @@
 //! Accepting a broadcast: everything that can be wrong with it is said before anything is stored.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -104,10 +105,13 @@ impl Broadcasts {
             return Err(BroadcastError::NoDraft(old.state(&counts, now_ms)));
         }
         let checked = self.check(actor, new, now_ms).await?;
+        let mut edited_by = old.edited_by.clone();
+        edited_by.insert(actor.operator.clone());
         let changed = Broadcast {
             id: old.id.clone(),
             created_by: old.created_by.clone(),
             created_ms: old.created_ms,
+            edited_by,
             ..checked
         };
         let audit = AuditEntry::by(actor, now_ms, "update", "broadcast", id.as_str())
@@ -127,13 +131,14 @@ impl Broadcasts {
         if draft.expires_ms != 0 && draft.expires_ms <= draft.starts_ms.max(now_ms) {
             return Err(BroadcastError::Expired);
         }
-        let template = Template::parse(&draft.text)?;
-        self.parts.judge.judge(&template.constant_text()).map_err(BroadcastError::Blocked)?;
-        let Broadcast { audience, account, scopes, .. } = &*draft;
-        let survey = self.survey(Reach { audience, account: account.as_ref(), scopes }).await?;
-        if survey.groups == 0 {
-            return Err(AudienceError::Empty.into());
+        // Somebody with a wider scope may have written at it: nobody sends beyond their own.
+        for layer in actor.scope.layers() {
+            if !draft.scopes.contains(&layer) {
+                draft.scopes.push(layer);
+            }
         }
+        let Broadcast { text, audience, account, scopes, .. } = &*draft;
+        let survey = self.survey_of(text, Reach { audience, account: account.as_ref(), scopes }).await?;
         draft.expected = survey.groups;
         draft.mass.survey = survey;
         self.submitted(actor, draft)
@@ -157,7 +162,7 @@ impl Broadcasts {
         new: NewBroadcast,
         now_ms: i64,
     ) -> Result<Broadcast, BroadcastError> {
-        let Parts { config, places, judge, .. } = &self.parts;
+        let Parts { config, places, .. } = &self.parts;
         let NewBroadcast { name, text, audience, account, starts_ms, expires_ms, draft: _ } = new;
         if text.trim().is_empty() || text.len() > config.text_bytes_max {
             return Err(BroadcastError::Length { bytes: text.len(), max: config.text_bytes_max });
@@ -166,20 +171,10 @@ impl Broadcasts {
         if expires_ms.is_some_and(|at| at <= starts_ms.max(now_ms)) {
             return Err(BroadcastError::Expired);
         }
-        let template = Template::parse(&text)?;
-        judge.judge(&template.constant_text()).map_err(BroadcastError::Blocked)?;
         audience.check(&actor.scope, &**places, config.audience_names_max)?;
         let scopes = actor.scope.layers();
         let reach = Reach { audience: &audience, account: account.as_ref(), scopes: &scopes };
-        let survey = self.survey(reach).await?;
-        if survey.groups == 0 {
-            return Err(AudienceError::Empty.into());
-        }
-        // What the variables add is looked at target by target.
-        let bytes = if template.is_constant() { text.len() } else { template.constant_text().len() };
-        if let Some(max) = survey.text_bytes_max.filter(|max| bytes > *max) {
-            return Err(BroadcastError::PlatformLength { bytes, max });
-        }
+        let survey = self.survey_of(&text, reach).await?;
         let place = audience.place(&actor.scope, &**places);
         Ok(Broadcast {
             id: self.new_id(now_ms),
@@ -193,6 +188,7 @@ impl Broadcasts {
             created_ms: now_ms,
             starts_ms,
             expires_ms: expires_ms.unwrap_or(0),
+            edited_by: BTreeSet::new(),
             submitted_by: None,
             needs_approval: false,
             approved_by: None,
@@ -203,6 +199,22 @@ impl Broadcasts {
             mass: Mass { survey, ..Mass::default() },
             closed: false,
         })
+    }
+
+    /// Judges a text and counts the groups it would reach, whose platforms must take it.
+    async fn survey_of(&self, text: &str, reach: Reach<'_>) -> Result<Survey, BroadcastError> {
+        let template = Template::parse(text)?;
+        self.parts.judge.judge(&template.constant_text()).map_err(BroadcastError::Blocked)?;
+        let survey = self.survey(reach).await?;
+        if survey.groups == 0 {
+            return Err(AudienceError::Empty.into());
+        }
+        // What the variables add is looked at target by target.
+        let bytes = if template.is_constant() { text.len() } else { template.constant_text().len() };
+        match survey.text_bytes_max.filter(|max| bytes > *max) {
+            Some(max) => Err(BroadcastError::PlatformLength { bytes, max }),
+            None => Ok(survey),
+        }
     }
 
     /// Counts the groups an audience would reach now.

@@ -1,6 +1,6 @@
 //! A broadcast as the ledger keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Broadcast {
     /// Only groups of this account.
     #[serde(default)]
     pub account: Option<AccountId>,
-    /// What its creator could reach: every group must be covered by each of these, also if the audience names it.
+    /// What whoever wrote and submitted it could reach: every group must be covered by each of these, also if the audience names it.
     pub scopes: Vec<Scope>,
     /// Where it belongs: who may see it besides its creator.
     pub place: Place,
@@ -39,6 +39,9 @@ pub struct Broadcast {
     /// Targets not sent by then are not sent any more; 0 for never.
     #[serde(default)]
     pub expires_ms: i64,
+    /// Who else wrote at the draft.
+    #[serde(default)]
+    pub edited_by: BTreeSet<OperatorId>,
     /// Who asked for it to be sent; nobody yet for a draft.
     #[serde(default)]
     pub submitted_by: Option<OperatorId>,
@@ -101,9 +104,11 @@ impl Broadcast {
         matches!(self.control, Control::Submitted | Control::Running) && !self.expansion.done
     }
 
-    /// Says whether somebody wrote it or asked for it: then somebody else must release it.
+    /// Says whether somebody wrote at it or asked for it: then somebody else must release it.
     pub(super) fn is_work_of(&self, operator: &OperatorId) -> bool {
-        self.created_by == *operator || self.submitted_by.as_ref() == Some(operator)
+        self.created_by == *operator
+            || self.edited_by.contains(operator)
+            || self.submitted_by.as_ref() == Some(operator)
     }
 
     /// Says whether somebody may see it: it belongs in their scope, or they made it.

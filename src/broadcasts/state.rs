@@ -132,10 +132,11 @@ pub(super) fn next(
 /// Says whether failed targets may be tried again.
 ///
 /// # Errors
-/// When it was cancelled: that is for ever.
+/// When it was cancelled, which is for ever, or is a draft, which has none.
 pub(super) fn may_replay(control: Control) -> Result<(), IllegalTransition> {
     match control {
-        Control::Draft | Control::Submitted | Control::Running | Control::Paused => Ok(()),
+        Control::Submitted | Control::Running | Control::Paused => Ok(()),
+        Control::Draft => Err(IllegalTransition { state: State::Draft, verb: "replay" }),
         Control::Cancelled => Err(IllegalTransition { state: State::Cancelled, verb: "replay" }),
     }
 }

@@ -403,6 +403,7 @@ async fn audiences_are_put_together() {
         (r#"{"every":[{"groups":["demo/west-00001","demo/east-00002"]},{"regions":["west"]}]}"#, 1),
         (r#"{"not":{"any":[{"regions":["east"]},{"accounts":["demo"]}]}}"#, 0),
         (r#"{"accounts":["other"]}"#, 0),
+        (r#"{"brands":["nobody"]}"#, 0),
     ] {
         assert_eq!(count(&everybody(), text).await.unwrap(), groups, "{text}");
     }
@@ -414,6 +415,7 @@ async fn audiences_are_put_together() {
             r#"{"every":[{"regions":["west"]},"all"]}"#,
             AudienceError::Unknown { kind: "region", id: "west".into() },
         ),
+        (r#"{"not":{"brands":["acme"]}}"#, AudienceError::Unknown { kind: "brand", id: "acme".into() }),
         (r#"{"any":[]}"#, AudienceError::Empty),
         (r#"{"every":[{"tags":[]}]}"#, AudienceError::Empty),
         (&deep, AudienceError::TooDeep),

@@ -28,6 +28,8 @@ async fn a_draft_is_edited_and_leaves_only_once_it_is_submitted() {
     tokio::time::sleep(60 * SECOND).await;
     let progress = house.progress(&kept.id).await;
     assert_eq!((progress.state, progress.targets, house.bench.platform.count()), (State::Draft, 0, 0));
+    let replayed = house.broadcasts.replay_failed(&author, &kept.id).await;
+    assert!(matches!(replayed, Err(BroadcastError::State(_))), "a draft has nothing to repeat");
 
     let after = house.restart(|p| p).await;
     assert_eq!(after.progress(&kept.id).await.state, State::Draft);
@@ -68,6 +70,25 @@ async fn nothing_leaves_until_somebody_else_approves_it_and_what_cannot_be_said_
     let progress = house.finished(&kept.id).await;
     assert_eq!((progress.counts.sent, progress.counts.failed), (49, 51));
     assert_eq!(house.bench.ledger.audit_verbs(), ["create", "submit", "approve"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_edits_does_not_approve_and_who_submits_does_not_send_beyond_their_scope() {
+    let house = with_approval(100).await;
+    let eastern = Actor { operator: OperatorId::parse("li").unwrap(), ..actor(r#"{"regions":["east"]}"#) };
+    let (editor, approver) = (named_actor("editor"), named_actor("approver"));
+    let kept = house.broadcasts.create(&eastern, draft("八折"), |_| None).await.unwrap();
+    assert_eq!(kept.expected, 50);
+    let edited = house.broadcasts.edit(&editor, &kept.id, draft("七折")).await.unwrap();
+    assert_eq!(edited.expected, 100, "the editor reaches everybody");
+    let submitted = house.broadcasts.command(&eastern, &kept.id, Command::Submit, "").await.unwrap();
+    assert_eq!(submitted.expected, 50);
+    let own = house.broadcasts.command(&editor, &kept.id, Command::Approve, "").await;
+    assert!(matches!(own, Err(BroadcastError::OwnWork)), "it is the editor's text");
+    house.broadcasts.command(&approver, &kept.id, Command::Approve, "").await.unwrap();
+    house.finished(&kept.id).await;
+    house.sent_once(50);
+    assert!(house.bench.platform.calls().iter().all(|call| call.group.starts_with("east")));
 }
 
 #[tokio::test(start_paused = true)]

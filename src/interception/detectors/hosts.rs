@@ -59,13 +59,13 @@ struct Host {
 /// Adds every address.
 pub(super) fn find(glyphs: &[Glyph], out: &mut Vec<Candidate>) {
     let mut at = 0;
-    while let Some(first) = glyphs.get(at) {
+    while at < glyphs.len() {
         // Every address begins with a word that goes on with a sign, a space or a word for a dot or an @.
         let rest = glyphs.get(at..).unwrap_or_default();
         let word = rest.iter().take_while(|glyph| glyph.is_alnum()).count();
         let after = rest.get(word);
         if word == 0 || after.is_none_or(|after| after.is_word() && !matches!(after.plain, '点' | '艾')) {
-            at += word + usize::from(!first.is_alnum());
+            at += word.max(1);
             continue;
         }
         let found =
@@ -215,4 +215,38 @@ fn read_at(glyphs: &[Glyph], at: usize) -> Option<(usize, bool)> {
         end += 1;
     }
     glyphs.get(end).is_some_and(Glyph::is_alnum).then_some((end, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::interception::detectors::glyphs;
+
+    /// Looks at every glyph, whatever stands there.
+    fn find_everywhere(glyphs: &[Glyph]) -> Vec<Candidate> {
+        let (mut at, mut out) = (0, Vec::new());
+        while at < glyphs.len() {
+            let found =
+                find_email(glyphs, at).or_else(|| links::find(glyphs, at)).or_else(|| ipv4::find(glyphs, at));
+            at = found.as_ref().map_or(at + 1, |candidate| candidate.glyphs[1].max(at + 1));
+            out.extend(found);
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn no_address_is_passed_over(pieces in prop::collection::vec(prop::sample::select(vec![
+            "a", "b7", "qq", "com", "c o m", "http", "hxxps", "://", ".", "点", "。", "·", ",", " ", "(", ")", "dot", "@", "艾特",
+            "10", "1.2.3.4", "８", "一", "加", "好", "-", "_", "/x", ":80", "t.me", "\n",
+        ]), 0..12)) {
+            let (mut read, mut found) = (Vec::new(), Vec::new());
+            glyphs::read(&pieces.concat(), &mut read);
+            find(&read, &mut found);
+            let told = |all: &[Candidate]| all.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>();
+            prop_assert_eq!(told(&found), told(&find_everywhere(&read)));
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! The rules of a ruleset: their terms among its terms, and what their patterns cost.
 
-use super::{ListKind, Ruleset, term_id};
-use crate::interception::fold::fold_into;
+use super::{ListKind, Ruleset};
 use crate::interception::lint::{Problem, ProblemKind};
 use crate::interception::rules::{Body, Rules};
 
@@ -45,14 +44,8 @@ impl Ruleset {
             }
         }
         let parts = (0..self.terms()).filter(|term| self.is_part(*term));
-        let mut folded = String::new();
-        let numbered: Vec<(u32, u64)> = parts
-            .filter_map(|term| {
-                let listed = self.listed(term);
-                fold_into(listed.text, &mut folded);
-                Some((u32::try_from(term).ok()?, term_id(listed.wordlist, folded.chars())))
-            })
-            .collect();
+        let numbered: Vec<(u32, u64)> =
+            parts.filter_map(|term| Some((u32::try_from(term).ok()?, self.id_of(term)))).collect();
         self.rules.number_terms(numbered.into_iter());
     }
 

@@ -146,13 +146,13 @@ fn quieten(ledger: &Connection) -> Result<Restored, StorageError> {
         .map_err(fault("restore"))?;
     let mut restored = Restored::default();
     for (id, body) in broadcasts {
-        let Some(body) = paused(&body) else { continue };
+        let Some((body, was_running)) = quiet(&body) else { continue };
         tx.execute(
             "UPDATE document SET body = ?2, version = version + 1 WHERE kind = 'broadcast' AND id = ?1",
             params![id, body],
         )
         .map_err(fault("restore"))?;
-        restored.broadcasts_paused += 1;
+        restored.broadcasts_paused += u64::from(was_running);
     }
     tx.execute("UPDATE attempt SET ended_ms = started_ms WHERE ended_ms IS NULL", [])
         .map_err(fault("restore"))?;
@@ -169,19 +169,24 @@ fn quieten(ledger: &Connection) -> Result<Restored, StorageError> {
     Ok(restored)
 }
 
-/// Returns the broadcast's body paused, if it would go on by itself: `control` is what people decided about it, `closed`
-/// says that nothing of it is left.
-fn paused(body: &str) -> Option<String> {
+/// What a restored broadcast says of itself, whoever may let it go on.
+const RESTORED: &str = "restored from a backup: look what was sent since 从备份恢复，先看之后发过没有";
+
+/// Returns the body of a broadcast of which something may be left, with a word of warning, and paused if it ran; and whether
+/// it did. `control` is what people decided about it, `closed` says that nothing of it is left.
+fn quiet(body: &str) -> Option<(String, bool)> {
     let mut value: serde_json::Value = serde_json::from_str(body).ok()?;
     let fields = value.as_object_mut()?;
-    let runs = fields.get("control").is_some_and(|control| control == "running");
-    let closed = fields.get("closed").is_some_and(|closed| closed == true);
-    if !runs || closed {
+    let control = fields.get("control")?.as_str()?.to_owned();
+    if control == "cancelled" || fields.get("closed").is_some_and(|closed| closed == true) {
         return None;
     }
-    fields.insert("control".to_owned(), "paused".into());
-    fields.insert("paused_reason".to_owned(), "restored".into());
-    Some(value.to_string())
+    fields.insert("reason".to_owned(), RESTORED.into());
+    let was_running = control == "running";
+    if was_running {
+        fields.insert("control".to_owned(), "paused".into());
+    }
+    Some((value.to_string(), was_running))
 }
 
 /// Makes a directory (mode 0700), or checks that it is empty but for a lock file.

@@ -345,6 +345,7 @@ mod copies {
             broadcast("b-2", "running", true),
             broadcast("b-3", "running", false),
             broadcast("b-4", "cancelled", false),
+            broadcast("b-5", "submitted", false),
             Write::Put {
                 kind: DocumentKind::Hold,
                 id: "h".to_owned(),
@@ -420,13 +421,17 @@ mod copies {
         let restored = restore(&copy, &back).unwrap();
         assert_eq!(restored, Restored { broadcasts_paused: 2, deliveries_uncertain: 2 });
         let storage = open(&back, &Config::default()).unwrap();
-        for (id, control) in [("b-1", "paused"), ("b-2", "running"), ("b-3", "paused"), ("b-4", "cancelled")]
-        {
+        for (id, control, warns) in [
+            ("b-1", "paused", true),
+            ("b-2", "running", false),
+            ("b-3", "paused", true),
+            ("b-4", "cancelled", false),
+            ("b-5", "submitted", true),
+        ] {
             let body = storage.document(DocumentKind::Broadcast, id).await.unwrap().unwrap().body;
             let value: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!((value["control"].as_str(), value["text"].as_str()), (Some(control), Some("新品")));
-            let reason = (control == "paused").then_some("restored");
-            assert_eq!(value["paused_reason"].as_str(), reason);
+            assert_eq!(value["reason"].is_string(), warns, "{id}");
         }
         let hold = storage.document(DocumentKind::Hold, "h").await.unwrap().unwrap();
         assert_eq!(hold.body, r#"{"control":"running"}"#);

@@ -104,7 +104,7 @@ fn find(
 pub(super) fn find_landline(glyphs: &[Glyph], numbers: &Numbers, first: usize) -> Option<Candidate> {
     let start = numbers.pieces.get(first)?.from;
     // Most rows of digits are a price or a time: what is around them is not looked at.
-    if !matches!(numbers.digits.get(start..)?, [0 | 4 | 8, 0..=9, ..]) {
+    if !matches!(numbers.digits.get(start..)?, [0 | 4 | 8, ..]) {
         return None;
     }
     for window in numbers.windows(first, start, LANDLINE_MAX).collect::<Vec<_>>().into_iter().rev() {
