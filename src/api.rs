@@ -9,6 +9,7 @@
 
 mod accounts;
 mod administration;
+mod audiences;
 mod audit;
 mod body;
 mod broadcasts;

@@ -9,11 +9,14 @@
 
 mod accept;
 mod audience;
+mod book;
 mod confirming;
 mod expansion;
 pub mod mass;
 mod progress;
+mod reached;
 mod record;
+mod saved;
 mod state;
 mod watch;
 
@@ -27,7 +30,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::event::{Actor, BroadcastId, Hit, Places};
+use crate::event::{Actor, BroadcastId, GroupName, Hit, Places};
 use crate::outbox::retry::Chance;
 use crate::outbox::{DeadLetterFilter, Halt, Outbox, OutboxError};
 use crate::storage::{
@@ -38,10 +41,13 @@ use crate::tasks::Tasks;
 use crate::template::TemplateError;
 
 pub use accept::NewBroadcast;
-pub use audience::{Audience, AudienceError, GroupBook, GroupEntry, TextJudge};
+pub use audience::{Audience, AudienceError, Size};
+pub use book::{Figures, GroupBook, GroupEntry, TextJudge};
 pub use confirming::{Confirming, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms};
 pub use progress::{Counts, Progress};
+pub use reached::{LeftOut, Reached};
 pub use record::{Broadcast, Expansion};
+pub use saved::{ListMode, NewAudience, Saved, SavedAudience};
 pub use state::{Command, Control, IllegalTransition, State};
 
 /// Limits of this module.
@@ -55,6 +61,10 @@ pub struct Config {
     pub chunk_targets: usize,
     /// Most groups, shops, regions or tags that one audience may list.
     pub audience_names_max: usize,
+    /// Audiences that may be saved.
+    pub audiences_max: usize,
+    /// Most days that an audience may look back for who said nothing.
+    pub activity_days_max: u16,
     /// Broadcasts that may wait, run or be paused at the same time, drafts aside.
     pub active_max: usize,
     /// Broadcasts to as many groups and more wait until somebody else approves them; 0 for none, 1 for all.
@@ -74,6 +84,8 @@ impl Default for Config {
             text_bytes_max: 8 * 1024,
             chunk_targets: 500,
             audience_names_max: 50_000,
+            audiences_max: 500,
+            activity_days_max: 90,
             active_max: 200,
             approve_from_groups: 0,
             drafts_max: 1_000,
@@ -114,6 +126,18 @@ pub enum BroadcastError {
     /// The audience cannot be reached.
     #[error("audience: {0}")]
     Audience(#[from] AudienceError),
+    /// No such saved audience, or outside the scope: which of the two is not told.
+    #[error("no such audience")]
+    NoAudience,
+    /// Groups are added to lists only.
+    #[error("the saved audience is no list of groups that more could be added to; replace it")]
+    NoList,
+    /// Another one leads to it.
+    #[error("the saved audience `{0}` uses it; change that one first")]
+    AudienceInUse(String),
+    /// Too many saved audiences.
+    #[error("there are {0} saved audiences; remove some (`broadcasts.audiences_max`)")]
+    TooManyAudiences(usize),
     /// Its time is over before it begins.
     #[error("it would expire before it starts")]
     Expired,
@@ -188,11 +212,13 @@ struct Active {
     commands: u64,
     /// The outbox knows of its targets.
     fed: bool,
+    /// The groups it goes to, while their targets are being written.
+    names: Option<Arc<[GroupName]>>,
 }
 
 impl Active {
     fn new(broadcast: Broadcast, version: u64, open: u64) -> Self {
-        Self { broadcast, version, open, plan: None, commands: 0, fed: false }
+        Self { broadcast, version, open, plan: None, commands: 0, fed: false, names: None }
     }
 
     /// Something was decided: what was planned may not hold any more.
@@ -209,6 +235,8 @@ pub struct Broadcasts {
     /// The tasks of those that owners must confirm.
     desks: Mutex<BTreeMap<BroadcastId, mass::Desk>>,
     chance: Mutex<Chance>,
+    /// Held while a saved audience is written.
+    saving: tokio::sync::Mutex<()>,
     /// Something is to be expanded.
     expand: Notify,
 }
@@ -225,6 +253,7 @@ impl Broadcasts {
             active: Mutex::default(),
             desks: Mutex::default(),
             chance,
+            saving: tokio::sync::Mutex::default(),
             expand: Notify::new(),
         });
         broadcasts.load().await?;
@@ -321,8 +350,13 @@ impl Broadcasts {
         state::next(state, command, false)?;
         let mut changed = Broadcast { closed: false, ..active.broadcast.clone() };
         reason.clone_into(&mut changed.reason);
+        let mut frozen = None;
         match command {
-            Command::Submit => self.submit(actor, &mut changed, now_ms).await?,
+            Command::Submit => {
+                let names = self.submit(actor, &mut changed, now_ms).await?;
+                frozen = Some(reached::freeze(id.as_str(), &names));
+                active.names = Some(names.into());
+            }
             Command::Approve if changed.is_work_of(&actor.operator) => return Err(BroadcastError::OwnWork),
             Command::Approve => changed.approved_by = Some(actor.operator.clone()),
             Command::Reject | Command::Pause | Command::Resume | Command::Cancel => {}
@@ -333,7 +367,9 @@ impl Broadcasts {
         if !reason.is_empty() {
             audit = audit.with(&serde_json::json!({"reason": reason}));
         }
-        self.store(&mut active, changed, vec![audit], Vec::new()).await?;
+        let writes = [put(&changed, Some(active.version))].into_iter().chain(frozen).collect();
+        let change = Change { at_ms: now_ms, writes, audit: vec![audit], ..Change::default() };
+        self.commit(&mut active, changed, change).await?;
         active.replan();
         match command {
             Command::Pause => self.parts.outbox.halt(id, Halt::Pause).await,
@@ -469,11 +505,11 @@ impl Broadcasts {
         Ok(())
     }
 
-    fn insert(&self, broadcast: Broadcast, version: u64) {
+    fn insert(&self, broadcast: Broadcast, version: u64, names: Option<Arc<[GroupName]>>) {
         let open = if broadcast.control == Control::Draft { 0 } else { broadcast.expected };
         let id = broadcast.id.clone();
-        let slot = Arc::new(tokio::sync::Mutex::new(Active::new(broadcast, version, open)));
-        self.active.lock().insert(id, slot);
+        let active = Active { names, ..Active::new(broadcast, version, open) };
+        self.active.lock().insert(id, Arc::new(tokio::sync::Mutex::new(active)));
     }
 }
 

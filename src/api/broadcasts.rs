@@ -15,7 +15,8 @@ use super::rules::Why;
 use super::state::Cx;
 use crate::broadcasts::mass::Survey;
 use crate::broadcasts::{
-    Audience, AudienceError, Broadcast, BroadcastError, Command, Counts, NewBroadcast, Progress, State,
+    Audience, AudienceError, Broadcast, BroadcastError, Command, Counts, NewBroadcast, Progress, Reached,
+    State,
 };
 use crate::event::{AccountId, FieldError, Place};
 use crate::outbox::OutboxError;
@@ -34,6 +35,9 @@ pub(super) struct BroadcastIn {
     text: String,
     /// To whom.
     audience: Audience,
+    /// But not to these.
+    #[serde(default)]
+    exclude: Option<Audience>,
     /// Only groups of this account.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -53,9 +57,10 @@ pub(super) struct BroadcastIn {
 
 impl From<BroadcastIn> for NewBroadcast {
     fn from(asked: BroadcastIn) -> Self {
-        let BroadcastIn { name, text, audience, account, starts_at, expires_at, draft } = asked;
+        let BroadcastIn { name, text, audience, exclude, account, starts_at, expires_at, draft } = asked;
         let ms = |at: Option<jiff::Timestamp>| at.map(jiff::Timestamp::as_millisecond);
-        Self { name, text, audience, account, starts_ms: ms(starts_at), expires_ms: ms(expires_at), draft }
+        let (starts_ms, expires_ms) = (ms(starts_at), ms(expires_at));
+        Self { name, text, audience, exclude, account, starts_ms, expires_ms, draft }
     }
 }
 
@@ -70,6 +75,10 @@ pub(super) struct BroadcastView {
     text: String,
     /// To whom.
     audience: Audience,
+    /// But not to these.
+    exclude: Option<Audience>,
+    /// Where the groups are that it came to when it was written or submitted, and why others are left out.
+    reached: Reached,
     /// Only groups of this account.
     account: Option<String>,
     /// Where it stands.
@@ -113,6 +122,8 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
         name: broadcast.name.clone(),
         text: broadcast.text.clone(),
         audience: broadcast.audience.clone(),
+        exclude: broadcast.exclude.clone(),
+        reached: broadcast.mass.survey.reached.clone(),
         account: broadcast.account.as_ref().map(ToString::to_string),
         state: progress.state,
         targets: progress.targets,
@@ -449,6 +460,9 @@ pub(super) async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<R
 pub(super) struct PreviewIn {
     /// To whom.
     audience: Audience,
+    /// But not to these.
+    #[serde(default)]
+    exclude: Option<Audience>,
     /// Only groups of this account.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -462,7 +476,8 @@ pub(super) struct PreviewIn {
     responses((status = 200, description = "How many groups it would reach, and how many it would not", body = Survey)),
 )]
 pub(super) async fn preview(cx: Cx, Strict(asked): Strict<PreviewIn>) -> ApiResult<Answer<Survey>> {
-    let survey = cx.broadcasts().preview(cx.actor(), &asked.audience, asked.account.as_ref()).await;
+    let PreviewIn { audience, exclude, account } = &asked;
+    let survey = cx.broadcasts().preview(cx.actor(), audience, exclude.as_ref(), account.as_ref()).await;
     Ok(Answer::ok(survey.map_err(refused)?))
 }
 
@@ -473,6 +488,7 @@ pub(super) fn refused(error: BroadcastError) -> ApiError {
     };
     match error {
         BroadcastError::NotFound => ApiError::not_found("broadcast"),
+        BroadcastError::NoAudience => ApiError::not_found("audience"),
         BroadcastError::Text(error) => field("/text", "template", error.to_string()),
         BroadcastError::Length { .. } | BroadcastError::PlatformLength { .. } => {
             field("/text", "length", error.to_string())
@@ -483,18 +499,21 @@ pub(super) fn refused(error: BroadcastError) -> ApiError {
                 AudienceError::Empty => "empty",
                 AudienceError::TooMany { .. } => "too_many",
                 AudienceError::TooDeep => "too_deep",
+                AudienceError::Days { .. } | AudienceError::Size => "range",
+                AudienceError::Cycle(_) => "cycle",
                 AudienceError::Unknown { .. } => "not_found",
             };
             field("/audience", code, error.to_string())
         }
         BroadcastError::Expired => field("/expires_at", "past", error.to_string()),
-        BroadcastError::TooMany(_) | BroadcastError::TooManyDrafts(_) => {
-            ApiError::new(Code::LimitReached, error.to_string())
-        }
+        BroadcastError::TooMany(_)
+        | BroadcastError::TooManyDrafts(_)
+        | BroadcastError::TooManyAudiences(_) => ApiError::new(Code::LimitReached, error.to_string()),
         BroadcastError::OwnWork => ApiError::new(Code::Forbidden, error.to_string()),
-        BroadcastError::State(_) | BroadcastError::NoDraft(_) => {
-            ApiError::new(Code::Conflict, error.to_string())
-        }
+        BroadcastError::State(_)
+        | BroadcastError::NoDraft(_)
+        | BroadcastError::NoList
+        | BroadcastError::AudienceInUse(_) => ApiError::new(Code::Conflict, error.to_string()),
         BroadcastError::KeyTaken => ApiError::new(Code::InProgress, error.to_string()),
         BroadcastError::Storage { source, .. } => source.into(),
         BroadcastError::Outbox(error) => outbox_refused(error),

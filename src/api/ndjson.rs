@@ -32,6 +32,18 @@ pub(super) struct ImportLine {
     error: Option<LineError>,
 }
 
+impl ImportLine {
+    /// A line that was taken.
+    pub(super) fn taken(line: usize, id: String, status: ImportStatus) -> Self {
+        Self { line, id: Some(id), status, error: None }
+    }
+
+    /// A line that was not.
+    pub(super) fn refused(line: usize, id: Option<String>, error: ApiError) -> Self {
+        Self { line, id, status: ImportStatus::Error, error: Some(error.into()) }
+    }
+}
+
 /// What became of a line.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -127,10 +139,13 @@ impl Answers {
         written: Result<Vec<Result<Written, DirectoryError>>, DirectoryError>,
     ) -> ApiResult<()> {
         settle(&mut answers, written);
-        for line in &answers {
-            serde_json::to_writer(&mut self.0, line).map_err(|error| ApiError::internal(&error))?;
-            self.0.push(b'\n');
-        }
+        answers.iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Adds the answer to one line.
+    pub(super) fn line(&mut self, line: &ImportLine) -> ApiResult<()> {
+        serde_json::to_writer(&mut self.0, line).map_err(|error| ApiError::internal(&error))?;
+        self.0.push(b'\n');
         Ok(())
     }
 }

@@ -15,10 +15,10 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audit, broadcasts, cases, checks, evidence, group_life, group_policy, groups,
-    interception, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises,
-    protection, replays, reviews, rules, rulesets, statistics, templates, tokens, verdicts, wordlist_life,
-    wordlist_numbers,
+    accounts, administration, audiences, audit, broadcasts, cases, checks, evidence, group_life,
+    group_policy, groups, interception, moderate, notices, openapi, operators, outbound, places,
+    platform_numbers, promises, protection, replays, reviews, rules, rulesets, statistics, templates, tokens,
+    verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -144,6 +144,11 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/welcome-templates/{template}"         Read  templates::get;
         PUT    "/v1/welcome-templates/{template}"         RulesWrite templates::put;
         DELETE "/v1/welcome-templates/{template}"         RulesWrite templates::delete;
+        GET    "/v1/audiences"                            Read  audiences::list;
+        GET    "/v1/audiences/{audience}"                 Read  audiences::get;
+        PUT    "/v1/audiences/{audience}"                 BroadcastsWrite audiences::put;
+        DELETE "/v1/audiences/{audience}"                 BroadcastsWrite audiences::delete;
+        PUT    "/v1/audiences/{audience}/groups"          BroadcastsWrite audiences::import;
         GET    "/v1/broadcasts"                           Read  broadcasts::list;
         POST   "/v1/broadcasts"                           BroadcastsWrite broadcasts::create;
         POST   "/v1/broadcasts/preview"                   BroadcastsWrite broadcasts::preview;

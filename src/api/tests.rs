@@ -1,5 +1,6 @@
 //! The API over its real router, on a storage in a temporary directory.
 
+mod audiences;
 mod document;
 mod group_life;
 mod notices;
@@ -210,7 +211,11 @@ async fn broadcasts_for(
     let broadcasts = Broadcasts::start(broadcasts::Parts {
         storage: Arc::clone(storage),
         outbox: Arc::clone(outbox),
-        book: Arc::new(Book { directory: Arc::clone(directory), storage: Arc::clone(storage) }),
+        book: Arc::new(Book {
+            directory: Arc::clone(directory),
+            storage: Arc::clone(storage),
+            connectors: Arc::clone(connectors),
+        }),
         places: Arc::clone(directory) as _,
         judge: Arc::new(Judge { rules: Arc::clone(rules), clock: clock.clone() }),
         confirming: Arc::new(Confirmers(Arc::clone(connectors))),

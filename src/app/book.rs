@@ -1,7 +1,7 @@
 //! What broadcasts ask of their neighbours, answered by them: which groups there are and who owns them (the directory and
 //! what platforms told), what may be said (interception), whose owners must confirm (the connectors).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,20 +9,22 @@ use async_trait::async_trait;
 use arc_swap::ArcSwap;
 
 use crate::broadcasts::{
-    Confirming, GroupBook, GroupEntry, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms, TextJudge,
+    Confirming, Figures, GroupBook, GroupEntry, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms,
+    TextJudge,
 };
 use crate::clock::Clock;
 use crate::connectors::{Connector, Connectors, MassSends, PlatformError, Retry, offers};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
-use crate::event::{AccountId, GroupId, GroupName, Hit, Message, Place, Scope, Verdict};
+use crate::event::{AccountId, GroupId, GroupName, HOUR_MS, Hit, Message, Place, Scope, Verdict};
 use crate::interception::{Audience, Scratch, Speaker};
 use crate::pipeline::Rules;
-use crate::storage::{SharedStorage, StorageError};
+use crate::storage::{GroupRow, SharedStorage, StorageError};
 
-/// The directory's groups, and what platforms told of them.
+/// The directory's groups, what platforms told of them, and what was counted.
 pub(crate) struct Book {
     pub(crate) directory: Arc<Directory>,
     pub(crate) storage: SharedStorage,
+    pub(crate) connectors: Arc<Connectors>,
 }
 
 struct Entry {
@@ -33,6 +35,10 @@ struct Entry {
 impl GroupEntry for Entry {
     fn name(&self) -> &GroupName {
         &self.name
+    }
+
+    fn platform(&self) -> &str {
+        &self.context.account.record.platform
     }
 
     fn place(&self) -> &Place {
@@ -58,39 +64,74 @@ fn entry(found: GroupFound) -> Option<Box<dyn GroupEntry>> {
     Some(Box::new(Entry { name, context: found.context }))
 }
 
-impl GroupBook for Book {
-    fn groups_after(
-        &self,
-        account: Option<&AccountId>,
-        after: Option<&GroupName>,
-        limit: usize,
-    ) -> Vec<Box<dyn GroupEntry>> {
-        let filter = GroupFilter { account: account.map(ToString::to_string), ..GroupFilter::default() };
-        let after = after.map(|name| (name.account.as_str(), name.group.as_str()));
-        let found = self.directory.groups_in(&Scope::everything(), &filter, after, limit);
-        found.into_iter().filter_map(entry).collect()
-    }
+/// Rows read in one go.
+const PAGE: usize = 1000;
 
-    fn owners(&self, account: &AccountId) -> Result<HashMap<String, String>, StorageError> {
-        const PAGE: usize = 1000;
-        let mut owners = HashMap::new();
-        let mut after = Some((account.as_str().to_owned(), String::new()));
+impl Book {
+    /// Visits what the journal tells of the groups (of one account, if named).
+    fn rows(&self, account: Option<&AccountId>, visit: &mut dyn FnMut(GroupRow)) -> Result<(), StorageError> {
+        let mut after = account.map(|account| (account.as_str().to_owned(), String::new()));
         loop {
             let page = self.storage.groups(after, PAGE)?;
             let full = page.len() == PAGE;
             after = page.last().map(|row| (row.account.clone(), row.group.clone()));
-            let own = page.into_iter().take_while(|row| row.account == account.as_str());
-            let mut rows = 0;
-            for row in own {
-                rows += 1;
-                if let Some(owner) = row.owner {
-                    owners.insert(row.group, owner);
-                }
-            }
-            if !full || rows < PAGE {
-                break;
+            let of_it = |row: &GroupRow| account.is_none_or(|account| row.account == account.as_str());
+            let is_past = !page.last().is_none_or(of_it);
+            page.into_iter().take_while(of_it).for_each(&mut *visit);
+            if !full || is_past {
+                return Ok(());
             }
         }
+    }
+}
+
+impl GroupBook for Book {
+    fn groups(&self, account: Option<&AccountId>) -> Vec<Box<dyn GroupEntry>> {
+        let filter = GroupFilter { account: account.map(ToString::to_string), ..GroupFilter::default() };
+        let found = self.directory.groups_in(&Scope::everything(), &filter, None, usize::MAX);
+        found.into_iter().filter_map(entry).collect()
+    }
+
+    fn figures(
+        &self,
+        account: Option<&AccountId>,
+        days: &BTreeSet<u16>,
+        now_ms: i64,
+    ) -> Result<HashMap<GroupName, Figures>, StorageError> {
+        self.storage.project()?; // what was acknowledged counts
+        let mut spoke = BTreeMap::new();
+        for days in days {
+            // From the start of the hour: numbers are kept by hour, and too early is never taken for silence.
+            let from_ms = now_ms - i64::from(*days) * 24 * HOUR_MS;
+            let totals = self.storage.totals(from_ms - from_ms.rem_euclid(HOUR_MS), now_ms + 1)?;
+            let customers = totals.into_iter().filter(|t| t.counters.messages > t.counters.staff_messages);
+            let customers: HashSet<_> = customers.map(|t| (t.account, t.group)).collect();
+            spoke.insert(*days, (from_ms, customers));
+        }
+        let mut figures = HashMap::new();
+        self.rows(account, &mut |row| {
+            let Some(name) = GroupName::parse(&format!("{}/{}", row.account, row.group)) else { return };
+            let connector = self.connectors.get(&row.account);
+            let sees_text = connector.is_some_and(|c| c.capabilities_of(&row.group).gives_message_text);
+            let key = (row.account, row.group);
+            let said = spoke.iter().filter_map(|(days, (from_ms, customers))| {
+                let said = customers.contains(&key);
+                let known_since_then = row.first_ms > 0 && row.first_ms <= *from_ms;
+                (said || (sees_text && known_since_then)).then_some((*days, said))
+            });
+            let spoke = said.collect();
+            figures.insert(name, Figures { members: Some(row.members), spoke, gone: row.dismissed });
+        })?;
+        Ok(figures)
+    }
+
+    fn owners(&self, account: &AccountId) -> Result<HashMap<String, String>, StorageError> {
+        let mut owners = HashMap::new();
+        self.rows(Some(account), &mut |row| {
+            if let Some(owner) = row.owner {
+                owners.insert(row.group, owner);
+            }
+        })?;
         // What people declare goes before what the platform told.
         let filter = GroupFilter { account: Some(account.to_string()), ..GroupFilter::default() };
         let mut cursor: Option<String> = None;

@@ -186,7 +186,11 @@ impl Foundations {
         let broadcasts = Broadcasts::start(broadcasts::Parts {
             storage: self.storage.clone(),
             outbox: outbox.clone(),
-            book: Arc::new(Book { directory: self.directory.clone(), storage: self.storage.clone() }),
+            book: Arc::new(Book {
+                directory: self.directory.clone(),
+                storage: self.storage.clone(),
+                connectors: self.connectors.clone(),
+            }),
             places: self.directory.clone(),
             judge: Arc::new(Judge { rules: rules.clone(), clock: clock.clone() }),
             confirming: Arc::new(Confirmers(self.connectors.clone())),

@@ -64,6 +64,7 @@ impl House for Residence {
             | DocumentKind::Journey
             | DocumentKind::Audience
             | DocumentKind::Broadcast
+            | DocumentKind::BroadcastGroups
             | DocumentKind::Hold
             | DocumentKind::Endpoint
             | DocumentKind::ConnectorState

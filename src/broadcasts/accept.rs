@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::audience::{Audience, AudienceError, Reach};
+use super::audience::{Audience, AudienceError};
 use super::mass::{Mass, Survey};
+use super::reached::{Found, freeze};
 use super::{Broadcast, BroadcastError, Broadcasts, Config, Control, Expansion, Parts, Slot, put};
-use crate::event::{AccountId, Actor, BroadcastId};
+use crate::event::{AccountId, Actor, BroadcastId, GroupName};
 use crate::storage::{AuditEntry, Change, IdempotencyRecord, StorageError};
 use crate::template::Template;
 
@@ -23,6 +24,9 @@ pub struct NewBroadcast {
     pub text: String,
     /// To whom.
     pub audience: Audience,
+    /// But not to these.
+    #[serde(default)]
+    pub exclude: Option<Audience>,
     /// Only groups of this account.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -52,7 +56,7 @@ impl Broadcasts {
     ) -> Result<Broadcast, BroadcastError> {
         let now_ms = self.parts.clock.now_ms();
         let is_draft = new.draft;
-        let mut broadcast = self.check(actor, new, now_ms).await?;
+        let (mut broadcast, names) = self.check(actor, new, now_ms).await?;
         if is_draft {
             let drafts = self.drafts();
             if drafts >= self.parts.config.drafts_max {
@@ -67,9 +71,10 @@ impl Broadcasts {
             .with(&serde_json::json!({"expected": broadcast.expected, "audience": broadcast.audience.summary()}));
         let idempotency = remember(&broadcast);
         let had_key = idempotency.is_some();
+        let frozen = (!is_draft).then(|| freeze(broadcast.id.as_str(), &names));
         let change = Change {
             at_ms: now_ms,
-            writes: vec![put(&broadcast, Some(0))],
+            writes: [put(&broadcast, Some(0))].into_iter().chain(frozen).collect(),
             audit: vec![audit],
             idempotency,
             ..Change::default()
@@ -81,7 +86,8 @@ impl Broadcasts {
                 BroadcastError::Storage { operation: "create", source }
             }
         })?;
-        self.insert(broadcast.clone(), versions.first().copied().unwrap_or(1));
+        let names = (!is_draft).then(|| names.into());
+        self.insert(broadcast.clone(), versions.first().copied().unwrap_or(1), names);
         self.expand.notify_one();
         Ok(broadcast)
     }
@@ -104,7 +110,7 @@ impl Broadcasts {
             let counts = self.counts(id).await?;
             return Err(BroadcastError::NoDraft(old.state(&counts, now_ms)));
         }
-        let checked = self.check(actor, new, now_ms).await?;
+        let (checked, _) = self.check(actor, new, now_ms).await?;
         let mut edited_by = old.edited_by.clone();
         edited_by.insert(actor.operator.clone());
         let changed = Broadcast {
@@ -121,13 +127,14 @@ impl Broadcasts {
         Ok(active.broadcast.clone())
     }
 
-    /// Looks at a draft once more before it is sent: lists and groups may have changed since it was written.
+    /// Looks at a draft once more before it is sent: lists and groups may have changed since it was written. Returns the
+    /// groups it goes to from now on.
     pub(super) async fn submit(
         &self,
         actor: &Actor,
         draft: &mut Broadcast,
         now_ms: i64,
-    ) -> Result<(), BroadcastError> {
+    ) -> Result<Vec<GroupName>, BroadcastError> {
         if draft.expires_ms != 0 && draft.expires_ms <= draft.starts_ms.max(now_ms) {
             return Err(BroadcastError::Expired);
         }
@@ -137,11 +144,13 @@ impl Broadcasts {
                 draft.scopes.push(layer);
             }
         }
-        let Broadcast { text, audience, account, scopes, .. } = &*draft;
-        let survey = self.survey_of(text, Reach { audience, account: account.as_ref(), scopes }).await?;
+        let Broadcast { text, audience, exclude, account, scopes, .. } = &*draft;
+        let found = self.find(audience, exclude.as_ref(), account.as_ref(), scopes).await?;
+        let survey = self.survey_of(text, &found).await?;
         draft.expected = survey.groups;
         draft.mass.survey = survey;
-        self.submitted(actor, draft)
+        self.submitted(actor, draft)?;
+        Ok(found.names)
     }
 
     /// Notes who asked for it to be sent, and whether somebody else must release it.
@@ -161,9 +170,9 @@ impl Broadcasts {
         actor: &Actor,
         new: NewBroadcast,
         now_ms: i64,
-    ) -> Result<Broadcast, BroadcastError> {
+    ) -> Result<(Broadcast, Vec<GroupName>), BroadcastError> {
         let Parts { config, places, .. } = &self.parts;
-        let NewBroadcast { name, text, audience, account, starts_ms, expires_ms, draft: _ } = new;
+        let NewBroadcast { name, text, audience, exclude, account, starts_ms, expires_ms, draft: _ } = new;
         if text.trim().is_empty() || text.len() > config.text_bytes_max {
             return Err(BroadcastError::Length { bytes: text.len(), max: config.text_bytes_max });
         }
@@ -171,16 +180,19 @@ impl Broadcasts {
         if expires_ms.is_some_and(|at| at <= starts_ms.max(now_ms)) {
             return Err(BroadcastError::Expired);
         }
-        audience.check(&actor.scope, &**places, config.audience_names_max)?;
+        for written in [Some(&audience), exclude.as_ref()].into_iter().flatten() {
+            self.check_audience(actor, written).await?;
+        }
         let scopes = actor.scope.layers();
-        let reach = Reach { audience: &audience, account: account.as_ref(), scopes: &scopes };
-        let survey = self.survey_of(&text, reach).await?;
+        let found = self.find(&audience, exclude.as_ref(), account.as_ref(), &scopes).await?;
+        let survey = self.survey_of(&text, &found).await?;
         let place = audience.place(&actor.scope, &**places);
-        Ok(Broadcast {
+        let broadcast = Broadcast {
             id: self.new_id(now_ms),
             name,
             text,
             audience,
+            exclude,
             account,
             scopes,
             place,
@@ -198,14 +210,15 @@ impl Broadcasts {
             expansion: Expansion::default(),
             mass: Mass { survey, ..Mass::default() },
             closed: false,
-        })
+        };
+        Ok((broadcast, found.names))
     }
 
     /// Judges a text and counts the groups it would reach, whose platforms must take it.
-    async fn survey_of(&self, text: &str, reach: Reach<'_>) -> Result<Survey, BroadcastError> {
+    async fn survey_of(&self, text: &str, found: &Found) -> Result<Survey, BroadcastError> {
         let template = Template::parse(text)?;
         self.parts.judge.judge(&template.constant_text()).map_err(BroadcastError::Blocked)?;
-        let survey = self.survey(reach).await?;
+        let survey = self.survey(found).await?;
         if survey.groups == 0 {
             return Err(AudienceError::Empty.into());
         }
@@ -225,11 +238,14 @@ impl Broadcasts {
         &self,
         actor: &Actor,
         audience: &Audience,
+        exclude: Option<&Audience>,
         account: Option<&AccountId>,
     ) -> Result<Survey, BroadcastError> {
-        audience.check(&actor.scope, &*self.parts.places, self.parts.config.audience_names_max)?;
-        let scopes = actor.scope.layers();
-        self.survey(Reach { audience, account, scopes: &scopes }).await
+        for written in [Some(audience), exclude].into_iter().flatten() {
+            self.check_audience(actor, written).await?;
+        }
+        let found = self.find(audience, exclude, account, &actor.scope.layers()).await?;
+        self.survey(&found).await
     }
 
     /// Returns how many broadcasts have something left to send; one that is just being changed counts.

@@ -1,15 +1,22 @@
 //! To whom a broadcast goes. Layer: pure core; which groups there are comes in through a trait.
+//!
+//! A question about a group has three answers: yes, no, and "nobody knows" where it asks for a number that is not counted.
+//! Not knowing stays not knowing however audiences are put together, also under `not`; only a yes is reached. So a group
+//! whose talk the gateway cannot see is never taken for a silent one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::event::{AccountId, BrandId, GroupName, Hit, Place, Places, RegionId, Scope, ShopId};
-use crate::storage::StorageError;
+use super::Config;
+use super::book::{Figures, GroupEntry};
+use crate::event::{AccountId, BrandId, GroupName, Place, Places, RegionId, Scope, ShopId};
 
 /// Who is to be reached. Written `"all"`, or `{"tags": ["vip"]}`, `{"shops": [..]}`, `{"regions": [..]}`, `{"brands": [..]}`,
-/// `{"accounts": [..]}`, `{"groups": ["demo/g-7"]}`; and put together: `{"every": [{"regions": ["east"]}, {"not": {"tags": ["vip"]}}]}`.
+/// `{"platforms": ["wecom"]}`, `{"accounts": [..]}`, `{"groups": ["demo/g-7"]}`, `{"silent_days": 7}`, `{"active_days": 7}`,
+/// `{"size": {"min": 50}}`, `{"saved": "vip-east"}`; and put together:
+/// `{"every": [{"regions": ["east"]}, {"not": {"tags": ["vip"]}}]}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
@@ -26,12 +33,23 @@ pub enum Audience {
     /// Groups of these brands.
     #[schema(value_type = Vec<String>)]
     Brands(BTreeSet<BrandId>),
+    /// Groups on these platforms: `wecom`, `webhook`, ….
+    Platforms(BTreeSet<String>),
     /// Groups of these accounts.
     #[schema(value_type = Vec<String>)]
     Accounts(BTreeSet<AccountId>),
     /// These groups, as `account/group`.
     #[schema(value_type = Vec<String>)]
     Groups(BTreeSet<GroupName>),
+    /// Groups in which no customer said anything in so many last days. Only where the gateway sees what is said, and has
+    /// known the group for as long.
+    SilentDays(u16),
+    /// Groups in which a customer said something in so many last days.
+    ActiveDays(u16),
+    /// Groups with so many members, as far as joins, leaves and messages tell.
+    Size(Size),
+    /// Groups of a saved audience, by its name.
+    Saved(String),
     /// Groups that any of these holds.
     #[schema(no_recursion)]
     Any(Vec<Audience>),
@@ -43,7 +61,19 @@ pub enum Audience {
     Not(Box<Audience>),
 }
 
-/// How deep audiences are put together at most.
+/// How many members a group has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Size {
+    /// At least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u64>,
+    /// At most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+}
+
+/// How deep audiences are put together at most; and over how many saved ones one may lead to another.
 const DEPTH_MAX: usize = 8;
 
 /// Why an audience cannot be reached.
@@ -63,78 +93,75 @@ pub enum AudienceError {
     /// Put together too deeply.
     #[error("is put together more than {DEPTH_MAX} deep")]
     TooDeep,
+    /// Not a number of days that can be asked for.
+    #[error("{days} days: 1 to {max} are allowed (`broadcasts.activity_days_max`)")]
+    Days {
+        /// How many were asked for.
+        days: u16,
+        /// How many may be.
+        max: u16,
+    },
+    /// No number of members is in it.
+    #[error("`size` needs a `min`, a `max`, or both with `min` the smaller")]
+    Size,
+    /// A saved audience leads back to itself.
+    #[error("the saved audience `{0}` leads back to itself")]
+    Cycle(String),
     /// It does not exist or may not be reached: which of the two is not told.
     #[error("no such {kind}: `{id}`")]
     Unknown {
-        /// `shop`, `region`, `brand` or `group`.
+        /// `shop`, `region`, `brand`, `group` or `audience`.
         kind: &'static str,
         /// Which.
         id: String,
     },
 }
 
-/// A group, as far as a broadcast must know it.
-pub trait GroupEntry: Send + Sync {
-    /// Returns its full name.
-    fn name(&self) -> &GroupName;
-    /// Returns where it belongs.
-    fn place(&self) -> &Place;
-    /// Says whether it has a tag.
-    fn has_tag(&self, tag: &str) -> bool;
-    /// Returns the staff member who owns it on the platform.
-    fn owner(&self) -> Option<&str>;
-    /// Returns the value of a variable such as `shop.name`.
-    fn value(&self, variable: &str) -> Option<&str>;
-}
-
-/// Knows the groups; the directory does.
-pub trait GroupBook: Send + Sync {
-    /// Returns groups (of one account, if named) after a cursor in order of [`GroupName`], at most `limit`. Groups that
-    /// are gone are left out.
-    fn groups_after(
-        &self,
-        account: Option<&AccountId>,
-        after: Option<&GroupName>,
-        limit: usize,
-    ) -> Vec<Box<dyn GroupEntry>>;
-
-    /// Returns who owns the groups of an account on the platform, by group, as far as it is known. Blocking.
-    ///
-    /// # Errors
-    /// When storage cannot be read.
-    fn owners(&self, account: &AccountId) -> Result<HashMap<String, String>, StorageError>;
-
-    /// Returns one group.
-    fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>>;
-}
-
-/// Judges what we are about to say ourselves; interception does.
-pub trait TextJudge: Send + Sync {
-    /// Passes, or says which terms block the text.
-    ///
-    /// # Errors
-    /// With the hits.
-    fn judge(&self, text: &str) -> Result<(), Vec<Hit>>;
-}
-
 impl Audience {
-    /// Says whether it wants a group.
-    pub fn wants(&self, group: &dyn GroupEntry) -> bool {
+    /// Says whether it wants a group; `None`: nobody knows.
+    pub fn wants(&self, group: &dyn GroupEntry, figures: &Figures) -> Option<bool> {
+        let place = group.place();
         match self {
-            Audience::All => true,
-            Audience::Tags(tags) => tags.iter().any(|tag| group.has_tag(tag)),
-            Audience::Shops(shops) => group.place().shop.as_ref().is_some_and(|shop| shops.contains(shop)),
-            Audience::Regions(regions) => {
-                group.place().region.as_ref().is_some_and(|region| regions.contains(region))
-            }
+            Audience::All => Some(true),
+            Audience::Tags(tags) => Some(tags.iter().any(|tag| group.has_tag(tag))),
+            Audience::Shops(shops) => Some(place.shop.as_ref().is_some_and(|shop| shops.contains(shop))),
+            Audience::Regions(all) => Some(place.region.as_ref().is_some_and(|region| all.contains(region))),
             Audience::Brands(brands) => {
-                group.place().brand.as_ref().is_some_and(|brand| brands.contains(brand))
+                Some(place.brand.as_ref().is_some_and(|brand| brands.contains(brand)))
             }
-            Audience::Accounts(accounts) => accounts.contains(&group.name().account),
-            Audience::Groups(groups) => groups.contains(group.name()),
-            Audience::Any(parts) => parts.iter().any(|part| part.wants(group)),
-            Audience::Every(parts) => parts.iter().all(|part| part.wants(group)),
-            Audience::Not(part) => !part.wants(group),
+            Audience::Platforms(platforms) => Some(platforms.contains(group.platform())),
+            Audience::Accounts(accounts) => Some(accounts.contains(&group.name().account)),
+            Audience::Groups(groups) => Some(groups.contains(group.name())),
+            Audience::SilentDays(days) => figures.spoke.get(days).map(|spoke| !spoke),
+            Audience::ActiveDays(days) => figures.spoke.get(days).copied(),
+            Audience::Size(size) => figures.members.map(|members| {
+                size.min.is_none_or(|min| members >= min) && size.max.is_none_or(|max| members <= max)
+            }),
+            // What was saved is put in its place before a group is asked about.
+            Audience::Saved(_) => None,
+            Audience::Any(parts) => joined(parts, true, |part| part.wants(group, figures)),
+            Audience::Every(parts) => joined(parts, false, |part| part.wants(group, figures)),
+            Audience::Not(part) => part.wants(group, figures).map(|wants| !wants),
+        }
+    }
+
+    /// Returns the parts it is put together of.
+    fn parts(&self) -> &[Audience] {
+        match self {
+            Audience::Any(parts) | Audience::Every(parts) => parts,
+            Audience::Not(part) => std::slice::from_ref(&**part),
+            Audience::All
+            | Audience::Tags(_)
+            | Audience::Shops(_)
+            | Audience::Regions(_)
+            | Audience::Brands(_)
+            | Audience::Platforms(_)
+            | Audience::Accounts(_)
+            | Audience::Groups(_)
+            | Audience::SilentDays(_)
+            | Audience::ActiveDays(_)
+            | Audience::Size(_)
+            | Audience::Saved(_) => &[],
         }
     }
 
@@ -147,18 +174,33 @@ impl Audience {
             Audience::Shops(shops) => format!("{} shops", shops.len()),
             Audience::Regions(regions) => format!("{} regions", regions.len()),
             Audience::Brands(brands) => format!("{} brands", brands.len()),
+            Audience::Platforms(platforms) => format!("{} platforms", platforms.len()),
             Audience::Accounts(accounts) => format!("{} accounts", accounts.len()),
             Audience::Groups(groups) => format!("{} groups", groups.len()),
+            Audience::SilentDays(days) => format!("silent for {days} days"),
+            Audience::ActiveDays(days) => format!("active in {days} days"),
+            Audience::Size(Size { min, max }) => match (min, max) {
+                (Some(min), Some(max)) => format!("{min} to {max} members"),
+                (Some(min), None) => format!("{min} members and more"),
+                (None, max) => format!("up to {} members", max.unwrap_or_default()),
+            },
+            Audience::Saved(name) => format!("saved {name}"),
             Audience::Any(parts) => format!("any of ({})", all(parts)),
             Audience::Every(parts) => format!("every of ({})", all(parts)),
             Audience::Not(part) => format!("not ({})", part.summary()),
         }
     }
 
-    /// Refuses lists that are empty, too long, or name what `scope` does not cover.
-    pub(super) fn check(&self, scope: &Scope, places: &dyn Places, max: usize) -> Result<(), AudienceError> {
+    /// Refuses lists that are empty, too long, or name what `scope` does not cover. What a saved one names is not looked at.
+    pub(super) fn check(
+        &self,
+        scope: &Scope,
+        places: &dyn Places,
+        config: &Config,
+    ) -> Result<(), AudienceError> {
         let mut names = 0;
-        self.check_part(scope, places, DEPTH_MAX, &mut names)?;
+        self.check_part(scope, places, config.activity_days_max, DEPTH_MAX, &mut names)?;
+        let max = config.audience_names_max;
         if names > max { Err(AudienceError::TooMany { names, max }) } else { Ok(()) }
     }
 
@@ -166,15 +208,17 @@ impl Audience {
         &self,
         scope: &Scope,
         places: &dyn Places,
+        days_max: u16,
         depth: usize,
         names: &mut usize,
     ) -> Result<(), AudienceError> {
         let covers = |place: Place| scope.covers(&place);
         let covers_group =
             |g: &GroupName| scope.covers_group(g.account.as_str(), g.group.as_str(), &places.group_place(g));
-        let parts = match self {
-            Audience::All => return Ok(()),
+        match self {
+            Audience::All | Audience::Saved(_) => return Ok(()),
             Audience::Tags(tags) => return listed("tag", tags, names, |_| true),
+            Audience::Platforms(platforms) => return listed("platform", platforms, names, |_| true),
             Audience::Accounts(accounts) => return listed("account", accounts, names, |_| true),
             Audience::Shops(shops) => {
                 return listed("shop", shops, names, |id| covers(places.shop_place(id)));
@@ -184,15 +228,24 @@ impl Audience {
             }
             Audience::Brands(brands) => return listed("brand", brands, names, |id| covers(brand_place(id))),
             Audience::Groups(groups) => return listed("group", groups, names, covers_group),
-            Audience::Any(parts) | Audience::Every(parts) => parts.as_slice(),
-            Audience::Not(part) => std::slice::from_ref(&**part),
-        };
+            Audience::SilentDays(days) | Audience::ActiveDays(days) => {
+                let (days, max) = (*days, days_max);
+                let fits = (1..=max).contains(&days);
+                return fits.then_some(()).ok_or(AudienceError::Days { days, max });
+            }
+            Audience::Size(Size { min, max }) => {
+                let fits = (min.is_some() || max.is_some()) && min.unwrap_or(0) <= max.unwrap_or(u64::MAX);
+                return fits.then_some(()).ok_or(AudienceError::Size);
+            }
+            Audience::Any(_) | Audience::Every(_) | Audience::Not(_) => {}
+        }
+        let parts = self.parts();
         if parts.is_empty() {
             return Err(AudienceError::Empty);
         }
         let depth = depth.checked_sub(1).ok_or(AudienceError::TooDeep)?;
         *names += parts.len();
-        parts.iter().try_for_each(|part| part.check_part(scope, places, depth, names))
+        parts.iter().try_for_each(|part| part.check_part(scope, places, days_max, depth, names))
     }
 
     /// Returns the narrowest place that holds it, as far as one name tells; else nowhere, which only those see who see
@@ -211,28 +264,93 @@ impl Audience {
             Audience::Every(parts) => parts.iter().find_map(|part| part.named_place(places)),
             Audience::All
             | Audience::Tags(_)
+            | Audience::Platforms(_)
             | Audience::Accounts(_)
             | Audience::Groups(_)
+            | Audience::SilentDays(_)
+            | Audience::ActiveDays(_)
+            | Audience::Size(_)
+            | Audience::Saved(_)
             | Audience::Any(_)
             | Audience::Not(_) => None,
         }
     }
 
-    /// Returns the groups that hold all of it, where they are listed.
-    fn groups(&self) -> Option<&BTreeSet<GroupName>> {
-        match self {
-            Audience::Groups(groups) => Some(groups),
-            Audience::Every(parts) => parts.iter().find_map(Self::groups),
-            Audience::All
-            | Audience::Tags(_)
-            | Audience::Shops(_)
-            | Audience::Regions(_)
-            | Audience::Brands(_)
-            | Audience::Accounts(_)
-            | Audience::Any(_)
-            | Audience::Not(_) => None,
+    /// Adds the names of the saved audiences it leads to at once.
+    pub(super) fn saved<'a>(&'a self, into: &mut BTreeSet<&'a str>) {
+        if let Audience::Saved(name) = self {
+            into.insert(name);
+        }
+        self.parts().iter().for_each(|part| part.saved(into));
+    }
+
+    /// Adds the numbers of days it asks about.
+    pub(super) fn days(&self, into: &mut BTreeSet<u16>) {
+        if let Audience::SilentDays(days) | Audience::ActiveDays(days) = self {
+            into.insert(*days);
+        }
+        self.parts().iter().for_each(|part| part.days(into));
+    }
+
+    /// Adds the groups it is to reach by name; those under a `not` are not.
+    pub(super) fn listed<'a>(&'a self, into: &mut BTreeSet<&'a GroupName>) {
+        if let Audience::Groups(groups) = self {
+            into.extend(groups);
+        }
+        if !matches!(self, Audience::Not(_)) {
+            self.parts().iter().for_each(|part| part.listed(into));
         }
     }
+
+    /// Puts what was saved in the place of its name.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it leads back to itself.
+    pub(super) fn spelled_out(&self, saved: &BTreeMap<String, Audience>) -> Result<Self, AudienceError> {
+        self.spell_out(saved, &mut Vec::new())
+    }
+
+    fn spell_out<'a>(
+        &'a self,
+        saved: &'a BTreeMap<String, Audience>,
+        trail: &mut Vec<&'a str>,
+    ) -> Result<Self, AudienceError> {
+        if let Audience::Saved(name) = self {
+            if trail.contains(&name.as_str()) {
+                return Err(AudienceError::Cycle(name.clone()));
+            }
+            if trail.len() == DEPTH_MAX {
+                return Err(AudienceError::TooDeep);
+            }
+            let unknown = || AudienceError::Unknown { kind: "audience", id: name.clone() };
+            let meant = saved.get(name).ok_or_else(unknown)?;
+            trail.push(name);
+            let spelled = meant.spell_out(saved, trail);
+            trail.pop();
+            return spelled;
+        }
+        let parts = self.parts().iter().map(|part| part.spell_out(saved, trail));
+        let mut parts: Vec<_> = parts.collect::<Result<_, _>>()?;
+        Ok(match (self, parts.pop()) {
+            (Audience::Not(_), Some(part)) => Audience::Not(Box::new(part)),
+            (Audience::Any(_), Some(last)) => Audience::Any(parts.into_iter().chain([last]).collect()),
+            (Audience::Every(_), Some(last)) => Audience::Every(parts.into_iter().chain([last]).collect()),
+            (plain, _) => plain.clone(),
+        })
+    }
+}
+
+/// Joins the answers of parts: `settles` by any of them settles it, whatever is not known of the others.
+fn joined(parts: &[Audience], settles: bool, answer: impl Fn(&Audience) -> Option<bool>) -> Option<bool> {
+    let mut joined = Some(!settles);
+    for part in parts {
+        match answer(part) {
+            Some(answer) if answer == settles => return Some(settles),
+            Some(_) => {}
+            None => joined = None,
+        }
+    }
+    joined
 }
 
 fn brand_place(brand: &BrandId) -> Place {
@@ -256,45 +374,5 @@ fn listed<N: std::fmt::Display>(
     }
 }
 
-/// An audience with what limits it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reach<'a> {
-    pub(super) audience: &'a Audience,
-    pub(super) account: Option<&'a AccountId>,
-    pub(super) scopes: &'a [Scope],
-}
-
-impl Reach<'_> {
-    pub(super) fn includes(&self, group: &dyn GroupEntry) -> bool {
-        let name = group.name();
-        let covers =
-            |scope: &Scope| scope.covers_group(name.account.as_str(), name.group.as_str(), group.place());
-        self.account.is_none_or(|account| *account == name.account)
-            && self.scopes.iter().all(covers)
-            && self.audience.wants(group)
-    }
-
-    /// Returns the next groups after a cursor, looking at most at `limit`, and how far it looked; `None`: there is no more.
-    pub(super) fn next(
-        &self,
-        book: &dyn GroupBook,
-        after: Option<&GroupName>,
-        limit: usize,
-    ) -> (Vec<Box<dyn GroupEntry>>, Option<GroupName>) {
-        // A list of names is walked by itself: a hundred groups of 24,000 need not all be looked at.
-        if let Some(names) = self.audience.groups() {
-            let from = match after {
-                Some(after) => std::ops::Bound::Excluded(after),
-                None => std::ops::Bound::Unbounded,
-            };
-            let looked: Vec<_> = names.range((from, std::ops::Bound::Unbounded)).take(limit).collect();
-            let last = if looked.len() < limit { None } else { looked.last().map(|name| (*name).clone()) };
-            let groups = looked.into_iter().filter_map(|name| book.group(name));
-            return (groups.filter(|group| self.includes(&**group)).collect(), last);
-        }
-        let mut groups = book.groups_after(self.account, after, limit);
-        let last = if groups.len() < limit { None } else { groups.last().map(|group| group.name().clone()) };
-        groups.retain(|group| self.includes(&**group));
-        (groups, last)
-    }
-}
+#[cfg(test)]
+mod tests;

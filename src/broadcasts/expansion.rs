@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::audience::Reach;
-use super::{Active, Broadcast, BroadcastError, Broadcasts, Expansion, GroupEntry, Terms, storage_error};
+use super::reached;
+use super::{
+    Active, Broadcast, BroadcastError, Broadcasts, Expansion, GroupEntry, Terms, put, storage_error,
+};
 use crate::event::{AccountId, BroadcastId, GroupId, GroupName};
 use crate::outbox::delivery::{Delivery, Payload, Priority};
 use crate::outbox::row_of;
-use crate::storage::{Change, DeliveryFilter, DeliveryRow, DeliveryState, MASS_TARGET};
+use crate::storage::{Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, MASS_TARGET};
 use crate::template::Template;
 
 impl Broadcasts {
@@ -31,41 +33,62 @@ impl Broadcasts {
     }
 
     async fn expand_one(&self, active: &mut Active) -> Result<(), BroadcastError> {
+        let names = self.names_of(active).await?;
         let broadcast = &active.broadcast;
         let template = Template::parse(&broadcast.text)?;
         let mut changed = broadcast.clone();
-        let reach = Reach {
-            audience: &broadcast.audience,
-            account: broadcast.account.as_ref(),
-            scopes: &broadcast.scopes,
-        };
         let after = broadcast.expansion.cursor.as_ref();
-        let (groups, last) = reach.next(&*self.parts.book, after, self.parts.config.chunk_targets.max(1));
+        let (names, is_last) = reached::next(&names, after, self.parts.config.chunk_targets.max(1));
         let now_ms = self.parts.clock.now_ms();
-        let mut rows = Vec::with_capacity(groups.len());
-        for group in &groups {
+        let mut rows = Vec::with_capacity(names.len());
+        for name in names {
+            // Gone since it was submitted, a moment ago.
+            let Some(group) = self.parts.book.group(name) else { continue };
             let target = changed.expansion.targets;
-            let name = group.name();
             let terms = self.parts.confirming.terms(&name.account, name.group.as_str());
-            rows.push(self.target(broadcast, &template, &**group, terms, target, now_ms));
+            rows.push(self.target(broadcast, &template, &*group, terms, target, now_ms));
             changed.expansion.targets += 1;
             changed.mass.targets += u32::from(terms.is_some());
             let Expansion { accounts, confirmed_accounts, .. } = &mut changed.expansion;
             let counted = if terms.is_some() { confirmed_accounts } else { accounts };
             *counted.entry(name.account.clone()).or_default() += 1;
         }
-        changed.expansion.done = last.is_none();
-        changed.expansion.cursor = last.or_else(|| after.cloned());
-        if changed.expansion.done {
+        changed.expansion.done = is_last;
+        changed.expansion.cursor = names.last().or(after).cloned();
+        let mut writes = Vec::new();
+        if is_last {
             changed.expected = u64::from(changed.expansion.targets);
+            writes.push(reached::forget(broadcast.id.as_str()));
         }
         let self_sending = rows.iter().any(|row| row.kind != MASS_TARGET);
-        self.store(active, changed, Vec::new(), rows).await?;
+        writes.insert(0, put(&changed, Some(active.version)));
+        let change = Change { at_ms: now_ms, writes, deliveries: rows, ..Change::default() };
+        self.commit(active, changed, change).await?;
+        if is_last {
+            active.names = None;
+        }
         // Targets that a mass send carries are not fed: it is, once there is one.
         if self_sending {
             self.feed_due(active).await;
         }
         Ok(())
+    }
+
+    /// Returns the groups a broadcast goes to, as its submission found them.
+    async fn names_of(&self, active: &mut Active) -> Result<Arc<[GroupName]>, BroadcastError> {
+        if let Some(names) = &active.names {
+            return Ok(Arc::clone(names));
+        }
+        let Broadcast { id, audience, exclude, account, scopes, .. } = &active.broadcast;
+        let kept = self.parts.storage.document(DocumentKind::BroadcastGroups, id.as_str()).await;
+        let names = match kept.map_err(storage_error("read groups"))? {
+            Some(kept) => reached::thaw(id.as_str(), &kept.body).map_err(storage_error("read groups"))?,
+            // Submitted under an older menshen, which kept no list.
+            None => self.find(audience, exclude.as_ref(), account.as_ref(), scopes).await?.names,
+        };
+        let names: Arc<[GroupName]> = names.into();
+        active.names = Some(Arc::clone(&names));
+        Ok(names)
     }
 
     /// Makes the texts that could not be made once more; returns how many targets can be sent now.

@@ -22,6 +22,9 @@ pub struct Broadcast {
     pub text: String,
     /// To whom.
     pub audience: Audience,
+    /// But not to these.
+    #[serde(default)]
+    pub exclude: Option<Audience>,
     /// Only groups of this account.
     #[serde(default)]
     pub account: Option<AccountId>,

@@ -1,9 +1,10 @@
 //! Broadcasts from acceptance to the last target, in virtual time.
 
+mod audiences;
 mod life;
 mod listmonk;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,6 +27,9 @@ impl GroupEntry for Entry {
     fn name(&self) -> &GroupName {
         &self.name
     }
+    fn platform(&self) -> &'static str {
+        "sandbox"
+    }
     fn place(&self) -> &Place {
         &self.place
     }
@@ -45,12 +49,15 @@ struct Book {
     names: BTreeSet<GroupName>,
     /// Shops' names that came later.
     shops: Mutex<BTreeMap<GroupName, String>>,
+    /// What was counted.
+    figures: Mutex<HashMap<GroupName, Figures>>,
 }
 
 impl Book {
     fn of(groups: u32) -> Arc<Self> {
         let name = |n: u32| named(&format!("{}-{n:05}", if n.is_multiple_of(2) { "east" } else { "west" }));
-        Arc::new(Self { names: (0..groups).map(name).collect(), shops: Mutex::default() })
+        let names = (0..groups).map(name).collect();
+        Arc::new(Self { names, shops: Mutex::default(), figures: Mutex::default() })
     }
 
     /// Gives the shop of a group a name.
@@ -75,17 +82,19 @@ impl Book {
 }
 
 impl GroupBook for Book {
-    fn groups_after(
-        &self,
-        account: Option<&AccountId>,
-        after: Option<&GroupName>,
-        limit: usize,
-    ) -> Vec<Box<dyn GroupEntry>> {
-        let later = self.names.iter().filter(|name| after.is_none_or(|after| *name > after));
-        let wanted = later.filter(|name| account.is_none_or(|account| *account == name.account));
-        wanted.take(limit).map(|name| self.entry(name)).collect()
+    fn groups(&self, account: Option<&AccountId>) -> Vec<Box<dyn GroupEntry>> {
+        let wanted = self.names.iter().filter(|name| account.is_none_or(|account| *account == name.account));
+        wanted.map(|name| self.entry(name)).collect()
     }
-    fn owners(&self, _: &AccountId) -> Result<std::collections::HashMap<String, String>, StorageError> {
+    fn figures(
+        &self,
+        _: Option<&AccountId>,
+        _: &BTreeSet<u16>,
+        _: i64,
+    ) -> Result<HashMap<GroupName, Figures>, StorageError> {
+        Ok(self.figures.lock().clone())
+    }
+    fn owners(&self, _: &AccountId) -> Result<HashMap<String, String>, StorageError> {
         unreachable!("nobody must confirm")
     }
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>> {
@@ -148,6 +157,7 @@ fn new(text: &str, audience: Audience) -> NewBroadcast {
         name: String::new(),
         text: text.into(),
         audience,
+        exclude: None,
         account: None,
         starts_ms: None,
         expires_ms: None,
@@ -393,7 +403,7 @@ async fn audiences_are_put_together() {
     let house = House::open(100, &[], |p| p).await;
     let read = |text: &str| serde_json::from_str::<Audience>(text).unwrap();
     let count = async |actor: &Actor, text: &str| {
-        house.broadcasts.preview(actor, &read(text), None).await.map(|survey| survey.groups)
+        house.broadcasts.preview(actor, &read(text), None, None).await.map(|survey| survey.groups)
     };
     for (text, groups) in [
         (r#""all""#, 100),
@@ -473,7 +483,7 @@ async fn only_what_may_be_said_to_whom_it_may_be_said_is_accepted() {
 async fn audiences_choose_their_groups() {
     let house = House::open(100, &[], |p| p).await;
     let count = async |audience: Audience| {
-        house.broadcasts.preview(&everybody(), &audience, None).await.unwrap().groups
+        house.broadcasts.preview(&everybody(), &audience, None, None).await.unwrap().groups
     };
     assert_eq!(count(Audience::All).await, 100);
     assert_eq!(count(Audience::Tags(["vip".to_owned()].into())).await, 10);
@@ -485,7 +495,7 @@ async fn audiences_choose_their_groups() {
     );
     let elsewhere = AccountId::parse("other").unwrap();
     assert_eq!(
-        house.broadcasts.preview(&everybody(), &Audience::All, Some(&elsewhere)).await.unwrap().groups,
+        house.broadcasts.preview(&everybody(), &Audience::All, None, Some(&elsewhere)).await.unwrap().groups,
         0
     );
 }

@@ -22,7 +22,7 @@ impl Broadcasts {
             for document in page {
                 let broadcast = record::read(&document.id, &document.body).map_err(storage_error("load"))?;
                 if !broadcast.closed {
-                    self.insert(broadcast, document.version);
+                    self.insert(broadcast, document.version, None);
                 }
                 after = Some(document.id);
             }

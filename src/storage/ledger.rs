@@ -21,6 +21,8 @@ pub enum DocumentKind {
     Journey,
     Audience,
     Broadcast,
+    /// The groups a broadcast goes to, from its submission until all its targets are written: id is the broadcast's.
+    BroadcastGroups,
     Hold,
     Endpoint,
     ConnectorState,
@@ -76,6 +78,7 @@ impl DocumentKind {
             DocumentKind::Journey => "journey",
             DocumentKind::Audience => "audience",
             DocumentKind::Broadcast => "broadcast",
+            DocumentKind::BroadcastGroups => "broadcast_groups",
             DocumentKind::Hold => "hold",
             DocumentKind::Endpoint => "endpoint",
             DocumentKind::ConnectorState => "connector_state",

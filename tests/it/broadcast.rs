@@ -164,3 +164,41 @@ async fn a_draft_is_checked_approved_by_somebody_else_and_what_is_missing_is_put
     let verbs: Vec<_> = audit["items"].as_array().unwrap().iter().map(|entry| &entry["verb"]).collect();
     assert_eq!(verbs, ["replay", "approve", "submit", "create"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sheet_of_groups_becomes_an_audience_and_what_is_barred_gets_nothing() {
+    let sink = Sink::start(SinkConfig::default()).await.unwrap();
+    let gateway = set_up(&sink, "window:500/s").await;
+    let sheet = "\u{feff}店,account,group\n一店,shop,g-1\n二店,shop,g-2\n三店,shop,gone\n四店,shop,g-4\n";
+    let csv = [("content-type", "text/csv; charset=utf-8")];
+    let list = "/v1/audiences/list/groups";
+    let taken = gateway.client.send(Method::PUT, list, &csv, sheet.to_owned()).await.unwrap();
+    assert_eq!(taken.status, 200, "{taken:?}");
+    let answers = taken.lines();
+    let told: Vec<_> = answers.iter().map(|answer| (&answer["line"], &answer["status"])).collect();
+    let (created, error) = (json!("created"), json!("error"));
+    let lines = [json!(2), json!(3), json!(4), json!(5)];
+    let expect = [(&lines[0], &created), (&lines[1], &created), (&lines[2], &error), (&lines[3], &created)];
+    assert_eq!(told, expect, "{answers:?}");
+
+    let bar = json!({"title": "免打扰", "audience": {"groups": ["shop/g-2"]}, "do_not_send": true});
+    gateway.client.expect(201, Method::PUT, "/v1/audiences/quiet", &bar).await;
+    let body = json!({
+        "text": "周末到店有礼", "audience": {"any": [{"saved": "list"}, {"groups": ["shop/g-7", "shop/g-8"]}]},
+        "exclude": {"groups": ["shop/g-8"]},
+    });
+    let sent = create(&gateway.client, &body, "\"four\"").await;
+    assert_eq!(sent["reached"]["accounts"], json!({"shop": 3}), "{sent}");
+    let left_out = json!({"not_found": 0, "no_figure": 0, "gone": 0, "excluded": 1, "do_not_send": 1});
+    assert_eq!(sent["reached"]["left_out"], left_out, "{sent}");
+    let path = format!("/v1/broadcasts/{}", sent["id"].as_str().unwrap());
+    eventually("all are sent", || async {
+        let now = gateway.client.get(&path).await;
+        (now["state"] == "finished").then_some(())
+    })
+    .await;
+    let targets = gateway.client.get(&format!("{path}/targets")).await;
+    let groups: Vec<_> = targets["items"].as_array().unwrap().iter().map(|row| &row["group"]).collect();
+    assert_eq!(groups, ["g-1", "g-4", "g-7"]);
+    assert_eq!(sink.report().distinct, 3);
+}

@@ -82,6 +82,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{welcome}", "we-none")
         .replace("{hold}", &ids.hold)
         .replace("{broadcast}", &ids.broadcast)
+        .replace("{audience}", "au-east")
         .replace("{delivery}", "dlv_east")
         .replace("{notice}", &ids.notice)
         .replace("{template}", "t-east")
@@ -95,6 +96,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
 }
 
 /// A body with which the route would do something, if it were allowed to.
+#[expect(clippy::too_many_lines, reason = "a table of one line a route")]
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("GET" | "DELETE", _)
@@ -147,6 +149,10 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/broadcasts" | "/v1/broadcasts/{broadcast}") => {
             json!({"text": "taken over", "audience": {"groups": ["demo/g-east"]}})
         }
+        (_, "/v1/audiences/{audience}") => json!({"title": "taken over", "audience": {"regions": ["west"]}}),
+        (_, "/v1/audiences/{audience}/groups") => {
+            json!("{\"account\":\"demo\",\"group\":\"g-west\"}\n")
+        }
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),
         (_, "/v1/notices") => {
             json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "taken over"}})
@@ -185,6 +191,8 @@ async fn furnish(gateway: &Gateway) -> Ids {
     let hold = gateway.call_as(&token, "POST", "/v1/outbound/stop", stop).await.expect(201).json();
     let text = json!({"name": "机密", "text": "机密：今日会员日", "audience": {"regions": ["east"]}});
     let sent = gateway.post_once(&token, "/v1/broadcasts", "k", text).await.expect(202).json();
+    let saved = json!({"title": "机密", "audience": {"regions": ["east"]}});
+    gateway.call_as(&token, "PUT", "/v1/audiences/au-east", saved).await.expect(201);
     let template = json!({"account": "demo", "text": "欢迎 %NICKNAME%", "plan": {"regions": ["east"]}});
     gateway.call("PUT", "/v1/welcome-templates/t-east", template).await.expect(201);
     let transfer = json!({"account": "demo", "groups": ["g-east"], "new_owner": "机密", "old_owner": "left"});

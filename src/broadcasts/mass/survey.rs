@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar;
 use super::plan::{Known, Unfit};
-use crate::broadcasts::audience::Reach;
-use crate::broadcasts::{BroadcastError, Broadcasts, ReceivingCap, storage_error};
+use crate::broadcasts::reached::Found;
+use crate::broadcasts::{BroadcastError, Broadcasts, Reached, ReceivingCap, storage_error};
 use crate::event::AccountId;
 use crate::storage::StorageError;
 
@@ -28,33 +28,27 @@ pub struct Survey {
     /// Longest text these groups take, in bytes of UTF-8; null where no platform says.
     #[serde(default)]
     pub text_bytes_max: Option<usize>,
+    /// Where they are, and why others are not among them.
+    #[serde(default)]
+    pub reached: Reached,
 }
 
 impl Broadcasts {
-    /// Counts an audience as it is now.
-    pub(in crate::broadcasts) async fn survey(&self, reach: Reach<'_>) -> Result<Survey, BroadcastError> {
-        let mut survey = Survey::default();
+    /// Counts the groups an audience comes to.
+    pub(in crate::broadcasts) async fn survey(&self, found: &Found) -> Result<Survey, BroadcastError> {
+        let groups = u64::try_from(found.names.len()).unwrap_or(u64::MAX);
+        let mut survey = Survey { groups, reached: found.reached.clone(), ..Survey::default() };
         let mut waiting: BTreeMap<AccountId, (Option<ReceivingCap>, Vec<String>)> = BTreeMap::new();
-        let mut after = None;
-        loop {
-            let (groups, last) = reach.next(&*self.parts.book, after.as_ref(), 1000);
-            for group in &groups {
-                survey.groups += 1;
-                let name = group.name();
-                let Some(terms) = self.parts.confirming.terms(&name.account, name.group.as_str()) else {
-                    continue;
-                };
-                survey.need_confirmation += 1;
-                let max = survey.text_bytes_max.unwrap_or(usize::MAX).min(terms.text_bytes_max);
-                survey.text_bytes_max = Some(max);
-                let place = waiting.entry(name.account.clone()).or_default();
-                place.0 = terms.receiving_cap;
-                place.1.push(name.group.as_str().to_owned());
-            }
-            after = last;
-            if after.is_none() {
-                break;
-            }
+        for name in &found.names {
+            let Some(terms) = self.parts.confirming.terms(&name.account, name.group.as_str()) else {
+                continue;
+            };
+            survey.need_confirmation += 1;
+            let max = survey.text_bytes_max.unwrap_or(usize::MAX).min(terms.text_bytes_max);
+            survey.text_bytes_max = Some(max);
+            let place = waiting.entry(name.account.clone()).or_default();
+            place.0 = terms.receiving_cap;
+            place.1.push(name.group.as_str().to_owned());
         }
         let mut owners = BTreeSet::new();
         for (account, (cap, groups)) in waiting {

@@ -37,6 +37,9 @@ impl GroupEntry for Entry {
     fn name(&self) -> &GroupName {
         &self.0
     }
+    fn platform(&self) -> &'static str {
+        "wecom"
+    }
     fn place(&self) -> &Place {
         static NOWHERE: std::sync::LazyLock<Place> = std::sync::LazyLock::new(Place::default);
         &NOWHERE
@@ -53,15 +56,18 @@ impl GroupEntry for Entry {
 }
 
 impl GroupBook for Town {
-    fn groups_after(
+    fn groups(&self, account: Option<&AccountId>) -> Vec<Box<dyn GroupEntry>> {
+        let wanted = self.groups.iter().filter(|name| account.is_none_or(|account| *account == name.account));
+        wanted.map(|name| Box::new(Entry(name.clone())) as _).collect()
+    }
+
+    fn figures(
         &self,
-        account: Option<&AccountId>,
-        after: Option<&GroupName>,
-        limit: usize,
-    ) -> Vec<Box<dyn GroupEntry>> {
-        let later = self.groups.iter().filter(|name| after.is_none_or(|after| *name > after));
-        let wanted = later.filter(|name| account.is_none_or(|account| *account == name.account));
-        wanted.take(limit).map(|name| Box::new(Entry(name.clone())) as _).collect()
+        _: Option<&AccountId>,
+        _: &BTreeSet<u16>,
+        _: i64,
+    ) -> Result<HashMap<GroupName, Figures>, StorageError> {
+        Ok(HashMap::new())
     }
 
     fn owners(&self, _: &AccountId) -> Result<HashMap<String, String>, StorageError> {
@@ -227,6 +233,7 @@ impl House {
             name: String::new(),
             text: text.into(),
             audience: Audience::All,
+            exclude: None,
             account: None,
             starts_ms: None,
             expires_ms: None,
@@ -357,7 +364,7 @@ async fn what_cannot_be_sent_is_told_beforehand_and_fails_with_what_to_do() {
     house.all_wait(&first.id, 9).await;
     house.tasks.confirm(|owner| owner == "u-0", house.now_ms());
     house.until("half are sent", &first.id, |p| p.counts.sent == 5).await;
-    let survey = house.broadcasts.preview(&everybody(), &Audience::All, None).await.unwrap();
+    let survey = house.broadcasts.preview(&everybody(), &Audience::All, None, None).await.unwrap();
     assert_eq!((survey.groups, survey.without_owner, survey.at_receiving_cap), (10, 1, 5));
     let second = house.create("晚").await;
     let progress = house.until("the rest waits", &second.id, |p| p.counts.awaiting_confirmation == 4).await;

@@ -1,0 +1,71 @@
+//! What broadcasts ask of their neighbours: which groups there are, what is known of them, what may be said. Layer: pure
+//! core; the answers come in through traits.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::event::{AccountId, GroupName, Hit, Place};
+use crate::storage::StorageError;
+
+/// A group, as far as a broadcast must know it.
+pub trait GroupEntry: Send + Sync {
+    /// Returns its full name.
+    fn name(&self) -> &GroupName;
+    /// Returns the name of its platform.
+    fn platform(&self) -> &str;
+    /// Returns where it belongs.
+    fn place(&self) -> &Place;
+    /// Says whether it has a tag.
+    fn has_tag(&self, tag: &str) -> bool;
+    /// Returns the staff member who owns it on the platform.
+    fn owner(&self) -> Option<&str>;
+    /// Returns the value of a variable such as `shop.name`.
+    fn value(&self, variable: &str) -> Option<&str>;
+}
+
+/// What was counted of a group; what nobody knows is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Members in it now, as far as joins, leaves and messages tell.
+    pub members: Option<u64>,
+    /// Whether a customer said something in the last so many days. Missing where the gateway does not see what is said, or
+    /// has not known the group for as long.
+    pub spoke: BTreeMap<u16, bool>,
+    /// The platform said it is gone.
+    pub gone: bool,
+}
+
+/// Knows the groups; the directory does.
+pub trait GroupBook: Send + Sync {
+    /// Returns the groups (of one account, if named) in order of [`GroupName`].
+    fn groups(&self, account: Option<&AccountId>) -> Vec<Box<dyn GroupEntry>>;
+
+    /// Returns what was counted of the groups (of one account, if named), and of each for so many last days whether a
+    /// customer spoke. Blocking.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn figures(
+        &self,
+        account: Option<&AccountId>,
+        days: &BTreeSet<u16>,
+        now_ms: i64,
+    ) -> Result<HashMap<GroupName, Figures>, StorageError>;
+
+    /// Returns who owns the groups of an account on the platform, by group, as far as it is known. Blocking.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn owners(&self, account: &AccountId) -> Result<HashMap<String, String>, StorageError>;
+
+    /// Returns one group.
+    fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>>;
+}
+
+/// Judges what we are about to say ourselves; interception does.
+pub trait TextJudge: Send + Sync {
+    /// Passes, or says which terms block the text.
+    ///
+    /// # Errors
+    /// With the hits.
+    fn judge(&self, text: &str) -> Result<(), Vec<Hit>>;
+}
