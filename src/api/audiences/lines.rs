@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_sheet_is_read_line_by_line_and_a_wrong_line_is_its_own_error() {
-        let sheet = "店名,Account,group\n南京路,demo,g-1\r\n\"a,b\",demo,\"g-2\"\n,,\n短\nx,,g-3\ny, demo , g-4 \n";
+        let sheet =
+            "店名,Account,group\n南京路,demo,g-1\r\n\"a,b\",demo,\"g-2\"\n,,\n短\nx,,g-3\ny, demo , g-4 \n";
         let expect = [
             (2, "demo/g-1"),
             (3, "demo/g-2"),

@@ -58,8 +58,7 @@ async fn a_saved_audience_is_a_document_like_others() {
 async fn a_sheet_becomes_an_audience_line_by_line() {
     let gateway = Gateway::open().await;
     gateway.furnish().await;
-    let sheet =
-        "\u{feff}account,group,店名\ndemo,g-east,东店\ndemo,g-none,无\n,g,坏\ndemo,g-west,西店\n";
+    let sheet = "\u{feff}account,group,店名\ndemo,g-east,东店\ndemo,g-none,无\n,g,坏\ndemo,g-west,西店\n";
     let answers = gateway.put_csv("/v1/audiences/sheet/groups", sheet).await.expect(200);
     let lines: Vec<Value> = answers.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told: Vec<_> = lines.iter().map(|line| line["status"].as_str().unwrap()).collect();
