@@ -16,7 +16,7 @@ use governor::clock::FakeRelativeClock;
 use governor::{Quota, RateLimiter};
 use menshen::clock::Stopwatch;
 use menshen::outbox::limit::AccountLimits;
-use menshen::outbox::pacer::{Decision, GroupNo, Micros, Pacer};
+use menshen::outbox::pacer::{Commons, Decision, GroupNo, Micros, Pacer, PacingConfig, Wish};
 
 const GROUPS: u32 = 24_000;
 
@@ -39,17 +39,17 @@ fn main() {
 
 fn pacer(account: &str) -> Pacer {
     let limits = AccountLimits::parse(&[account, "group:window:20/m"]).expect("the grammar's own examples");
-    Pacer::new(limits)
+    Pacer::new(limits, &PacingConfig::default())
 }
 
 /// Every wish is granted, and its call ends at once.
 fn granted(order: &[u32]) -> Pacer {
     let mut pacer = pacer("window:600,000/m");
-    let mut now = 0;
+    let (mut now, mut commons) = (0, Commons::default());
     for group in order {
         now += STEP;
-        match pacer.acquire(now, GroupNo(*group), NonZeroU32::MIN) {
-            Decision::Granted(permit) => pacer.complete(now, permit),
+        match pacer.acquire(now, Wish::to(GroupNo(*group)), &mut commons) {
+            Decision::Granted(permit) => pacer.complete(now, permit, &mut commons),
             refused @ (Decision::Wait { .. } | Decision::Never { .. }) => drop(black_box(refused)),
         }
     }
@@ -58,10 +58,10 @@ fn granted(order: &[u32]) -> Pacer {
 
 /// The account is full: every group is looked at, none is charged.
 fn refused(order: &[u32]) -> Pacer {
-    let mut pacer = pacer("window:1/d");
+    let (mut pacer, mut commons) = (pacer("window:1/d"), Commons::default());
     for (now, group) in (0..).zip(order) {
-        match pacer.acquire(now, GroupNo(*group), NonZeroU32::MIN) {
-            Decision::Granted(permit) => pacer.complete(now, permit),
+        match pacer.acquire(now, Wish::to(GroupNo(*group)), &mut commons) {
+            Decision::Granted(permit) => pacer.complete(now, permit, &mut commons),
             refused @ (Decision::Wait { .. } | Decision::Never { .. }) => drop(black_box(refused)),
         }
     }
@@ -85,7 +85,7 @@ fn governor_keyed(order: &[u32]) -> usize {
 fn forecast(calls: u64) {
     let pacer = pacer("window:500/s");
     let watch = Stopwatch::start();
-    let finish = pacer.finish_of(0, calls, 50_000, 64);
+    let finish = pacer.outlook(&Commons::default()).finish_of(0, calls, 50_000, 64);
     let millis = watch.elapsed().as_secs_f64() * 1000.0;
     println!(
         "pacing: finish of {calls} calls foretold in {millis:.2} ms ({} s of sending)",

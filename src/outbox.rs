@@ -10,6 +10,7 @@
 //! leaves the delivery uncertain, and uncertain is asked about, never sent again blindly; without the ledger nothing is
 //! sent. Not for: what is said and to whom (`replies`, `welcomes`, `broadcasts`), how a platform is called (`connectors`).
 
+mod book;
 pub mod breaker;
 mod caused;
 pub mod delivery;
@@ -37,7 +38,7 @@ use crate::event::{AccountId, BroadcastId};
 use crate::storage::{DeliveryFilter, DeliveryRow, DeliveryState, Kinds, MASS_SEND, StorageError};
 use delivery::{Deliver, Delivery};
 use holds::{HoldError, HoldKind, Holds};
-use limit::AccountLimits;
+use limit::{AccountLimits, Limit, SharedName};
 use runner::{Command, Handle, Shared};
 
 pub use rows::row_of;
@@ -60,6 +61,9 @@ pub struct Route {
 pub trait Deliverers: Send + Sync + 'static {
     /// Returns the account's way out; `None` while it does not exist or is disabled: what it is to send then waits.
     fn route(&self, account: &AccountId) -> Option<Route>;
+
+    /// Returns every account that shares a level, in order, with what its limits say of it.
+    fn sharing(&self, name: &SharedName) -> Vec<(AccountId, Vec<Limit>)>;
 }
 
 /// Why the outbox did not do as asked.

@@ -82,7 +82,9 @@ impl House for Residence {
             | DocumentKind::RulesetHead
             | DocumentKind::Review
             | DocumentKind::ReviewClosed
-            | DocumentKind::Follower => Ok(()),
+            | DocumentKind::Follower
+            | DocumentKind::LearnedLimits
+            | DocumentKind::WallSteps => Ok(()),
         }
     }
 

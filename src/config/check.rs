@@ -44,6 +44,7 @@ fn rules(config: &Config) -> Vec<Broken> {
     let mut broken = Vec::new();
     server(config, &mut broken);
     sending(config, &mut broken);
+    pacing(config, &mut broken);
     callbacks(config, &mut broken);
     sizes(config, &mut broken);
     evidence(config, &mut broken);
@@ -192,6 +193,26 @@ fn sizes(config: &Config, broken: &mut Vec<Broken>) {
                 .to_owned(),
             remedy: "keep the two together below 100".to_owned(),
         });
+    }
+}
+
+fn pacing(config: &Config, broken: &mut Vec<Broken>) {
+    let pacing = &config.outbox.pacing;
+    let shares: [(&'static [&'static str], u8, u8, u8); 4] = [
+        (&["outbox.pacing.urgent_reserve_percent"], pacing.urgent_reserve_percent, 0, 50),
+        (&["outbox.pacing.shared_headroom_percent"], pacing.shared_headroom_percent, 0, 50),
+        (&["outbox.pacing.learning.regain_percent"], pacing.learning.regain_percent, 1, 100),
+        (&["outbox.pacing.learning.rate_percent_min"], pacing.learning.rate_percent_min, 1, 100),
+    ];
+    for (keys, value, least, most) in shares {
+        if !(least..=most).contains(&value) {
+            broken.push(Broken {
+                keys,
+                value: value.to_string(),
+                detail: "a share beyond what makes sense, in percent".to_owned(),
+                remedy: format!("write {least} at least and {most} at most"),
+            });
+        }
     }
 }
 

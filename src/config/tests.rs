@@ -180,6 +180,11 @@ fn values_that_contradict_each_other_are_refused() {
         "more than `connectors.total_timeout`",
     );
     check("[outbox.lanes]\nbulk_share_percent = 90\n", "outbox.lanes.bulk_share_percent", "below 100");
+    check(
+        "[outbox.pacing]\nurgent_reserve_percent = 60\n",
+        "outbox.pacing.urgent_reserve_percent",
+        "write 0 at least and 50 at most",
+    );
     check("[ingest]\ntext_bytes_max = \"65KiB\"\n", "ingest.text_bytes_max", "raise `ingest.line_bytes_max`");
     check("[api]\npage_rows_max = 50\n", "api.page_rows_default", "which is 50");
     check("[evidence]\nenabled = true\n", "evidence.enabled", "openssl rand -base64 32");

@@ -17,7 +17,7 @@ use super::{AccountSpec, Capabilities, Config, Connector, ConnectorStates, SpecE
 use crate::clock::Clock;
 use crate::event::AccountId;
 use crate::outbox::delivery::Deliver;
-use crate::outbox::limit::AccountLimits;
+use crate::outbox::limit::{AccountLimits, Limit, SharedName};
 use crate::outbox::{Deliverers, Route};
 
 /// The platforms there are, for messages.
@@ -146,6 +146,17 @@ impl Deliverers for Connectors {
             let deliver: Arc<dyn Deliver> = Arc::<dyn Connector>::clone(&entry.connector);
             Route { deliver, platform: entry.connector.platform(), limits: entry.limits.clone() }
         })
+    }
+
+    fn sharing(&self, name: &SharedName) -> Vec<(AccountId, Vec<Limit>)> {
+        let entries = self.entries.load();
+        let said = |(account, entry): (&AccountId, &Entry)| {
+            let shared = entry.limits.shared.iter().find(|shared| shared.name == *name)?;
+            Some((account.clone(), shared.limits.clone()))
+        };
+        let mut accounts: Vec<_> = entries.iter().filter_map(said).collect();
+        accounts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        accounts
     }
 }
 

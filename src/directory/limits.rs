@@ -86,7 +86,7 @@ impl Default for Config {
             secrets_max: 10,
             secret_bytes_max: 4_096,
             settings_bytes_max: 16 * 1024,
-            account_limits_max: 8,
+            account_limits_max: 16,
         }
     }
 }

@@ -279,6 +279,12 @@ impl Lanes {
         Some((key, head(key)?))
     }
 
+    /// Offers the urgent delivery whose turn it is, when nothing else may go.
+    pub fn offer_urgent(&mut self) -> Option<(QueueKey, &Queued)> {
+        let key = self.turns.pick_urgent()?;
+        Some((key, self.queues.get(&key)?.items.front()?))
+    }
+
     /// Lends out the head of a queue that [`Self::offer`] offered. Its queue waits for [`Self::call_ended`].
     pub fn take(&mut self, key: QueueKey) -> Option<Queued> {
         self.leave_ready(key);

@@ -1,9 +1,10 @@
 //! How a limit is written: `window:20/m`, `pace:600/m,max_burst=10`, `concurrency:8`, and bare `20/m`.
 //!
 //! ```text
-//! limit    = ["local:"] [kind ":"] quantity "/" [n] period ["," "max_burst=" n]
+//! limit    = ["local:"] ["calls:"] [kind ":"] quantity "/" [n] period ["," "max_burst=" n] ["," "headroom=" share]
 //!          | ["local:"] "concurrency:" quantity
 //! kind     = "window" | "pace"
+//! share    = n | percent "%"
 //! period   = s | sec | second | m | min | minute | h | hour | d | day   (plural too)
 //! quantity = digits, with "_" and "," between them allowed
 //! ```
@@ -11,8 +12,14 @@
 //! A bare limit is a window, because only a window keeps a platform's promise; with `max_burst` it is a pace. `local:`
 //! says that the limit holds for each node by itself; with one node it changes nothing.
 //!
+//! A limit counts what calls weigh: a message to 200 people weighs 200 where the platform counts people. With `calls:` each
+//! call counts as one. `concurrency` always counts calls. `headroom` is kept back for people who use the same account on
+//! the platform: `window:20/m,headroom=10%` lets 18 through.
+//!
 //! Not for: keeping a limit (that is `outbox::pacer`). Invariant: what is printed is read back as the same limit.
 //! Layer: pure core.
+
+mod account;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -22,14 +29,26 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+pub use account::{
+    AccountLimits, CLASSES_MAX, ClassLimits, ClassNo, SHARED_MAX, SharedKind, SharedLimits, SharedName,
+};
+
 /// Longest period a limit may have. Rings are rebuilt from attempts this old at most.
 pub const PERIOD_MAX: Duration = Duration::from_secs(31 * DAY);
 
 /// Largest quantity, burst or concurrency of a limit.
 pub const QUANTITY_MAX: u32 = 10_000_000;
 
-/// Classes of groups that one account's limits may tell apart.
-pub const CLASSES_MAX: usize = 16;
+const THOUSAND: u16 = 1000;
+
+/// Shortest window with a reserve for urgent calls: in a shorter one slots come free within a second anyhow.
+const RESERVE_PERIOD_MIN: Duration = Duration::from_secs(2);
+
+/// Smallest window with a reserve for urgent calls: a slot is at most one in a hundred of it.
+const RESERVE_QUANTITY_MIN: u32 = 100;
+
+/// Largest share of a window that is reserved for urgent calls.
+pub const RESERVE_PERCENT_MAX: u8 = 50;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -50,6 +69,19 @@ pub struct Limit {
     pub kind: LimitKind,
     /// It holds for each node by itself.
     pub local: bool,
+    /// Each call counts as one, whatever it weighs.
+    pub calls: bool,
+    /// Kept back for people; `None` where nothing is said of it.
+    pub headroom: Option<Headroom>,
+}
+
+/// What is kept back of a limit's quantity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Headroom {
+    /// So many.
+    Number(u32),
+    /// So many in a hundred, rounded up.
+    Percent(u8),
 }
 
 /// How a limit counts.
@@ -99,12 +131,80 @@ impl Limit {
         }
     }
 
-    /// Returns the largest cost that can ever pass at once.
+    /// Returns what is left of the quantity when the head-room is kept back: at least 1.
+    pub fn usable(&self) -> NonZeroU32 {
+        let quantity = self.quantity();
+        let kept = match self.headroom {
+            None => 0,
+            Some(Headroom::Number(number)) => number,
+            Some(Headroom::Percent(percent)) => percent_of(quantity.get(), percent),
+        };
+        NonZeroU32::new(quantity.get().saturating_sub(kept)).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// Returns how many the platform allows.
+    pub fn quantity(&self) -> NonZeroU32 {
+        match self.kind {
+            LimitKind::Window { quantity, .. }
+            | LimitKind::Pace { quantity, .. }
+            | LimitKind::Concurrency { quantity } => quantity,
+        }
+    }
+
+    /// Keeps this back where nothing was said of head-room. Calls at the same time are left alone: nobody else's calls
+    /// last.
+    #[must_use]
+    pub fn with_headroom(self, headroom: Headroom) -> Self {
+        match self.kind {
+            LimitKind::Concurrency { .. } => self,
+            LimitKind::Window { .. } | LimitKind::Pace { .. } => {
+                Self { headroom: self.headroom.or(Some(headroom)), ..self }
+            }
+        }
+    }
+
+    /// Returns what is let through of it when only so many thousandths of the rate are used.
+    #[must_use]
+    pub fn slowed_to(&self, thousandths: u16) -> Self {
+        let part = u64::from(self.usable().get()) * u64::from(thousandths) / u64::from(THOUSAND);
+        let part = u32::try_from(part).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        let kind = match self.kind {
+            LimitKind::Window { period, .. } => LimitKind::Window { quantity: part, period },
+            LimitKind::Pace { period, max_burst, .. } => {
+                LimitKind::Pace { quantity: part, period, max_burst }
+            }
+            concurrency @ LimitKind::Concurrency { .. } => concurrency,
+        };
+        Self { kind, headroom: None, ..*self }
+    }
+
+    /// Returns what a call of this weight counts here.
+    pub fn count(&self, weight: NonZeroU32) -> NonZeroU32 {
+        if self.calls { NonZeroU32::MIN } else { weight }
+    }
+
+    /// Returns the largest weight that can ever pass at once. What weighs more than head-room leaves goes alone.
     pub fn cost_max(&self) -> u32 {
         match self.kind {
-            LimitKind::Window { quantity, .. } | LimitKind::Concurrency { quantity } => quantity.get(),
-            LimitKind::Pace { .. } => self.burst().map_or(1, NonZeroU32::get),
+            LimitKind::Window { quantity, .. } if !self.calls => quantity.get(),
+            LimitKind::Pace { .. } if !self.calls => self.burst().map_or(1, NonZeroU32::get),
+            LimitKind::Window { .. } | LimitKind::Pace { .. } | LimitKind::Concurrency { .. } => u32::MAX,
         }
+    }
+
+    /// Returns what everything but the urgent may use of a window in which an urgent call would wait for more than a
+    /// second: all but so many in a hundred, rounded down. `None` for other limits, and for windows so small that a
+    /// single slot is much of them.
+    pub fn beside_urgent(&self, reserve_percent: u8) -> Option<Self> {
+        let LimitKind::Window { quantity, period } = self.kind else { return None };
+        let usable = self.usable().get();
+        if reserve_percent == 0 || period < RESERVE_PERIOD_MIN || usable < RESERVE_QUANTITY_MIN {
+            return None;
+        }
+        let part = u64::from(usable) * u64::from(reserve_percent.min(RESERVE_PERCENT_MAX)) / 100;
+        let reserve = u32::try_from(part).unwrap_or(u32::MAX);
+        let kept = quantity.get() - usable + reserve;
+        Some(Self { headroom: Some(Headroom::Number(kept)), ..*self })
     }
 
     /// Returns how many may go at once under a pace.
@@ -119,158 +219,6 @@ impl Limit {
     }
 }
 
-/// The limits of one account: on everything through it, and on each of its groups.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccountLimits {
-    /// On everything through the account.
-    #[serde(default)]
-    pub limits: Vec<Limit>,
-    /// On each group of it that is in none of the classes.
-    #[serde(default)]
-    pub group_limits: Vec<Limit>,
-    /// On groups of a kind of their own, where a platform has several.
-    #[serde(default)]
-    pub classes: Vec<ClassLimits>,
-}
-
-/// The limits of one class of groups: those whose id begins with `name:`, or what goes to people and not to groups
-/// ([`ClassLimits::DIRECT`]).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClassLimits {
-    /// What its groups' ids begin with.
-    pub name: String,
-    /// On everything to these groups together, beside the account's own.
-    #[serde(default)]
-    pub limits: Vec<Limit>,
-    /// On each of these groups, in place of the account's `group_limits`.
-    #[serde(default)]
-    pub group_limits: Vec<Limit>,
-}
-
-impl ClassLimits {
-    /// The class of what goes to people.
-    pub const DIRECT: &str = "direct";
-
-    fn holds(&self, group: &str) -> bool {
-        if group.is_empty() {
-            return self.name == Self::DIRECT;
-        }
-        group.strip_prefix(self.name.as_str()).is_some_and(|rest| rest.starts_with(':'))
-    }
-}
-
-/// A class's number in its account; 0 is for groups that are in none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ClassNo(pub u8);
-
-impl AccountLimits {
-    /// Reads limits: of the account, or of each group when they start with `group:`; `@robot ` in front says that they
-    /// hold for that class of groups.
-    ///
-    /// # Errors
-    /// Names the first text that is no limit.
-    pub fn parse(texts: &[&str]) -> Result<Self, LimitError> {
-        let mut limits = Self::default();
-        for text in texts {
-            limits.add(text)?;
-        }
-        Ok(limits)
-    }
-
-    /// Adds one limit, written as for [`Self::parse`].
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn add(&mut self, text: &str) -> Result<(), LimitError> {
-        let (class, rest) = match text.strip_prefix('@').and_then(|text| text.split_once(' ')) {
-            Some((class, rest)) => (Some(class), rest),
-            None => (None, text),
-        };
-        let (group, rest) = rest.strip_prefix("group:").map_or((false, rest), |rest| (true, rest));
-        let limit = rest.parse()?;
-        let (limits, group_limits) = match class {
-            None => (&mut self.limits, &mut self.group_limits),
-            Some(name) => {
-                let own = self.class_mut(name, text)?;
-                (&mut own.limits, &mut own.group_limits)
-            }
-        };
-        if group {
-            group_limits.push(limit);
-        } else {
-            limits.push(limit);
-        }
-        Ok(())
-    }
-
-    fn class_mut(&mut self, name: &str, text: &str) -> Result<&mut ClassLimits, LimitError> {
-        let at = match self.classes.iter().position(|class| class.name == name) {
-            Some(at) => at,
-            None if self.classes.len() == CLASSES_MAX => {
-                let problem = "there are more classes of groups than limits may tell apart";
-                return Err(LimitError { text: text.to_owned(), position: 2, problem });
-            }
-            None => {
-                self.classes.push(ClassLimits { name: name.to_owned(), ..ClassLimits::default() });
-                self.classes.len() - 1
-            }
-        };
-        Ok(&mut self.classes[at])
-    }
-
-    /// Takes from `defaults` what is not said here: the limits of the account, of its groups, of each class.
-    #[must_use]
-    pub fn or(mut self, defaults: Self) -> Self {
-        if self.limits.is_empty() && self.group_limits.is_empty() {
-            self.limits = defaults.limits;
-            self.group_limits = defaults.group_limits;
-        }
-        for class in defaults.classes {
-            if !self.classes.iter().any(|own| own.name == class.name) && self.classes.len() < CLASSES_MAX {
-                self.classes.push(class);
-            }
-        }
-        self
-    }
-
-    /// Returns the class of a group.
-    pub fn class_of(&self, group: &str) -> ClassNo {
-        let at = self.classes.iter().position(|class| class.holds(group));
-        ClassNo(at.and_then(|at| u8::try_from(at + 1).ok()).unwrap_or(0))
-    }
-
-    /// Returns the limits of each group of a class.
-    pub fn of_groups(&self, class: ClassNo) -> &[Limit] {
-        match usize::from(class.0).checked_sub(1).and_then(|at| self.classes.get(at)) {
-            Some(own) => &own.group_limits,
-            None => &self.group_limits,
-        }
-    }
-
-    /// Returns every limit as it is written, those of groups after `group:`, those of a class after `@class `.
-    pub fn texts(&self) -> Vec<String> {
-        let mut texts = Vec::new();
-        let mut add = |prefix: &str, limits: &[Limit], group_limits: &[Limit]| {
-            texts.extend(limits.iter().map(|limit| format!("{prefix}{limit}")));
-            texts.extend(group_limits.iter().map(|limit| format!("{prefix}group:{limit}")));
-        };
-        add("", &self.limits, &self.group_limits);
-        for class in &self.classes {
-            add(&format!("@{} ", class.name), &class.limits, &class.group_limits);
-        }
-        texts
-    }
-
-    /// Returns the longest time a call of the past still weighs.
-    pub fn memory(&self) -> Duration {
-        let own = self.limits.iter().chain(&self.group_limits);
-        let of_classes = self.classes.iter().flat_map(|class| class.limits.iter().chain(&class.group_limits));
-        own.chain(of_classes).map(Limit::period).max().unwrap_or_default()
-    }
-}
-
 // === impl Display ===
 
 impl fmt::Display for Limit {
@@ -278,15 +226,31 @@ impl fmt::Display for Limit {
         if self.local {
             f.write_str("local:")?;
         }
+        if self.calls {
+            f.write_str("calls:")?;
+        }
         match self.kind {
-            LimitKind::Window { quantity, period } => write!(f, "window:{quantity}/{}", Period(period)),
+            LimitKind::Window { quantity, period } => write!(f, "window:{quantity}/{}", Period(period))?,
             LimitKind::Pace { quantity, period, max_burst } => {
                 write!(f, "pace:{quantity}/{}", Period(period))?;
-                max_burst.map_or(Ok(()), |burst| write!(f, ",max_burst={burst}"))
+                if let Some(burst) = max_burst {
+                    write!(f, ",max_burst={burst}")?;
+                }
             }
-            LimitKind::Concurrency { quantity } => write!(f, "concurrency:{quantity}"),
+            LimitKind::Concurrency { quantity } => write!(f, "concurrency:{quantity}")?,
+        }
+        match self.headroom {
+            None => Ok(()),
+            Some(Headroom::Number(number)) => write!(f, ",headroom={number}"),
+            Some(Headroom::Percent(percent)) => write!(f, ",headroom={percent}%"),
         }
     }
+}
+
+/// Returns so many in a hundred, rounded up.
+pub fn percent_of(quantity: u32, percent: u8) -> u32 {
+    let part = (u64::from(quantity) * u64::from(percent)).div_ceil(100);
+    u32::try_from(part).unwrap_or(u32::MAX)
 }
 
 /// Prints a period with the largest unit that divides it: `m`, `30m`, `90s`.
@@ -347,8 +311,10 @@ impl Reader<'_> {
         if self.eat("concurrency:") {
             let quantity = self.number()?;
             self.end("nothing follows the number of a concurrency limit")?;
-            return Ok(Limit { kind: LimitKind::Concurrency { quantity }, local });
+            let kind = LimitKind::Concurrency { quantity };
+            return Ok(Limit { kind, local, calls: false, headroom: None });
         }
+        let calls = self.eat("calls:");
         let window = self.eat("window:");
         let pace = !window && self.eat("pace:");
         let quantity = self.number()?;
@@ -357,28 +323,51 @@ impl Reader<'_> {
         }
         let period = self.period()?;
         let max_burst = self.burst(window)?;
+        let headroom = self.headroom(quantity)?;
+        self.end(if max_burst.is_some() || headroom.is_some() {
+            "nothing follows max_burst but `,headroom=`, and nothing that"
+        } else {
+            "expected the end, `,max_burst=N` or `,headroom=N%`"
+        })?;
         let kind = if pace || max_burst.is_some() {
             LimitKind::Pace { quantity, period, max_burst }
         } else {
             LimitKind::Window { quantity, period }
         };
-        Ok(Limit { kind, local })
+        Ok(Limit { kind, local, calls, headroom })
     }
 
     fn burst(&mut self, window: bool) -> Result<Option<NonZeroU32>, &'static str> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
         if !self.rest.starts_with(",max_burst=") {
-            return self.end("expected the end, or `,max_burst=N`").map(|()| None);
+            return Ok(None);
         }
         if window {
             return Err("a window has no burst; write `pace:` if a window's promise is not needed");
         }
         self.eat(",max_burst=");
-        let burst = self.number()?;
-        self.end("nothing follows max_burst")?;
-        Ok(Some(burst))
+        self.number().map(Some)
+    }
+
+    fn headroom(&mut self, quantity: NonZeroU32) -> Result<Option<Headroom>, &'static str> {
+        if !self.eat(",headroom=") {
+            return Ok(None);
+        }
+        let start = self.position;
+        let number = if self.rest.starts_with('0') {
+            self.skip(1);
+            0
+        } else {
+            self.number()?.get()
+        };
+        let is_share = self.eat("%");
+        if number >= if is_share { 100 } else { quantity.get() } {
+            self.position = start;
+            return Err("head-room leaves nothing to send with");
+        }
+        Ok(Some(match u8::try_from(number) {
+            Ok(percent) if is_share => Headroom::Percent(percent),
+            Ok(_) | Err(_) => Headroom::Number(number),
+        }))
     }
 
     fn period(&mut self) -> Result<Duration, &'static str> {
@@ -493,6 +482,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted_and_what_is_kept_back() {
+        check("calls:10000/m", "calls:window:10000/m");
+        check("local:calls:pace:5/s", "local:calls:pace:5/s");
+        check("20/m,headroom=10%", "window:20/m,headroom=10%");
+        check("20/m,headroom=0", "window:20/m,headroom=0");
+        check("pace:600/m,max_burst=10,headroom=20", "pace:600/m,max_burst=10,headroom=20");
+        check("20/m,headroom=20", "!15");
+        check("20/m,headroom=100%", "!15");
+        check("20/m,headroom=x", "!15");
+        check("20/m,headroom=5%,", "!17");
+        check("20/m,headroom=5,max_burst=2", "!16");
+        check("calls:concurrency:8", "!7");
+        let usable = |text: &str| text.parse::<Limit>().unwrap().usable().get();
+        assert_eq!(usable("20/m"), 20);
+        assert_eq!(usable("20/m,headroom=10%"), 18);
+        assert_eq!(usable("20/m,headroom=1%"), 19, "rounded up");
+        assert_eq!(usable("1/m,headroom=50%"), 1, "something is left");
+        assert_eq!(usable("pace:600/m,headroom=25"), 575);
+        let weight = NonZeroU32::new(200).unwrap();
+        let count = |text: &str| text.parse::<Limit>().unwrap().count(weight).get();
+        assert_eq!((count("20000/m"), count("calls:10000/m")), (200, 1));
+        let slowed = |text: &str, share| text.parse::<Limit>().unwrap().slowed_to(share).to_string();
+        assert_eq!(slowed("20/m,headroom=10%", 500), "window:9/m");
+        assert_eq!(slowed("calls:pace:600/m,max_burst=3", 50), "calls:pace:30/m,max_burst=3");
+        assert_eq!(slowed("concurrency:8", 50), "concurrency:8", "no rate");
+        let beside =
+            |text: &str| text.parse::<Limit>().unwrap().beside_urgent(1).map(|limit| limit.usable().get());
+        assert_eq!(beside("100/m"), Some(99));
+        assert_eq!(beside("600/m"), Some(594));
+        assert_eq!(beside("1099/m"), Some(1089), "rounded down: never more than one in a hundred");
+        assert_eq!(beside("200/m,headroom=10%"), Some(179), "beside what is kept for people");
+        assert_eq!(
+            (beside("99/m"), beside("500/s"), beside("pace:600/m"), beside("concurrency:64")),
+            (None, None, None, None)
+        );
+    }
+
+    #[test]
     fn the_error_can_be_read() {
         let error = "10/x".parse::<Limit>().unwrap_err();
         assert_eq!(
@@ -518,17 +545,27 @@ mod tests {
     }
 
     prop_compose! {
-        fn limit()(kind in 0..4, local: bool, n in 1..=QUANTITY_MAX, secs in 1..=31 * DAY, burst in 1..1000_u32)
-            -> Limit
-        {
+        fn limit()(
+            kind in 0..4,
+            local: bool,
+            calls: bool,
+            n in 2..=QUANTITY_MAX,
+            secs in 1..=31 * DAY,
+            burst in 1..1000_u32,
+            headroom in prop_oneof![
+                Just(None),
+                (0..100_u8).prop_map(|percent| Some(Headroom::Percent(percent))),
+                (0..2_u32).prop_map(|number| Some(Headroom::Number(number))),
+            ],
+        ) -> Limit {
             let (quantity, period) = (NonZeroU32::new(n).unwrap(), Duration::from_secs(secs));
             let kind = match kind {
                 0 => LimitKind::Window { quantity, period },
                 1 => LimitKind::Pace { quantity, period, max_burst: None },
                 2 => LimitKind::Pace { quantity, period, max_burst: NonZeroU32::new(burst) },
-                _ => LimitKind::Concurrency { quantity },
+                _ => return Limit { kind: LimitKind::Concurrency { quantity }, local, calls: false, headroom: None },
             };
-            Limit { kind, local }
+            Limit { kind, local, calls, headroom }
         }
     }
 
@@ -539,7 +576,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_makes_it_panic(text in "(local:)?(window:|pace:|concurrency:)?[0-9,_]{0,12}/?[0-9]{0,3}[a-z分]{0,6}(,max_burst=)?[0-9]{0,3}") {
+        fn nothing_makes_it_panic(text in "(local:)?(calls:)?(window:|pace:|concurrency:)?[0-9,_]{0,12}/?[0-9]{0,3}[a-z分]{0,6}(,max_burst=)?[0-9]{0,3}(,headroom=)?[0-9]{0,3}%?") {
             if let Err(error) = text.parse::<Limit>() {
                 prop_assert!(error.position >= 1 && error.position <= text.chars().count() + 1);
             }

@@ -8,6 +8,9 @@
 //! * A **pace** is governor's GCRA, asked with a state and an instant of our own.
 //! * **Concurrency** counts calls under way, whatever they cost.
 //!
+//! What is kept back of a limit ([`Limit::usable`]) is never spent. A window or a pace can be slowed for a time
+//! ([`Limiter::slow`]) without forgetting what was spent.
+//!
 //! Not for: deciding who goes next. Times are microseconds on any one clock that never goes back. Layer: pure core.
 
 use std::cell::Cell;
@@ -27,6 +30,9 @@ pub type Micros = i64;
 
 /// Quantity from which a window groups slots that come free close together.
 const EXACT_MAX: u32 = 4096;
+
+/// Thousandths of a whole.
+pub const WHOLE: u16 = 1000;
 
 /// A group of slots spans at most this share of the window; it comes free as late as its last slot, so grouping only
 /// ever errs towards sending less.
@@ -58,21 +64,25 @@ impl Limiter {
     /// Makes an unspent limiter.
     pub fn new(limit: &Limit) -> Self {
         match limit.kind {
-            LimitKind::Window { quantity, period } => {
-                Limiter::Window(Window::new(quantity.get(), micros(period)))
+            LimitKind::Window { period, .. } => {
+                Limiter::Window(Window::new(limit.quantity().get(), limit.usable().get(), micros(period)))
             }
-            LimitKind::Pace { quantity, period, .. } => {
-                let burst = limit.burst().unwrap_or(NonZeroU32::MIN);
-                // Rounded up: a pace a billionth too slow keeps its promise, one too fast does not.
-                let nanos = period.as_nanos().div_ceil(u128::from(quantity.get()));
-                let nanos = u64::try_from(nanos).unwrap_or(u64::MAX).max(1);
-                let quota = Quota::with_period(std::time::Duration::from_nanos(nanos))
-                    .expect("the period is at least a nanosecond");
-                Limiter::Pace(Pace { quota: quota.allow_burst(burst), arrival_ns: None })
-            }
+            LimitKind::Pace { .. } => Limiter::Pace(Pace { quota: quota(limit, WHOLE), arrival_ns: None }),
             LimitKind::Concurrency { quantity } => {
                 Limiter::Concurrency(Concurrency { quantity: quantity.get(), in_flight: 0 })
             }
+        }
+    }
+
+    /// Lets only so many thousandths of what the limit leaves to use through from now on; `WHOLE` for all of it. Calls at
+    /// the same time are no rate and stay as they are.
+    pub fn slow(&mut self, limit: &Limit, thousandths: u16) {
+        match self {
+            Limiter::Window(window) => {
+                window.quantity = limit.slowed_to(thousandths).quantity().get();
+            }
+            Limiter::Pace(pace) => pace.quota = quota(limit, thousandths),
+            Limiter::Concurrency(_) => {}
         }
     }
 
@@ -170,9 +180,22 @@ impl Limiter {
     }
 }
 
+fn quota(limit: &Limit, thousandths: u16) -> Quota {
+    let burst = limit.burst().unwrap_or(NonZeroU32::MIN);
+    let per_period = u128::from(limit.usable().get()) * u128::from(thousandths.max(1));
+    // Rounded up: a pace a billionth too slow keeps its promise, one too fast does not.
+    let nanos = (limit.period().as_nanos() * u128::from(WHOLE)).div_ceil(per_period);
+    let nanos = u64::try_from(nanos).unwrap_or(u64::MAX).max(1);
+    let quota = Quota::with_period(std::time::Duration::from_nanos(nanos));
+    quota.expect("the period is at least a nanosecond").allow_burst(burst)
+}
+
 /// N per W, exact.
 #[derive(Clone, Debug)]
 pub struct Window {
+    /// What the platform allows.
+    full: u32,
+    /// What is let through now: less by what is kept back, and while it is slowed.
     quantity: u32,
     period: Micros,
     /// Slots of calls under way.
@@ -194,8 +217,8 @@ struct Slots {
 }
 
 impl Window {
-    fn new(quantity: u32, period: Micros) -> Self {
-        Self { quantity, period, in_flight: 0, occupied: 0, ended: VecDeque::new() }
+    fn new(full: u32, quantity: u32, period: Micros) -> Self {
+        Self { full, quantity, period, in_flight: 0, occupied: 0, ended: VecDeque::new() }
     }
 
     fn expire(&mut self, now: Micros) {
@@ -208,12 +231,13 @@ impl Window {
     }
 
     fn look(&mut self, now: Micros, cost: u32) -> Room {
-        if cost > self.quantity {
+        if cost > self.full {
             return Room::Never;
         }
         self.expire(now);
         let spent = u64::from(self.in_flight) + u64::from(self.occupied) + u64::from(cost);
-        let mut excess = spent.saturating_sub(u64::from(self.quantity));
+        // What weighs more than is let through at once, but not more than the platform allows, goes alone.
+        let mut excess = spent.saturating_sub(u64::from(self.quantity.max(cost)));
         if excess == 0 {
             return Room::From(now);
         }
@@ -228,7 +252,7 @@ impl Window {
 
     fn occupy(&mut self, free: Micros, count: u32) {
         self.occupied += count;
-        let span = if self.quantity > EXACT_MAX { self.period / GROUPS } else { 0 };
+        let span = if self.full > EXACT_MAX { self.period / GROUPS } else { 0 };
         match self.ended.back_mut() {
             // An end that is told late (a restored call) may not make an earlier one come free later than it must, but
             // the queue stays in order.

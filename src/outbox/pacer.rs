@@ -2,18 +2,52 @@
 //!
 //! One pacer belongs to one account and has one owner, so nothing here waits or locks: the owner is told the earliest
 //! time that can work, and which level it is for. No slot is ever charged and then wasted because another level said no.
+//! Levels that several accounts share are in [`Commons`]; the owner brings it along.
 //!
 //! Not for: who goes next (`outbox::lanes`). Invariants: a call that was granted is ended with [`Pacer::complete`] or
-//! [`Pacer::cancel`] exactly once; the times of wishes may come in any order, the latest one counts; ends come in order. Layer: pure core.
+//! [`Pacer::cancel`] exactly once; the times of wishes may come in any order, the latest one counts; ends come in order.
+//! Layer: pure core.
 
-use std::collections::VecDeque;
+mod commons;
+mod learning;
+mod level;
+mod outlook;
+mod past;
+
 use std::num::NonZeroU32;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
-use super::limit::{AccountLimits, ClassNo};
+use super::limit::{AccountLimits, ClassNo, Limit, SharedName};
 pub use super::limiter::Micros;
-use super::limiter::{Limiter, Room};
+use super::limiter::{Room, WHOLE};
+use commons::Verdict;
+pub use commons::{AccountNo, Claim, Commons, LevelNo, SharedCall};
+pub use learning::Learning;
+use learning::{Brake, Recent};
+use level::{Charge, Level};
+pub use outlook::Outlook;
+pub use past::{WallSteps, When};
+
+/// What is kept back of limits, and how refusals change them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PacingConfig {
+    /// Share of each window of at least 100 calls in 2 s that only urgent calls may use, in percent, rounded down; 0 for
+    /// none.
+    pub urgent_reserve_percent: u8,
+    /// Head-room of limits that several accounts share and that name none, in percent.
+    pub shared_headroom_percent: u8,
+    /// What a platform's "too often" does.
+    pub learning: Learning,
+}
+
+impl Default for PacingConfig {
+    fn default() -> Self {
+        Self { urgent_reserve_percent: 1, shared_headroom_percent: 5, learning: Learning::default() }
+    }
+}
 
 /// Where a limit holds. A metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,17 +56,23 @@ pub enum Scope {
     Account,
     /// On one group.
     Group,
+    /// On one application that several accounts use.
+    App,
+    /// On one company with several accounts.
+    Corp,
 }
 
 impl Scope {
     /// Every scope, for metrics that exist from the start.
-    pub const ALL: [Scope; 2] = [Scope::Account, Scope::Group];
+    pub const ALL: [Scope; 4] = [Scope::Account, Scope::Group, Scope::App, Scope::Corp];
 
     /// Returns the spelling in metrics and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Scope::Account => "account",
             Scope::Group => "group",
+            Scope::App => "app",
+            Scope::Corp => "corp",
         }
     }
 }
@@ -54,6 +94,30 @@ impl GroupNo {
     }
 }
 
+/// One call that somebody would like to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// To which group.
+    pub group: GroupNo,
+    /// Of which class.
+    pub class: ClassNo,
+    /// What it weighs.
+    pub cost: NonZeroU32,
+    /// It may use what is reserved for urgent calls, and goes before others where accounts wait for each other.
+    pub is_urgent: bool,
+}
+
+impl Wish {
+    /// Wishes for a call of weight 1 to a group of no class.
+    pub fn to(group: GroupNo) -> Self {
+        Self { group, class: ClassNo::default(), cost: NonZeroU32::MIN, is_urgent: false }
+    }
+
+    fn charge(&self) -> Charge {
+        Charge { weight: self.cost, is_urgent: self.is_urgent }
+    }
+}
+
 /// The answer to a wish to call.
 #[derive(Debug)]
 pub enum Decision {
@@ -63,7 +127,8 @@ pub enum Decision {
     Wait {
         /// The level that takes longest.
         scope: Scope,
-        /// When to ask again; `None` for "when a call of that level has ended".
+        /// When to ask again; `None` for "when a call of that level has ended" or, at a level that accounts share, "when
+        /// it is your turn".
         until: Option<Micros>,
     },
     /// Not ever: it costs more than a limit of this level allows at once.
@@ -77,9 +142,7 @@ pub enum Decision {
 #[derive(Debug)]
 #[must_use = "a permit that is dropped occupies its slots for ever"]
 pub struct Permit {
-    group: GroupNo,
-    class: ClassNo,
-    cost: NonZeroU32,
+    wish: Wish,
     from: Micros,
 }
 
@@ -92,7 +155,7 @@ impl Permit {
 
     /// Returns what the call costs.
     pub fn cost(&self) -> NonZeroU32 {
-        self.cost
+        self.wish.cost
     }
 }
 
@@ -111,33 +174,62 @@ pub struct PastCall {
     pub cost: NonZeroU32,
 }
 
+/// What a refusal taught about one level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lesson {
+    /// What its rate was halved to, in thousandths of the configured one.
+    pub share: u16,
+    /// When.
+    pub at: Micros,
+    /// The limit that was put where none was configured.
+    pub limit: Option<Limit>,
+}
+
 /// All limits of one account.
 #[derive(Clone, Debug)]
 pub struct Pacer {
     limits: AccountLimits,
+    config: PacingConfig,
     account: Level,
     /// Of each class, in the order of `limits`.
     classes: Vec<Level>,
     /// Only groups that are not as good as new.
     groups: HashMap<GroupNo, Level>,
+    number: AccountNo,
+    /// The shared levels that calls of each class are charged to, those of no class first.
+    shared: Vec<Vec<LevelNo>>,
+    recent: Recent,
     latest: Micros,
 }
 
-/// The limits of one account or one group.
-#[derive(Clone, Debug)]
-struct Level {
-    limiters: Vec<Limiter>,
-    /// The platform asked for silence until then.
-    not_before: Micros,
-    in_flight: u32,
-}
-
 impl Pacer {
-    /// Makes a pacer of which nothing is spent.
-    pub fn new(limits: AccountLimits) -> Self {
-        let account = Level::new(&limits.limits);
-        let classes = limits.classes.iter().map(|class| Level::new(&class.limits)).collect();
-        Self { limits, account, classes, groups: HashMap::new(), latest: Micros::MIN }
+    /// Makes a pacer of which nothing is spent and that shares nothing yet.
+    pub fn new(limits: AccountLimits, config: &PacingConfig) -> Self {
+        let reserve = config.urgent_reserve_percent;
+        let account = Level::new(&limits.limits, reserve);
+        let classes = limits.classes.iter().map(|class| Level::new(&class.limits, reserve)).collect();
+        Self {
+            limits,
+            config: config.clone(),
+            account,
+            classes,
+            groups: HashMap::new(),
+            number: AccountNo(0),
+            shared: Vec::new(),
+            recent: Recent::default(),
+            latest: Micros::MIN,
+        }
+    }
+
+    /// Charges calls to these levels of [`Commons`] too, as an account of this number.
+    pub fn share(&mut self, number: AccountNo, levels: &[(SharedName, LevelNo)]) {
+        self.number = number;
+        let classes = std::iter::once("").chain(self.limits.classes.iter().map(|class| class.name.as_str()));
+        let of_class = |class: &str| {
+            let covers = |name: &SharedName| name.class.is_empty() || name.class == class;
+            levels.iter().filter(|(name, _)| covers(name)).map(|(_, level)| *level).collect()
+        };
+        self.shared = classes.map(of_class).collect();
     }
 
     /// Returns the limits it keeps.
@@ -145,104 +237,175 @@ impl Pacer {
         &self.limits
     }
 
-    /// Returns a copy that remembers the account's limits only: enough for [`Self::finish_of`], and small.
-    #[must_use]
-    pub fn without_groups(&self) -> Self {
-        let limits = AccountLimits { limits: self.limits.limits.clone(), ..AccountLimits::default() };
-        let account = self.account.clone();
-        Self { limits, account, classes: Vec::new(), groups: HashMap::new(), latest: self.latest }
+    /// Returns the shared levels that its calls may be charged to.
+    pub fn shared_levels(&self) -> Vec<LevelNo> {
+        let mut levels = Vec::new();
+        for level in self.shared.iter().flatten() {
+            if !levels.contains(level) {
+                levels.push(*level);
+            }
+        }
+        levels
+    }
+
+    /// Returns a copy of what holds for the account as a whole, to be run in virtual time.
+    pub fn outlook(&self, commons: &Commons) -> Outlook {
+        let shared = self.shared.first().map_or(&[][..], Vec::as_slice);
+        let mut levels = vec![(self.account.clone(), 0)];
+        levels.extend(commons.copies(self.number, shared.iter().copied()));
+        Outlook::new(levels, self.config.learning.clone(), self.latest)
     }
 
     /// Puts calls of the past in, so that a restart gives no limit a fresh burst.
     pub fn restore(&mut self, mut calls: Vec<PastCall>) {
         calls.sort_by_key(|call| call.ended);
         for call in calls {
-            self.account.restore(&call);
+            self.account.restore(call.started, call.ended, call.cost);
             if let Some(level) = self.class(call.class) {
-                level.restore(&call);
+                level.restore(call.started, call.ended, call.cost);
             }
-            self.group(call.group, call.class).restore(&call);
+            self.group(call.group, call.class).restore(call.started, call.ended, call.cost);
         }
     }
 
     /// Asks for one call: charges every level, or none and says why. `now` may lie ahead of the clock, when something is
-    /// to be done before the call that takes a while; then [`Permit::from`] says when the call may start.
-    pub fn acquire(&mut self, now: Micros, group: GroupNo, cost: NonZeroU32) -> Decision {
-        self.acquire_in(now, group, ClassNo::default(), cost)
+    /// to be done before the call that takes a while; then [`Permit::from`] says when the call may start. A group of a
+    /// class that is short of room waits as a group does: it holds up nobody outside.
+    pub fn acquire(&mut self, now: Micros, wish: Wish, commons: &mut Commons) -> Decision {
+        let now = self.at(now.max(commons.latest(self.levels_of(wish.class).iter().copied())));
+        match self.look(now, wish) {
+            (Room::From(at), _) if at <= now => {}
+            (Room::From(at), scope) => return Decision::Wait { scope, until: Some(at) },
+            (Room::AfterCompletion, scope) => return Decision::Wait { scope, until: None },
+            (Room::Never, scope) => return Decision::Never { scope },
+        }
+        let charge = wish.charge();
+        match commons.ask(now, self.number, self.levels_of(wish.class), charge) {
+            Verdict::Charged => {}
+            Verdict::Wait(scope, until) => return Decision::Wait { scope, until },
+            Verdict::Never(scope) => return Decision::Never { scope },
+        }
+        self.account.charge(now, charge);
+        self.recent.count(now, wish.cost);
+        if let Some(level) = self.class(wish.class) {
+            level.charge(now, charge);
+        }
+        self.group(wish.group, wish.class).charge(now, charge);
+        Decision::Granted(Permit { wish, from: now })
     }
 
-    /// The same for a group of a class. One of a class that is short of room waits as a group does: it holds up nobody
-    /// outside.
-    pub fn acquire_in(&mut self, now: Micros, group: GroupNo, class: ClassNo, cost: NonZeroU32) -> Decision {
-        let now = self.at(now);
-        let mut room = (self.account.look(now, cost), Scope::Account);
-        if let Some(level) = self.class(class) {
+    /// Looks at the account's own levels.
+    fn look(&mut self, now: Micros, wish: Wish) -> (Room, Scope) {
+        let (charge, Wish { group, class, cost, .. }) = (wish.charge(), wish);
+        let Self { account, classes, groups, config, limits, .. } = self;
+        let learning = &config.learning;
+        let mut room = (account.look(now, charge, learning), Scope::Account);
+        if let Some(level) = usize::from(class.0).checked_sub(1).and_then(|at| classes.get_mut(at)) {
             // Whose end frees a slot of a class is not known to whoever waits, so it looks again soon.
-            let look = match level.look(now, cost) {
+            let look = match level.look(now, charge, learning) {
                 Room::AfterCompletion => Room::From(now + CLASS_LOOK_AGAIN),
                 look @ (Room::From(_) | Room::Never) => look,
             };
             room = room.max((look, Scope::Group));
         }
-        if let Some(level) = self.groups.get_mut(&group) {
-            room = room.max((level.look(now, cost), Scope::Group));
-        } else if self.of_group(group, class).iter().any(|limit| limit.cost_max() < cost.get()) {
+        if let Some(level) = groups.get_mut(&group) {
+            room = room.max((level.look(now, charge, learning), Scope::Group));
+        } else if of_group(limits, group, class).iter().any(|limit| limit.cost_max() < cost.get()) {
             room = room.max((Room::Never, Scope::Group));
         }
-        match room {
-            (Room::From(at), _) if at <= now => {
-                self.account.charge(now, cost);
-                if let Some(level) = self.class(class) {
-                    level.charge(now, cost);
-                }
-                self.group(group, class).charge(now, cost);
-                Decision::Granted(Permit { group, class, cost, from: now })
-            }
-            (Room::From(at), scope) => Decision::Wait { scope, until: Some(at) },
-            (Room::AfterCompletion, scope) => Decision::Wait { scope, until: None },
-            (Room::Never, scope) => Decision::Never { scope },
-        }
-    }
-
-    /// Says from when on the account alone would let a call of cost 1 through; `None`: when a call has ended.
-    pub fn account_room(&mut self, now: Micros) -> Option<Micros> {
-        let now = self.at(now);
-        match self.account.look(now, NonZeroU32::MIN) {
-            Room::From(at) => Some(at),
-            Room::AfterCompletion | Room::Never => None,
-        }
+        room
     }
 
     /// Notes that the call ended, whatever came of it: its slots stay occupied for the windows' length.
     #[expect(clippy::needless_pass_by_value, reason = "a permit is used up")]
-    pub fn complete(&mut self, now: Micros, permit: Permit) {
-        self.account.complete(now, permit.cost.get());
-        if let Some(level) = self.class(permit.class) {
-            level.complete(now, permit.cost.get());
+    pub fn complete(&mut self, now: Micros, permit: Permit, commons: &mut Commons) {
+        let Permit { wish, from } = permit;
+        let charge = wish.charge();
+        self.account.complete(now, charge);
+        if let Some(level) = self.class(wish.class) {
+            level.complete(now, charge);
         }
-        self.group(permit.group, permit.class).complete(now, permit.cost.get());
+        self.group(wish.group, wish.class).complete(now, charge);
+        commons.complete(now, from, self.levels_of(wish.class), charge);
     }
 
     /// Gives a permit back whose call was never made.
     #[expect(clippy::needless_pass_by_value, reason = "a permit is used up")]
-    pub fn cancel(&mut self, permit: Permit) {
-        self.account.cancel(permit.cost.get());
-        if let Some(level) = self.class(permit.class) {
-            level.cancel(permit.cost.get());
+    pub fn cancel(&mut self, permit: Permit, commons: &mut Commons) {
+        let wish = permit.wish;
+        let charge = wish.charge();
+        self.account.cancel(charge);
+        if let Some(level) = self.class(wish.class) {
+            level.cancel(charge);
         }
-        self.group(permit.group, permit.class).cancel(permit.cost.get());
+        self.group(wish.group, wish.class).cancel(charge);
+        commons.cancel(self.levels_of(wish.class), charge);
     }
 
     /// Keeps the account silent until `until`: the platform asked for it.
     pub fn delay_account(&mut self, until: Micros) {
-        self.account.not_before = self.account.not_before.max(until);
+        self.account.delay(until);
     }
 
     /// Keeps one group silent until `until`: the platform asked for it.
     pub fn delay_group(&mut self, group: GroupNo, class: ClassNo, until: Micros) {
-        let level = self.group(group, class);
-        level.not_before = level.not_before.max(until);
+        self.group(group, class).delay(until);
     }
+
+    // === what refusals teach ===
+
+    /// The platform said "too often" of everything through the account, to a call that began at `started`. Returns what
+    /// is new.
+    pub fn account_refused(&mut self, now: Micros, started: Micros) -> Option<Lesson> {
+        let learning = &self.config.learning;
+        let changed = self.account.refused(now, started, Some(&self.recent), learning);
+        changed.then(|| self.account_lesson()).flatten()
+    }
+
+    /// The same of one group.
+    pub fn group_refused(
+        &mut self,
+        now: Micros,
+        started: Micros,
+        group: GroupNo,
+        class: ClassNo,
+    ) -> Option<Lesson> {
+        let learning = self.config.learning.clone();
+        let level = self.group(group, class);
+        level.refused(now, started, None, &learning).then(|| lesson(level)).flatten()
+    }
+
+    /// Goes on with what was learned about the account before.
+    pub fn resume_account(&mut self, now: Micros, lesson: Lesson) {
+        let brake = Brake { share: lesson.share, since: lesson.at };
+        self.account.resume(now, brake, lesson.limit, &self.config.learning);
+    }
+
+    /// Goes on with what was learned about a group before.
+    pub fn resume_group(&mut self, now: Micros, group: GroupNo, class: ClassNo, lesson: Lesson) {
+        let learning = self.config.learning.clone();
+        let brake = Brake { share: lesson.share, since: lesson.at };
+        self.group(group, class).resume(now, brake, lesson.limit, &learning);
+    }
+
+    /// Returns what is learned about the account.
+    pub fn account_lesson(&self) -> Option<Lesson> {
+        lesson(&self.account)
+    }
+
+    /// Returns the account's limits and the share of them that is used, in thousandths.
+    pub fn account_limits(&mut self, now: Micros) -> (Vec<Limit>, u16) {
+        let share = self.account.share(now, &self.config.learning);
+        (self.account.limits().copied().collect(), share)
+    }
+
+    /// Returns the share of a group's rate that is used, in thousandths.
+    pub fn group_share(&mut self, now: Micros, group: GroupNo) -> u16 {
+        let learning = &self.config.learning;
+        self.groups.get_mut(&group).map_or(WHOLE, |level| level.share(now, learning))
+    }
+
+    // === for people ===
 
     /// Returns the spent share of the account's tightest limit, 0 to 1.
     pub fn account_saturation(&mut self, now: Micros) -> f64 {
@@ -256,39 +419,16 @@ impl Pacer {
         self.groups.values_mut().map(|level| level.saturation(now)).fold(0.0, f64::max)
     }
 
+    /// Returns the spent share of the tightest limit of each level that is shared.
+    pub fn shared_saturation(&self, now: Micros, commons: &mut Commons) -> Vec<(Scope, f64)> {
+        commons.saturation(now, self.shared_levels().into_iter())
+    }
+
     /// Forgets groups that are as good as new; memory then holds busy groups only.
     pub fn sweep(&mut self, now: Micros) {
         let now = self.at(now);
-        self.groups.retain(|_, level| !level.is_idle(now));
-    }
-
-    /// Says when `calls` more calls of cost 1, each to a group with room, would have ended: runs the account's limits on
-    /// a copy in virtual time, with calls that take `round_trip` and at most `in_flight_max` of them at once.
-    pub fn finish_of(&self, now: Micros, calls: u64, round_trip: Micros, in_flight_max: usize) -> Micros {
-        let mut level = self.account.clone();
-        level.forget_in_flight(now);
-        let simulated = calls.min(CALLS_SIMULATED_MAX);
-        let (mut at, mut at_half) = (now.max(self.latest), now);
-        let mut ends = VecDeque::new();
-        let mut last_end = now;
-        // One call more than asked for: its start, against that of the call in the middle, is the steady rate.
-        for call in 0..=simulated {
-            let Some(start) = level.next_start(at, &mut ends, in_flight_max.max(1)) else {
-                return Micros::MAX;
-            };
-            at = start;
-            level.charge(at, NonZeroU32::MIN);
-            ends.push_back(at + round_trip);
-            if call < simulated {
-                last_end = at + round_trip;
-            }
-            if call == simulated / 2 {
-                at_half = at;
-            }
-        }
-        let span = Micros::try_from((simulated - simulated / 2).max(1)).unwrap_or(Micros::MAX);
-        let rest = Micros::try_from(calls - simulated).unwrap_or(Micros::MAX);
-        last_end.saturating_add((at - at_half).saturating_mul(rest) / span)
+        let learning = &self.config.learning;
+        self.groups.retain(|_, level| !level.is_idle(now, learning));
     }
 
     fn at(&mut self, now: Micros) -> Micros {
@@ -296,108 +436,33 @@ impl Pacer {
         self.latest
     }
 
-    /// Returns the limits of a group. What goes to a person has none but those of its class.
-    fn of_group(&self, group: GroupNo, class: ClassNo) -> &[super::limit::Limit] {
-        if group.is_direct() && class == ClassNo::default() { &[] } else { self.limits.of_groups(class) }
-    }
-
     fn class(&mut self, class: ClassNo) -> Option<&mut Level> {
         self.classes.get_mut(usize::from(class.0).checked_sub(1)?)
     }
 
+    fn levels_of(&self, class: ClassNo) -> &[LevelNo] {
+        self.shared.get(usize::from(class.0)).map_or(&[], Vec::as_slice)
+    }
+
     fn group(&mut self, group: GroupNo, class: ClassNo) -> &mut Level {
-        if !self.groups.contains_key(&group) {
-            let level = Level::new(self.of_group(group, class));
-            self.groups.insert(group, level);
-        }
-        self.groups.get_mut(&group).expect("it was put in a line above")
+        // Nothing is reserved for urgent calls here: what is short is the account, not one group.
+        self.groups.entry(group).or_insert_with(|| Level::new(of_group(&self.limits, group, class), 0))
     }
 }
 
 /// How soon a class of groups is looked at again whose slots are all taken by calls under way.
 const CLASS_LOOK_AGAIN: Micros = 20_000;
 
-/// Calls run one by one for an estimate (about 10 ms); what is beyond goes on at the rate found.
-const CALLS_SIMULATED_MAX: u64 = 100_000;
-
-impl Level {
-    fn new(limits: &[super::limit::Limit]) -> Self {
-        Self { limiters: limits.iter().map(Limiter::new).collect(), not_before: Micros::MIN, in_flight: 0 }
+/// Returns the limits of a group. What goes to a person has none but those of its class.
+fn of_group(limits: &AccountLimits, group: GroupNo, class: ClassNo) -> &[Limit] {
+    if group.is_direct() {
+        return limits.class(class).map_or(&[], |class| &class.group_limits);
     }
+    limits.of_groups(class)
+}
 
-    fn look(&mut self, now: Micros, cost: NonZeroU32) -> Room {
-        let start = Room::From(now.max(self.not_before));
-        self.limiters.iter_mut().map(|limiter| limiter.look(now, cost)).fold(start, Room::max)
-    }
-
-    fn charge(&mut self, now: Micros, cost: NonZeroU32) {
-        self.in_flight += 1;
-        for limiter in &mut self.limiters {
-            limiter.charge(now, cost);
-        }
-    }
-
-    fn complete(&mut self, now: Micros, cost: u32) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        for limiter in &mut self.limiters {
-            limiter.complete(now, cost);
-        }
-    }
-
-    fn cancel(&mut self, cost: u32) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        for limiter in &mut self.limiters {
-            limiter.cancel(cost);
-        }
-    }
-
-    fn restore(&mut self, call: &PastCall) {
-        for limiter in &mut self.limiters {
-            limiter.restore(call.started, call.ended, call.cost);
-        }
-    }
-
-    /// For an estimate: goes on from `at` until the next call may start, ending calls on the way.
-    fn next_start(
-        &mut self,
-        mut at: Micros,
-        ends: &mut VecDeque<Micros>,
-        in_flight_max: usize,
-    ) -> Option<Micros> {
-        loop {
-            while ends.pop_front_if(|end| *end <= at).is_some() {
-                self.complete(at, 1);
-            }
-            let next_end = ends.front().copied();
-            at = match self.look(at, NonZeroU32::MIN) {
-                Room::From(from) if from <= at && ends.len() < in_flight_max => return Some(at),
-                Room::From(from) if from > at => next_end.map_or(from, |end| from.min(end)),
-                Room::From(_) | Room::AfterCompletion => next_end?,
-                Room::Never => return None,
-            };
-        }
-    }
-
-    /// For an estimate: calls under way are taken to end now.
-    fn forget_in_flight(&mut self, now: Micros) {
-        for limiter in &mut self.limiters {
-            limiter.complete_all(now);
-        }
-        self.in_flight = 0;
-    }
-
-    fn is_idle(&mut self, now: Micros) -> bool {
-        self.in_flight == 0
-            && self.not_before <= now
-            && self.limiters.iter_mut().all(|limiter| limiter.is_idle(now))
-    }
-
-    fn saturation(&mut self, now: Micros) -> f64 {
-        if self.not_before > now {
-            return 1.0;
-        }
-        self.limiters.iter_mut().map(|limiter| limiter.saturation(now)).fold(0.0, f64::max)
-    }
+fn lesson(level: &Level) -> Option<Lesson> {
+    level.brake().map(|(brake, limit)| Lesson { share: brake.share, at: brake.since, limit })
 }
 
 #[cfg(test)]

@@ -62,6 +62,8 @@ pub struct Judgement {
     pub platform_id: Option<String>,
     /// Nothing of this scope is to be sent for so long.
     pub silence: Option<(RefusalScope, Duration)>,
+    /// The platform says that this scope has sent too much.
+    pub too_often: Option<RefusalScope>,
     /// Nothing of this scope is to be sent until a person has looked.
     pub pause: Option<RefusalScope>,
     /// The next attempt follows a refresh of the credential.
@@ -79,6 +81,7 @@ impl Judgement {
             detail: String::new(),
             platform_id: None,
             silence: None,
+            too_often: None,
             pause: None,
             refresh: false,
             health,
@@ -104,9 +107,17 @@ pub fn judge(outcome: &Outcome, tries: Tries, config: &RetryConfig, chance: f64)
         Outcome::Refused(refusal) => Judgement {
             code: refusal.code.clone(),
             detail: refusal.detail.clone(),
+            too_often: is_too_often(refusal).then_some(refusal.scope),
             ..judge_refusal(refusal, tries, config, chance)
         },
     }
+}
+
+/// A platform that asks for a wait wants less, unless it is a server in trouble that does.
+fn is_too_often(refusal: &Refusal) -> bool {
+    let is_trouble = refusal.code.starts_with("http_5");
+    let asked = matches!(refusal.decision, Decision::After(_)) && !is_trouble;
+    (asked || refusal.code == "http_429") && refusal.scope != RefusalScope::Delivery
 }
 
 fn judge_refusal(refusal: &Refusal, tries: Tries, config: &RetryConfig, chance: f64) -> Judgement {
@@ -217,8 +228,12 @@ mod tests {
         );
         check(&Outcome::Uncertain { detail: String::new() }, first(), &of(Uncertain, Health::Bad));
         check(&refused(Decision::Never, Delivery), first(), &of(Failed, Health::Good));
-        let silent =
-            |scope| Judgement { delay: TEN, silence: Some((scope, TEN)), ..of(Pending, Health::Neutral) };
+        let silent = |scope| Judgement {
+            delay: TEN,
+            silence: Some((scope, TEN)),
+            too_often: Some(scope),
+            ..of(Pending, Health::Neutral)
+        };
         check(&refused(Decision::After(TEN), Group), first(), &silent(Group));
         check(&refused(Decision::After(TEN), Account), first(), &silent(Account));
         let two = Duration::from_secs(2);
@@ -236,6 +251,25 @@ mod tests {
         check(&refused(Decision::PauseLane, Account), last, &paused(Account));
         check(&refused(Decision::PauseLane, Group), first(), &paused(Group));
         check(&refused(Decision::PauseLane, Delivery), first(), &of(Failed, Health::Neutral));
+    }
+
+    #[test]
+    fn too_often_is_what_a_platform_says_of_a_rate_and_not_of_its_own_trouble() {
+        use RefusalScope::{Account, Delivery, Group};
+        let after = Decision::After(TEN);
+        for (code, decision, scope, expect) in [
+            ("http_429", after, Account, Some(Account)),
+            ("http_429", Decision::Backoff, Account, Some(Account)),
+            ("45009", after, Group, Some(Group)),
+            ("45009", after, Delivery, None),
+            ("http_503", after, Account, None),
+            ("connect", Decision::Backoff, Account, None),
+        ] {
+            let outcome =
+                Outcome::Refused(Refusal { decision, scope, code: code.into(), detail: String::new() });
+            let judged = judge(&outcome, first(), &RetryConfig::default(), 0.0);
+            assert_eq!(judged.too_often, expect, "{code} {scope:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,9 @@
 mod calls;
 mod dispatch;
 mod feed;
+mod learned;
 mod ledger;
+mod rebuild;
 mod resolve;
 mod status;
 
@@ -23,25 +25,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::book::Book;
 use super::breaker::Breaker;
 use super::delivery::{Delivery, Outcome, Resolution};
 use super::holds::Holds;
 use super::lanes::{Lanes, QueueKey, Queued};
+use super::limit::AccountLimits;
 use super::limiter::Micros;
-use super::pacer::{Pacer, Permit};
+use super::pacer::{AccountNo, Outlook, Pacer, Permit, WallSteps};
 use super::retry::Chance;
 use super::settings::Config;
 use super::{Deliverers, Route};
 use crate::clock::Clock;
 use crate::event::{AccountId, BroadcastId, DeliveryId};
-use crate::storage::{AttemptRow, DeliveryRow, SharedStorage, StorageError};
+use crate::storage::{DeliveryRow, SharedStorage, StorageError};
 use crate::tasks::Tasks;
+use dispatch::Waits;
 use feed::Feed;
 pub(super) use feed::is_in_ledger;
+use learned::Learned;
 use ledger::Ledger;
+use rebuild::{Claimed, Past};
 pub use status::AccountStatus;
 
 /// What all runners have.
@@ -49,6 +56,10 @@ pub(super) struct Shared {
     pub(super) storage: SharedStorage,
     pub(super) deliverers: Arc<dyn Deliverers>,
     pub(super) holds: Arc<Holds>,
+    /// What accounts share.
+    pub(super) book: Book,
+    /// When the wall clock was set.
+    pub(super) wall_steps: parking_lot::Mutex<WallSteps>,
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
     pub(super) config: Config,
@@ -100,14 +111,14 @@ pub(super) struct Handle {
 
 /// What background work came to.
 enum Done {
-    Rebuilt(Result<Vec<AttemptRow>, StorageError>),
+    Rebuilt { claims: Vec<Claimed>, limits: AccountLimits, past: Result<Past, StorageError> },
     Intended(Result<(), StorageError>),
     Called { call: u64, outcome: Outcome, elapsed: Duration },
     Settled(Result<(), StorageError>),
     Resolved { queued: Queued, tries: u32, resolution: Resolution },
     Loaded { feed: Option<BroadcastId>, scan: u64, rows: Result<(bool, Vec<DeliveryRow>), StorageError> },
     ReadJournal(Result<(bool, Vec<Delivery>), StorageError>),
-    HoldSet,
+    Written,
 }
 
 /// A call that was permitted: its intent waits, is being written, or is written and the call runs.
@@ -119,15 +130,25 @@ struct Call {
 }
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one runner")]
 pub(super) struct Runner {
     shared: Arc<Shared>,
     account: AccountId,
+    /// In the book of what accounts share, and what says that it is its turn there.
+    number: AccountNo,
+    turn: Arc<Notify>,
     handle: Handle,
     route: Option<Route>,
     lanes: Lanes,
     /// `None` until the calls of the past are known, at start and after a change of limits.
     pacer: Option<Pacer>,
+    /// Its limits are not those in force any more: it permits nothing and goes when nothing is under way.
+    is_outdated: bool,
     rebuilding: bool,
+    /// `None` until it was read.
+    learned: Option<Learned>,
+    /// What waits for its turn where accounts share a limit.
+    waits: Waits,
     /// Who asked for a forecast meanwhile.
     asking: Vec<oneshot::Sender<Option<Forecast>>>,
     breaker: Breaker,
@@ -159,7 +180,7 @@ pub(super) struct Runner {
 /// A copy of an account's limits as they stand, to be run in virtual time by whoever asked.
 #[derive(Debug)]
 pub(super) struct Forecast {
-    pacer: Pacer,
+    outlook: Outlook,
     now: Micros,
     now_ms: i64,
     round_trip: Micros,
@@ -168,8 +189,8 @@ pub(super) struct Forecast {
 
 impl Forecast {
     /// Returns when so many more calls would have ended, in milliseconds since the epoch. Some milliseconds of CPU.
-    pub(super) fn finish_ms(&self, calls: u64) -> Option<i64> {
-        let at = self.pacer.finish_of(self.now, calls, self.round_trip, self.in_flight_max);
+    pub(super) fn finish_ms(self, calls: u64) -> Option<i64> {
+        let at = self.outlook.finish_of(self.now, calls, self.round_trip, self.in_flight_max);
         (at != Micros::MAX).then(|| self.now_ms.saturating_add((at - self.now) / 1000))
     }
 }
@@ -191,13 +212,19 @@ impl Runner {
         let config = &shared.config;
         let mut feeds = HashMap::new();
         feeds.insert(None, Feed::ledger());
+        let (number, turn) = shared.book.enter(&account);
         Self {
             account,
+            number,
+            turn,
             handle,
             route: None,
             lanes: Lanes::new(config.lanes.clone()),
             pacer: None,
+            is_outdated: false,
             rebuilding: false,
+            learned: None,
+            waits: Waits::default(),
             asking: Vec::new(),
             breaker: Breaker::new(config.breaker.clone()),
             chance: Chance::new(seed),
@@ -225,6 +252,7 @@ impl Runner {
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut holds = self.shared.holds.subscribe();
         let tasks = self.shared.tasks.clone();
+        let turn = Arc::clone(&self.turn);
         let mut tick = tokio::time::interval(self.shared.config.tick);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.look_up_route();
@@ -246,6 +274,7 @@ impl Runner {
                     }
                 }
                 () = sleep => {}
+                () = turn.notified() => {}
                 _ = tick.tick() => self.tick(),
                 changed = holds.changed() => if changed.is_ok() { self.holds_changed() },
                 () = tasks.stopping(), if !self.is_parking => self.is_parking = true,
@@ -258,6 +287,7 @@ impl Runner {
                 self.done(done);
             }
         }
+        self.rest(Waits::default());
         for parked in self.parked.drain(..) {
             _ = parked.send(()); // nobody waits any more: fine
         }
@@ -271,6 +301,7 @@ impl Runner {
         if self.is_parking {
             self.wake_at = None;
             self.give_back_waiting();
+            self.rest(Waits::default());
         } else {
             self.dispatch(now);
             self.start_reads();
@@ -323,14 +354,14 @@ impl Runner {
             }
         };
         match done {
-            Done::Rebuilt(attempts) => self.rebuilt(attempts),
+            Done::Rebuilt { claims, limits, past } => self.rebuilt(&claims, limits, past),
             Done::Intended(result) => self.intended(result),
             Done::Called { call, outcome, elapsed } => self.called(call, &outcome, elapsed),
             Done::Settled(result) => self.settled(result),
             Done::Resolved { queued, tries, resolution } => self.resolved(queued, tries, resolution),
             Done::Loaded { feed, scan, rows } => self.loaded(feed.as_ref(), scan, rows),
             Done::ReadJournal(deliveries) => self.journal_read(deliveries),
-            Done::HoldSet => {}
+            Done::Written => {}
         }
     }
 
@@ -338,6 +369,10 @@ impl Runner {
         let now = self.now();
         if let Some(pacer) = &mut self.pacer {
             pacer.sweep(now);
+            // Whoever was to read the past of a level that this account shares could not: somebody else must.
+            let levels = pacer.shared_levels();
+            self.is_outdated |=
+                !levels.is_empty() && self.shared.book.with(|commons| commons.is_unknown(&levels));
         }
         if self.route.is_none() {
             self.look_up_route();

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::breaker::BreakerConfig;
 use super::lanes::LanesConfig;
+use super::pacer::PacingConfig;
 use super::retry::RetryConfig;
 
 /// Limits of this module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Calls of one account under way at once, so that pause means pause.
+    /// Calls of one account under way at once, so that pause means pause; urgent ones may be a sixteenth more.
     pub in_flight_max: usize,
     /// Requests to one account's runner that may wait.
     pub commands_max: usize,
@@ -36,6 +37,8 @@ pub struct Config {
     pub tick: Duration,
     /// Queues and shares.
     pub lanes: LanesConfig,
+    /// What is kept back of limits, and how refusals change them.
+    pub pacing: PacingConfig,
     /// Retries.
     pub retry: RetryConfig,
     /// Circuit breaker.
@@ -55,6 +58,7 @@ impl Default for Config {
             ledger_retry: Duration::from_secs(1),
             tick: Duration::from_secs(1),
             lanes: LanesConfig::default(),
+            pacing: PacingConfig::default(),
             retry: RetryConfig::default(),
             breaker: BreakerConfig::default(),
         }

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::book::Book;
 use super::breaker::Circuit;
 use super::delivery::{Delivery, Priority};
 use super::holds::{Holds, SharedPlaces};
 use super::lanes::Queued;
+use super::pacer::WallSteps;
 use super::rows::queued_of;
 use super::runner::{AccountStatus, Command, Shared, is_in_ledger};
 use super::{Config, Deliverers, Outbox, OutboxError, storage_error};
 use crate::clock::Clock;
 use crate::event::AccountId;
-use crate::storage::{DeliveryRow, DeliveryState, DocumentKind, SharedStorage, StorageError};
+use crate::storage::{Change, DeliveryRow, DeliveryState, DocumentKind, SharedStorage, StorageError, Write};
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::{self, CircuitState, LimitLevel, QueuePriority, QueueState};
 
@@ -56,7 +58,21 @@ impl Outbox {
     pub async fn start(parts: Parts) -> Result<Arc<Self>, OutboxError> {
         let Parts { storage, deliverers, places, tasks, clock, config, epoch, seed } = parts;
         let holds = Holds::open(Arc::clone(&storage), places, clock.clone()).await?;
-        let shared = Shared { storage, deliverers, holds: Arc::new(holds), clock, tasks, config, epoch };
+        let book = Book::new(&config.pacing);
+        let mut wall_steps = read_wall_steps(&storage).await?;
+        wall_steps.watch(clock.steady_us(), clock.now_ms());
+        let wall_steps = Mutex::new(wall_steps);
+        let shared = Shared {
+            storage,
+            deliverers,
+            holds: Arc::new(holds),
+            book,
+            wall_steps,
+            clock,
+            tasks,
+            config,
+            epoch,
+        };
         let outbox = Arc::new(Self { shared: Arc::new(shared), runners: Mutex::default(), seed });
         outbox.recover().await?;
         outbox.count();
@@ -97,6 +113,26 @@ impl Outbox {
         Ok(())
     }
 
+    /// Notices that the wall clock was set forward, and writes it down: after a restart it is all there is to tell how old
+    /// a call is.
+    async fn watch_wall(&self) {
+        let (clock, storage) = (&self.shared.clock, &self.shared.storage);
+        let body = {
+            let mut steps = self.shared.wall_steps.lock();
+            if !steps.watch(clock.steady_us(), clock.now_ms()) {
+                return;
+            }
+            serde_json::to_string(&*steps).unwrap_or_default() // our own record: it has string keys only
+        };
+        let write =
+            Write::Put { kind: DocumentKind::WallSteps, id: WALL_STEPS.to_owned(), body, expect: None };
+        let change = Change { at_ms: clock.now_ms(), writes: vec![write], ..Change::default() };
+        match storage.apply(change).await {
+            Ok(_) => tracing::warn!("the wall clock was set forward"),
+            Err(error) => tracing::error!(%error, "write down that the wall clock was set forward"),
+        }
+    }
+
     async fn read_uncertain(&self, row: &DeliveryRow, texts: &mut Texts) -> Result<Queued, StorageError> {
         let text = if row.broadcast.is_empty() || !row.body.is_empty() {
             None
@@ -120,10 +156,21 @@ impl Outbox {
                 }
                 let Some(outbox) = outbox.upgrade() else { return };
                 write_gauges(&outbox.status());
+                outbox.watch_wall().await;
                 outbox.holds().count();
             }
         });
     }
+}
+
+/// The one document of its kind.
+const WALL_STEPS: &str = "all";
+
+async fn read_wall_steps(storage: &SharedStorage) -> Result<WallSteps, OutboxError> {
+    let document = storage.document(DocumentKind::WallSteps, WALL_STEPS).await;
+    let document = document.map_err(storage_error("read when the clock was set"))?;
+    // What cannot be read was written by a later version, and is only lost to this run.
+    Ok(document.and_then(|document| serde_json::from_str(&document.body).ok()).unwrap_or_default())
 }
 
 /// Texts of broadcasts, each read once.
@@ -183,6 +230,14 @@ fn write_gauges(accounts: &[AccountStatus]) {
     let most = |of: fn(&AccountStatus) -> f64| accounts.iter().map(of).fold(0.0, f64::max);
     metrics::limiter_saturation(LimitLevel::Account, most(|a| a.account_saturation));
     metrics::limiter_saturation(LimitLevel::Group, most(|a| a.group_saturation));
+    metrics::limiter_saturation(LimitLevel::App, most(|a| a.app_saturation));
+    metrics::limiter_saturation(LimitLevel::Corp, most(|a| a.corp_saturation));
+    let least = |level| accounts.iter().map(|account| account.least_share(level)).fold(1.0, f64::min);
+    metrics::limiter_share(LimitLevel::Account, least("account"));
+    metrics::limiter_share(LimitLevel::Group, least("group"));
+    // Nobody tells which shared level was too fast, so none is ever slowed.
+    metrics::limiter_share(LimitLevel::App, 1.0);
+    metrics::limiter_share(LimitLevel::Corp, 1.0);
     let mut circuits: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     for account in accounts {
         let counts = circuits.entry(account.platform.as_str()).or_default();

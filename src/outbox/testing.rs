@@ -2,6 +2,7 @@
 //!
 //! Both run on tokio's time, which the tests pause: a day of sending takes milliseconds.
 
+pub(crate) mod audit;
 mod ledger;
 mod tasks;
 
@@ -12,8 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::delivery::{Deliver, Delivery, Outcome, Payload, Resolution};
-use super::limit::AccountLimits;
+use super::delivery::{Deliver, Delivery, Outcome, Payload, Priority, Resolution};
+use super::limit::{AccountLimits, Limit, SharedName};
 use super::{Config, Deliverers, Outbox, Parts, Route};
 use crate::clock::Clock;
 use crate::event::{
@@ -33,8 +34,10 @@ pub(crate) const START_MS: i64 = 1_700_000_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct SeenCall {
     pub(crate) id: String,
+    pub(crate) account: String,
     pub(crate) group: String,
     pub(crate) text: String,
+    pub(crate) priority: Priority,
     pub(crate) attempt: u32,
     pub(crate) started_ms: i64,
     pub(crate) ended_ms: Option<i64>,
@@ -120,8 +123,10 @@ impl Deliver for Platform {
             let mut calls = self.calls.lock();
             calls.push(SeenCall {
                 id: delivery.id.to_string(),
+                account: delivery.account.to_string(),
                 group: delivery.group.clone(),
                 text,
+                priority: delivery.priority,
                 attempt,
                 started_ms: self.clock.now_ms(),
                 ended_ms: None,
@@ -140,16 +145,25 @@ impl Deliver for Platform {
     }
 }
 
-/// One platform for every account.
+/// One platform for every account, with the same limits for each.
 pub(crate) struct Everywhere {
     pub(crate) platform: Arc<Platform>,
     pub(crate) limits: Mutex<AccountLimits>,
+    /// Those that share what is shared.
+    pub(crate) accounts: Mutex<Vec<AccountId>>,
 }
 
 impl Deliverers for Everywhere {
     fn route(&self, _: &AccountId) -> Option<Route> {
         let deliver: Arc<dyn Deliver> = self.platform.clone();
         Some(Route { deliver, platform: "sandbox", limits: self.limits.lock().clone() })
+    }
+
+    fn sharing(&self, name: &SharedName) -> Vec<(AccountId, Vec<Limit>)> {
+        let limits = self.limits.lock();
+        let shared = limits.shared.iter().find(|shared| shared.name == *name);
+        let said = shared.map_or_else(Vec::new, |shared| shared.limits.clone());
+        self.accounts.lock().iter().map(|account| (account.clone(), said.clone())).collect()
     }
 }
 
@@ -195,7 +209,9 @@ impl Bench {
     ) -> Self {
         let (tasks, owner) = crate::tasks::detached();
         let platform = Arc::new(platform);
-        let ways = Arc::new(Everywhere { platform: platform.clone(), limits: Mutex::new(limits) });
+        let accounts =
+            Mutex::new(["demo", "north", "south", "west"].map(|id| AccountId::parse(id).unwrap()).to_vec());
+        let ways = Arc::new(Everywhere { platform: platform.clone(), limits: Mutex::new(limits), accounts });
         let outbox = Outbox::start(Parts {
             storage: ledger.clone(),
             deliverers: ways.clone(),

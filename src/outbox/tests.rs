@@ -1,5 +1,7 @@
 //! Promises of sending, in virtual time: what happens to each delivery over crashes, refusals, limits and stops.
 
+mod pacing;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -460,7 +462,11 @@ async fn over_sqlite(dir: &std::path::Path, numbers: std::ops::Range<u32>, count
     let (tasks, _owner) = crate::tasks::detached();
     let outbox = Outbox::start(Parts {
         storage: storage.clone(),
-        deliverers: Arc::new(Everywhere { platform: platform.clone(), limits: Mutex::default() }),
+        deliverers: Arc::new(Everywhere {
+            platform: platform.clone(),
+            limits: Mutex::default(),
+            accounts: Mutex::default(),
+        }),
         places: Arc::new(Atlas),
         tasks,
         clock,

@@ -58,6 +58,10 @@ pub enum DocumentKind {
     ReviewClosed,
     /// Up to where a reader of the journal has come.
     Follower,
+    /// What refusals taught about an account's limits: id is the account.
+    LearnedLimits,
+    /// When the wall clock was set: one document.
+    WallSteps,
 }
 
 impl DocumentKind {
@@ -98,6 +102,8 @@ impl DocumentKind {
             DocumentKind::Review => "review",
             DocumentKind::ReviewClosed => "review_closed",
             DocumentKind::Follower => "follower",
+            DocumentKind::LearnedLimits => "learned_limits",
+            DocumentKind::WallSteps => "wall_steps",
         }
     }
 }

@@ -253,6 +253,16 @@ pub fn limiter_waited(level: LimitLevel, wait: Duration) {
     record(Metric::LimiterWait, level.place(), wait.as_secs_f64());
 }
 
+/// A platform said "too often" of a level.
+pub fn limiter_refused(level: LimitLevel) {
+    add(Metric::LimiterRefusals, level.place(), 1);
+}
+
+/// The lowest share of a configured rate that is used since refusals, 0 to 1.
+pub fn limiter_share(level: LimitLevel, ratio: f64) {
+    set(Metric::LimiterShare, level.place(), ratio);
+}
+
 /// The fullest limit of a level is used to this share, 0 to 1.
 pub fn limiter_saturation(level: LimitLevel, ratio: f64) {
     set(Metric::LimiterSaturation, level.place(), ratio);

@@ -20,6 +20,7 @@ use super::appchat::OwnGroupsRead;
 use super::book::CallBook;
 use super::client::Client;
 use super::content::{Message, Surface, Unfit, render, render_text};
+use super::errcode::TOO_OFTEN;
 use super::kind::GroupKind;
 use super::media::MediaIds;
 use super::message::LatelySaid;
@@ -30,7 +31,7 @@ use crate::clock::Clock;
 use crate::connectors::ConnectorState;
 use crate::connectors::offers::ReceivingCap;
 use crate::event::ActionKind;
-use crate::outbox::delivery::{Deliver, Delivery, Outcome, Payload, Resolution};
+use crate::outbox::delivery::{Deliver, Delivery, Outcome, Payload, RefusalScope, Resolution};
 
 /// What one account does on WeCom. Owned by its connector, for as long as that lives.
 #[derive(Debug)]
@@ -169,7 +170,15 @@ fn is_internal(kind: GroupKind<'_>) -> bool {
 #[async_trait]
 impl Deliver for Wecom {
     async fn deliver(&self, delivery: &Delivery, _: u32) -> Outcome {
-        self.acts.deliver(delivery).await
+        let mut outcome = self.acts.deliver(delivery).await;
+        // Each robot has a limit of its own: "too often" is said of its group and of nobody else.
+        if let (Outcome::Refused(refusal), GroupKind::Robot(_)) =
+            (&mut outcome, GroupKind::of(&delivery.group))
+            && refusal.code == TOO_OFTEN.to_string()
+        {
+            refusal.scope = RefusalScope::Group;
+        }
+        outcome
     }
 
     fn cost(&self, delivery: &Delivery) -> u32 {

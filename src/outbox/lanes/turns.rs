@@ -101,6 +101,11 @@ impl Turns {
         }
     }
 
+    /// Returns the urgent queue whose turn it is.
+    pub(super) fn pick_urgent(&self) -> Option<QueueKey> {
+        self.urgent.front().copied()
+    }
+
     /// A broadcast's turn lasts until it has sent its share of cost.
     fn pick_bulk(&mut self, cost_of: &impl Fn(QueueKey) -> u32) -> Option<QueueKey> {
         loop {

@@ -1,6 +1,11 @@
 //! The pacer against an oracle that only knows when calls started and ended.
 #![expect(clippy::cast_precision_loss, reason = "rates of a test, far below 2^52")]
 
+mod learned;
+mod promises;
+mod shared;
+mod world;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -11,11 +16,29 @@ const SECOND: Micros = 1_000_000;
 
 fn limits(account: &[&str], group: &[&str]) -> AccountLimits {
     let read = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect();
-    AccountLimits { limits: read(account), group_limits: read(group), classes: Vec::new() }
+    AccountLimits { limits: read(account), group_limits: read(group), ..AccountLimits::default() }
 }
 
 fn one() -> NonZeroU32 {
     NonZeroU32::MIN
+}
+
+fn pacer_of(limits: AccountLimits) -> Pacer {
+    let config = PacingConfig { urgent_reserve_percent: 0, ..PacingConfig::default() };
+    Pacer::new(limits, &config)
+}
+
+fn wish(group: GroupNo, class: ClassNo, cost: NonZeroU32) -> Wish {
+    Wish { class, cost, is_urgent: true, ..Wish::to(group) }
+}
+
+/// Asks for an account that shares nothing, in no hurry but with nothing kept from it.
+fn ask(pacer: &mut Pacer, now: Micros, group: GroupNo, cost: NonZeroU32) -> Decision {
+    pacer.acquire(now, wish(group, ClassNo::default(), cost), &mut Commons::default())
+}
+
+fn end(pacer: &mut Pacer, now: Micros, permit: Permit) {
+    pacer.complete(now, permit, &mut Commons::default());
 }
 
 /// Runs a pacer and writes down what really happened.
@@ -39,7 +62,7 @@ struct Call {
 impl Run {
     fn new(limits: AccountLimits, round_trip: impl FnMut() -> Micros + 'static) -> Self {
         Self {
-            pacer: Pacer::new(limits),
+            pacer: pacer_of(limits),
             now: 1000 * SECOND,
             round_trip: Box::new(round_trip),
             under_way: BTreeMap::new(),
@@ -55,14 +78,14 @@ impl Run {
             let ((ended, call), permit) = entry.remove_entry();
             self.calls[call].ended = Some(ended);
             self.now = self.now.max(ended);
-            self.pacer.complete(ended, permit);
+            end(&mut self.pacer, ended, permit);
         }
         self.now = self.now.max(until);
     }
 
     fn acquire(&mut self, group: u32, cost: NonZeroU32) -> Decision {
         let group = GroupNo(group);
-        let decision = self.pacer.acquire(self.now, group, cost);
+        let decision = ask(&mut self.pacer, self.now, group, cost);
         let Decision::Granted(permit) = decision else { return decision };
         let ends = self.now + (self.round_trip)();
         self.under_way.insert((ends, self.calls.len()), permit);
@@ -94,7 +117,7 @@ impl Run {
     fn restart(&mut self) {
         self.under_way.clear();
         let limits = self.pacer.limits().clone();
-        self.pacer = Pacer::new(limits);
+        self.pacer = pacer_of(limits);
         let now = self.now;
         let past = self.calls.iter_mut().map(|call| {
             call.ended.get_or_insert(now); // nobody knows: it counts as ending now
@@ -186,10 +209,10 @@ proptest! {
             }
         }
         run.go_to(run.now);
-        if let Decision::Wait { until: Some(at), .. } = run.pacer.clone().acquire(run.now, GroupNo(group), one()) {
-            let early = run.pacer.clone().acquire(at - 1, GroupNo(group), one());
+        if let Decision::Wait { until: Some(at), .. } = ask(&mut run.pacer.clone(), run.now, GroupNo(group), one()) {
+            let early = ask(&mut run.pacer.clone(), at - 1, GroupNo(group), one());
             prop_assert!(matches!(early, Decision::Wait { .. }), "granted before the time named");
-            let there = run.pacer.clone().acquire(at, GroupNo(group), one());
+            let there = ask(&mut run.pacer.clone(), at, GroupNo(group), one());
             prop_assert!(matches!(there, Decision::Granted(_)), "not granted at the time named");
         }
     }
@@ -253,34 +276,34 @@ fn a_restart_gives_no_fresh_burst() {
 
 #[test]
 fn a_platform_that_asks_for_silence_gets_it() {
-    let mut pacer = Pacer::new(limits(&["100/s"], &[]));
+    let mut pacer = pacer_of(limits(&["100/s"], &[]));
     pacer.delay_account(5 * SECOND);
-    let decision = pacer.acquire(SECOND, GroupNo(0), one());
+    let decision = ask(&mut pacer, SECOND, GroupNo(0), one());
     assert!(
         matches!(decision, Decision::Wait { scope: Scope::Account, until: Some(at) } if at == 5 * SECOND)
     );
     pacer.delay_group(GroupNo(1), ClassNo::default(), 9 * SECOND);
-    let decision = pacer.acquire(6 * SECOND, GroupNo(1), one());
+    let decision = ask(&mut pacer, 6 * SECOND, GroupNo(1), one());
     assert!(matches!(decision, Decision::Wait { scope: Scope::Group, until: Some(at) } if at == 9 * SECOND));
-    assert!(matches!(pacer.acquire(6 * SECOND, GroupNo(2), one()), Decision::Granted(_)));
+    assert!(matches!(ask(&mut pacer, 6 * SECOND, GroupNo(2), one()), Decision::Granted(_)));
 }
 
 #[test]
 fn what_can_never_pass_is_said_at_once() {
-    let mut pacer = Pacer::new(limits(&["100/s"], &["20/m"]));
+    let mut pacer = pacer_of(limits(&["100/s"], &["20/m"]));
     let cost = NonZeroU32::new(50).unwrap();
-    assert!(matches!(pacer.acquire(0, GroupNo(0), cost), Decision::Never { scope: Scope::Group }));
+    assert!(matches!(ask(&mut pacer, 0, GroupNo(0), cost), Decision::Never { scope: Scope::Group }));
 }
 
 #[test]
 fn calls_under_way_are_waited_for() {
-    let mut pacer = Pacer::new(limits(&["concurrency:1"], &[]));
-    let Decision::Granted(permit) = pacer.acquire(0, GroupNo(0), one()) else { panic!("free") };
-    assert!(matches!(pacer.acquire(1, GroupNo(0), one()), Decision::Wait { until: None, .. }));
-    pacer.complete(2, permit);
-    let Decision::Granted(permit) = pacer.acquire(2, GroupNo(0), one()) else { panic!("free again") };
-    pacer.cancel(permit);
-    assert!(matches!(pacer.acquire(2, GroupNo(0), one()), Decision::Granted(_)));
+    let mut pacer = pacer_of(limits(&["concurrency:1"], &[]));
+    let Decision::Granted(permit) = ask(&mut pacer, 0, GroupNo(0), one()) else { panic!("free") };
+    assert!(matches!(ask(&mut pacer, 1, GroupNo(0), one()), Decision::Wait { until: None, .. }));
+    end(&mut pacer, 2, permit);
+    let Decision::Granted(permit) = ask(&mut pacer, 2, GroupNo(0), one()) else { panic!("free again") };
+    pacer.cancel(permit, &mut Commons::default());
+    assert!(matches!(ask(&mut pacer, 2, GroupNo(0), one()), Decision::Granted(_)));
 }
 
 #[test]
@@ -309,7 +332,7 @@ fn the_estimate_is_what_then_happens() {
         for group in 0..50 {
             run.send(group); // some of the limit is spent already
         }
-        let estimate = run.pacer.finish_of(run.now, 3000, round_trip, in_flight);
+        let estimate = run.pacer.outlook(&Commons::default()).finish_of(run.now, 3000, round_trip, in_flight);
         let start = run.now;
         for group in 0..3000 {
             while run.under_way.len() >= in_flight {
@@ -326,8 +349,8 @@ fn the_estimate_is_what_then_happens() {
 
 #[test]
 fn an_estimate_of_very_many_goes_on_at_the_steady_rate() {
-    let pacer = Pacer::new(limits(&["1000/s"], &[]));
-    let finish = pacer.finish_of(0, 1_000_000, 0, 64);
+    let pacer = pacer_of(limits(&["1000/s"], &[]));
+    let finish = pacer.outlook(&Commons::default()).finish_of(0, 1_000_000, 0, 64);
     let seconds = finish / SECOND;
     assert!((990..=1010).contains(&seconds), "{seconds}");
 }
@@ -346,10 +369,17 @@ fn a_class_of_groups_has_limits_of_its_own() {
     let (robot, chat, direct) =
         (limits.class_of("robot:a"), limits.class_of("appchat:b"), limits.class_of(""));
     assert_eq!(limits.class_of("robotic"), ClassNo::default(), "the colon belongs to it");
-    let mut pacer = Pacer::new(limits);
+    let mut pacer = pacer_of(limits);
     let mut granted = |group: GroupNo, class: ClassNo, cost: u32, asked: usize| {
         let cost = NonZeroU32::new(cost).unwrap();
-        (0..asked).filter(|_| matches!(pacer.acquire_in(0, group, class, cost), Decision::Granted(_))).count()
+        (0..asked)
+            .filter(|_| {
+                matches!(
+                    pacer.acquire(0, wish(group, class, cost), &mut Commons::default()),
+                    Decision::Granted(_)
+                )
+            })
+            .count()
     };
     assert_eq!(granted(GroupNo(1), robot, 1, 30), 20, "each robot its own 20");
     assert_eq!(granted(GroupNo(2), robot, 1, 30), 20);
@@ -362,26 +392,29 @@ fn a_class_of_groups_has_limits_of_its_own() {
 fn a_class_that_is_short_holds_up_nobody_else_and_is_restored() {
     let limits = AccountLimits::parse(&["@appchat window:10/m"]).unwrap();
     let class = limits.class_of("appchat:x");
-    let mut pacer = Pacer::new(limits);
+    let mut pacer = pacer_of(limits);
     let cost = NonZeroU32::new(10).unwrap();
     pacer.restore(vec![PastCall { group: GroupNo(1), class, started: 0, ended: SECOND, cost }]);
     let now = 2 * SECOND;
     let Decision::Wait { scope: Scope::Group, until: Some(at) } =
-        pacer.acquire_in(now, GroupNo(2), class, one())
+        pacer.acquire(now, wish(GroupNo(2), class, one()), &mut Commons::default())
     else {
         panic!("the past was forgotten");
     };
     assert_eq!(at, 61 * SECOND);
-    assert!(matches!(pacer.acquire(now, GroupNo(3), one()), Decision::Granted(_)));
-    let Decision::Granted(permit) = pacer.acquire_in(at, GroupNo(2), class, cost) else {
+    assert!(matches!(ask(&mut pacer, now, GroupNo(3), one()), Decision::Granted(_)));
+    let Decision::Granted(permit) = pacer.acquire(at, wish(GroupNo(2), class, cost), &mut Commons::default())
+    else {
         panic!("it is free now")
     };
     // All slots are with a call under way whose end nobody can foresee: looked at again soon, not never.
-    let Decision::Wait { until: Some(again), .. } = pacer.acquire_in(at, GroupNo(4), class, one()) else {
+    let Decision::Wait { until: Some(again), .. } =
+        pacer.acquire(at, wish(GroupNo(4), class, one()), &mut Commons::default())
+    else {
         panic!("more than the window");
     };
     assert!(again > at && again < at + SECOND);
-    pacer.complete(at, permit);
+    end(&mut pacer, at, permit);
 }
 
 proptest! {

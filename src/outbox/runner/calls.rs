@@ -42,9 +42,9 @@ impl Runner {
 
     pub(super) fn called(&mut self, number: u64, outcome: &Outcome, elapsed: Duration) {
         let Some(Call { mut queued, key, permit, canary: _ }) = self.calls.remove(&number) else { return };
-        let now = self.now();
+        let (now, started) = (self.now(), permit.from());
         if let Some(pacer) = &mut self.pacer {
-            pacer.complete(now, permit);
+            self.shared.book.with(|commons| pacer.complete(now, permit, commons));
         }
         self.round_trip += (micros(elapsed) - self.round_trip) / 8;
         queued.attempts += 1;
@@ -56,6 +56,9 @@ impl Runner {
         metrics::send_attempt(platform, counted_as(judged.state), elapsed);
         self.breaker.record(now, judged.health);
         self.learn(&judged, &queued.delivery, key.group(), now);
+        if let Some(scope) = judged.too_often {
+            self.refused(scope, &queued.delivery, key.group(), now, started);
+        }
         if judged.state == DeliveryState::Pending
             && self.standing_of(&queued) == super::feed::Standing::Cancelled
         {
@@ -152,7 +155,7 @@ impl Runner {
             if let Err(error) = holds.write(placed, audit).await {
                 tracing::error!(%error, "write hold");
             }
-            Done::HoldSet
+            Done::Written
         });
     }
 }

@@ -4,42 +4,71 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Call, Done, Forecast, Runner};
+use super::{Call, Forecast, Runner};
 use crate::outbox::breaker::Gate;
-use crate::outbox::delivery::Delivery;
+use crate::outbox::delivery::{Delivery, Priority};
 use crate::outbox::lanes::{QueueKey, Queued};
-use crate::outbox::limit::ClassNo;
 use crate::outbox::limiter::Micros;
-use crate::outbox::pacer::{Decision, GroupNo, Pacer, PastCall, Scope};
-use crate::storage::{AttemptRow, DeliveryState, StorageError};
+use crate::outbox::pacer::{Decision, Scope, Wish};
+use crate::storage::DeliveryState;
 use crate::telemetry::metrics::{self, LimitLevel};
 
 /// Whether dispatching goes on with the next delivery.
 #[derive(PartialEq, Eq)]
 enum Next {
     Goes,
+    /// Nothing of this urgency can go now.
     Waits,
+    Stops,
 }
+
+/// What waits for its turn where accounts share a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waits {
+    urgent: bool,
+    others: bool,
+}
+
+/// Urgent calls may be under way beside as many others as there may be: one more for each of so many.
+const URGENT_BESIDE: usize = 16;
 
 impl Runner {
     /// Permits calls until something says wait.
     pub(super) fn dispatch(&mut self, now: Micros) {
         self.wake_at = None;
-        if self.route.is_none() || self.pacer.is_none() || self.ledger.is_in_trouble() {
-            return;
+        let waits = self.dispatch_all(now);
+        self.rest(waits);
+    }
+
+    /// Leaves its place to others wherever it does not wait for one.
+    pub(super) fn rest(&mut self, waits: Waits) {
+        let before = std::mem::replace(&mut self.waits, waits);
+        if (before.urgent && !waits.urgent) || (before.others && !waits.others) {
+            self.shared.book.with(|commons| commons.rest(self.number, waits.urgent, waits.others));
         }
-        while self.calls.len() < self.shared.config.in_flight_max
-            && self.ledger.backlog() < self.shared.config.in_flight_max.saturating_mul(4)
+    }
+
+    fn dispatch_all(&mut self, now: Micros) -> Waits {
+        let mut waits = Waits::default();
+        if self.route.is_none() || self.pacer.is_none() || self.is_outdated || self.ledger.is_in_trouble() {
+            return waits;
+        }
+        let in_flight_max = self.shared.config.in_flight_max;
+        let mut only_urgent = false;
+        while self.calls.len() < in_flight_max + in_flight_max / URGENT_BESIDE
+            && self.ledger.backlog() < in_flight_max.saturating_mul(4)
         {
+            only_urgent |= self.calls.len() >= in_flight_max;
             let canary = match self.breaker.gate(now) {
                 Gate::Open => false,
                 Gate::Canary => true,
                 Gate::Shut(until) => {
                     self.wake_at = until;
-                    return;
+                    return waits;
                 }
             };
-            let Some((key, head)) = self.lanes.offer() else { return };
+            let offered = if only_urgent { self.lanes.offer_urgent() } else { self.lanes.offer() };
+            let Some((key, head)) = offered else { return waits };
             let delivery = Arc::clone(&head.delivery);
             if delivery.expires_ms != 0 && delivery.expires_ms <= self.shared.clock.now_ms() {
                 self.finish_head(key, DeliveryState::Expired, "expired", "its time had passed");
@@ -48,29 +77,50 @@ impl Runner {
                     self.lanes.call_ended(key);
                     self.hold(queued);
                 }
-            } else if self.ask_pacer(now, key, &delivery, canary) == Next::Waits {
-                return;
+            } else {
+                let is_urgent = delivery.priority == Priority::Urgent;
+                match self.ask_pacer(now, key, &delivery, canary, &mut waits) {
+                    Next::Goes => {}
+                    // What is reserved for urgent calls, or who goes first between accounts, may still let those through.
+                    Next::Waits if !is_urgent => only_urgent = true,
+                    Next::Waits | Next::Stops => return waits,
+                }
             }
         }
+        waits
     }
 
-    fn ask_pacer(&mut self, now: Micros, key: QueueKey, delivery: &Delivery, canary: bool) -> Next {
-        let (Some(pacer), Some(route)) = (&mut self.pacer, &self.route) else { return Next::Waits };
+    fn ask_pacer(
+        &mut self,
+        now: Micros,
+        key: QueueKey,
+        delivery: &Delivery,
+        canary: bool,
+        waits: &mut Waits,
+    ) -> Next {
+        let (Some(pacer), Some(route)) = (&mut self.pacer, &self.route) else { return Next::Stops };
         let cost = NonZeroU32::new(route.deliver.cost(delivery)).unwrap_or(NonZeroU32::MIN);
         let class = route.limits.class_of(&delivery.group);
+        let is_urgent = delivery.priority == Priority::Urgent;
+        let wish = Wish { group: key.group(), class, cost, is_urgent };
         let lead = self.ledger.lead();
-        let mut decision = pacer.acquire_in(now, key.group(), class, cost);
-        // The intent's commit takes a while: a slot that is free by then is asked for now, so that the commit costs the
-        // window nothing. The call itself waits for its moment.
-        if let Decision::Wait { until: Some(at), .. } = decision
-            && at <= now + lead
-        {
-            decision = pacer.acquire_in(at, key.group(), class, cost);
-        }
+        let decision = self.shared.book.with(|commons| {
+            // The intent's commit takes a while: a slot that is free by then is asked for now, so that the commit costs
+            // the window nothing. The call itself waits for its moment.
+            match pacer.acquire(now, wish, commons) {
+                Decision::Wait { until: Some(at), .. } if at <= now + lead => {
+                    pacer.acquire(at, wish, commons)
+                }
+                decision @ (Decision::Granted(_) | Decision::Wait { .. } | Decision::Never { .. }) => {
+                    decision
+                }
+            }
+        });
         match decision {
             Decision::Granted(permit) => {
                 let Some(queued) = self.lanes.take(key) else {
-                    pacer.cancel(permit); // it was offered a line above
+                    // It was offered a line above.
+                    self.shared.book.with(|commons| pacer.cancel(permit, commons));
                     return Next::Goes;
                 };
                 self.serial += 1;
@@ -78,26 +128,18 @@ impl Runner {
                 self.ledger.waiting.push(self.serial);
                 if canary {
                     self.breaker.canary_sent();
-                    return Next::Waits;
+                    return Next::Stops;
                 }
                 Next::Goes
             }
-            Decision::Wait { scope: Scope::Group, until } => {
-                match until {
-                    Some(at) => {
-                        metrics::limiter_waited(LimitLevel::Group, waited(now, at));
-                        self.lanes.wait_until(key, at - lead);
-                    }
-                    None => self.lanes.wait_for_group(key),
-                }
-                Next::Goes
-            }
-            Decision::Wait { scope: Scope::Account, until } => {
+            Decision::Wait { scope, until } => {
                 if let Some(at) = until {
-                    metrics::limiter_waited(LimitLevel::Account, waited(now, at));
+                    metrics::limiter_waited(counted_as(scope), waited(now, at));
                 }
-                self.wake_at = until.map(|at| at - lead);
-                Next::Waits
+                if matches!(scope, Scope::App | Scope::Corp) {
+                    *(if is_urgent { &mut waits.urgent } else { &mut waits.others }) = true;
+                }
+                self.wait(key, scope, until.map(|at| at - lead))
             }
             Decision::Never { scope } => {
                 let detail = format!("it costs more than a limit of the {} allows at once", scope.as_str());
@@ -105,6 +147,19 @@ impl Runner {
                 Next::Goes
             }
         }
+    }
+
+    /// Notes when a queue's head may go, or when the account may.
+    fn wait(&mut self, key: QueueKey, scope: Scope, until: Option<Micros>) -> Next {
+        match (scope, until) {
+            (Scope::Group, Some(at)) => self.lanes.wait_until(key, at),
+            (Scope::Group, None) => self.lanes.wait_for_group(key),
+            (Scope::Account | Scope::App | Scope::Corp, at) => {
+                self.wake_at = self.wake_at.into_iter().chain(at).min();
+                return Next::Waits;
+            }
+        }
+        Next::Goes
     }
 
     /// Ends the life of a queue's head without a call.
@@ -153,53 +208,6 @@ impl Runner {
         self.route = self.shared.deliverers.route(&self.account);
     }
 
-    /// Takes new limits over, once nothing is under way under the old ones.
-    pub(super) fn account_changed(&mut self) {
-        self.look_up_route();
-        let limits = self.route.as_ref().map(|route| &route.limits);
-        if let (Some(limits), Some(pacer)) = (limits, &self.pacer)
-            && pacer.limits() != limits
-        {
-            self.pacer = None;
-        }
-    }
-
-    /// Reads the calls of the past, so that neither a restart nor a new limit means a fresh burst.
-    pub(super) fn start_rebuild(&mut self) {
-        let Some(route) = &self.route else { return };
-        if self.pacer.is_some() || self.rebuilding || !self.is_still() || self.ledger.is_in_trouble() {
-            return;
-        }
-        self.rebuilding = true;
-        let memory_ms = i64::try_from(route.limits.memory().as_millis()).unwrap_or(i64::MAX);
-        let since_ms = self.now_ms().saturating_sub(memory_ms).saturating_sub(1000);
-        let (storage, account) = (self.shared.storage.clone(), self.account.clone());
-        self.work
-            .spawn(async move { Done::Rebuilt(storage.attempts_since(account.as_str(), since_ms).await) });
-    }
-
-    pub(super) fn rebuilt(&mut self, attempts: Result<Vec<AttemptRow>, StorageError>) {
-        self.rebuilding = false;
-        self.rebuild(attempts);
-        self.answer_forecasts();
-    }
-
-    fn rebuild(&mut self, attempts: Result<Vec<AttemptRow>, StorageError>) {
-        let attempts = match attempts {
-            Ok(attempts) => attempts,
-            Err(error) => return self.ledger_failed("read attempts", &error),
-        };
-        let Some(route) = &self.route else { return };
-        let mut pacer = Pacer::new(route.limits.clone());
-        let (now, now_ms) = (self.now(), self.now_ms());
-        let calls = attempts.iter().map(|row| {
-            let class = route.limits.class_of(&row.group);
-            past_call(self.lanes.group_no(&row.group), class, row, now, now_ms)
-        });
-        pacer.restore(calls.collect());
-        self.pacer = Some(pacer);
-    }
-
     /// Answers everybody who asked: with nothing where the limits or the calls of the past are not known.
     pub(super) fn answer_forecasts(&mut self) {
         for answer in std::mem::take(&mut self.asking) {
@@ -208,8 +216,9 @@ impl Runner {
     }
 
     fn forecast(&self) -> Option<Forecast> {
+        let pacer = self.pacer.as_ref()?;
         Some(Forecast {
-            pacer: self.pacer.as_ref()?.without_groups(),
+            outlook: self.shared.book.with(|commons| pacer.outlook(commons)),
             now: self.now(),
             now_ms: self.now_ms(),
             round_trip: self.round_trip,
@@ -218,21 +227,16 @@ impl Runner {
     }
 }
 
-fn waited(now: Micros, until: Micros) -> Duration {
-    Duration::from_micros(u64::try_from(until - now).unwrap_or(0))
+/// Returns the label of a level.
+pub(super) fn counted_as(scope: Scope) -> LimitLevel {
+    match scope {
+        Scope::Account => LimitLevel::Account,
+        Scope::Group => LimitLevel::Group,
+        Scope::App => LimitLevel::App,
+        Scope::Corp => LimitLevel::Corp,
+    }
 }
 
-/// Converts an attempt, in wall time, to the runner's clock, which shows `now` at `now_ms`.
-///
-/// The ledger keeps whole milliseconds, so an end counts one later; an end in the future (the wall clock was set back)
-/// or unknown counts as now.
-fn past_call(group: GroupNo, class: ClassNo, row: &AttemptRow, now: Micros, now_ms: i64) -> PastCall {
-    let at = |ms: i64| now.saturating_sub(now_ms.saturating_sub(ms).saturating_mul(1000)).min(now);
-    PastCall {
-        group,
-        class,
-        started: at(row.started_ms),
-        ended: row.ended_ms.map_or(now, |ms| at(ms.saturating_add(1))),
-        cost: NonZeroU32::new(row.cost).unwrap_or(NonZeroU32::MIN),
-    }
+fn waited(now: Micros, until: Micros) -> Duration {
+    Duration::from_micros(u64::try_from(until - now).unwrap_or(0))
 }

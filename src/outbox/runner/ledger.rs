@@ -180,7 +180,7 @@ impl Runner {
     fn take_back(&mut self, number: u64) -> Option<Queued> {
         let Call { queued, key, permit, canary } = self.calls.remove(&number)?;
         if let Some(pacer) = &mut self.pacer {
-            pacer.cancel(permit);
+            self.shared.book.with(|commons| pacer.cancel(permit, commons));
         }
         if canary {
             self.breaker.canary_cancelled();

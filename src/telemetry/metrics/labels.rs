@@ -97,6 +97,10 @@ closed_set! {
         Account = "account",
         /// One group's.
         Group = "group",
+        /// One application's that several accounts use.
+        App = "app",
+        /// One company's with several accounts.
+        Corp = "corp",
     }
 }
 

@@ -123,6 +123,10 @@ metrics! {
         "How long deliveries waited for a limit.";
     LimiterSaturation: Gauge, "menshen_limiter_saturation_ratio", [LEVEL],
         "Share of the fullest limit that is used, 0 to 1.";
+    LimiterRefusals: Counter, "menshen_limiter_refusals_total", [LEVEL],
+        "Times a platform said that too much was sent.";
+    LimiterShare: Gauge, "menshen_limiter_share_ratio", [LEVEL],
+        "Lowest share of a configured rate that is used since refusals, 0 to 1.";
     Circuits: Gauge, "menshen_circuit_state", [PLATFORM, CIRCUIT],
         "Accounts by state of their circuit breaker.";
     DeadLetters: Counter, "menshen_dead_letters_total", [],

@@ -338,7 +338,9 @@ async fn errcodes_become_outcomes() {
     }
     let platform = Platform::with_token(|_| refusal(45009)).await;
     let outcome = platform.connect(&Clock::system()).deliver(&text("d-1", "robot:watch", "a"), 1).await;
-    let Outcome::Refused(Refusal { decision: Decision::After(wait), .. }) = outcome else {
+    let Outcome::Refused(Refusal { decision: Decision::After(wait), scope: RefusalScope::Group, .. }) =
+        outcome
+    else {
         panic!("{outcome:?}")
     };
     assert!(wait > Duration::ZERO && wait <= Duration::from_mins(1), "{wait:?}");
