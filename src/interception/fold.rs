@@ -161,7 +161,7 @@ fn fold_scalar(c: char, simplified: &HashMap<char, char>, out: &mut String) {
 }
 
 fn fold_once(c: char, simplified: &HashMap<char, char>, out: &mut String) {
-    let c = pair_of(RADICALS, c).unwrap_or(c);
+    let c = radical(c).unwrap_or(c);
     if let Some(plain) = styled(c) {
         out.push(plain);
         return;
@@ -194,6 +194,11 @@ const RADICALS: &str = "\
 
 /// Numerals of banks, and the plain ones.
 const NUMERALS: &str = "壹一弌一贰二貳二弍二叁三叄三弎三肆四伍五陆六陸六柒七捌八玖九拾十佰百仟千萬万〇零";
+
+fn radical(c: char) -> Option<char> {
+    // Their block; the table asks for every ideograph as well.
+    if ('\u{2E80}'..='\u{2EFF}').contains(&c) { pair_of(RADICALS, c) } else { None }
+}
 
 fn pair_of(pairs: &str, c: char) -> Option<char> {
     if !('\u{2E80}'..='\u{9FFF}').contains(&c) {
@@ -260,6 +265,10 @@ fn styled(c: char) -> Option<char> {
 fn small_capital(c: char) -> Option<char> {
     const CAPITALS: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ";
     const LETTERS: &str = "abcdefghijklmnopqrstuvwyz";
+    // The table asks for every scalar there is; few blocks have any.
+    if !matches!(c, '\u{0250}'..='\u{02AF}' | '\u{1D00}'..='\u{1D7F}' | '\u{A720}'..='\u{A7FF}') {
+        return None;
+    }
     CAPITALS.chars().zip(LETTERS.chars()).find_map(|(capital, letter)| (capital == c).then_some(letter))
 }
 
@@ -268,7 +277,7 @@ pub(super) fn foldings(c: char) -> impl Iterator<Item = Via> {
     let wide = matches!(c, '\u{3000}' | '\u{FF01}'..='\u{FFEE}');
     let decomposed = styled(c).or_else(|| c.nfkd().next()).unwrap_or(c);
     let numeral = pair_of(NUMERALS, c).is_some();
-    let respelled = numeral || pair_of(RADICALS, c).is_some() || !is_hangul_syllable(c) && decomposed != c;
+    let respelled = numeral || radical(c).is_some() || !is_hangul_syllable(c) && decomposed != c;
     let lower = decomposed.to_lowercase().next().unwrap_or(decomposed);
     let traditional = match fold(lower) {
         Folded::One(folded) => folded != lower && !numeral,
