@@ -13,10 +13,13 @@ mod book;
 mod confirming;
 mod expansion;
 pub mod mass;
+mod preview;
 mod progress;
 mod reached;
 mod record;
 mod saved;
+mod saying;
+mod script;
 mod state;
 mod watch;
 
@@ -42,8 +45,9 @@ use crate::template::TemplateError;
 
 pub use accept::NewBroadcast;
 pub use audience::{Audience, AudienceError, Size};
-pub use book::{Figures, GroupBook, GroupEntry, TextJudge};
+pub use book::{Figures, GroupBook, GroupEntry, Speaking, TextJudge, Voice};
 pub use confirming::{Confirming, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms};
+pub use preview::{Asked, Checked, Example, Preview, Problems, Shown};
 pub use progress::{Counts, Progress};
 pub use reached::{LeftOut, Reached};
 pub use record::{Broadcast, Expansion};
@@ -120,6 +124,40 @@ pub enum BroadcastError {
         /// How long it may be.
         max: usize,
     },
+    /// A field of the content is wrong.
+    #[error("{pointer}: {detail}")]
+    Content {
+        /// Which, as a JSON Pointer.
+        pointer: String,
+        /// Stable.
+        code: &'static str,
+        /// In words.
+        detail: String,
+    },
+    /// Platforms cannot show the content, and there is no text to say in its place.
+    #[error(
+        "cannot be shown to {}; write a `text` to say in its place, or leave them out \
+         (这些平台不支持这种内容，请写备用文字 `text`)",
+        .platforms.iter().map(|(platform, groups)| format!("{groups} groups on {platform}")).collect::<Vec<_>>().join(", ")
+    )]
+    CannotShow {
+        /// Groups by platform.
+        platforms: BTreeMap<&'static str, u64>,
+    },
+    /// It cannot be told to the one group it is tried on.
+    #[error("{detail}")]
+    Unsaid {
+        /// `missing_variable`, `too_long`, `cannot_show`.
+        code: &'static str,
+        /// In words.
+        detail: String,
+    },
+    /// Nothing is sent to that group without a person.
+    #[error(
+        "a person must confirm what is sent to that group, so that nothing can be tried there; look at the preview \
+         (该群的群发须群主确认，不能试发；请看预览)"
+    )]
+    NeedsConfirmation,
     /// The text may not be said.
     #[error("the text is blocked by {} listed terms", .0.len())]
     Blocked(Vec<Hit>),
@@ -187,6 +225,8 @@ pub struct Parts {
     pub judge: Arc<dyn TextJudge>,
     /// Whose owners must confirm.
     pub confirming: Arc<dyn Confirming>,
+    /// How platforms say things.
+    pub speaking: Arc<dyn Speaking>,
     /// Where its task runs.
     pub tasks: Tasks,
     /// The time.

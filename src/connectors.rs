@@ -26,7 +26,7 @@ use serde::Deserialize;
 
 use crate::event::GroupEvent;
 use crate::event::json::ParseLimits;
-use crate::outbox::delivery::Deliver;
+use crate::outbox::delivery::{Content, Deliver};
 
 pub use offers::{
     ConnectorState, ConnectorStates, EventSink, GroupLife, MassSends, Numbers, OwnGroups, PlatformError,
@@ -111,6 +111,27 @@ pub enum ContentType {
     News,
     /// A card with buttons.
     Card,
+    /// A picture, recording, film or file by its address.
+    Reference,
+}
+
+impl ContentType {
+    /// Returns the kind of a content.
+    pub fn of(content: &Content) -> Self {
+        match content {
+            Content::Text { .. } => ContentType::Text,
+            Content::Markdown { .. } => ContentType::Markdown,
+            Content::Image { .. } => ContentType::Image,
+            Content::Voice { .. } => ContentType::Voice,
+            Content::Video { .. } => ContentType::Video,
+            Content::File { .. } => ContentType::File,
+            Content::Link { .. } => ContentType::Link,
+            Content::Miniprogram { .. } => ContentType::Miniprogram,
+            Content::Reference { .. } => ContentType::Reference,
+            Content::News { .. } => ContentType::News,
+            Content::Card { .. } => ContentType::Card,
+        }
+    }
 }
 
 /// A platform's callback as it came in, before anything is believed.

@@ -13,6 +13,7 @@
 mod book;
 pub mod breaker;
 mod caused;
+mod content;
 pub mod delivery;
 pub mod holds;
 pub mod lanes;

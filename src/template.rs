@@ -7,6 +7,7 @@
 //! Not for: looking values up (the caller hands in a function) and judging the text (that is interception's).
 //! Layer: pure core.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use thiserror::Error;
@@ -27,8 +28,8 @@ const KNOWN: [&str; 12] = [
     "staff.id",
 ];
 
-/// What a brand's own variables of a shop or a group start with: `{shop.vars.wifi}`.
-const OWN: [&str; 2] = ["group.vars.", "shop.vars."];
+/// What a brand's own variables of a shop, a region or a group start with: `{shop.vars.wifi}`.
+const OWN: [&str; 3] = ["group.vars.", "region.vars.", "shop.vars."];
 
 /// Most variables in one text; more is a mistake, and bounds the work per target.
 pub const VARIABLES_MAX: usize = 64;
@@ -168,6 +169,15 @@ impl Template {
         Ok(out)
     }
 
+    /// Returns the names of the variables that have neither a value nor a default, each once.
+    pub fn missing<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> BTreeSet<&str> {
+        let missing = self.parts.iter().filter_map(|part| match part {
+            Part::Variable { name, default: None } => Some(name.as_str()),
+            Part::Variable { default: Some(_), .. } | Part::Text(_) => None,
+        });
+        missing.filter(|name| value_of(name).is_none_or(str::is_empty)).collect()
+    }
+
     /// Returns the text that members will certainly see: the constant parts and the defaults, for judging it before a
     /// single value is known.
     pub fn constant_text(&self) -> String {
@@ -233,7 +243,10 @@ fn remedy_for(name: &str) -> String {
             format!("did you mean `{{{near}}}`? a shop's own variables are `{{shop.vars.NAME}}`")
         }
         Some(_) | None => {
-            format!("there are {}, `shop.vars.NAME` and `group.vars.NAME`", KNOWN.join(", "))
+            format!(
+                "there are {}, `shop.vars.NAME`, `region.vars.NAME` and `group.vars.NAME`",
+                KNOWN.join(", ")
+            )
         }
     }
 }
@@ -297,6 +310,12 @@ mod tests {
         let template = Template::parse("电话 {shop.phone}").unwrap();
         assert_eq!(template.render(&shop), Err(MissingVariable { name: "shop.phone".into() }));
         assert_eq!(template.render(&|_| Some("")), Err(MissingVariable { name: "shop.phone".into() }));
+        let template = Template::parse("{shop.phone}{region.vars.line|无}{shop.name}{shop.phone}").unwrap();
+        assert_eq!(
+            template.missing(&shop),
+            BTreeSet::from(["shop.phone"]),
+            "once, and not what has a default"
+        );
     }
 
     #[test]

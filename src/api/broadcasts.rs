@@ -1,6 +1,7 @@
 //! `/v1/broadcasts`: one text to many groups.
 
 pub(super) mod confirmation;
+pub(super) mod saying;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -13,13 +14,13 @@ use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::rules::Why;
 use super::state::Cx;
-use crate::broadcasts::mass::Survey;
 use crate::broadcasts::{
     Audience, AudienceError, Broadcast, BroadcastError, Command, Counts, NewBroadcast, Progress, Reached,
     State,
 };
 use crate::event::{AccountId, FieldError, Place};
 use crate::outbox::OutboxError;
+use crate::outbox::delivery::Content;
 use crate::storage::{DeliveryRow, DeliveryState};
 use confirmation::ConfirmationView;
 
@@ -31,8 +32,13 @@ pub(super) struct BroadcastIn {
     #[serde(default)]
     name: String,
     /// The text; may hold variables such as `{shop.name}` or `{shop.hours|10:00-22:00}`.
+    /// Beside a content: what is said where the platform cannot show it.
+    #[serde(default)]
     #[schema(example = "{shop.name} 今日会员日，凭会员码到店领取小礼品")]
     text: String,
+    /// What is shown where the platform can; its texts may hold variables too.
+    #[serde(default)]
+    content: Option<Content>,
     /// To whom.
     audience: Audience,
     /// But not to these.
@@ -57,10 +63,11 @@ pub(super) struct BroadcastIn {
 
 impl From<BroadcastIn> for NewBroadcast {
     fn from(asked: BroadcastIn) -> Self {
-        let BroadcastIn { name, text, audience, exclude, account, starts_at, expires_at, draft } = asked;
+        let BroadcastIn { name, text, content, audience, exclude, account, starts_at, expires_at, draft } =
+            asked;
         let ms = |at: Option<jiff::Timestamp>| at.map(jiff::Timestamp::as_millisecond);
         let (starts_ms, expires_ms) = (ms(starts_at), ms(expires_at));
-        Self { name, text, audience, exclude, account, starts_ms, expires_ms, draft }
+        Self { name, text, content, audience, exclude, account, starts_ms, expires_ms, draft }
     }
 }
 
@@ -73,6 +80,8 @@ pub(super) struct BroadcastView {
     name: String,
     /// The text as it was written.
     text: String,
+    /// What is shown where the platform can.
+    content: Option<Content>,
     /// To whom.
     audience: Audience,
     /// But not to these.
@@ -121,6 +130,7 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
         id: broadcast.id.to_string(),
         name: broadcast.name.clone(),
         text: broadcast.text.clone(),
+        content: broadcast.content.clone(),
         audience: broadcast.audience.clone(),
         exclude: broadcast.exclude.clone(),
         reached: broadcast.mass.survey.reached.clone(),
@@ -454,33 +464,6 @@ pub(super) async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<R
     Ok(Replayed::of(replayed))
 }
 
-/// An audience to be counted.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PreviewIn {
-    /// To whom.
-    audience: Audience,
-    /// But not to these.
-    #[serde(default)]
-    exclude: Option<Audience>,
-    /// Only groups of this account.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    account: Option<AccountId>,
-}
-
-/// Counts an audience without sending 预估受众
-#[utoipa::path(
-    post, path = "/v1/broadcasts/preview", tag = "broadcasts", operation_id = "previewBroadcast",
-    request_body = PreviewIn,
-    responses((status = 200, description = "How many groups it would reach, and how many it would not", body = Survey)),
-)]
-pub(super) async fn preview(cx: Cx, Strict(asked): Strict<PreviewIn>) -> ApiResult<Answer<Survey>> {
-    let PreviewIn { audience, exclude, account } = &asked;
-    let survey = cx.broadcasts().preview(cx.actor(), audience, exclude.as_ref(), account.as_ref()).await;
-    Ok(Answer::ok(survey.map_err(refused)?))
-}
-
 /// Says a broadcast's refusal in the words of the API.
 pub(super) fn refused(error: BroadcastError) -> ApiError {
     let field = |pointer: &str, code: &str, detail: String| {
@@ -493,6 +476,10 @@ pub(super) fn refused(error: BroadcastError) -> ApiError {
         BroadcastError::Length { .. } | BroadcastError::PlatformLength { .. } => {
             field("/text", "length", error.to_string())
         }
+        BroadcastError::Content { pointer, code, detail } => field(&pointer, code, detail),
+        BroadcastError::CannotShow { .. } => field("/content", "unsupported", error.to_string()),
+        BroadcastError::Unsaid { code, detail } => field("", code, detail),
+        BroadcastError::NeedsConfirmation => field("/group", "unsupported", error.to_string()),
         BroadcastError::Blocked(hits) => ApiError::blocked(hits),
         BroadcastError::Audience(error) => {
             let code = match error {

@@ -139,7 +139,7 @@ fn check(connector: &dyn Connector, to: &Recipient, content: &Content) -> ApiRes
         let detail = "the platform lets no program speak there (平台不允许程序在这里说话); its promises say what is possible";
         return Err(field("/to", "unsupported", detail));
     }
-    if !can.content_types.contains(&type_of(content)) {
+    if !can.content_types.contains(&ContentType::of(content)) {
         return Err(field("/content/type", "unsupported", "the platform cannot show this there"));
     }
     let bytes = content.words().len();
@@ -148,19 +148,6 @@ fn check(connector: &dyn Connector, to: &Recipient, content: &Content) -> ApiRes
         return Err(field("/content", "too_long", &detail));
     }
     Ok(())
-}
-
-fn type_of(content: &Content) -> ContentType {
-    match content {
-        Content::Text { .. } => ContentType::Text,
-        Content::Markdown { .. } => ContentType::Markdown,
-        Content::Image { .. } => ContentType::Image,
-        Content::Voice { .. } => ContentType::Voice,
-        Content::Video { .. } => ContentType::Video,
-        Content::File { .. } => ContentType::File,
-        Content::News { .. } => ContentType::News,
-        Content::Card { .. } => ContentType::Card,
-    }
 }
 
 fn field(pointer: &str, code: &str, detail: &str) -> ApiError {

@@ -151,9 +151,11 @@ pub(super) fn table() -> Vec<Route> {
         PUT    "/v1/audiences/{audience}/groups"          BroadcastsWrite audiences::import;
         GET    "/v1/broadcasts"                           Read  broadcasts::list;
         POST   "/v1/broadcasts"                           BroadcastsWrite broadcasts::create;
-        POST   "/v1/broadcasts/preview"                   BroadcastsWrite broadcasts::preview;
+        POST   "/v1/broadcasts/preview"                   BroadcastsWrite broadcasts::saying::preview;
         GET    "/v1/broadcasts/{broadcast}"               Read  broadcasts::get;
         PUT    "/v1/broadcasts/{broadcast}"               BroadcastsWrite broadcasts::put;
+        GET    "/v1/broadcasts/{broadcast}/preview"       Read  broadcasts::saying::show;
+        POST   "/v1/broadcasts/{broadcast}/test"          BroadcastsWrite broadcasts::saying::test;
         POST   "/v1/broadcasts/{broadcast}/submit"        BroadcastsWrite broadcasts::submit;
         POST   "/v1/broadcasts/{broadcast}/approve"       BroadcastsApprove broadcasts::approve;
         POST   "/v1/broadcasts/{broadcast}/reject"        BroadcastsApprove broadcasts::reject;

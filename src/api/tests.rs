@@ -219,6 +219,7 @@ async fn broadcasts_for(
         places: Arc::clone(directory) as _,
         judge: Arc::new(Judge { rules: Arc::clone(rules), clock: clock.clone() }),
         confirming: Arc::new(Confirmers(Arc::clone(connectors))),
+        speaking: Arc::new(Confirmers(Arc::clone(connectors))),
         tasks,
         clock: clock.clone(),
         config: broadcasts::Config::default(),

@@ -9,14 +9,15 @@ use async_trait::async_trait;
 use arc_swap::ArcSwap;
 
 use crate::broadcasts::{
-    Confirming, Figures, GroupBook, GroupEntry, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms,
-    TextJudge,
+    Confirming, Figures, GroupBook, GroupEntry, ReceivingCap, Speaking, TargetResult, TaskError,
+    TaskProgress, Terms, TextJudge, Voice,
 };
 use crate::clock::Clock;
-use crate::connectors::{Connector, Connectors, MassSends, PlatformError, Retry, offers};
+use crate::connectors::{Connector, Connectors, ContentType, MassSends, PlatformError, Retry, offers};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
 use crate::event::{AccountId, GroupId, GroupName, HOUR_MS, Hit, Message, Place, Scope, Verdict};
 use crate::interception::{Audience, Scratch, Speaker};
+use crate::outbox::delivery::{Content, Decision, Delivery, Refusal, RefusalScope, Rendering};
 use crate::pipeline::Rules;
 use crate::storage::{GroupRow, SharedStorage, StorageError};
 
@@ -239,6 +240,29 @@ impl Confirming for Confirmers {
     async fn cancel(&self, account: &AccountId, task: &str) -> Result<(), TaskError> {
         let connector = self.connector(account)?;
         mass_sends(&*connector)?.cancel(task).await.map_err(task_error)
+    }
+}
+
+impl Speaking for Confirmers {
+    fn voice(&self, account: &AccountId, group: &str) -> Option<Voice> {
+        let connector = self.0.get(account.as_str())?;
+        let text_bytes_max = connector.capabilities_of(group).max_text_bytes;
+        Some(Voice { platform: connector.platform(), text_bytes_max })
+    }
+
+    fn shows(&self, account: &AccountId, group: &str, content: &Content) -> bool {
+        let connector = self.0.get(account.as_str());
+        connector.is_none_or(|c| c.capabilities_of(group).content_types.contains(&ContentType::of(content)))
+    }
+
+    fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal> {
+        let gone = || Refusal {
+            decision: Decision::Never,
+            scope: RefusalScope::Account,
+            code: "no_connector".to_owned(),
+            detail: "the account was removed or disabled".to_owned(),
+        };
+        self.0.get(delivery.account.as_str()).ok_or_else(gone)?.render(delivery)
     }
 }
 

@@ -194,6 +194,7 @@ impl Foundations {
             places: self.directory.clone(),
             judge: Arc::new(Judge { rules: rules.clone(), clock: clock.clone() }),
             confirming: Arc::new(Confirmers(self.connectors.clone())),
+            speaking: Arc::new(Confirmers(self.connectors.clone())),
             tasks: tasks.clone(),
             clock: clock.clone(),
             config: config.broadcasts.clone(),

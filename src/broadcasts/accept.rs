@@ -1,6 +1,6 @@
 //! Accepting a broadcast: everything that can be wrong with it is said before anything is stored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -8,8 +8,11 @@ use serde::Deserialize;
 use super::audience::{Audience, AudienceError};
 use super::mass::{Mass, Survey};
 use super::reached::{Found, freeze};
+use super::saying::Sayer;
+use super::script::Script;
 use super::{Broadcast, BroadcastError, Broadcasts, Config, Control, Expansion, Parts, Slot, put};
 use crate::event::{AccountId, Actor, BroadcastId, GroupName};
+use crate::outbox::delivery::Content;
 use crate::storage::{AuditEntry, Change, IdempotencyRecord, StorageError};
 use crate::template::Template;
 
@@ -20,8 +23,12 @@ pub struct NewBroadcast {
     /// For people.
     #[serde(default)]
     pub name: String,
-    /// The text; may hold variables such as `{shop.name}`.
+    /// The text; may hold variables such as `{shop.name}`. Beside a content: what is said where it cannot be shown.
+    #[serde(default)]
     pub text: String,
+    /// What is shown; its texts may hold variables too.
+    #[serde(default)]
+    pub content: Option<Content>,
     /// To whom.
     pub audience: Audience,
     /// But not to these.
@@ -40,6 +47,11 @@ pub struct NewBroadcast {
     /// Only kept for now.
     #[serde(default)]
     pub draft: bool,
+}
+
+/// Returns how many bytes a content has, as it is kept with each target.
+fn kept_bytes(content: &Content) -> usize {
+    serde_json::to_string(content).map_or(usize::MAX, |text| text.len())
 }
 
 impl Broadcasts {
@@ -144,9 +156,10 @@ impl Broadcasts {
                 draft.scopes.push(layer);
             }
         }
-        let Broadcast { text, audience, exclude, account, scopes, .. } = &*draft;
+        let Broadcast { text, content, audience, exclude, account, scopes, .. } = &*draft;
+        let script = Script::parse(text, content.as_ref())?;
         let found = self.find(audience, exclude.as_ref(), account.as_ref(), scopes).await?;
-        let survey = self.survey_of(text, &found).await?;
+        let survey = self.survey_of(&script, text, &found).await?;
         draft.expected = survey.groups;
         draft.mass.survey = survey;
         self.submitted(actor, draft)?;
@@ -172,10 +185,19 @@ impl Broadcasts {
         now_ms: i64,
     ) -> Result<(Broadcast, Vec<GroupName>), BroadcastError> {
         let Parts { config, places, .. } = &self.parts;
-        let NewBroadcast { name, text, audience, exclude, account, starts_ms, expires_ms, draft: _ } = new;
-        if text.trim().is_empty() || text.len() > config.text_bytes_max {
+        let NewBroadcast { name, text, content, audience, exclude, account, .. } = new;
+        let (starts_ms, expires_ms) = (new.starts_ms, new.expires_ms);
+        if (text.trim().is_empty() && content.is_none()) || text.len() > config.text_bytes_max {
             return Err(BroadcastError::Length { bytes: text.len(), max: config.text_bytes_max });
         }
+        if let Some(bytes) = content.as_ref().map(kept_bytes).filter(|bytes| *bytes > config.text_bytes_max) {
+            let detail = format!(
+                "has {bytes} bytes; {} are allowed (`broadcasts.text_bytes_max`)",
+                config.text_bytes_max
+            );
+            return Err(BroadcastError::Content { pointer: "/content".to_owned(), code: "length", detail });
+        }
+        let script = Script::parse(&text, content.as_ref())?;
         let starts_ms = starts_ms.unwrap_or(0);
         if expires_ms.is_some_and(|at| at <= starts_ms.max(now_ms)) {
             return Err(BroadcastError::Expired);
@@ -185,12 +207,13 @@ impl Broadcasts {
         }
         let scopes = actor.scope.layers();
         let found = self.find(&audience, exclude.as_ref(), account.as_ref(), &scopes).await?;
-        let survey = self.survey_of(&text, &found).await?;
+        let survey = self.survey_of(&script, &text, &found).await?;
         let place = audience.place(&actor.scope, &**places);
         let broadcast = Broadcast {
             id: self.new_id(now_ms),
             name,
             text,
+            content,
             audience,
             exclude,
             account,
@@ -214,15 +237,28 @@ impl Broadcasts {
         Ok((broadcast, found.names))
     }
 
-    /// Judges a text and counts the groups it would reach, whose platforms must take it.
-    async fn survey_of(&self, text: &str, found: &Found) -> Result<Survey, BroadcastError> {
-        let template = Template::parse(text)?;
-        self.parts.judge.judge(&template.constant_text()).map_err(BroadcastError::Blocked)?;
+    /// Judges what is said and counts the groups it would reach, whose platforms must take it.
+    async fn survey_of(&self, script: &Script, text: &str, found: &Found) -> Result<Survey, BroadcastError> {
+        for words in script.constant_words() {
+            self.parts.judge.judge(&words).map_err(BroadcastError::Blocked)?;
+        }
         let survey = self.survey(found).await?;
         if survey.groups == 0 {
             return Err(AudienceError::Empty.into());
         }
+        if let Some(content) = script.content().filter(|_| !script.has_text()) {
+            let sayer = Sayer::of(&self.parts);
+            let mut platforms = BTreeMap::new();
+            for name in found.names.iter().filter(|name| !sayer.shows(name, sayer.terms(name), content)) {
+                let voice = self.parts.speaking.voice(&name.account, name.group.as_str());
+                *platforms.entry(voice.map_or("unknown", |voice| voice.platform)).or_default() += 1;
+            }
+            if !platforms.is_empty() {
+                return Err(BroadcastError::CannotShow { platforms });
+            }
+        }
         // What the variables add is looked at target by target.
+        let template = Template::parse(text)?;
         let bytes = if template.is_constant() { text.len() } else { template.constant_text().len() };
         match survey.text_bytes_max.filter(|max| bytes > *max) {
             Some(max) => Err(BroadcastError::PlatformLength { bytes, max }),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::event::{AccountId, GroupName, Hit, Place};
+use crate::outbox::delivery::{Content, Delivery, Refusal, Rendering};
 use crate::storage::StorageError;
 
 /// A group, as far as a broadcast must know it.
@@ -59,6 +60,30 @@ pub trait GroupBook: Send + Sync {
 
     /// Returns one group.
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>>;
+}
+
+/// How a group's platform takes what is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// The platform's name.
+    pub platform: &'static str,
+    /// Longest text, in bytes of UTF-8.
+    pub text_bytes_max: usize,
+}
+
+/// Knows how platforms say things; the connectors do. Neither I/O nor waiting.
+pub trait Speaking: Send + Sync {
+    /// Returns how a group's platform takes what is said; `None` when the account is not connected.
+    fn voice(&self, account: &AccountId, group: &str) -> Option<Voice>;
+
+    /// Says whether a content can be shown to a group; when the account is not connected nobody says no.
+    fn shows(&self, account: &AccountId, group: &str, content: &Content) -> bool;
+
+    /// Returns what the platform would be sent, written by the code that sends.
+    ///
+    /// # Errors
+    /// With what the platform would refuse.
+    fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal>;
 }
 
 /// Judges what we are about to say ourselves; interception does.

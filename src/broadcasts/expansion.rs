@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::reached;
+use super::saying::{Judging, Sayer, delivery_of};
+use super::script::Script;
 use super::{
     Active, Broadcast, BroadcastError, Broadcasts, Expansion, GroupEntry, Terms, put, storage_error,
 };
-use crate::event::{AccountId, BroadcastId, GroupId, GroupName};
-use crate::outbox::delivery::{Delivery, Payload, Priority};
+use crate::event::{AccountId, GroupId, GroupName};
+use crate::outbox::delivery::{Delivery, Payload};
 use crate::outbox::row_of;
 use crate::storage::{Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, MASS_TARGET};
-use crate::template::Template;
 
 impl Broadcasts {
     /// Writes one more chunk of every broadcast that needs it; says whether there is more to do.
@@ -35,7 +36,7 @@ impl Broadcasts {
     async fn expand_one(&self, active: &mut Active) -> Result<(), BroadcastError> {
         let names = self.names_of(active).await?;
         let broadcast = &active.broadcast;
-        let template = Template::parse(&broadcast.text)?;
+        let script = Script::parse(&broadcast.text, broadcast.content.as_ref())?;
         let mut changed = broadcast.clone();
         let after = broadcast.expansion.cursor.as_ref();
         let (names, is_last) = reached::next(&names, after, self.parts.config.chunk_targets.max(1));
@@ -46,7 +47,7 @@ impl Broadcasts {
             let Some(group) = self.parts.book.group(name) else { continue };
             let target = changed.expansion.targets;
             let terms = self.parts.confirming.terms(&name.account, name.group.as_str());
-            rows.push(self.target(broadcast, &template, &*group, terms, target, now_ms));
+            rows.push(self.target(broadcast, &script, &*group, terms, target, now_ms));
             changed.expansion.targets += 1;
             changed.mass.targets += u32::from(terms.is_some());
             let Expansion { accounts, confirmed_accounts, .. } = &mut changed.expansion;
@@ -93,7 +94,7 @@ impl Broadcasts {
 
     /// Makes the texts that could not be made once more; returns how many targets can be sent now.
     pub(super) async fn say_anew(&self, broadcast: &Broadcast) -> Result<u64, BroadcastError> {
-        let template = Template::parse(&broadcast.text)?;
+        let script = Script::parse(&broadcast.text, broadcast.content.as_ref())?;
         let limit = self.parts.config.chunk_targets.max(1);
         let (mut after, mut said) = (None, 0);
         loop {
@@ -108,7 +109,7 @@ impl Broadcasts {
             let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
             let at_ms = self.parts.clock.now_ms();
             let anew: Vec<_> =
-                rows.iter().filter_map(|row| self.target_anew(broadcast, &template, row, at_ms)).collect();
+                rows.iter().filter_map(|row| self.target_anew(broadcast, &script, row, at_ms)).collect();
             said += anew.iter().filter(|row| row.state == DeliveryState::Pending).count() as u64;
             let change = Change { at_ms, said: anew, ..Change::default() };
             self.parts.storage.apply(change).await.map_err(storage_error("say targets anew"))?;
@@ -125,7 +126,7 @@ impl Broadcasts {
     fn target_anew(
         &self,
         broadcast: &Broadcast,
-        template: &Template,
+        script: &Script,
         row: &DeliveryRow,
         now_ms: i64,
     ) -> Option<DeliveryRow> {
@@ -135,7 +136,7 @@ impl Broadcasts {
         };
         let group = self.parts.book.group(&name)?;
         let terms = self.parts.confirming.terms(&name.account, name.group.as_str());
-        let anew = self.target(broadcast, template, &*group, terms, row.target, now_ms);
+        let anew = self.target(broadcast, script, &*group, terms, row.target, now_ms);
         (anew.kind == row.kind).then_some(anew)
     }
 
@@ -143,75 +144,26 @@ impl Broadcasts {
     fn target(
         &self,
         broadcast: &Broadcast,
-        template: &Template,
+        script: &Script,
         group: &dyn GroupEntry,
         terms: Option<Terms>,
         target: u32,
         now_ms: i64,
     ) -> DeliveryRow {
-        let rendered = self.render(template, group).and_then(|text| match terms {
-            Some(terms) if text.len() > terms.text_bytes_max => {
-                let (bytes, max) = (text.len(), terms.text_bytes_max);
-                let detail =
-                    format!("with its variables filled in it has {bytes} bytes; the platform takes {max}");
-                Err(("too_long".to_owned(), detail))
+        let said = Sayer::of(&self.parts).say(script, group, terms, Judging::Values);
+        let (payload, problem) = match said {
+            Ok(said) => (said.payload, None),
+            Err(unsaid) => {
+                let text = broadcast.text.clone();
+                (Payload::Text { text, welcome_code: None }, Some((unsaid.code.to_owned(), unsaid.detail)))
             }
-            Some(_) | None => Ok(text),
-        });
-        let (text, problem) = match rendered {
-            Ok(text) => (text, None),
-            Err((code, detail)) => (broadcast.text.clone(), Some((code, detail))),
         };
         let state = if problem.is_some() { DeliveryState::Failed } else { DeliveryState::Pending };
-        let delivery = delivery_of(&broadcast.id, group, target, text, broadcast.expires_ms);
+        let delivery = delivery_of(&broadcast.id, group.name(), target, payload, broadcast.expires_ms);
         let kind = if terms.is_some() { MASS_TARGET } else { "broadcast" };
         let delivery = Delivery { kind: kind.to_owned(), ..delivery };
         let row = row_of(&delivery, Some(&broadcast.text), state, now_ms);
         let (code, detail) = problem.unwrap_or_default();
         DeliveryRow { code, detail, ..row }
-    }
-
-    /// Fills the text in. What the values made of it is judged too: a shop's own words are not above the lists.
-    fn render(&self, template: &Template, group: &dyn GroupEntry) -> Result<String, (String, String)> {
-        if template.is_constant() {
-            return template
-                .render(&|_| None)
-                .map_err(|missing| ("missing_variable".to_owned(), missing.to_string()));
-        }
-        let text = template
-            .render(&|name| group.value(name))
-            .map_err(|missing| ("missing_variable".to_owned(), missing.to_string()))?;
-        match self.parts.judge.judge(&text) {
-            Ok(()) => Ok(text),
-            Err(hits) => {
-                let lists: Vec<_> = hits.iter().map(|hit| hit.wordlist.as_str()).collect();
-                Err((
-                    "blocked".to_owned(),
-                    format!("with its variables filled in it hits {}", lists.join(", ")),
-                ))
-            }
-        }
-    }
-}
-
-fn delivery_of(
-    broadcast: &BroadcastId,
-    group: &dyn GroupEntry,
-    target: u32,
-    text: String,
-    expires_ms: i64,
-) -> Delivery {
-    Delivery {
-        id: broadcast.delivery(target),
-        account: group.name().account.clone(),
-        group: group.name().group.as_str().to_owned(),
-        member: None,
-        kind: "broadcast".to_owned(),
-        rule: String::new(),
-        priority: Priority::Bulk,
-        payload: Payload::Text { text, welcome_code: None },
-        broadcast: Some((broadcast.clone(), target)),
-        expires_ms,
-        cost: 1,
     }
 }

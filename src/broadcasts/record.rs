@@ -8,6 +8,7 @@ use super::audience::Audience;
 use super::mass::Mass;
 use super::state::Control;
 use crate::event::{AccountId, Actor, BroadcastId, GroupName, OperatorId, Place, Scope};
+use crate::outbox::delivery::Content;
 use crate::storage::StorageError;
 
 /// One broadcast. The outbox reads `text` of it, whatever else it holds.
@@ -18,8 +19,11 @@ pub struct Broadcast {
     /// For people.
     #[serde(default)]
     pub name: String,
-    /// The text as it was written, variables and all.
+    /// The text as it was written, variables and all; empty when there is only a content.
     pub text: String,
+    /// What is shown, where the platform can; the text is said elsewhere.
+    #[serde(default)]
+    pub content: Option<Content>,
     /// To whom.
     pub audience: Audience,
     /// But not to these.

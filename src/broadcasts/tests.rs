@@ -3,6 +3,7 @@
 mod audiences;
 mod life;
 mod listmonk;
+mod saying;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{AccountId, GroupId, GroupName, OperatorId, Place, RegionId, Scope, ShopId};
-use crate::outbox::delivery::{Decision, Outcome, Refusal, RefusalScope, Resolution};
+use crate::outbox::delivery::{
+    Content, Decision, Delivery, Outcome, Refusal, RefusalScope, Rendering, Resolution,
+};
 use crate::outbox::testing::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -51,6 +54,20 @@ struct Book {
     shops: Mutex<BTreeMap<GroupName, String>>,
     /// What was counted.
     figures: Mutex<HashMap<GroupName, Figures>>,
+}
+
+/// The east shows links and takes 200 bytes; the west shows no links, and takes any length.
+impl Speaking for Book {
+    fn voice(&self, _: &AccountId, group: &str) -> Option<Voice> {
+        let text_bytes_max = if group.starts_with("east") { 200 } else { usize::MAX };
+        Some(Voice { platform: "sandbox", text_bytes_max })
+    }
+    fn shows(&self, _: &AccountId, group: &str, content: &Content) -> bool {
+        group.starts_with("east") || !matches!(content, Content::Link { .. })
+    }
+    fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal> {
+        Ok(Rendering { call: "say", body: serde_json::json!(delivery.payload) })
+    }
 }
 
 impl Book {
@@ -156,6 +173,7 @@ fn new(text: &str, audience: Audience) -> NewBroadcast {
     NewBroadcast {
         name: String::new(),
         text: text.into(),
+        content: None,
         audience,
         exclude: None,
         account: None,
@@ -182,6 +200,7 @@ impl House {
             places: Arc::new(Atlas),
             judge: Arc::new(Judge),
             confirming: Arc::new(Nobody),
+            speaking: book.clone(),
             tasks: bench.tasks.clone(),
             clock: bench.clock.clone(),
             config: Config { chunk_targets: 100, ..config.clone() },

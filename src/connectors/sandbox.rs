@@ -25,7 +25,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::outbox::delivery::{
-    Decision, Deliver, Delivery, Outcome, Payload, Refusal, RefusalScope, Resolution,
+    Decision, Deliver, Delivery, Outcome, Payload, Refusal, RefusalScope, Rendering, Resolution,
 };
 use desk::{Desk, Pretended};
 
@@ -57,9 +57,9 @@ const SOURCES: &[CapabilitySource] = &[
 /// Longest text it records, in bytes: longer than any platform takes.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
-fn refused(code: &str, detail: String) -> Outcome {
+fn refused(code: &str, detail: String) -> Refusal {
     let (decision, scope) = (Decision::Never, RefusalScope::Delivery);
-    Outcome::Refused(Refusal { decision, scope, code: code.to_owned(), detail })
+    Refusal { decision, scope, code: code.to_owned(), detail }
 }
 
 /// Whatever there is.
@@ -74,6 +74,7 @@ const CONTENT_TYPES: &[ContentType] = &[
     ContentType::Voice,
     ContentType::News,
     ContentType::Card,
+    ContentType::Reference,
 ];
 
 /// One sandbox account.
@@ -106,22 +107,23 @@ impl Sandbox {
     }
 }
 
-#[async_trait]
-impl Deliver for Sandbox {
-    async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome {
+impl Sandbox {
+    /// Returns what is recorded of a delivery.
+    fn said(&self, delivery: &Delivery, attempt: u32) -> Result<SandboxSend, Refusal> {
         let (text, action, of) = match &delivery.payload {
             Payload::Text { text, .. } if text.len() > TEXT_BYTES_MAX => {
                 let detail = format!("the text has {} bytes, {TEXT_BYTES_MAX} at most", text.len());
-                return refused("text_too_long", detail);
+                return Err(refused("text_too_long", detail));
             }
             Payload::Text { text, .. } => (Some(text.clone()), None, None),
             Payload::Content { content } => (Some(content.words()), None, None),
             Payload::MassSend { .. } => {
-                return refused("unsupported", "nobody has to confirm what the sandbox sends".to_owned());
+                let detail = "nobody has to confirm what the sandbox sends".to_owned();
+                return Err(refused("unsupported", detail));
             }
             Payload::Action { action, of } => (None, Some(*action), of.clone()),
         };
-        let seq = self.log.record(SandboxSend {
+        Ok(SandboxSend {
             seq: 0,
             at_ms: self.clock.now_ms(),
             account: delivery.account.clone(),
@@ -133,8 +135,26 @@ impl Deliver for Sandbox {
             text,
             action,
             of,
-        });
-        Outcome::Sent { platform_id: Some(format!("sandbox-{seq}")) }
+        })
+    }
+}
+
+#[async_trait]
+impl Deliver for Sandbox {
+    async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome {
+        match self.said(delivery, attempt) {
+            Ok(said) => {
+                let seq = self.log.record(said);
+                Outcome::Sent { platform_id: Some(format!("sandbox-{seq}")) }
+            }
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal> {
+        let said = self.said(delivery, 1)?;
+        let body = serde_json::to_value(said).expect("a record holds nothing that JSON cannot say");
+        Ok(Rendering { call: "record", body })
     }
 
     async fn resolve(&self, delivery: &Delivery) -> Resolution {

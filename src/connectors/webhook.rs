@@ -26,7 +26,7 @@ use super::{
 use crate::clock::Clock;
 use crate::event::AccountId;
 use crate::event::json::ParseLimits;
-use crate::outbox::delivery::{Deliver, Delivery, Outcome, Resolution};
+use crate::outbox::delivery::{Deliver, Delivery, Outcome, Refusal, Rendering, Resolution};
 use crate::webhooks::address::{AddressRules, parse_url};
 use crate::webhooks::client::{ClientConfig, HttpClient};
 use crate::webhooks::{KeyError, Memory, SignKey, VerifyKey};
@@ -112,6 +112,9 @@ const CONTENT_TYPES: &[ContentType] = &[
     ContentType::Voice,
     ContentType::Video,
     ContentType::File,
+    ContentType::Link,
+    ContentType::Miniprogram,
+    ContentType::Reference,
     ContentType::News,
     ContentType::Card,
 ];
@@ -264,6 +267,17 @@ impl Deliver for Webhook {
             Some(refused) => refused,
             None => outbound.deliver(delivery, attempt, self.clock.now_ms()).await,
         }
+    }
+
+    fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal> {
+        let refused = match &self.outbound {
+            Some(_) => outbound::unsupported(self, delivery),
+            None => Some(outbound::no_url()),
+        };
+        if let Some(Outcome::Refused(refusal)) = refused {
+            return Err(refusal);
+        }
+        Ok(Rendering { call: "POST", body: outbound::body(delivery, self.clock.now_ms()) })
     }
 
     async fn resolve(&self, _: &Delivery) -> Resolution {

@@ -161,7 +161,8 @@ impl Directory {
         let brand = place.brand.as_ref().and_then(|brand| self.brands.read().get(brand).cloned());
         let brand_name = brand.map(|brand| Arc::from(brand.record.name.as_str()));
         let hours_text = record.hours_text();
-        Shop { id, place, time_zone, region_name, brand_name, hours_text, version: stored.version, record }
+        let version = stored.version;
+        Shop { id, place, time_zone, region_name, region: named, brand_name, hours_text, version, record }
     }
 
     /// The place of something in a region; a region that is not there still names itself.

@@ -44,6 +44,9 @@ pub struct RegionRecord {
     /// The policy its groups are judged by, over that of the brand.
     #[serde(default)]
     pub policy: Option<String>,
+    /// Values for texts: `{region.vars.NAME}`.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Whether a shop is in business.
@@ -167,6 +170,8 @@ pub struct Shop {
     pub time_zone: TimeZone,
     /// Names of its region and brand, for texts.
     pub(super) region_name: Option<Arc<str>>,
+    /// Its region's own variables, for texts.
+    pub(super) region: Option<Arc<Stored<RegionRecord>>>,
     pub(super) brand_name: Option<Arc<str>>,
     /// Its hours in words, for texts.
     pub(super) hours_text: Option<String>,
@@ -203,6 +208,10 @@ impl Shop {
                 record.variables.get(field.strip_prefix("vars.").unwrap_or(field)).map(String::as_str)
             }
             ("region", "name") => self.region_name.as_deref(),
+            ("region", field) => {
+                let variables = &self.region.as_ref()?.record.variables;
+                variables.get(field.strip_prefix("vars.")?).map(String::as_str)
+            }
             ("brand", "name") => self.brand_name.as_deref(),
             _ => None,
         }
@@ -256,6 +265,7 @@ mod tests {
             place: Place::default(),
             time_zone: TimeZone::get("Asia/Shanghai").unwrap(),
             region_name: None,
+            region: None,
             brand_name: None,
             hours_text: None,
             version: 1,

@@ -86,6 +86,7 @@ impl Directory {
         checker.id(id.as_str());
         checker.name("/name", &record.name);
         checker.policy(record.policy.as_deref());
+        checker.variables(&record.variables);
         if let Some(brand) = &record.brand {
             let unchanged = before.as_ref().is_some_and(|stored| stored.record.brand == record.brand);
             let there = self.brands.read().contains_key(brand);

@@ -50,9 +50,13 @@ pub(super) fn check(to: &Recipient, content: &Content, config: &Config) -> Resul
         | Content::Voice { media }
         | Content::File { media }
         | Content::Video { media, .. } => check_media(media, config),
-        Content::Text { .. } | Content::Markdown { .. } | Content::News { .. } | Content::Card { .. } => {
-            Ok(())
-        }
+        Content::Text { .. }
+        | Content::Markdown { .. }
+        | Content::Link { .. }
+        | Content::Miniprogram { .. }
+        | Content::Reference { .. }
+        | Content::News { .. }
+        | Content::Card { .. } => Ok(()),
     }
 }
 

@@ -98,6 +98,25 @@ pub enum Content {
         /// The file.
         media: Media,
     },
+    /// A link with title and picture.
+    Link {
+        /// The link.
+        link: Article,
+    },
+    /// A mini program's card.
+    Miniprogram {
+        /// The card.
+        miniprogram: Miniprogram,
+    },
+    /// A picture, recording, film or file that lies at an address.
+    Reference {
+        /// What lies there.
+        of: FileKind,
+        /// Its name, with its ending.
+        name: String,
+        /// Where it lies.
+        url: String,
+    },
     /// Links with titles and pictures.
     News {
         /// One to eight of them.
@@ -122,12 +141,10 @@ impl Content {
             Content::Video { media, title, description } => {
                 [&media.name, title, description].map(String::as_str).join("\n")
             }
-            Content::News { articles } => {
-                let words = |article: &Article| {
-                    [article.title.as_str(), &article.description, &article.url].join("\n")
-                };
-                articles.iter().map(words).collect::<Vec<_>>().join("\n")
-            }
+            Content::Link { link } => link.words(),
+            Content::Miniprogram { miniprogram } => miniprogram.title.clone(),
+            Content::Reference { name, url, .. } => [name.as_str(), url].join("\n"),
+            Content::News { articles } => articles.iter().map(Article::words).collect::<Vec<_>>().join("\n"),
             Content::Card { card } => strings(card).join("\n"),
         }
     }
@@ -166,6 +183,42 @@ pub struct Article {
     /// Address of the picture.
     #[serde(default)]
     pub picture_url: String,
+}
+
+impl Article {
+    fn words(&self) -> String {
+        [self.title.as_str(), &self.description, &self.url].join("\n")
+    }
+}
+
+/// The card of a mini program (小程序).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Miniprogram {
+    /// Which program.
+    pub appid: String,
+    /// The page it opens at.
+    #[serde(default)]
+    pub page: String,
+    /// What people read on it.
+    pub title: String,
+    /// Address of the picture.
+    #[serde(default)]
+    pub picture_url: String,
+}
+
+/// What lies at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A picture.
+    Image,
+    /// A recording.
+    Voice,
+    /// A film.
+    Video,
+    /// Any file.
+    File,
 }
 
 /// One thing to be sent. Its JSON is the ledger's `body` (for all but broadcast targets).
@@ -275,6 +328,15 @@ pub enum Resolution {
     Unknown,
 }
 
+/// What the first call for a delivery would say, in the platform's own words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendering {
+    /// The platform's interface.
+    pub call: &'static str,
+    /// What is sent, but for credentials and for ids of files that are uploaded first.
+    pub body: serde_json::Value,
+}
+
 /// One account's way out, implemented by its connector.
 #[async_trait]
 pub trait Deliver: Send + Sync {
@@ -285,6 +347,20 @@ pub trait Deliver: Send + Sync {
     /// people may cost 200. Neither I/O nor waiting.
     fn cost(&self, delivery: &Delivery) -> u32 {
         delivery.cost
+    }
+
+    /// Returns what the first call for a delivery would say, written by the same code that writes the call. Neither I/O nor
+    /// waiting.
+    ///
+    /// # Errors
+    /// With the refusal that [`Self::deliver`] would come to before any call.
+    fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal> {
+        Err(Refusal {
+            decision: Decision::Never,
+            scope: RefusalScope::Delivery,
+            code: "not_shown".to_owned(),
+            detail: format!("the platform does not show a `{}` before it is sent", delivery.kind),
+        })
     }
 
     /// Finds out about an uncertain delivery.

@@ -321,7 +321,7 @@ pub struct DeliveryRow {
 }
 
 /// Codes of targets whose text could not be made.
-pub const UNSAID: [&str; 3] = ["missing_variable", "blocked", "too_long"];
+pub const UNSAID: [&str; 4] = ["missing_variable", "blocked", "too_long", "cannot_show"];
 
 impl DeliveryRow {
     /// Says whether it failed before any call, as its text could not be made: there is nothing to try again until it can.

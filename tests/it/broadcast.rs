@@ -166,6 +166,58 @@ async fn a_draft_is_checked_approved_by_somebody_else_and_what_is_missing_is_put
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_preview_shows_is_what_arrives() {
+    let sink = Sink::start(SinkConfig::default()).await.unwrap();
+    let gateway = set_up(&sink, "window:500/s").await;
+    let client = &gateway.client;
+    client
+        .expect(
+            201,
+            Method::PUT,
+            "/v1/regions/east",
+            &json!({"name": "华东", "variables": {"line": "400-1"}}),
+        )
+        .await;
+    client.expect(201, Method::PUT, "/v1/shops/s-1", &json!({"name": "一店", "region": "east"})).await;
+    client.expect(200, Method::PUT, "/v1/groups/shop/g-1", &json!({"shop": "s-1"})).await;
+    let link = json!({"title": "{shop.name|本店}会员日", "description": "{region.vars.line}", "url": "https://shop.example/"});
+    let body = json!({
+        "content": {"type": "link", "link": link}, "draft": true,
+        "audience": {"groups": ["shop/g-1", "shop/g-2"]},
+    });
+    let draft = create(client, &body, "\"five\"").await;
+    let path = format!("/v1/broadcasts/{}", draft["id"].as_str().unwrap());
+    let before = client.get(&format!("{path}/preview?group=shop/g-1")).await;
+    assert_eq!(before["checked"]["can_be_told"], 1, "{before}");
+    let problem = &before["checked"]["problems"][0];
+    assert_eq!(
+        (&problem["code"], &problem["examples"][0]["group"]),
+        (&json!("missing_variable"), &json!("shop/g-2"))
+    );
+    let shown = &before["shown"]["body"]["data"]["content"]["link"];
+    assert_eq!((&shown["title"], &shown["description"]), (&json!("一店会员日"), &json!("400-1")), "{before}");
+    let tried =
+        client.expect(202, Method::POST, &format!("{path}/test"), &json!({"group": "shop/g-1"})).await;
+    let notice = format!("/v1/notices/{}", tried["notice"].as_str().unwrap());
+    eventually("the test has arrived", || async {
+        let now = client.get(&notice).await;
+        (now["deliveries"][0]["state"] == "sent").then_some(())
+    })
+    .await;
+    assert_eq!((sink.report().distinct, &client.get(&path).await["state"]), (1, &json!("draft")));
+    client.expect(200, Method::POST, &format!("{path}/submit"), &Value::Null).await;
+    let end = eventually("it is finished", || async {
+        let now = client.get(&path).await;
+        (now["state"] == "finished").then_some(now)
+    })
+    .await;
+    assert_eq!((&end["counts"]["sent"], &end["counts"]["failed"]), (&json!(1), &json!(1)), "{end}");
+    let audit = client.get("/v1/audit?object=broadcast").await;
+    let verbs: Vec<_> = audit["items"].as_array().unwrap().iter().map(|entry| &entry["verb"]).collect();
+    assert_eq!(verbs, ["submit", "test", "create"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sheet_of_groups_becomes_an_audience_and_what_is_barred_gets_nothing() {
     let sink = Sink::start(SinkConfig::default()).await.unwrap();
     let gateway = set_up(&sink, "window:500/s").await;

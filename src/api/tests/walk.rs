@@ -153,6 +153,7 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/audiences/{audience}/groups") => {
             json!("{\"account\":\"demo\",\"group\":\"g-west\"}\n")
         }
+        (_, "/v1/broadcasts/{broadcast}/test") => json!({"group": "demo/g-east"}),
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),
         (_, "/v1/notices") => {
             json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "taken over"}})

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::calendar;
 use super::plan::{Known, Unfit};
 use crate::broadcasts::reached::Found;
+use crate::broadcasts::saying::Sayer;
 use crate::broadcasts::{BroadcastError, Broadcasts, Reached, ReceivingCap, storage_error};
-use crate::event::AccountId;
+use crate::event::{AccountId, GroupName};
 use crate::storage::StorageError;
 
 /// An audience, counted.
@@ -38,14 +39,16 @@ impl Broadcasts {
     pub(in crate::broadcasts) async fn survey(&self, found: &Found) -> Result<Survey, BroadcastError> {
         let groups = u64::try_from(found.names.len()).unwrap_or(u64::MAX);
         let mut survey = Survey { groups, reached: found.reached.clone(), ..Survey::default() };
+        let sayer = Sayer::of(&self.parts);
         let mut waiting: BTreeMap<AccountId, (Option<ReceivingCap>, Vec<String>)> = BTreeMap::new();
         for name in &found.names {
-            let Some(terms) = self.parts.confirming.terms(&name.account, name.group.as_str()) else {
-                continue;
+            let terms = sayer.terms(name);
+            survey.text_bytes_max = match (survey.text_bytes_max, sayer.text_bytes_max(name, terms)) {
+                (Some(so_far), Some(max)) => Some(so_far.min(max)),
+                (so_far, max) => so_far.or(max),
             };
+            let Some(terms) = terms else { continue };
             survey.need_confirmation += 1;
-            let max = survey.text_bytes_max.unwrap_or(usize::MAX).min(terms.text_bytes_max);
-            survey.text_bytes_max = Some(max);
             let place = waiting.entry(name.account.clone()).or_default();
             place.0 = terms.receiving_cap;
             place.1.push(name.group.as_str().to_owned());
@@ -63,6 +66,15 @@ impl Broadcasts {
         }
         survey.owners = u64::try_from(owners.len()).unwrap_or(u64::MAX);
         Ok(survey)
+    }
+
+    /// Returns who is to confirm for a group, as far as anybody knows.
+    pub(in crate::broadcasts) async fn owner_of(
+        &self,
+        name: &GroupName,
+    ) -> Result<Option<String>, BroadcastError> {
+        let known = self.known(&name.account, None).await.map_err(storage_error("read owners"))?;
+        Ok(known.owner_of(name.group.as_str()).ok().map(str::to_owned))
     }
 
     /// Reads who owns the groups of an account and what they received in the current period.

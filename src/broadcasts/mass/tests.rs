@@ -14,6 +14,7 @@ use super::{Config, *};
 use crate::broadcasts::*;
 use crate::clock::Clock;
 use crate::event::{AccountId, Actor, GroupId, GroupName, OperatorId, Place, Scope};
+use crate::outbox::delivery::{Content, Delivery, Refusal, Rendering};
 use crate::outbox::testing::*;
 use crate::storage::{DeliveryRow, DeliveryState, Kinds, MASS_TARGET, StorageError};
 
@@ -84,6 +85,18 @@ impl GroupBook for Town {
 
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>> {
         self.groups.get(name).map(|name| Box::new(Entry(name.clone())) as _)
+    }
+}
+
+impl Speaking for Town {
+    fn voice(&self, _: &AccountId, _: &str) -> Option<Voice> {
+        None
+    }
+    fn shows(&self, _: &AccountId, _: &str, _: &Content) -> bool {
+        true
+    }
+    fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal> {
+        Ok(Rendering { call: "task", body: serde_json::json!(delivery.payload) })
     }
 }
 
@@ -194,6 +207,7 @@ impl House {
             places: Arc::new(Atlas),
             judge: Arc::new(Anything),
             confirming: Arc::new(people),
+            speaking: town.clone(),
             tasks: bench.tasks.clone(),
             clock: clock.clone(),
             config: crate::broadcasts::Config { chunk_targets: 20, confirmations, ..Default::default() },
@@ -232,6 +246,7 @@ impl House {
         let new = NewBroadcast {
             name: String::new(),
             text: text.into(),
+            content: None,
             audience: Audience::All,
             exclude: None,
             account: None,

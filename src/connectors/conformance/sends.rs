@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Lack, Rig, delivery, has};
 use crate::connectors::ContentType;
 use crate::event::ActionKind;
-use crate::outbox::delivery::{Content, Decision, Outcome, Payload, Refusal, Resolution};
+use crate::outbox::delivery::{Decision, Outcome, Payload, Refusal, Resolution};
 
 /// Calls at once when the credential is void.
 const AT_ONCE: u32 = 50;
@@ -16,16 +16,7 @@ fn refusal(outcome: &Outcome) -> Option<&Refusal> {
 
 fn type_of(payload: &Payload) -> Option<ContentType> {
     let Payload::Content { content } = payload else { return None };
-    Some(match content {
-        Content::Text { .. } => ContentType::Text,
-        Content::Markdown { .. } => ContentType::Markdown,
-        Content::Image { .. } => ContentType::Image,
-        Content::Voice { .. } => ContentType::Voice,
-        Content::Video { .. } => ContentType::Video,
-        Content::File { .. } => ContentType::File,
-        Content::News { .. } => ContentType::News,
-        Content::Card { .. } => ContentType::Card,
-    })
+    Some(ContentType::of(content))
 }
 
 fn is_taken(outcome: &Outcome) -> bool {

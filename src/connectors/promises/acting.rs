@@ -153,6 +153,7 @@ fn word(kind: ContentType) -> (&'static str, &'static str) {
         ContentType::Voice => ("语音", "recordings"),
         ContentType::News => ("多条图文", "several links in one"),
         ContentType::Card => ("卡片", "cards"),
+        ContentType::Reference => ("按网址发的文件", "files by address"),
     }
 }
 

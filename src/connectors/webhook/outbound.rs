@@ -77,6 +77,11 @@ impl<'a> Body<'a> {
     }
 }
 
+/// Returns what the first call for a delivery says.
+pub(super) fn body(delivery: &Delivery, now_ms: i64) -> serde_json::Value {
+    serde_json::to_value(Body::new(delivery, 1, now_ms)).expect("strings and numbers are JSON")
+}
+
 fn type_of(action: ActionKind) -> &'static str {
     match action {
         ActionKind::Recall => "action.recall",

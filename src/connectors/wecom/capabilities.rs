@@ -36,6 +36,7 @@ const ROBOT: Capabilities = Capabilities {
         ContentType::Text,
         ContentType::Markdown,
         ContentType::Image,
+        ContentType::Link,
         ContentType::News,
         ContentType::File,
         ContentType::Voice,
@@ -59,6 +60,7 @@ const APPCHAT: Capabilities = Capabilities {
         ContentType::Voice,
         ContentType::Video,
         ContentType::File,
+        ContentType::Link,
         ContentType::News,
     ],
     ..CUSTOMER
@@ -76,6 +78,7 @@ const DIRECT: Capabilities = Capabilities {
         ContentType::Voice,
         ContentType::Video,
         ContentType::File,
+        ContentType::Link,
         ContentType::News,
         ContentType::Card,
     ],

@@ -304,6 +304,7 @@ impl<const WAY: u8> Rig for WecomRig<WAY> {
             Content::Markdown { text: "**你好**".to_owned() },
             Content::Image { media: media("一.png", PNG) },
             Content::File { media: media("说明.txt", "5L2g5aW95LiW55WM") },
+            Content::Link { link: article.clone() },
             Content::News { articles: vec![article] },
         ];
         if WAY == ROBOT {

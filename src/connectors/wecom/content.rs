@@ -45,14 +45,16 @@ impl Unfit {
     }
 }
 
+impl From<Unfit> for Refusal {
+    fn from(unfit: Unfit) -> Self {
+        let (decision, scope) = (Decision::Never, RefusalScope::Delivery);
+        Self { decision, scope, code: unfit.code.to_owned(), detail: unfit.detail }
+    }
+}
+
 impl From<Unfit> for Outcome {
     fn from(unfit: Unfit) -> Self {
-        Self::Refused(Refusal {
-            decision: Decision::Never,
-            scope: RefusalScope::Delivery,
-            code: unfit.code.to_owned(),
-            detail: unfit.detail,
-        })
+        Self::Refused(unfit.into())
     }
 }
 
@@ -128,6 +130,15 @@ pub(super) fn render(surface: Surface, content: &Content) -> Result<Message, Unf
         Content::File { media } => {
             let upload = MediaLimit::file().check("file", media)?;
             Ok(Message::of("file", json!({})).with_upload(upload))
+        }
+        // A single link is a list of one here.
+        Content::Link { link } => render_news(std::slice::from_ref(link)),
+        Content::Miniprogram { .. } => {
+            Err(Unfit::new("unsupported", "a mini program's card cannot be sent here"))
+        }
+        Content::Reference { .. } => {
+            let detail = "WeCom takes files by their bytes and not by an address; send a `link`";
+            Err(Unfit::new("unsupported", detail))
         }
         Content::News { articles } => render_news(articles),
         Content::Card { card } => card::render(surface, card),

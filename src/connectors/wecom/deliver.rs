@@ -31,7 +31,9 @@ use crate::clock::Clock;
 use crate::connectors::ConnectorState;
 use crate::connectors::offers::ReceivingCap;
 use crate::event::ActionKind;
-use crate::outbox::delivery::{Deliver, Delivery, Outcome, Payload, RefusalScope, Resolution};
+use crate::outbox::delivery::{
+    Deliver, Delivery, Outcome, Payload, Refusal, RefusalScope, Rendering, Resolution,
+};
 
 /// What one account does on WeCom. Owned by its connector, for as long as that lives.
 #[derive(Debug)]
@@ -103,17 +105,7 @@ impl Acts {
         kind: GroupKind<'_>,
         render: impl FnOnce(Surface) -> Result<Message, Unfit>,
     ) -> Outcome {
-        let surface = match kind {
-            GroupKind::Robot(_) => Surface::Robot,
-            GroupKind::Appchat(_) => Surface::OwnGroup,
-            GroupKind::Direct => Surface::App,
-            GroupKind::Customer(_) => {
-                let detail = "nobody but its people can speak in a customer group (客户群): send it as a broadcast, \
-                              which each owner confirms, or have it in a welcome template";
-                return Unfit::new("unsupported", detail).into();
-            }
-        };
-        let message = match render(surface) {
+        let message = match surface_of(kind).and_then(render) {
             Ok(message) => message,
             Err(unfit) => return unfit.into(),
         };
@@ -159,6 +151,44 @@ impl Acts {
     }
 }
 
+/// Returns where something is said to a group of this kind.
+fn surface_of(kind: GroupKind<'_>) -> Result<Surface, Unfit> {
+    match kind {
+        GroupKind::Robot(_) => Ok(Surface::Robot),
+        GroupKind::Appchat(_) => Ok(Surface::OwnGroup),
+        GroupKind::Direct => Ok(Surface::App),
+        GroupKind::Customer(_) => {
+            let detail = "nobody but its people can speak in a customer group (客户群): send it as a broadcast, \
+                          which each owner confirms, or have it in a welcome template";
+            Err(Unfit::new("unsupported", detail))
+        }
+    }
+}
+
+/// Returns what a delivery would say, by which interface.
+fn rendering_of(delivery: &Delivery) -> Result<Rendering, Unfit> {
+    let kind = GroupKind::of(&delivery.group);
+    let message = match &delivery.payload {
+        Payload::Text { text, welcome_code: None } => {
+            surface_of(kind).and_then(|surface| render_text(surface, text, &[]))?
+        }
+        Payload::Content { content } => surface_of(kind).and_then(|surface| render(surface, content))?,
+        Payload::MassSend { sender, targets, text } => {
+            let body = super::mass::rendered(sender, targets, text)?;
+            return Ok(Rendering { call: "externalcontact/add_msg_template", body });
+        }
+        Payload::Text { welcome_code: Some(_), .. } | Payload::Action { .. } => {
+            return Err(Unfit::new("not_shown", "only what is said to a group is shown beforehand"));
+        }
+    };
+    let call = match kind {
+        GroupKind::Robot(_) => "webhook/send",
+        GroupKind::Appchat(_) => "appchat/send",
+        GroupKind::Direct | GroupKind::Customer(_) => "message/send",
+    };
+    Ok(Rendering { call, body: serde_json::Value::Object(message.fields(None)) })
+}
+
 /// Says whether only staff are in a group of this kind.
 fn is_internal(kind: GroupKind<'_>) -> bool {
     match kind {
@@ -179,6 +209,10 @@ impl Deliver for Wecom {
             refusal.scope = RefusalScope::Group;
         }
         outcome
+    }
+
+    fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal> {
+        rendering_of(delivery).map_err(Refusal::from)
     }
 
     fn cost(&self, delivery: &Delivery) -> u32 {

@@ -153,6 +153,26 @@ fn check(sender: &str, targets: &[(u32, String)], text: &str) -> Result<(), Unfi
     Ok(())
 }
 
+/// Writes a task, if it can be one.
+fn task<'a>(sender: &'a str, targets: &'a [(u32, String)], text: &'a str) -> Result<Task<'a>, Unfit> {
+    check(sender, targets, text)?;
+    Ok(Task {
+        chat_type: "group",
+        sender,
+        chat_id_list: targets.iter().map(|(_, group)| group.as_str()).collect(),
+        text: Text { content: text },
+    })
+}
+
+/// Returns the task as it would be created.
+pub(super) fn rendered(
+    sender: &str,
+    targets: &[(u32, String)],
+    text: &str,
+) -> Result<serde_json::Value, Unfit> {
+    task(sender, targets, text).map(|task| json!(task))
+}
+
 impl Acts {
     pub(super) async fn mass_send(
         &self,
@@ -161,21 +181,16 @@ impl Acts {
         targets: &[(u32, String)],
         text: &str,
     ) -> Outcome {
-        if let Err(unfit) = check(sender, targets, text) {
-            return unfit.into();
-        }
+        let body = match task(sender, targets, text) {
+            Ok(body) => body,
+            Err(unfit) => return unfit.into(),
+        };
         let entry = match self.book.open(delivery, false).await {
             Ok(Entry { answer: Some(task), .. }) => {
                 return Outcome::AwaitingConfirmation { platform_id: task };
             }
             Ok(entry) => entry,
             Err(error) => return not_written(Api::AddMassSend, &error),
-        };
-        let body = Task {
-            chat_type: "group",
-            sender,
-            chat_id_list: targets.iter().map(|(_, group)| group.as_str()).collect(),
-            text: Text { content: text },
         };
         match self.client.call::<_, Created>(Api::AddMassSend, &body).await {
             // The task is there, and its id is the only thing that can be asked about it.

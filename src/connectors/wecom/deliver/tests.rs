@@ -10,7 +10,7 @@ use super::*;
 use crate::connectors::testing::MemoryState;
 use crate::connectors::wecom::testing::{Platform, Reply, done, refusal};
 use crate::event::{AccountId, DeliveryId};
-use crate::outbox::delivery::{Content, Decision, Media, Priority, Refusal, RefusalScope};
+use crate::outbox::delivery::{Article, Content, Decision, FileKind, Media, Priority, Refusal, RefusalScope};
 
 pub(in crate::connectors::wecom) fn delivery(id: &str, group: &str, payload: Payload) -> Delivery {
     Delivery {
@@ -76,6 +76,28 @@ async fn a_robots_group_is_written_to_by_its_key() {
     assert_eq!(platform.count("gettoken"), 0, "a robot needs no token");
     let outcome = wecom.deliver(&text("d-2", "robot:nobody", "a"), 1).await;
     refused(outcome, Decision::Never, RefusalScope::Account, "no_secret");
+}
+
+#[tokio::test]
+async fn what_is_shown_beforehand_is_what_is_called() {
+    let platform = Platform::with_token(|_| done()).await;
+    let wecom = platform.connect(&Clock::system());
+    let url = "https://example.com/a".to_owned();
+    let link = Article { title: "会员日".to_owned(), url: url.clone(), ..Article::default() };
+    let content = |content| delivery("d-1", "robot:watch", Payload::Content { content });
+    for said in [text("d-1", "robot:watch", "开门了"), content(Content::Link { link })] {
+        let shown = wecom.render(&said).unwrap();
+        assert_eq!(wecom.deliver(&said, 1).await, SENT);
+        let asked = platform.asked().pop().unwrap();
+        assert_eq!((shown.call, shown.body), (asked.path.as_str(), asked.json()));
+    }
+    // What would be refused before a call is refused here, in the same words.
+    let file = Content::Reference { of: FileKind::Image, name: "a.png".to_owned(), url };
+    for said in [content(file), text("d-2", "wrGROUP", "a"), text("d-3", "robot:watch", &"汉".repeat(683))] {
+        let refusal = wecom.render(&said).unwrap_err();
+        assert_eq!(wecom.deliver(&said, 1).await, Outcome::Refused(refusal));
+    }
+    assert_eq!(platform.asked().len(), 2);
 }
 
 #[tokio::test]

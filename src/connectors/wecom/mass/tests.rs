@@ -33,7 +33,10 @@ fn awaiting(task: &str) -> Outcome {
 async fn a_task_is_made_for_one_owner_and_waits_for_them() {
     let platform = Platform::with_token(|_| created("msg1", &[])).await;
     let wecom = platform.connect(&Clock::system());
+    let shown = wecom.render(&mass_send("d-1", &["wr1", "wr2"])).unwrap();
     assert_eq!(wecom.deliver(&mass_send("d-1", &["wr1", "wr2"]), 1).await, awaiting("msg1"));
+    let created = platform.asked().into_iter().find(|asked| asked.path == shown.call).unwrap();
+    assert_eq!(created.json(), shown.body);
     let asked = platform.asked();
     assert_eq!(asked[0].path, "externalcontact/add_msg_template");
     assert_eq!(
