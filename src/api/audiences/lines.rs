@@ -78,10 +78,11 @@ fn from_csv(body: &[u8]) -> ApiResult<Vec<(usize, ApiResult<GroupName>)>> {
         at.ok_or_else(missing)
     };
     let (account, group) = (column("account")?, column("group")?);
+    let mut counted = Counted { body, at: 0, line: 1 };
     let mut lines = Vec::new();
     for record in reader.byte_records() {
         let record = record.map_err(|error| broken("", &error))?;
-        let number = record.position().map_or(0, csv::Position::line);
+        let number = counted.line_at(record.position().map_or(0, csv::Position::byte));
         if record.iter().all(<[u8]>::is_empty) {
             continue;
         }
@@ -100,9 +101,30 @@ fn from_csv(body: &[u8]) -> ApiResult<Vec<(usize, ApiResult<GroupName>)>> {
             })
         };
         let name = field(account, "account").and_then(|account| named(account, field(group, "group")?));
-        lines.push((usize::try_from(number).unwrap_or(usize::MAX), name));
+        lines.push((number, name));
     }
     Ok(lines)
+}
+
+/// Numbers lines as an editor does. To the reader the second byte of a line's end (`\r\n`) is the first of the next record.
+struct Counted<'a> {
+    body: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl Counted<'_> {
+    /// Returns the line of a record that begins at a byte; records come in order.
+    fn line_at(&mut self, byte: u64) -> usize {
+        let begin = usize::try_from(byte).unwrap_or(usize::MAX);
+        let rest = self.body.get(begin..).unwrap_or_default();
+        let begin =
+            begin.saturating_add(rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count());
+        let passed = self.body.get(self.at..begin).unwrap_or_default();
+        self.line += passed.split(|byte| *byte == b'\n').count().saturating_sub(1);
+        self.at = begin;
+        self.line
+    }
 }
 
 fn broken(pointer: &str, error: &csv::Error) -> ApiError {
@@ -134,6 +156,16 @@ mod tests {
         ];
         let expect: Vec<_> = expect.into_iter().map(|(line, text)| (line, text.to_owned())).collect();
         assert_eq!(read(sheet.as_bytes()), expect);
+    }
+
+    #[test]
+    fn lines_are_numbered_as_an_editor_does_whatever_ends_them() {
+        for end in ["\n", "\r\n"] {
+            let sheet =
+                ["account,group", "demo,g-1", "", "demo,g-2", "demo,\"g-\n3\"", "demo,g-4", ""].join(end);
+            let numbers: Vec<_> = read(sheet.as_bytes()).into_iter().map(|(line, _)| line).collect();
+            assert_eq!(numbers, [2, 4, 5, 7], "{end:?}");
+        }
     }
 
     #[test]
