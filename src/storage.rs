@@ -44,8 +44,8 @@ pub use ledger::{
     Settlement, UNSAID, Write,
 };
 pub use projection::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, PendingSend,
-    Projected, StateRow, Totals,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
+    PendingSend, Projected, StateRow, Totals,
 };
 
 pub use crate::statistics::definitions::Counters;
@@ -283,6 +283,9 @@ pub trait Storage: EvidenceStore {
 
     /// Returns every wordlist's hits over `[from_ms, until_ms)`, by its name; those without any are left out.
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError>;
+
+    /// Returns the business results credited to a broadcast, by group and kind.
+    fn outcomes(&self, broadcast: &str) -> Result<Vec<OutcomeRow>, StorageError>;
 
     /// Returns members of a group after a cursor, in member order.
     fn members(

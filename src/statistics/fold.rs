@@ -11,15 +11,16 @@ mod roster;
 mod tests;
 
 use crate::event::{
-    CaseFact, Effects, EventType, Fact, HOUR_MS, Head, HitFact, Partition, Role, StateFact, Status, Verdict,
+    CaseFact, Effects, EventType, Fact, HOUR_MS, Head, HitFact, OutcomeFact, Partition, Role, StateFact,
+    Status, Verdict,
 };
 use crate::statistics::definitions::Counters;
 
 use delta::{GroupName, GroupRef};
 
 pub use delta::{
-    CaseDelta, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, ListCount, MemberDelta, Place,
-    Sighting, StateDelta,
+    CaseDelta, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, ListCount, MemberDelta, OutcomeSum,
+    Place, Sighting, StateDelta,
 };
 pub use latest::Latest;
 pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Register, introduce};
@@ -49,6 +50,7 @@ impl Delta {
             counts,
             hits,
             lists,
+            outcomes,
             states,
             cases,
             lates,
@@ -63,6 +65,7 @@ impl Delta {
         counts.clear();
         hits.clear();
         lists.clear();
+        outcomes.clear();
         states.clear();
         cases.clear();
         lates.clear();
@@ -105,6 +108,11 @@ impl Delta {
                         hits += 1;
                     }
                 }
+                Fact::Outcome(outcome) => {
+                    if let Some(group) = group {
+                        self.credit(group, head, outcome);
+                    }
+                }
                 Fact::ShadowHit(hit) => self.count_list(head, hit, ListCount { hits: 0, shadow_hits: 1 }),
                 Fact::State(state) => self.state(place.partition, state),
                 Fact::Roster(roster) => {
@@ -118,7 +126,6 @@ impl Delta {
                 | Fact::Send(_)
                 | Fact::Contact(_)
                 | Fact::Consent(_)
-                | Fact::Outcome(_)
                 | Fact::Revision(_)
                 | Fact::Review(_)
                 | Fact::Kick(_)
@@ -196,6 +203,19 @@ impl Delta {
     fn count_list(&mut self, head: &Head<'_>, hit: &HitFact<'_>, count: ListCount) {
         let key = (hit.wordlist.to_string(), hour_of(head.at_ms));
         self.lists.entry(key).or_default().add(count);
+    }
+
+    /// Credits a result to the broadcast it names; one that names none belongs to no broadcast's numbers.
+    fn credit(&mut self, group: u32, head: &Head<'_>, outcome: &OutcomeFact<'_>) {
+        let Some(broadcast) = &outcome.broadcast else { return };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float becomes the nearest whole number there is"
+        )]
+        let value_micros = (outcome.value * 1e6).round() as i64;
+        let sum = OutcomeSum { count: 1, value_micros, last_ms: head.at_ms };
+        let key = (group, broadcast.to_string(), outcome.kind.to_string());
+        self.outcomes.entry(key).or_default().add(sum);
     }
 
     fn state(&mut self, partition: Partition, state: &StateFact<'_>) {

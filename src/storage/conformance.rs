@@ -96,6 +96,7 @@ macro_rules! all {
             what_groups_received_is_counted,
             the_platforms_id_is_kept,
             numbers_follow_the_definitions,
+            outcomes_are_credited_once_to_the_broadcast_they_name,
             projecting_twice_changes_nothing,
             projecting_in_pieces_or_at_once_is_the_same,
             small_state_is_the_last_write,

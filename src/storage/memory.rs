@@ -22,8 +22,8 @@ use super::queue::Queue;
 use super::{
     Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CaseRow, Change, Config, CountRow, CountsQuery,
     DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow, IdempotencyRecord,
-    Intent, JournalRow, LateRow, ListCountRow, MemberRow, PendingSend, Projected, Receipt, SealedHour,
-    Settlement, SharedStorage, StateRow, Storage, StorageError, Totals, codec, pass,
+    Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend, Projected, Receipt,
+    SealedHour, Settlement, SharedStorage, StateRow, Storage, StorageError, Totals, codec, pass,
 };
 use crate::dedupe::Filter;
 use crate::event::{EventKey, Partition};
@@ -234,6 +234,10 @@ impl Storage for Memory {
 
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError> {
         Ok(self.disk.data.lock().state.list_counts(from_ms, until_ms))
+    }
+
+    fn outcomes(&self, broadcast: &str) -> Result<Vec<OutcomeRow>, StorageError> {
+        Ok(self.disk.data.lock().state.outcomes(broadcast))
     }
 
     fn members(

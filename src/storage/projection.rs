@@ -129,6 +129,21 @@ pub struct ListCountRow {
     pub shadow_hits: u64,
 }
 
+/// Business results of one kind in one group, credited to a broadcast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeRow {
+    /// Account.
+    pub account: String,
+    /// Group.
+    pub group: String,
+    /// `click`, `order`, ….
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// Their values together, in millionths of the brand's unit.
+    pub value_micros: i64,
+}
+
 /// An event that was too late to count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateRow {

@@ -36,8 +36,8 @@ use super::queue::Queue;
 use super::{
     Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CaseRow, Change, Config, CountRow, CountsQuery,
     DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow, IdempotencyRecord,
-    Intent, JournalRow, LateRow, ListCountRow, MemberRow, PendingSend, Projected, Receipt, SealedHour,
-    Settlement, SharedStorage, StateRow, Storage, StorageError, Totals,
+    Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend, Projected, Receipt,
+    SealedHour, Settlement, SharedStorage, StateRow, Storage, StorageError, Totals,
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
@@ -274,6 +274,10 @@ impl Storage for Sqlite {
 
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError> {
         self.state(|conn| queries::list_counts(conn, from_ms, until_ms))
+    }
+
+    fn outcomes(&self, broadcast: &str) -> Result<Vec<OutcomeRow>, StorageError> {
+        self.state(|conn| queries::outcomes(conn, broadcast))
     }
 
     fn members(

@@ -443,6 +443,9 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
+    fn outcomes(&self, _: &str) -> Result<Vec<OutcomeRow>, StorageError> {
+        unreachable!("the outbox reads no outcomes")
+    }
     fn list_counts(&self, _: i64, _: i64) -> Result<Vec<ListCountRow>, StorageError> {
         unreachable!("sending reads no projection")
     }

@@ -34,6 +34,8 @@ pub struct Delta {
     pub hits: Vec<HitDelta>,
     /// Hits by wordlist and hour, in groups or not.
     pub lists: HashMap<(String, u32), ListCount>,
+    /// Business results credited to broadcasts, by group index, broadcast and kind.
+    pub outcomes: HashMap<(u32, String, String), OutcomeSum>,
     /// The last write of each piece of small state.
     pub states: HashMap<(Partition, StateKind, String), StateDelta>,
     /// The last sighting of each case.
@@ -135,6 +137,26 @@ impl ListCount {
     pub fn add(&mut self, other: ListCount) {
         self.hits += other.hits;
         self.shadow_hits += other.shadow_hits;
+    }
+}
+
+/// Business results of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutcomeSum {
+    /// How many.
+    pub count: u64,
+    /// Their values together, in millionths: whole numbers add up to the same in every order.
+    pub value_micros: i64,
+    /// When the latest came.
+    pub last_ms: i64,
+}
+
+impl OutcomeSum {
+    /// Adds another's numbers.
+    pub fn add(&mut self, other: OutcomeSum) {
+        self.count += other.count;
+        self.value_micros = self.value_micros.saturating_add(other.value_micros);
+        self.last_ms = self.last_ms.max(other.last_ms);
     }
 }
 

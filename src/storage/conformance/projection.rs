@@ -7,8 +7,8 @@ use proptest::test_runner::{TestRng, TestRunner};
 
 use super::{HOUR, Harness, NOW_MS, append, commit, event, message};
 use crate::event::{
-    CaseFact, Effects, EventType, Fact, GroupFact, HOUR_MS, HitFact, Level, MemberFact, Role, RosterFact,
-    RosterMember, SendFact, StateFact, StateKind, Status, Verdict, Via,
+    CaseFact, Effects, EventType, Fact, GroupFact, HOUR_MS, HitFact, Level, MemberFact, OutcomeFact, Role,
+    RosterFact, RosterMember, SendFact, StateFact, StateKind, Status, Verdict, Via,
 };
 use crate::statistics::definitions::Counters;
 use crate::storage::{Config, CountsQuery, ListCountRow, MemberRow, SharedStorage, Totals};
@@ -67,6 +67,7 @@ pub(in crate::storage) struct Seen {
     counts: Vec<Vec<crate::storage::CountRow>>,
     hits: Vec<Vec<crate::storage::HitRow>>,
     lists: Vec<ListCountRow>,
+    outcomes: Vec<crate::storage::OutcomeRow>,
     lates: Vec<Vec<crate::storage::LateRow>>,
     totals: Vec<Totals>,
     cases: Vec<crate::storage::CaseRow>,
@@ -94,6 +95,7 @@ pub(in crate::storage) fn look(storage: &SharedStorage, now_ms: i64) -> Seen {
             .collect(),
         hits: names.iter().map(|(a, g)| storage.hits(a, g, 1000).unwrap()).collect(),
         lists: storage.list_counts(0, i64::MAX).unwrap(),
+        outcomes: storage.outcomes("bc-1").unwrap(),
         lates: names.iter().map(|(a, g)| storage.lates(a, g, 1000).unwrap()).collect(),
         totals,
         cases: storage.cases(1000).unwrap(),
@@ -179,6 +181,36 @@ pub(in crate::storage) async fn numbers_follow_the_definitions<H: Harness>(harne
     let lists = storage.list_counts(NOW_MS, NOW_MS + HOUR_MS).unwrap();
     assert_eq!(lists, [ListCountRow { wordlist: "diversion".into(), hits: 2, shadow_hits: 1 }]);
     assert!(storage.list_counts(NOW_MS + HOUR_MS, NOW_MS + 2 * HOUR_MS).unwrap().is_empty());
+}
+
+pub(in crate::storage) async fn outcomes_are_credited_once_to_the_broadcast_they_name<H: Harness>(
+    harness: &H,
+) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let outcome =
+        |number: u128, group: &str, kind: &'static str, value: f64, broadcast: Option<&'static str>| {
+            let fact =
+                OutcomeFact { kind: Cow::Borrowed(kind), value, broadcast: broadcast.map(Cow::Borrowed) };
+            event(EventType::Outcome, number, group, "u-1", vec![Fact::Outcome(fact)])
+        };
+    let first = [
+        outcome(1, "g-1", "order", 19.9, Some("bc-1")),
+        outcome(2, "g-1", "order", 0.1, Some("bc-1")),
+        outcome(3, "g-1", "click", 0.0, Some("bc-1")),
+        outcome(4, "g-2", "order", 5.0, Some("bc-2")),
+        outcome(5, "g-2", "order", 5.0, None),
+    ];
+    commit(&storage, epoch, &first).await;
+    storage.project().unwrap();
+    commit(&storage, epoch, &[outcome(6, "g-2", "order", -20.0, Some("bc-1"))]).await;
+    storage.project().unwrap();
+    let rows = storage.outcomes("bc-1").unwrap();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.group.as_str(), row.kind.as_str(), row.count, row.value_micros)).collect();
+    let expect = [("g-1", "click", 1, 0), ("g-1", "order", 2, 20_000_000), ("g-2", "order", 1, -20_000_000)];
+    assert_eq!(told, expect);
+    assert!(storage.outcomes("bc-3").unwrap().is_empty());
 }
 
 pub(in crate::storage) async fn projecting_twice_changes_nothing<H: Harness>(harness: &H) {

@@ -7,12 +7,12 @@ use super::ledger::all_if_zero;
 use crate::event::{HOUR_MS, Partition, StateKind};
 use crate::statistics::fold::{
     CaseDelta, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, ListCount, MemberRecord, NEVER_MS,
-    Register, StateDelta, hour_of, introduce,
+    OutcomeSum, Register, StateDelta, hour_of, introduce,
 };
 use crate::storage::pass::{self, Kept, Pass};
 use crate::storage::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, PendingSend,
-    StateRow, StorageError, Totals,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
+    PendingSend, StateRow, StorageError, Totals,
 };
 
 type GroupName = (String, String);
@@ -27,6 +27,7 @@ pub(super) struct StateData {
     counts: BTreeMap<(GroupName, u32), CountDelta>,
     hits: BTreeMap<GroupName, Vec<HitDelta>>,
     lists: BTreeMap<(String, u32), ListCount>,
+    outcomes: BTreeMap<(String, GroupName, String), OutcomeSum>,
     lates: BTreeMap<GroupName, Vec<LateDelta>>,
     states: Vec<((Partition, StateKind, String), StateDelta)>,
     cases: BTreeMap<String, CaseDelta>,
@@ -87,6 +88,10 @@ impl StateData {
         }
         for (key, count) in &delta.lists {
             self.lists.entry(key.clone()).or_default().add(*count);
+        }
+        for ((group, broadcast, kind), sum) in &delta.outcomes {
+            let key = (broadcast.clone(), name(*group), kind.clone());
+            self.outcomes.entry(key).or_default().add(*sum);
         }
         for late in &delta.lates {
             self.lates.entry(name(late.group)).or_default().push(late.clone());
@@ -206,6 +211,18 @@ impl StateData {
             shadow_hits: count.shadow_hits,
         };
         sums.into_iter().map(row).collect()
+    }
+
+    pub(super) fn outcomes(&self, broadcast: &str) -> Vec<OutcomeRow> {
+        let own = self.outcomes.iter().filter(|((of, _, _), _)| of == broadcast);
+        own.map(|((_, (account, group), kind), sum)| OutcomeRow {
+            account: account.clone(),
+            group: group.clone(),
+            kind: kind.clone(),
+            count: sum.count,
+            value_micros: sum.value_micros,
+        })
+        .collect()
     }
 
     pub(super) fn members(

@@ -181,6 +181,7 @@ fn write(tx: &Transaction<'_>, pass: &Pass) -> Result<(), rusqlite::Error> {
     }
     counters(tx, delta, &groups)?;
     lists(tx, delta)?;
+    outcomes(tx, delta, &groups)?;
     listings(tx, delta, &groups)?;
     states(tx, delta)?;
     kept(tx, "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4)", &pass.sends)?;
@@ -283,6 +284,23 @@ fn lists(tx: &Transaction<'_>, delta: &Delta) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
+fn outcomes(
+    tx: &Transaction<'_>,
+    delta: &Delta,
+    groups: &[(i64, GroupRecord)],
+) -> Result<(), rusqlite::Error> {
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO outcome VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (broadcast, grp, kind) DO UPDATE SET
+         count = count + excluded.count, value_micros = value_micros + excluded.value_micros,
+         last_ms = MAX(last_ms, excluded.last_ms)",
+    )?;
+    for ((group, broadcast, kind), sum) in &delta.outcomes {
+        let group = groups[*group as usize].0;
+        upsert.execute(params![broadcast, group, kind, signed(sum.count), sum.value_micros, sum.last_ms])?;
+    }
+    Ok(())
+}
+
 fn listings(
     tx: &Transaction<'_>,
     delta: &Delta,
@@ -362,6 +380,7 @@ fn sweep(tx: &Transaction<'_>, config: &Config, before_ms: i64, now_ms: i64) -> 
     let hits_ms = now_ms.saturating_sub(ms(config.hits_keep));
     tx.execute("DELETE FROM hit WHERE at_ms < ?1", [hits_ms])?;
     tx.execute("DELETE FROM list_count WHERE hour < ?1", [hits_ms.div_euclid(HOUR_MS)])?;
+    tx.execute("DELETE FROM outcome WHERE last_ms < ?1", [hits_ms])?;
     tx.execute("DELETE FROM late WHERE arrived_ms < ?1", [hits_ms])?;
     tx.execute("DELETE FROM record WHERE at_ms < ?1", [now_ms.saturating_sub(ms(config.records_keep))])?;
     Ok(())

@@ -7,8 +7,8 @@ use crate::event::{EventKey, HOUR_MS, Partition};
 use crate::statistics::definitions::Counters;
 use crate::statistics::fold::{NEVER_MS, hour_of};
 use crate::storage::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, PendingSend,
-    StateRow, StorageError, Totals, pass,
+    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
+    PendingSend, StateRow, StorageError, Totals, pass,
 };
 
 const COUNTERS: &str = "messages, staff_messages, joins, leaves, hits, masked, reviewed, blocked, replies, welcomes, \
@@ -197,6 +197,28 @@ pub(super) fn list_counts(
             .collect()
     })
     .map_err(fault("read hits by wordlist"))
+}
+
+/// Returns what was credited to a broadcast, by group and kind.
+pub(super) fn outcomes(conn: &Connection, broadcast: &str) -> Result<Vec<OutcomeRow>, StorageError> {
+    conn.prepare_cached(
+        "SELECT grp.account, grp.grp, kind, count, value_micros FROM outcome JOIN grp ON grp.no = outcome.grp
+         WHERE broadcast = ?1 ORDER BY grp.account, grp.grp, kind",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map([broadcast], |row| {
+                Ok(OutcomeRow {
+                    account: row.get(0)?,
+                    group: row.get(1)?,
+                    kind: row.get(2)?,
+                    count: row.get(3).map(unsigned)?,
+                    value_micros: row.get(4)?,
+                })
+            })?
+            .collect()
+    })
+    .map_err(fault("read outcomes"))
 }
 
 /// Returns members after a cursor.

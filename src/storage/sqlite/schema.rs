@@ -38,8 +38,11 @@ pub(super) const LEDGER: Schema =
     Schema { file: "ledger.db", synchronous: "FULL", migrations: &[LEDGER_1, LEDGER_2, LEDGER_3] };
 
 /// The projection.
-pub(super) const STATE: Schema =
-    Schema { file: "state.db", synchronous: "NORMAL", migrations: &[STATE_1, STATE_2, STATE_3, STATE_4] };
+pub(super) const STATE: Schema = Schema {
+    file: "state.db",
+    synchronous: "NORMAL",
+    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5],
+};
 
 /// Sealed texts. Not in a backup: what is erased here must be gone.
 pub(super) const EVIDENCE: Schema =
@@ -157,6 +160,12 @@ ALTER TABLE member ADD COLUMN union_id TEXT;
 const STATE_4: &str = "
 CREATE TABLE list_count (hour INTEGER NOT NULL, wordlist TEXT NOT NULL, hits INTEGER NOT NULL,
   shadow_hits INTEGER NOT NULL, PRIMARY KEY (hour, wordlist)) WITHOUT ROWID;
+";
+
+/// Business results credited to broadcasts.
+const STATE_5: &str = "
+CREATE TABLE outcome (broadcast TEXT NOT NULL, grp INTEGER NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL,
+  value_micros INTEGER NOT NULL, last_ms INTEGER NOT NULL, PRIMARY KEY (broadcast, grp, kind)) WITHOUT ROWID;
 ";
 
 const EVIDENCE_1: &str = "
