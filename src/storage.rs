@@ -39,9 +39,9 @@ pub use evidence::{
     NONCE_BYTES,
 };
 pub use ledger::{
-    AttemptRow, AuditEntry, AuditFilter, Carried, Change, DeliveryFilter, DeliveryRow, DeliveryState,
-    Document, DocumentKind, IdempotencyRecord, Intent, Kinds, MASS_SEND, MASS_SENDS_FROM, MASS_TARGET,
-    Settlement, UNSAID, Write,
+    AttemptRow, AuditEntry, AuditFilter, CalledOff, Carried, Change, DeliveryFilter, DeliveryRow,
+    DeliveryState, Document, DocumentKind, IdempotencyRecord, Intent, Kinds, MASS_SEND, MASS_SENDS_FROM,
+    MASS_TARGET, Settlement, UNSAID, Write,
 };
 pub use projection::{
     CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
@@ -351,6 +351,15 @@ pub trait Storage: EvidenceStore {
     /// Returns how often each group of an account received a mass send since a time, in order of groups; those that
     /// received none are left out.
     async fn mass_received(&self, account: &str, since_ms: i64) -> Result<Vec<(String, u64)>, StorageError>;
+
+    /// Returns the targets of broadcasts to these groups of an account that were sent or may still be, as far as they
+    /// changed since a time, by group.
+    async fn targets_of_groups(
+        &self,
+        account: &str,
+        groups: Vec<String>,
+        since_ms: i64,
+    ) -> Result<Vec<DeliveryRow>, StorageError>;
 
     /// At start: turns every `sending` into `uncertain` and returns all deliveries that are not finished and belong to
     /// no broadcast, and all uncertain ones but those that a mass send carries: it is asked about in their place.

@@ -7,10 +7,19 @@ impl AuditEntry {
     /// Begins an entry: `actor` did `verb` to the `object` named `id`.
     pub fn by(actor: &Actor, at_ms: i64, verb: &str, object: &str, id: &str) -> Self {
         Self {
-            seq: 0,
-            at_ms,
             operator: actor.operator.as_str().to_owned(),
             token: actor.token.as_ref().map_or("", TokenId::as_str).to_owned(),
+            ..Self::by_house(at_ms, verb, object, id)
+        }
+    }
+
+    /// Begins an entry of what the gateway decided by itself.
+    pub fn by_house(at_ms: i64, verb: &str, object: &str, id: &str) -> Self {
+        Self {
+            seq: 0,
+            at_ms,
+            operator: "menshen".to_owned(),
+            token: String::new(),
             verb: verb.to_owned(),
             object: object.to_owned(),
             id: id.to_owned(),

@@ -91,6 +91,7 @@ macro_rules! all {
             attempts_are_remembered_for_the_limits,
             a_stale_owner_cannot_send,
             only_what_could_not_be_said_is_said_anew,
+            what_groups_are_to_get_is_found_and_called_off,
             what_mass_sends_carry_is_settled_once,
             mass_sends_are_no_targets,
             what_groups_received_is_counted,

@@ -160,10 +160,23 @@ pub struct Change {
     /// Targets that could not be said and are now: those that are [`DeliveryRow::is_unsaid`] take this state, body, code and
     /// detail.
     pub said: Vec<DeliveryRow>,
+    /// Targets that nobody has begun to send and nobody is to: those that are still pending are called off.
+    pub called_off: Vec<CalledOff>,
     /// What became of targets that a person must confirm, and of the mass sends that carry them.
     pub carried: Vec<Carried>,
     /// The answer to remember for the request's key; a key already there makes the whole change a conflict.
     pub idempotency: Option<IdempotencyRecord>,
+}
+
+/// A target that is not to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalledOff {
+    /// The delivery's id.
+    pub id: String,
+    /// Our code for the reason.
+    pub code: String,
+    /// In words; no message text.
+    pub detail: String,
 }
 
 /// Who did what to what.
@@ -327,6 +340,13 @@ impl DeliveryRow {
     /// Says whether it failed before any call, as its text could not be made: there is nothing to try again until it can.
     pub fn is_unsaid(&self) -> bool {
         self.state == DeliveryState::Failed && self.attempts == 0 && UNSAID.contains(&self.code.as_str())
+    }
+
+    /// Says whether it is a broadcast's target that was sent or may still be.
+    pub(crate) fn counts_for_its_group(&self) -> bool {
+        let gone =
+            matches!(self.state, DeliveryState::Failed | DeliveryState::Cancelled | DeliveryState::Expired);
+        !self.broadcast.is_empty() && self.target < MASS_SENDS_FROM && !gone
     }
 
     /// Takes what was said anew.

@@ -330,6 +330,15 @@ impl Storage for Memory {
         Ok(self.disk.data.lock().ledger.mass_received(account, since_ms))
     }
 
+    async fn targets_of_groups(
+        &self,
+        account: &str,
+        groups: Vec<String>,
+        since_ms: i64,
+    ) -> Result<Vec<DeliveryRow>, StorageError> {
+        Ok(self.disk.data.lock().ledger.targets_of_groups(account, &groups, since_ms))
+    }
+
     async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError> {
         Ok(self.disk.data.lock().ledger.attempts_since(account, since_ms))
     }

@@ -373,6 +373,16 @@ impl Storage for Sqlite {
         self.ledger_read(move |conn| deliveries::mass_received(conn, &account, since_ms)).await
     }
 
+    async fn targets_of_groups(
+        &self,
+        account: &str,
+        groups: Vec<String>,
+        since_ms: i64,
+    ) -> Result<Vec<DeliveryRow>, StorageError> {
+        let account = account.to_owned();
+        self.ledger_read(move |conn| deliveries::targets_of_groups(conn, &account, &groups, since_ms)).await
+    }
+
     async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError> {
         let account = account.to_owned();
         self.ledger_read(move |conn| deliveries::attempts_since(conn, &account, since_ms)).await

@@ -138,17 +138,7 @@ impl Runner {
             at_ms,
             until_ms: None,
         };
-        let audit = AuditEntry {
-            seq: 0,
-            at_ms,
-            operator: "menshen".to_owned(),
-            token: String::new(),
-            verb: "create".to_owned(),
-            object: "hold".to_owned(),
-            id: hold.id.clone(),
-            detail: serde_json::to_string(&hold).unwrap_or_default(), // the detail is a comfort, the hold is what counts
-            place: "//".to_owned(),
-        };
+        let audit = AuditEntry::by_house(at_ms, "create", "hold", &hold.id).with(&hold);
         tracing::error!(account.id = %self.account, hold.id = hold.id, code, "a platform's answer stopped the lane");
         let placed = holds.place(&hold);
         self.work.spawn(async move {

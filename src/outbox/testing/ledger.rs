@@ -39,6 +39,16 @@ pub(crate) struct TestLedger {
     pub(crate) conflicts: AtomicUsize,
     pub(crate) latency: Duration,
     pub(crate) read_latency: Duration,
+    pub(crate) numbers: Mutex<Numbers>,
+}
+
+/// What events came to, as a test tells it.
+#[derive(Clone, Default)]
+pub(crate) struct Numbers {
+    /// When, in which group, what.
+    pub(crate) counted: Vec<(i64, String, Counters)>,
+    pub(crate) hits: Vec<(String, HitRow)>,
+    pub(crate) outcomes: Vec<OutcomeRow>,
 }
 
 fn broken() -> StorageError {
@@ -59,7 +69,9 @@ impl TestLedger {
     /// What a crash now would leave on the disk. Whoever uses the old one writes into the void.
     pub(crate) fn after_crash(&self) -> Arc<Self> {
         let tables = Mutex::new(self.tables.lock().clone());
-        Arc::new(Self { tables, latency: self.latency, read_latency: self.read_latency, ..Self::default() })
+        let numbers = Mutex::new(self.numbers.lock().clone());
+        let (latency, read_latency) = (self.latency, self.read_latency);
+        Arc::new(Self { tables, latency, read_latency, numbers, ..Self::default() })
     }
 
     pub(crate) fn journal(&self, pending: PendingSend) {
@@ -176,6 +188,13 @@ impl Storage for TestLedger {
         for new in change.said {
             if let Some(row) = next.by_id(&new.id).filter(|row| row.is_unsaid()) {
                 row.say(&new);
+            }
+        }
+        for target in change.called_off {
+            let row = next.by_id(&target.id);
+            if let Some(row) = row.filter(|row| row.state == DeliveryState::Pending && row.carrier == 0) {
+                (row.state, row.updated_ms) = (DeliveryState::Cancelled, change.at_ms);
+                (row.code, row.detail) = (target.code, target.detail);
             }
         }
         for one in change.carried {
@@ -308,6 +327,18 @@ impl Storage for TestLedger {
         Ok(())
     }
 
+    async fn targets_of_groups(
+        &self,
+        account: &str,
+        groups: Vec<String>,
+        since_ms: i64,
+    ) -> Result<Vec<DeliveryRow>, StorageError> {
+        let tables = self.tables.lock();
+        let own =
+            tables.deliveries.values().filter(|row| row.account == account && groups.contains(&row.group));
+        Ok(own.filter(|row| row.counts_for_its_group() && row.updated_ms >= since_ms).cloned().collect())
+    }
+
     async fn mass_received(&self, account: &str, since_ms: i64) -> Result<Vec<(String, u64)>, StorageError> {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let arrived = |row: &&DeliveryRow| {
@@ -420,7 +451,7 @@ impl Storage for TestLedger {
     }
 
     fn project(&self) -> Result<Projected, StorageError> {
-        unreachable!("sending does not project")
+        Ok(Projected::default())
     }
 
     fn states(&self, _: i64) -> Result<Vec<StateRow>, StorageError> {
@@ -435,17 +466,33 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
-    fn counts(&self, _: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {
-        unreachable!("sending reads no projection")
+    fn counts(&self, query: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {
+        let hour = |at_ms: i64| at_ms - at_ms.rem_euclid(3_600_000);
+        let mut hours: BTreeMap<i64, Counters> = BTreeMap::new();
+        for (at_ms, group, counters) in &self.numbers.lock().counted {
+            if *group == query.group && (hour(query.from_ms)..query.until_ms).contains(&hour(*at_ms)) {
+                hours.entry(hour(*at_ms)).or_default().add(counters);
+            }
+        }
+        let row = |(start_ms, counters)| CountRow { start_ms, revised: false, counters };
+        Ok(hours.into_iter().map(row).collect())
     }
 
-    fn totals(&self, _: i64, _: i64) -> Result<Vec<Totals>, StorageError> {
-        unreachable!("sending reads no projection")
+    fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
+        let mut groups: BTreeMap<String, Counters> = BTreeMap::new();
+        for (at_ms, group, counters) in &self.numbers.lock().counted {
+            if (from_ms..until_ms).contains(at_ms) {
+                groups.entry(group.clone()).or_default().add(counters);
+            }
+        }
+        let total = |(group, counters)| Totals { account: "demo".to_owned(), group, counters };
+        Ok(groups.into_iter().map(total).collect())
     }
 
     fn outcomes(&self, _: &str) -> Result<Vec<OutcomeRow>, StorageError> {
-        unreachable!("the outbox reads no outcomes")
+        Ok(self.numbers.lock().outcomes.clone())
     }
+
     fn list_counts(&self, _: i64, _: i64) -> Result<Vec<ListCountRow>, StorageError> {
         unreachable!("sending reads no projection")
     }
@@ -454,8 +501,10 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
-    fn hits(&self, _: &str, _: &str, _: usize) -> Result<Vec<HitRow>, StorageError> {
-        unreachable!("sending reads no projection")
+    fn hits(&self, _: &str, group: &str, _: usize) -> Result<Vec<HitRow>, StorageError> {
+        let numbers = self.numbers.lock();
+        let own = numbers.hits.iter().filter(|(of, _)| of == group);
+        Ok(own.map(|(_, hit)| hit.clone()).collect())
     }
 
     fn lates(&self, _: &str, _: &str, _: usize) -> Result<Vec<LateRow>, StorageError> {

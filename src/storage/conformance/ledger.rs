@@ -2,7 +2,7 @@
 
 use super::{Harness, NOW_MS};
 use crate::storage::{
-    AuditEntry, AuditFilter, Carried, Change, Config, DeliveryFilter, DeliveryRow, DeliveryState,
+    AuditEntry, AuditFilter, CalledOff, Carried, Change, Config, DeliveryFilter, DeliveryRow, DeliveryState,
     DocumentKind, IdempotencyRecord, Intent, Kinds, MASS_SEND, MASS_SENDS_FROM, MASS_TARGET, Settlement,
     StorageError, Write,
 };
@@ -395,6 +395,49 @@ pub(in crate::storage) async fn only_what_could_not_be_said_is_said_anew<H: Harn
     let now: Vec<_> = rows.iter().map(|row| (row.state, row.body == "anew")).collect();
     assert_eq!(now, [(Pending, true), (Pending, true), (Failed, false), (Sent, false), (Failed, false)]);
     assert_eq!(rows[0].code, "");
+}
+
+pub(in crate::storage) async fn what_groups_are_to_get_is_found_and_called_off<H: Harness>(harness: &H) {
+    use DeliveryState::{AwaitingConfirmation, Cancelled, Failed, Pending, Sending, Sent};
+    let storage = harness.open(&Config::default()).unwrap();
+    let of_group = |broadcast: &str, target, state, group: &str| DeliveryRow {
+        group: group.to_owned(),
+        ..delivery(broadcast, target, state)
+    };
+    let rows = vec![
+        of_group("a", 1, Sent, "g-1"),
+        of_group("b", 1, Pending, "g-1"),
+        of_group("c", 1, Sending, "g-1"),
+        of_group("d", 1, Failed, "g-1"),
+        of_group("e", 1, Cancelled, "g-1"),
+        of_group("b", 2, Pending, "g-2"),
+        of_group("b", 3, Pending, "g-3"),
+        of_group("b", MASS_SENDS_FROM, AwaitingConfirmation, "g-1"),
+        of_group("", 0, Sent, "g-1"),
+    ];
+    storage.deliveries_add(rows).await.unwrap();
+    let found = async |groups: &[&str], since_ms: i64| -> Vec<(String, u32)> {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let rows = storage.targets_of_groups("demo", groups, since_ms).await.unwrap();
+        rows.into_iter().map(|row| (row.broadcast, row.target)).collect()
+    };
+    let named = |rows: &[(&str, u32)]| rows.iter().map(|(of, n)| ((*of).to_owned(), *n)).collect::<Vec<_>>();
+    assert_eq!(found(&["g-1"], NOW_MS).await, named(&[("a", 1), ("b", 1), ("c", 1)]));
+    assert_eq!(found(&["g-2", "g-1"], 0).await, named(&[("b", 2), ("a", 1), ("b", 1), ("c", 1)]));
+    assert!(found(&["g-1"], NOW_MS + 1).await.is_empty() && found(&["g-9"], 0).await.is_empty());
+    let off = |row: &DeliveryRow| CalledOff {
+        id: row.id.clone(),
+        code: "frequency_cap".to_owned(),
+        detail: "another one goes".to_owned(),
+    };
+    let called_off = storage.deliveries(DeliveryFilter::default()).await.unwrap().iter().map(off).collect();
+    storage.apply(Change { called_off, ..change(Vec::new()) }).await.unwrap();
+    assert_eq!(found(&["g-1", "g-2", "g-3"], 0).await, named(&[("a", 1), ("c", 1)]), "only what was pending");
+    let row = storage.deliveries(of("b")).await.unwrap().remove(0);
+    assert_eq!(
+        (row.state, row.code.as_str(), row.detail.as_str()),
+        (Cancelled, "frequency_cap", "another one goes")
+    );
 }
 
 pub(in crate::storage) async fn what_mass_sends_carry_is_settled_once<H: Harness>(harness: &H) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::event::partition_of;
 use crate::storage::{
-    AttemptRow, AuditEntry, AuditFilter, Carried, Change, DeliveryFilter, DeliveryRow, DeliveryState,
-    Document, DocumentKind, IdempotencyRecord, Intent, MASS_SENDS_FROM, MASS_TARGET, Settlement,
-    StorageError, Write,
+    AttemptRow, AuditEntry, AuditFilter, CalledOff, Carried, Change, DeliveryFilter, DeliveryRow,
+    DeliveryState, Document, DocumentKind, IdempotencyRecord, Intent, MASS_SENDS_FROM, MASS_TARGET,
+    Settlement, StorageError, Write,
 };
 
 /// Everything in the ledger.
@@ -34,6 +34,7 @@ impl LedgerData {
         }
         self.add(&change.deliveries);
         self.say(&change.said);
+        self.call_off(&change.called_off, change.at_ms);
         self.carry(&change.carried);
         for entry in &change.audit {
             self.audit.push(AuditEntry { seq: self.audit.len() as u64 + 1, ..entry.clone() });
@@ -100,6 +101,35 @@ impl LedgerData {
                 row.say(new);
             }
         }
+    }
+
+    fn call_off(&mut self, targets: &[CalledOff], now_ms: i64) {
+        for target in targets {
+            let row = self.deliveries.get_mut(&target.id);
+            if let Some(row) = row.filter(|row| row.state == DeliveryState::Pending && row.carrier == 0) {
+                (row.state, row.updated_ms) = (DeliveryState::Cancelled, now_ms);
+                row.code.clone_from(&target.code);
+                row.detail.clone_from(&target.detail);
+            }
+        }
+    }
+
+    pub(super) fn targets_of_groups(
+        &self,
+        account: &str,
+        groups: &[String],
+        since_ms: i64,
+    ) -> Vec<DeliveryRow> {
+        let mut rows: Vec<_> = self
+            .deliveries
+            .values()
+            .filter(|row| row.account == account && groups.contains(&row.group))
+            .filter(|row| row.counts_for_its_group() && row.updated_ms >= since_ms)
+            .cloned()
+            .collect();
+        let place = |row: &DeliveryRow| groups.iter().position(|group| *group == row.group);
+        rows.sort_by_cached_key(|row| (place(row), row.broadcast.clone(), row.target, row.id.clone()));
+        rows
     }
 
     fn carry(&mut self, carried: &[Carried]) {

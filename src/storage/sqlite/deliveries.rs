@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::{fault, signed, unsigned};
 use crate::event::partition_of;
 use crate::storage::{
-    AttemptRow, Carried, DeliveryFilter, DeliveryRow, DeliveryState, Intent, Kinds, MASS_SEND, MASS_TARGET,
-    Settlement, StorageError, UNSAID,
+    AttemptRow, CalledOff, Carried, DeliveryFilter, DeliveryRow, DeliveryState, Intent, Kinds, MASS_SEND,
+    MASS_TARGET, Settlement, StorageError, UNSAID,
 };
 
 const COLUMNS: &str = "id, broadcast, target, account, grp, kind, state, attempts, due_ms, expires_ms, body, code, \
@@ -211,6 +211,39 @@ pub(super) fn mass_received(
             .collect()
     })
     .map_err(fault("count received mass sends"))
+}
+
+/// Returns the targets to these groups that count: sent, or on their way.
+pub(super) fn targets_of_groups(
+    conn: &Connection,
+    account: &str,
+    groups: &[String],
+    since_ms: i64,
+) -> Result<Vec<DeliveryRow>, StorageError> {
+    let mut rows = Vec::new();
+    for group in groups {
+        let values = vec![Value::from(account.to_owned()), group.clone().into(), since_ms.into()];
+        rows.extend(query(
+            conn,
+            "WHERE account = ?1 AND grp = ?2 AND broadcast <> '' AND target < 2147483648 AND updated_ms >= ?3
+             AND state NOT IN ('failed', 'cancelled', 'expired') ORDER BY broadcast, target, id",
+            values,
+        )?);
+    }
+    Ok(rows)
+}
+
+/// Calls off what nobody has begun to send.
+pub(super) fn call_off(conn: &Connection, targets: &[CalledOff], now_ms: i64) -> Result<(), StorageError> {
+    for target in targets {
+        conn.prepare_cached(
+            "UPDATE delivery SET state = 'cancelled', code = ?2, detail = ?3, updated_ms = ?4
+             WHERE id = ?1 AND state = 'pending' AND carrier = 0",
+        )
+        .and_then(|mut update| update.execute(params![target.id, target.code, target.detail, now_ms]))
+        .map_err(fault("call a target off"))?;
+    }
+    Ok(())
 }
 
 /// Turns every `sending` into `uncertain`, ends their calls now, and returns what is left to do.

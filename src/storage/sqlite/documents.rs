@@ -26,6 +26,7 @@ pub(super) fn apply(conn: &Connection, change: &Change) -> Result<Vec<u64>, Stor
     }
     deliveries::add(conn, &change.deliveries)?;
     deliveries::say(conn, &change.said)?;
+    deliveries::call_off(conn, &change.called_off, change.at_ms)?;
     deliveries::carry(conn, &change.carried)?;
     for entry in &change.audit {
         conn.prepare_cached(

@@ -35,7 +35,7 @@ pub(super) const JOURNAL: Schema =
 
 /// What people decided and what sending must never lose.
 pub(super) const LEDGER: Schema =
-    Schema { file: "ledger.db", synchronous: "FULL", migrations: &[LEDGER_1, LEDGER_2, LEDGER_3] };
+    Schema { file: "ledger.db", synchronous: "FULL", migrations: &[LEDGER_1, LEDGER_2, LEDGER_3, LEDGER_4] };
 
 /// The projection.
 pub(super) const STATE: Schema = Schema {
@@ -108,6 +108,11 @@ const LEDGER_3: &str = "
 ALTER TABLE delivery ADD COLUMN platform_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE delivery ADD COLUMN carrier INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX delivery_received ON delivery (account, updated_ms, grp) WHERE kind = 'mass_target' AND state = 'sent';
+";
+
+/// Which broadcasts a group gets: how many there may be is limited.
+const LEDGER_4: &str = "
+CREATE INDEX delivery_group ON delivery (account, grp) WHERE broadcast <> '' AND target < 2147483648;
 ";
 
 const STATE_1: &str = "
