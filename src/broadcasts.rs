@@ -8,51 +8,70 @@
 //! Not for: limits, retries, holds (`outbox`), nor who may do what (`access`; here the creator's scope is only kept to).
 
 mod accept;
+mod again;
 mod audience;
 mod book;
+mod canary;
+mod capping;
+mod caps;
 mod confirming;
+mod error;
 mod expansion;
+mod hours;
 pub mod mass;
 mod preview;
 mod progress;
 mod reached;
 mod record;
+mod repeat;
+mod results;
 mod saved;
 mod saying;
+mod schedule;
 mod script;
 mod state;
+mod times;
+mod trial;
+mod variants;
 mod watch;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::event::{Actor, BroadcastId, GroupName, Hit, Places};
+use crate::outbox::gate::Gate;
 use crate::outbox::retry::Chance;
-use crate::outbox::{DeadLetterFilter, Halt, Outbox, OutboxError};
+use crate::outbox::{DeadLetterFilter, Halt, Outbox, OutboxError, Sending};
 use crate::storage::{
     AuditEntry, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, Kinds, MASS_SEND,
     MASS_TARGET, SharedStorage, StorageError, Write,
 };
 use crate::tasks::Tasks;
-use crate::template::TemplateError;
 
 pub use accept::NewBroadcast;
 pub use audience::{Audience, AudienceError, Size};
 pub use book::{Figures, GroupBook, GroupEntry, Speaking, TextJudge, Voice};
+pub use canary::{Before, Canary, CanaryError, Phase, Seen, Trial};
+pub use caps::Caps;
+pub use error::BroadcastError;
 pub use confirming::{Confirming, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms};
+pub use hours::{Hours, QuietHours};
 pub use preview::{Asked, Checked, Example, Preview, Problems, Shown};
 pub use progress::{Counts, Progress};
 pub use reached::{LeftOut, Reached};
 pub use record::{Broadcast, Expansion};
+pub use repeat::{Repeat, RepeatError};
+pub use results::{ArmResults, Measure, Results};
 pub use saved::{ListMode, NewAudience, Saved, SavedAudience};
+pub use schedule::{HouseRules, Schedule, ScheduleError, SendWindow};
 pub use state::{Command, Control, IllegalTransition, State};
+pub use variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, Variant, VariantError, difference};
 
 /// Limits of this module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,6 +94,14 @@ pub struct Config {
     pub approve_from_groups: u64,
     /// Drafts that may lie about.
     pub drafts_max: usize,
+    /// Hours in which nothing of a broadcast is sent, in each group's own zone; empty for none.
+    pub quiet_hours: QuietHours,
+    /// Days on which nothing of a broadcast is sent, in each group's own zone.
+    pub closed_days: BTreeSet<jiff::civil::Date>,
+    /// How many broadcasts one group gets at most.
+    pub caps: Caps,
+    /// Wordlists whose hits count as complaints while a canary is watched.
+    pub complaint_lists: Vec<String>,
     /// How often it is looked whether running broadcasts have finished.
     #[serde(with = "crate::units::duration")]
     pub watch: Duration,
@@ -93,122 +120,14 @@ impl Default for Config {
             active_max: 200,
             approve_from_groups: 0,
             drafts_max: 1_000,
+            quiet_hours: QuietHours::default(),
+            closed_days: BTreeSet::new(),
+            caps: Caps::default(),
+            complaint_lists: vec!["complaint".to_owned()],
             watch: Duration::from_secs(2),
             confirmations: mass::Config::default(),
         }
     }
-}
-
-/// Why a broadcast was not accepted, found or changed.
-#[derive(Debug, Error)]
-pub enum BroadcastError {
-    /// Not there, or outside the scope: which of the two is not told.
-    #[error("no such broadcast")]
-    NotFound,
-    /// The text has a mistake.
-    #[error("text: {0}")]
-    Text(#[from] TemplateError),
-    /// The text is empty or too long.
-    #[error("text: has {bytes} bytes; 1 to {max} are allowed (`broadcasts.text_bytes_max`)")]
-    Length {
-        /// How long it is.
-        bytes: usize,
-        /// How long it may be.
-        max: usize,
-    },
-    /// The text is longer than a platform takes that it would go to.
-    #[error("text: has {bytes} bytes; a platform it goes to takes {max}")]
-    PlatformLength {
-        /// How long it is, variables aside.
-        bytes: usize,
-        /// How long it may be.
-        max: usize,
-    },
-    /// A field of the content is wrong.
-    #[error("{pointer}: {detail}")]
-    Content {
-        /// Which, as a JSON Pointer.
-        pointer: String,
-        /// Stable.
-        code: &'static str,
-        /// In words.
-        detail: String,
-    },
-    /// Platforms cannot show the content, and there is no text to say in its place.
-    #[error(
-        "cannot be shown to {}; write a `text` to say in its place, or leave them out \
-         (这些平台不支持这种内容，请写备用文字 `text`)",
-        .platforms.iter().map(|(platform, groups)| format!("{groups} groups on {platform}")).collect::<Vec<_>>().join(", ")
-    )]
-    CannotShow {
-        /// Groups by platform.
-        platforms: BTreeMap<&'static str, u64>,
-    },
-    /// It cannot be told to the one group it is tried on.
-    #[error("{detail}")]
-    Unsaid {
-        /// `missing_variable`, `too_long`, `cannot_show`.
-        code: &'static str,
-        /// In words.
-        detail: String,
-    },
-    /// Nothing is sent to that group without a person.
-    #[error(
-        "a person must confirm what is sent to that group, so that nothing can be tried there; look at the preview \
-         (该群的群发须群主确认，不能试发；请看预览)"
-    )]
-    NeedsConfirmation,
-    /// The text may not be said.
-    #[error("the text is blocked by {} listed terms", .0.len())]
-    Blocked(Vec<Hit>),
-    /// The audience cannot be reached.
-    #[error("audience: {0}")]
-    Audience(#[from] AudienceError),
-    /// No such saved audience, or outside the scope: which of the two is not told.
-    #[error("no such audience")]
-    NoAudience,
-    /// Groups are added to lists only.
-    #[error("the saved audience is no list of groups that more could be added to; replace it")]
-    NoList,
-    /// Another one leads to it.
-    #[error("the saved audience `{0}` uses it; change that one first")]
-    AudienceInUse(String),
-    /// Too many saved audiences.
-    #[error("there are {0} saved audiences; remove some (`broadcasts.audiences_max`)")]
-    TooManyAudiences(usize),
-    /// Its time is over before it begins.
-    #[error("it would expire before it starts")]
-    Expired,
-    /// Whoever wrote, edited or submitted it may not release it as well.
-    #[error("whoever wrote, edited or submitted a broadcast cannot approve it: somebody else must")]
-    OwnWork,
-    /// Only drafts are edited.
-    #[error("a broadcast that is {} cannot be edited; cancel it and write a new one", .0.as_str())]
-    NoDraft(State),
-    /// Too many drafts.
-    #[error("there are {0} drafts; submit or cancel some (`broadcasts.drafts_max`)")]
-    TooManyDrafts(usize),
-    /// Too many at the same time.
-    #[error("{0} broadcasts wait, run or are paused; finish or cancel one (`broadcasts.active_max`)")]
-    TooMany(usize),
-    /// The state does not allow it.
-    #[error(transparent)]
-    State(#[from] IllegalTransition),
-    /// The request's key was used meanwhile.
-    #[error("the idempotency key was used by another request meanwhile")]
-    KeyTaken,
-    /// Storage failed.
-    #[error("broadcast {operation}")]
-    Storage {
-        /// What was tried.
-        operation: &'static str,
-        /// Why it failed.
-        #[source]
-        source: StorageError,
-    },
-    /// The outbox failed.
-    #[error(transparent)]
-    Outbox(#[from] OutboxError),
 }
 
 /// What broadcasts are made of.
@@ -254,16 +173,19 @@ struct Active {
     fed: bool,
     /// The groups it goes to, while their targets are being written.
     names: Option<Arc<[GroupName]>>,
+    /// What holds targets back; made when it is first fed, and anew when that has changed.
+    gate: Option<Option<Arc<dyn Gate>>>,
 }
 
 impl Active {
     fn new(broadcast: Broadcast, version: u64, open: u64) -> Self {
-        Self { broadcast, version, open, plan: None, commands: 0, fed: false, names: None }
+        Self { broadcast, version, open, plan: None, commands: 0, fed: false, names: None, gate: None }
     }
 
     /// Something was decided: what was planned may not hold any more.
     fn replan(&mut self) {
         self.plan = None;
+        self.gate = None;
         self.commands += 1;
     }
 }
@@ -394,14 +316,22 @@ impl Broadcasts {
         match command {
             Command::Submit => {
                 let names = self.submit(actor, &mut changed, now_ms).await?;
-                frozen = Some(reached::freeze(id.as_str(), &names));
-                active.names = Some(names.into());
+                // What comes again is looked at anew each time.
+                if changed.repeat.is_none() {
+                    frozen = Some(reached::freeze(id.as_str(), &names));
+                    active.names = Some(names.into());
+                }
             }
             Command::Approve if changed.is_work_of(&actor.operator) => return Err(BroadcastError::OwnWork),
             Command::Approve => changed.approved_by = Some(actor.operator.clone()),
             Command::Reject | Command::Pause | Command::Resume | Command::Cancel => {}
         }
         changed.control = state::next(state, command, changed.needs_approval)?;
+        if state == State::Stopped && command == Command::Resume {
+            // Somebody looked: what the canary found does not stop it again.
+            changed.trial.phase = Phase::Passed;
+        }
+        changed.released(now_ms, &self.parts.book.default_time_zone());
         let mut audit =
             AuditEntry::by(actor, now_ms, command.as_str(), "broadcast", id.as_str()).at(&changed.place);
         if !reason.is_empty() {
@@ -418,7 +348,7 @@ impl Broadcasts {
                 self.call_off(id).await?;
             }
             Command::Submit | Command::Approve | Command::Resume => {
-                if state == State::Draft {
+                if state == State::Draft && active.broadcast.repeat.is_none() {
                     active.open = active.broadcast.expected;
                 }
                 self.feed_due(&mut active).await;
@@ -517,15 +447,29 @@ impl Broadcasts {
     /// Tells the outbox to send what is pending, if the time has come.
     async fn feed_due(&self, active: &mut Active) {
         if active.broadcast.is_due(self.parts.clock.now_ms()) {
-            self.feed(&active.broadcast).await;
+            self.feed(active).await;
             active.fed = true;
         }
     }
 
     /// Tells the outbox to send what is pending.
-    async fn feed(&self, broadcast: &Broadcast) {
+    async fn feed(&self, active: &mut Active) {
+        let Active { broadcast, gate, .. } = active;
         let accounts: Vec<_> = broadcast.expansion.all_accounts().cloned().collect();
-        self.parts.outbox.feed(&broadcast.id, &accounts, &Arc::from(broadcast.text.as_str())).await;
+        let gate = gate.get_or_insert_with(|| self.gate_of(broadcast)).clone();
+        let sending = Sending { text: Arc::from(broadcast.text.as_str()), gate };
+        self.parts.outbox.feed(&broadcast.id, &accounts, &sending).await;
+    }
+
+    fn gate_of(&self, broadcast: &Broadcast) -> Option<Arc<dyn Gate>> {
+        let times = times::Times::of(broadcast, &self.house_rules(), &self.parts.book);
+        let times = times.map(|times| times as Arc<dyn Gate>);
+        trial::FirstOnly::before(broadcast, &self.parts.book, times)
+    }
+
+    fn house_rules(&self) -> HouseRules {
+        let Config { quiet_hours, closed_days, .. } = &self.parts.config;
+        HouseRules { quiet: *quiet_hours, closed: closed_days.clone() }
     }
 
     /// Calls off what is still pending of a cancelled broadcast. What a mass send carries follows that.
@@ -546,7 +490,8 @@ impl Broadcasts {
     }
 
     fn insert(&self, broadcast: Broadcast, version: u64, names: Option<Arc<[GroupName]>>) {
-        let open = if broadcast.control == Control::Draft { 0 } else { broadcast.expected };
+        let sends = broadcast.control != Control::Draft && broadcast.repeat.is_none();
+        let open = if sends { broadcast.expected } else { 0 };
         let id = broadcast.id.clone();
         let active = Active { names, ..Active::new(broadcast, version, open) };
         self.active.lock().insert(id, Arc::new(tokio::sync::Mutex::new(active)));

@@ -42,7 +42,7 @@ pub use chosen::ChosenPolicy;
 pub use group::{GroupContext, GroupFilter, GroupFound, GroupRecord, SeenGroup};
 pub use keys::{KeyError, Keyring, Sealed, SealedBytes};
 pub use limits::{Config, KeyText, plain_id};
-pub use shop::{BrandRecord, Day, OpeningHours, RegionRecord, Shop, ShopRecord, ShopState, Stored};
+pub use shop::{BrandRecord, OpeningHours, RegionRecord, Shop, ShopRecord, ShopState, Stored};
 pub use write::Written;
 
 /// Why the directory did not do as asked.

@@ -4,6 +4,7 @@
 //! Times are milliseconds since the Unix epoch (`*_ms: i64`), spans are half-open byte ranges of the original
 //! UTF-8 text.
 
+mod day;
 mod evidence;
 mod fact;
 mod field;
@@ -18,6 +19,7 @@ use std::hash::Hasher as _;
 
 use serde::{Deserialize, Serialize};
 
+pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact, FactKind,

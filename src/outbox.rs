@@ -15,6 +15,7 @@ pub mod breaker;
 mod caused;
 mod content;
 pub mod delivery;
+pub mod gate;
 pub mod holds;
 pub mod lanes;
 pub mod limit;
@@ -96,7 +97,7 @@ pub struct DeadLetterFilter {
 }
 
 /// How a broadcast stops sending; see [`Outbox::halt`].
-pub use runner::Halt;
+pub use runner::{Halt, Sending};
 
 /// The way out of the house. Dropping it ends the runners after their current step; call [`Outbox::park`] first.
 pub struct Outbox {
@@ -134,10 +135,10 @@ impl Outbox {
     }
 
     /// Sends a broadcast's pending targets of these accounts as they are found in the ledger, or looks for more of them.
-    /// `text` is the broadcast's text as it was written.
-    pub async fn feed(&self, broadcast: &BroadcastId, accounts: &[AccountId], text: &Arc<str>) {
+    /// What was held back is looked at again.
+    pub async fn feed(&self, broadcast: &BroadcastId, accounts: &[AccountId], sending: &Sending) {
         for account in accounts {
-            self.tell(&self.runner(account), Command::Feed(broadcast.clone(), Arc::clone(text))).await;
+            self.tell(&self.runner(account), Command::Feed(broadcast.clone(), sending.clone())).await;
         }
     }
 

@@ -1,7 +1,10 @@
 //! `/v1/broadcasts`: one text to many groups.
 
 pub(super) mod confirmation;
+mod refusals;
+pub(super) mod results;
 pub(super) mod saying;
+pub(super) mod schedule;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -15,14 +18,16 @@ use super::page::{self, Page, PageQuery};
 use super::rules::Why;
 use super::state::Cx;
 use crate::broadcasts::{
-    Audience, AudienceError, Broadcast, BroadcastError, Command, Counts, NewBroadcast, Progress, Reached,
-    State,
+    Audience, AudienceError, Before, Broadcast, BroadcastError, Canary, Command, Counts, NewBroadcast, Phase,
+    Progress, Reached, Repeat, Seen, State, Trial, Variant,
 };
 use crate::event::{AccountId, FieldError, Place};
 use crate::outbox::OutboxError;
 use crate::outbox::delivery::Content;
 use crate::storage::{DeliveryRow, DeliveryState};
 use confirmation::ConfirmationView;
+pub(super) use refusals::{outbox_refused, refused};
+use schedule::ScheduleBody;
 
 /// What somebody wants to say.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -52,6 +57,26 @@ pub(super) struct BroadcastIn {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     starts_at: Option<jiff::Timestamp>,
+    /// Hours and days on which it is sent.
+    #[serde(default)]
+    schedule: ScheduleBody,
+    /// When it comes again: then a broadcast of its own is made each time, with the groups of that day.
+    #[serde(default)]
+    repeat: Option<Repeat>,
+    /// Which of two goes where a group may not get both (`broadcasts.caps`): the one with more of it; 5 when left out.
+    #[serde(default)]
+    #[schema(maximum = 9)]
+    importance: Option<u8>,
+    /// A few groups that get it first and are watched; the rest follows by itself, or waits for a person.
+    #[serde(default)]
+    canary: Option<Canary>,
+    /// Copies that some of the groups get in place of `text`, to compare.
+    #[serde(default)]
+    variants: Vec<Variant>,
+    /// Groups that get nothing, to compare with, in percent.
+    #[serde(default)]
+    #[schema(maximum = 98)]
+    hold_out_percent: u8,
     /// Targets not sent by then are not sent any more (RFC 3339).
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -63,11 +88,29 @@ pub(super) struct BroadcastIn {
 
 impl From<BroadcastIn> for NewBroadcast {
     fn from(asked: BroadcastIn) -> Self {
-        let BroadcastIn { name, text, content, audience, exclude, account, starts_at, expires_at, draft } =
+        let BroadcastIn { name, text, content, audience, exclude, account, starts_at, schedule, .. } = asked;
+        let BroadcastIn { expires_at, draft, repeat, importance, canary, variants, hold_out_percent, .. } =
             asked;
         let ms = |at: Option<jiff::Timestamp>| at.map(jiff::Timestamp::as_millisecond);
         let (starts_ms, expires_ms) = (ms(starts_at), ms(expires_at));
-        Self { name, text, content, audience, exclude, account, starts_ms, expires_ms, draft }
+        let schedule = schedule.into();
+        Self {
+            name,
+            text,
+            content,
+            audience,
+            exclude,
+            account,
+            starts_ms,
+            schedule,
+            repeat,
+            importance,
+            canary,
+            variants,
+            hold_out_percent,
+            expires_ms,
+            draft,
+        }
     }
 }
 
@@ -121,8 +164,51 @@ pub(super) struct BroadcastView {
     reason: Option<String>,
     /// Nothing of it is sent before then.
     starts_at: Option<String>,
+    /// Hours and days on which it is sent.
+    schedule: ScheduleBody,
+    /// When it comes again; null when it does not.
+    repeat: Option<Repeat>,
+    /// When it comes next.
+    next_at: Option<String>,
+    /// The broadcast that comes again, of which this is one time.
+    series: Option<String>,
+    /// Which of two goes where a group may not get both: the one with more of it, 0 to 9.
+    importance: u8,
+    /// Whom it tries first; null when it tries nobody first.
+    canary: Option<Canary>,
+    /// How that goes; null without a canary.
+    trial: Option<TrialView>,
+    /// Copies that some of the groups get in place of `text`.
+    variants: Vec<Variant>,
+    /// Groups that get nothing, in percent.
+    hold_out_percent: u8,
     /// Targets not sent by then are not sent any more.
     expires_at: Option<String>,
+}
+
+/// How a canary goes.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct TrialView {
+    /// Where it stands.
+    phase: Phase,
+    /// When its first target could leave; null before.
+    began_at: Option<String>,
+    /// When the last of its targets had its result; null before.
+    sent_at: Option<String>,
+    /// How many groups it tries.
+    targets: u64,
+    /// What was known of them before.
+    before: Before,
+    /// What was seen since.
+    seen: Seen,
+    /// Why it stopped or went on, in words.
+    why: Vec<String>,
+}
+
+fn trial_view(trial: &Trial) -> TrialView {
+    let Trial { phase, began_ms, sent_ms, targets, before, seen, why } = trial.clone();
+    let (began_at, sent_at) = (moment::show_set(began_ms), moment::show_set(sent_ms));
+    TrialView { phase, began_at, sent_at, targets, before, seen, why }
 }
 
 fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
@@ -150,6 +236,15 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
         approved_by: broadcast.approved_by.as_ref().map(ToString::to_string),
         reason: Some(broadcast.reason.clone()).filter(|reason| !reason.is_empty()),
         starts_at: moment::show_set(broadcast.starts_ms),
+        schedule: broadcast.schedule.clone().into(),
+        repeat: broadcast.repeat.clone(),
+        next_at: moment::show_set(broadcast.next_ms),
+        series: broadcast.series.as_ref().map(ToString::to_string),
+        importance: broadcast.importance,
+        canary: broadcast.canary.clone(),
+        trial: broadcast.canary.as_ref().map(|_| trial_view(&broadcast.trial)),
+        variants: broadcast.variants.clone(),
+        hold_out_percent: broadcast.hold_out_percent,
         expires_at: moment::show_set(broadcast.expires_ms),
     }
 }
@@ -462,54 +557,4 @@ pub(super) async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<R
     let broadcast = cx.broadcast(&id).await?;
     let replayed = cx.broadcasts().replay_failed(cx.actor(), &broadcast.id).await.map_err(refused)?;
     Ok(Replayed::of(replayed))
-}
-
-/// Says a broadcast's refusal in the words of the API.
-pub(super) fn refused(error: BroadcastError) -> ApiError {
-    let field = |pointer: &str, code: &str, detail: String| {
-        ApiError::fields(vec![FieldError::new(pointer, code, detail)])
-    };
-    match error {
-        BroadcastError::NotFound => ApiError::not_found("broadcast"),
-        BroadcastError::NoAudience => ApiError::not_found("audience"),
-        BroadcastError::Text(error) => field("/text", "template", error.to_string()),
-        BroadcastError::Length { .. } | BroadcastError::PlatformLength { .. } => {
-            field("/text", "length", error.to_string())
-        }
-        BroadcastError::Content { pointer, code, detail } => field(&pointer, code, detail),
-        BroadcastError::CannotShow { .. } => field("/content", "unsupported", error.to_string()),
-        BroadcastError::Unsaid { code, detail } => field("", code, detail),
-        BroadcastError::NeedsConfirmation => field("/group", "unsupported", error.to_string()),
-        BroadcastError::Blocked(hits) => ApiError::blocked(hits),
-        BroadcastError::Audience(error) => {
-            let code = match error {
-                AudienceError::Empty => "empty",
-                AudienceError::TooMany { .. } => "too_many",
-                AudienceError::TooDeep => "too_deep",
-                AudienceError::Days { .. } | AudienceError::Size => "range",
-                AudienceError::Cycle(_) => "cycle",
-                AudienceError::Unknown { .. } => "not_found",
-            };
-            field("/audience", code, error.to_string())
-        }
-        BroadcastError::Expired => field("/expires_at", "past", error.to_string()),
-        BroadcastError::TooMany(_)
-        | BroadcastError::TooManyDrafts(_)
-        | BroadcastError::TooManyAudiences(_) => ApiError::new(Code::LimitReached, error.to_string()),
-        BroadcastError::OwnWork => ApiError::new(Code::Forbidden, error.to_string()),
-        BroadcastError::State(_)
-        | BroadcastError::NoDraft(_)
-        | BroadcastError::NoList
-        | BroadcastError::AudienceInUse(_) => ApiError::new(Code::Conflict, error.to_string()),
-        BroadcastError::KeyTaken => ApiError::new(Code::InProgress, error.to_string()),
-        BroadcastError::Storage { source, .. } => source.into(),
-        BroadcastError::Outbox(error) => outbox_refused(error),
-    }
-}
-
-pub(super) fn outbox_refused(error: OutboxError) -> ApiError {
-    match error {
-        OutboxError::Storage { source, .. } => source.into(),
-        OutboxError::Holds(error) => ApiError::internal(&error),
-    }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 
 use arc_swap::ArcSwap;
 
@@ -148,6 +149,15 @@ impl GroupBook for Book {
                 return Ok(owners);
             }
         }
+    }
+
+    fn time_zone(&self, name: &GroupName) -> Option<TimeZone> {
+        let found = self.directory.group_in(&Scope::everything(), name.account.as_str(), name.group.as_str());
+        Some(found.ok()?.time_zone.clone())
+    }
+
+    fn default_time_zone(&self) -> TimeZone {
+        self.directory.time_zone().clone()
     }
 
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>> {

@@ -6,10 +6,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::audience::{Audience, AudienceError};
+use super::canary::{Canary, Trial};
+use super::caps::{IMPORTANCE_DEFAULT, IMPORTANCE_MAX};
 use super::mass::{Mass, Survey};
 use super::reached::{Found, freeze};
+use super::repeat::{Repeat, RepeatError};
 use super::saying::Sayer;
+use super::schedule::Schedule;
 use super::script::Script;
+use super::variants::{self, Variant};
 use super::{Broadcast, BroadcastError, Broadcasts, Config, Control, Expansion, Parts, Slot, put};
 use crate::event::{AccountId, Actor, BroadcastId, GroupName};
 use crate::outbox::delivery::Content;
@@ -41,6 +46,25 @@ pub struct NewBroadcast {
     /// Nothing of it is sent before then; milliseconds since the epoch.
     #[serde(default)]
     pub starts_ms: Option<i64>,
+    /// Hours and days on which it is sent.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub schedule: Schedule,
+    /// When it comes again.
+    #[serde(default)]
+    pub repeat: Option<Repeat>,
+    /// Which of two goes where a group may not get both: the one with more of it, 0 to 9; 5 when left out.
+    #[serde(default)]
+    pub importance: Option<u8>,
+    /// Whom it tries first.
+    #[serde(default)]
+    pub canary: Option<Canary>,
+    /// Copies that some of the groups get in place of the text.
+    #[serde(default)]
+    pub variants: Vec<Variant>,
+    /// Groups that get nothing, to compare with, in percent.
+    #[serde(default)]
+    pub hold_out_percent: u8,
     /// Targets not sent by then are not sent any more; milliseconds since the epoch.
     #[serde(default)]
     pub expires_ms: Option<i64>,
@@ -52,6 +76,16 @@ pub struct NewBroadcast {
 /// Returns how many bytes a content has, as it is kept with each target.
 fn kept_bytes(content: &Content) -> usize {
     serde_json::to_string(content).map_or(usize::MAX, |text| text.len())
+}
+
+/// Refuses a text that is too long for a platform it goes to. What the variables add is looked at target by target.
+fn fits(text: &str, survey: &Survey) -> Result<(), BroadcastError> {
+    let template = Template::parse(text)?;
+    let bytes = if template.is_constant() { text.len() } else { template.constant_text().len() };
+    match survey.text_bytes_max.filter(|max| bytes > *max) {
+        Some(max) => Err(BroadcastError::PlatformLength { bytes, max }),
+        None => Ok(()),
+    }
 }
 
 impl Broadcasts {
@@ -77,13 +111,16 @@ impl Broadcasts {
         } else {
             self.submitted(actor, &mut broadcast)?;
             broadcast.control = if broadcast.needs_approval { Control::Submitted } else { Control::Running };
+            broadcast.released(now_ms, &self.parts.book.default_time_zone());
         }
         let audit = AuditEntry::by(actor, now_ms, "create", "broadcast", broadcast.id.as_str())
             .at(&broadcast.place)
             .with(&serde_json::json!({"expected": broadcast.expected, "audience": broadcast.audience.summary()}));
         let idempotency = remember(&broadcast);
         let had_key = idempotency.is_some();
-        let frozen = (!is_draft).then(|| freeze(broadcast.id.as_str(), &names));
+        // What comes again is looked at anew each time.
+        let sends = !is_draft && broadcast.repeat.is_none();
+        let frozen = sends.then(|| freeze(broadcast.id.as_str(), &names));
         let change = Change {
             at_ms: now_ms,
             writes: [put(&broadcast, Some(0))].into_iter().chain(frozen).collect(),
@@ -98,7 +135,7 @@ impl Broadcasts {
                 BroadcastError::Storage { operation: "create", source }
             }
         })?;
-        let names = (!is_draft).then(|| names.into());
+        let names = sends.then(|| names.into());
         self.insert(broadcast.clone(), versions.first().copied().unwrap_or(1), names);
         self.expand.notify_one();
         Ok(broadcast)
@@ -150,16 +187,18 @@ impl Broadcasts {
         if draft.expires_ms != 0 && draft.expires_ms <= draft.starts_ms.max(now_ms) {
             return Err(BroadcastError::Expired);
         }
+        let zone = self.parts.book.default_time_zone();
+        draft.schedule.check(&self.house_rules(), &zone, draft.starts_ms.max(now_ms))?;
         // Somebody with a wider scope may have written at it: nobody sends beyond their own.
         for layer in actor.scope.layers() {
             if !draft.scopes.contains(&layer) {
                 draft.scopes.push(layer);
             }
         }
-        let Broadcast { text, content, audience, exclude, account, scopes, .. } = &*draft;
+        let Broadcast { text, content, variants, audience, exclude, account, scopes, .. } = &*draft;
         let script = Script::parse(text, content.as_ref())?;
         let found = self.find(audience, exclude.as_ref(), account.as_ref(), scopes).await?;
-        let survey = self.survey_of(&script, text, &found).await?;
+        let survey = self.survey_of(&script, text, variants, &found).await?;
         draft.expected = survey.groups;
         draft.mass.survey = survey;
         self.submitted(actor, draft)?;
@@ -185,8 +224,9 @@ impl Broadcasts {
         now_ms: i64,
     ) -> Result<(Broadcast, Vec<GroupName>), BroadcastError> {
         let Parts { config, places, .. } = &self.parts;
-        let NewBroadcast { name, text, content, audience, exclude, account, .. } = new;
+        let NewBroadcast { name, text, content, audience, exclude, account, schedule, .. } = new;
         let (starts_ms, expires_ms) = (new.starts_ms, new.expires_ms);
+        let (canary, variants, hold_out_percent) = (new.canary, new.variants, new.hold_out_percent);
         if (text.trim().is_empty() && content.is_none()) || text.len() > config.text_bytes_max {
             return Err(BroadcastError::Length { bytes: text.len(), max: config.text_bytes_max });
         }
@@ -202,12 +242,27 @@ impl Broadcasts {
         if expires_ms.is_some_and(|at| at <= starts_ms.max(now_ms)) {
             return Err(BroadcastError::Expired);
         }
+        let importance = new.importance.unwrap_or(IMPORTANCE_DEFAULT);
+        if importance > IMPORTANCE_MAX {
+            return Err(BroadcastError::Importance);
+        }
+        canary.as_ref().map_or(Ok(()), Canary::check)?;
+        variants::check(&variants, hold_out_percent)?;
+        let zone = self.parts.book.default_time_zone();
+        let repeat = new.repeat;
+        if let Some(repeat) = &repeat {
+            repeat.check(&zone, starts_ms.max(now_ms))?;
+            if expires_ms.is_some() || schedule.spread_until_ms != 0 {
+                return Err(RepeatError::Moment.into());
+            }
+        }
+        schedule.check(&self.house_rules(), &zone, starts_ms.max(now_ms))?;
         for written in [Some(&audience), exclude.as_ref()].into_iter().flatten() {
             self.check_audience(actor, written).await?;
         }
         let scopes = actor.scope.layers();
         let found = self.find(&audience, exclude.as_ref(), account.as_ref(), &scopes).await?;
-        let survey = self.survey_of(&script, &text, &found).await?;
+        let survey = self.survey_of(&script, &text, &variants, &found).await?;
         let place = audience.place(&actor.scope, &**places);
         let broadcast = Broadcast {
             id: self.new_id(now_ms),
@@ -222,6 +277,16 @@ impl Broadcasts {
             created_by: actor.operator.clone(),
             created_ms: now_ms,
             starts_ms,
+            schedule,
+            repeat,
+            next_ms: 0,
+            series: None,
+            importance,
+            canary,
+            trial: Trial::default(),
+            variants,
+            hold_out_percent,
+            released_ms: 0,
             expires_ms: expires_ms.unwrap_or(0),
             edited_by: BTreeSet::new(),
             submitted_by: None,
@@ -238,7 +303,13 @@ impl Broadcasts {
     }
 
     /// Judges what is said and counts the groups it would reach, whose platforms must take it.
-    async fn survey_of(&self, script: &Script, text: &str, found: &Found) -> Result<Survey, BroadcastError> {
+    pub(super) async fn survey_of(
+        &self,
+        script: &Script,
+        text: &str,
+        variants: &[Variant],
+        found: &Found,
+    ) -> Result<Survey, BroadcastError> {
         for words in script.constant_words() {
             self.parts.judge.judge(&words).map_err(BroadcastError::Blocked)?;
         }
@@ -257,13 +328,24 @@ impl Broadcasts {
                 return Err(BroadcastError::CannotShow { platforms });
             }
         }
-        // What the variables add is looked at target by target.
-        let template = Template::parse(text)?;
-        let bytes = if template.is_constant() { text.len() } else { template.constant_text().len() };
-        match survey.text_bytes_max.filter(|max| bytes > *max) {
-            Some(max) => Err(BroadcastError::PlatformLength { bytes, max }),
-            None => Ok(survey),
+        fits(text, &survey)?;
+        for (at, variant) in variants.iter().enumerate() {
+            let mistake = |source| BroadcastError::VariantText { at, source: Box::new(source) };
+            self.check_copy(&variant.text, &survey).map_err(mistake)?;
         }
+        Ok(survey)
+    }
+
+    /// Looks at a copy as at the text itself.
+    fn check_copy(&self, text: &str, survey: &Survey) -> Result<(), BroadcastError> {
+        let max = self.parts.config.text_bytes_max;
+        if text.trim().is_empty() || text.len() > max {
+            return Err(BroadcastError::Length { bytes: text.len(), max });
+        }
+        for words in Script::parse(text, None)?.constant_words() {
+            self.parts.judge.judge(&words).map_err(BroadcastError::Blocked)?;
+        }
+        fits(text, survey)
     }
 
     /// Counts the groups an audience would reach now.
@@ -285,7 +367,7 @@ impl Broadcasts {
     }
 
     /// Returns how many broadcasts have something left to send; one that is just being changed counts.
-    fn busy(&self) -> usize {
+    pub(super) fn busy(&self) -> usize {
         let slots: Vec<_> = self.active.lock().values().map(Arc::clone).collect();
         slots.iter().filter(|slot| slot.try_lock().map_or(true, |active| active.open > 0)).count()
     }
@@ -298,7 +380,7 @@ impl Broadcasts {
     }
 
     /// Time-ordered, so that lists by id are lists by time.
-    fn new_id(&self, now_ms: i64) -> BroadcastId {
+    pub(super) fn new_id(&self, now_ms: i64) -> BroadcastId {
         let chance = (self.chance.lock().draw() * f64::from(u32::MAX)).to_bits() >> 12;
         let id = format!("bc_{now_ms:011x}{:08x}", chance & 0xffff_ffff);
         BroadcastId::parse(&id).expect("hex digits are fit for an id")

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::tz::TimeZone;
+
 use crate::event::{AccountId, GroupName, Hit, Place};
 use crate::outbox::delivery::{Content, Delivery, Refusal, Rendering};
 use crate::storage::StorageError;
@@ -57,6 +59,12 @@ pub trait GroupBook: Send + Sync {
     /// # Errors
     /// When storage cannot be read.
     fn owners(&self, account: &AccountId) -> Result<HashMap<String, String>, StorageError>;
+
+    /// Returns the zone a group lives by, if it is known.
+    fn time_zone(&self, name: &GroupName) -> Option<TimeZone>;
+
+    /// Returns the zone of groups that say nothing.
+    fn default_time_zone(&self) -> TimeZone;
 
     /// Returns one group.
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>>;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::caps::CAPPED;
 use super::reached;
 use super::saying::{Judging, Sayer, delivery_of};
 use super::script::Script;
+use super::variants::{Arm, HOLD_OUT};
 use super::{
     Active, Broadcast, BroadcastError, Broadcasts, Expansion, GroupEntry, Terms, put, storage_error,
 };
@@ -36,20 +38,34 @@ impl Broadcasts {
     async fn expand_one(&self, active: &mut Active) -> Result<(), BroadcastError> {
         let names = self.names_of(active).await?;
         let broadcast = &active.broadcast;
-        let script = Script::parse(&broadcast.text, broadcast.content.as_ref())?;
+        let scripts = scripts(broadcast)?;
         let mut changed = broadcast.clone();
         let after = broadcast.expansion.cursor.as_ref();
         let (names, is_last) = reached::next(&names, after, self.parts.config.chunk_targets.max(1));
         let now_ms = self.parts.clock.now_ms();
+        let capped = self.capped(broadcast, names, now_ms).await?;
         let mut rows = Vec::with_capacity(names.len());
         for name in names {
             // Gone since it was submitted, a moment ago.
             let Some(group) = self.parts.book.group(name) else { continue };
             let target = changed.expansion.targets;
             let terms = self.parts.confirming.terms(&name.account, name.group.as_str());
-            rows.push(self.target(broadcast, &script, &*group, terms, target, now_ms));
+            let row = self.target(broadcast, &scripts, &*group, terms, target, now_ms);
+            rows.push(match capped.get(name) {
+                Some(reason) if row.state == DeliveryState::Pending => {
+                    let (code, detail) = (CAPPED.to_owned(), reason.clone());
+                    DeliveryRow { state: DeliveryState::Cancelled, code, detail, ..row }
+                }
+                Some(_) | None => row,
+            });
             changed.expansion.targets += 1;
             changed.mass.targets += u32::from(terms.is_some());
+            if let Some(zone) = self.parts.book.time_zone(name)
+                && let Some(zone) = zone.iana_name()
+                && !changed.expansion.zones.contains(zone)
+            {
+                changed.expansion.zones.insert(zone.to_owned());
+            }
             let Expansion { accounts, confirmed_accounts, .. } = &mut changed.expansion;
             let counted = if terms.is_some() { confirmed_accounts } else { accounts };
             *counted.entry(name.account.clone()).or_default() += 1;
@@ -94,7 +110,7 @@ impl Broadcasts {
 
     /// Makes the texts that could not be made once more; returns how many targets can be sent now.
     pub(super) async fn say_anew(&self, broadcast: &Broadcast) -> Result<u64, BroadcastError> {
-        let script = Script::parse(&broadcast.text, broadcast.content.as_ref())?;
+        let scripts = scripts(broadcast)?;
         let limit = self.parts.config.chunk_targets.max(1);
         let (mut after, mut said) = (None, 0);
         loop {
@@ -109,7 +125,7 @@ impl Broadcasts {
             let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
             let at_ms = self.parts.clock.now_ms();
             let anew: Vec<_> =
-                rows.iter().filter_map(|row| self.target_anew(broadcast, &script, row, at_ms)).collect();
+                rows.iter().filter_map(|row| self.target_anew(broadcast, &scripts, row, at_ms)).collect();
             said += anew.iter().filter(|row| row.state == DeliveryState::Pending).count() as u64;
             let change = Change { at_ms, said: anew, ..Change::default() };
             self.parts.storage.apply(change).await.map_err(storage_error("say targets anew"))?;
@@ -126,7 +142,7 @@ impl Broadcasts {
     fn target_anew(
         &self,
         broadcast: &Broadcast,
-        script: &Script,
+        scripts: &[Script],
         row: &DeliveryRow,
         now_ms: i64,
     ) -> Option<DeliveryRow> {
@@ -136,27 +152,38 @@ impl Broadcasts {
         };
         let group = self.parts.book.group(&name)?;
         let terms = self.parts.confirming.terms(&name.account, name.group.as_str());
-        let anew = self.target(broadcast, script, &*group, terms, row.target, now_ms);
+        let anew = self.target(broadcast, scripts, &*group, terms, row.target, now_ms);
         (anew.kind == row.kind).then_some(anew)
     }
 
-    /// Makes one target. One that cannot be said is written as failed, so that somebody sees it.
+    /// Makes one target. One that cannot be said is written as failed, so that somebody sees it; one that is to get nothing
+    /// as called off, so that it is compared with.
     fn target(
         &self,
         broadcast: &Broadcast,
-        script: &Script,
+        scripts: &[Script],
         group: &dyn GroupEntry,
         terms: Option<Terms>,
         target: u32,
         now_ms: i64,
     ) -> DeliveryRow {
+        let script = match broadcast.arm_of(group.name()) {
+            Arm::First => scripts.first(),
+            Arm::Copy(at) => scripts.get(at + 1),
+            Arm::HoldOut => None,
+        };
+        let as_written = || Payload::Text { text: broadcast.text.clone(), welcome_code: None };
+        let Some(script) = script else {
+            let name = group.name();
+            let delivery = delivery_of(&broadcast.id, name, target, as_written(), broadcast.expires_ms);
+            let row = row_of(&delivery, Some(&broadcast.text), DeliveryState::Cancelled, now_ms);
+            let detail = "对照组，不发送 · gets nothing, to compare with";
+            return DeliveryRow { code: HOLD_OUT.to_owned(), detail: detail.to_owned(), ..row };
+        };
         let said = Sayer::of(&self.parts).say(script, group, terms, Judging::Values);
         let (payload, problem) = match said {
             Ok(said) => (said.payload, None),
-            Err(unsaid) => {
-                let text = broadcast.text.clone();
-                (Payload::Text { text, welcome_code: None }, Some((unsaid.code.to_owned(), unsaid.detail)))
-            }
+            Err(unsaid) => (as_written(), Some((unsaid.code.to_owned(), unsaid.detail))),
         };
         let state = if problem.is_some() { DeliveryState::Failed } else { DeliveryState::Pending };
         let delivery = delivery_of(&broadcast.id, group.name(), target, payload, broadcast.expires_ms);
@@ -166,4 +193,15 @@ impl Broadcasts {
         let (code, detail) = problem.unwrap_or_default();
         DeliveryRow { code, detail, ..row }
     }
+}
+
+/// Reads everything that a broadcast says, its own text and content first, then its copies.
+fn scripts(broadcast: &Broadcast) -> Result<Vec<Script>, BroadcastError> {
+    let own = Script::parse(&broadcast.text, broadcast.content.as_ref())?;
+    let copies = broadcast.variants.iter().map(|copy| Script::parse(&copy.text, None));
+    let mut scripts = vec![own];
+    for copy in copies {
+        scripts.push(copy?);
+    }
+    Ok(scripts)
 }

@@ -28,11 +28,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use calendar::QuietHours;
 pub use survey::Survey;
 pub use task::Record;
 pub use view::{Confirmation, Reminding, TaskRow};
 
+use super::QuietHours;
 pub(super) use desk::Desk;
 pub(super) use plan::Step;
 
@@ -77,7 +77,7 @@ impl Default for Config {
             remind_after: Waits(vec![Duration::from_hours(2), Duration::from_hours(6)]),
             reminders_max: 3,
             remind_gap: Duration::from_mins(30),
-            quiet: QuietHours::default(),
+            quiet: QuietHours::night(),
             wait_max: Duration::from_hours(7 * 24),
             history_max: 32,
         }

@@ -1,11 +1,14 @@
 //! How far a broadcast is, and when it will be done.
 //!
 //! The finish is found by running the account's own limits in virtual time, from where they stand now, over what is left
-//! of this broadcast and of the others that take turns with it. Not in it: replies that go before, retries, and limits of
+//! of this broadcast and of the others that take turns with it; the time that takes is then laid over the hours in which
+//! the broadcast is open. Not in it: replies that go before, retries, and limits of
 //! single groups (a broadcast sends each group one message).
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::schedule::OpenTimes;
 use super::state::State;
 use super::{Broadcast, BroadcastError, Broadcasts, storage_error};
 use crate::event::{AccountId, Actor, BroadcastId};
@@ -95,12 +98,23 @@ impl Broadcasts {
         // What waits for people has a range of its own.
         let by_people = broadcast.mass.targets > 0 && broadcast.expansion.accounts.is_empty();
         let estimated_finish_ms = match state {
-            State::Submitted | State::Scheduled | State::Expanding | State::Running if by_people => None,
-            State::Submitted | State::Scheduled | State::Expanding | State::Running => {
-                let later_ms = broadcast.starts_ms.saturating_sub(now_ms).max(0);
-                self.estimate(broadcast, &counts).await.map(|finish_ms| finish_ms + later_ms)
+            State::Submitted | State::Scheduled | State::Expanding | State::Canary | State::Running
+                if by_people =>
+            {
+                None
             }
-            State::Draft | State::Paused | State::Cancelled | State::Finished => None,
+            State::Submitted | State::Scheduled | State::Expanding | State::Canary | State::Running => {
+                let needed_ms = self.estimate(broadcast, &counts).await.map(|finish_ms| finish_ms - now_ms);
+                let finish_ms =
+                    needed_ms.and_then(|needed_ms| self.within_hours(broadcast, now_ms, needed_ms));
+                finish_ms.map(|finish_ms| finish_ms + broadcast.watching_ms(now_ms))
+            }
+            State::Draft
+            | State::Recurring
+            | State::Paused
+            | State::Stopped
+            | State::Cancelled
+            | State::Finished => None,
         };
         let targets = u64::from(broadcast.expansion.targets);
         let expected = broadcast.expected.max(targets);
@@ -110,6 +124,23 @@ impl Broadcasts {
     pub(super) async fn counts(&self, id: &BroadcastId) -> Result<Counts, BroadcastError> {
         let counts = self.parts.storage.delivery_counts(id.as_str()).await;
         Ok(Counts::of(&counts.map_err(storage_error("count targets"))?))
+    }
+
+    /// Says when it is over if it needs so long while it is open.
+    fn within_hours(&self, broadcast: &Broadcast, now_ms: i64, needed_ms: i64) -> Option<i64> {
+        let rules = self.house_rules();
+        let times = OpenTimes { schedule: &broadcast.schedule, rules: &rules };
+        let begins_ms = broadcast.starts_ms.max(now_ms);
+        if times.are_always() {
+            return Some(begins_ms + needed_ms);
+        }
+        // Each group's own zone counts: the last one to open decides.
+        let known = broadcast.expansion.zones.iter().filter_map(|name| TimeZone::get(name).ok());
+        let zones: Vec<_> = known.chain([self.parts.book.default_time_zone()]).collect();
+        let spread_ms = broadcast.schedule.spread_until_ms;
+        let over = |zone: &TimeZone| times.after(zone, begins_ms, needed_ms).map(|over| over.max(spread_ms));
+        let known = zones.len().saturating_sub(1).max(1); // the default counts where no group's is known yet
+        zones.iter().take(known).map(over).try_fold(0, |latest, over| Some(latest.max(over?)))
     }
 
     async fn estimate(&self, broadcast: &Broadcast, counts: &Counts) -> Option<i64> {

@@ -2,11 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
+use super::canary::{Canary, Phase, Trial};
+use super::caps::IMPORTANCE_DEFAULT;
 use super::mass::Mass;
+use super::repeat::Repeat;
+use super::schedule::Schedule;
 use super::state::Control;
+use super::variants::{Arm, Variant, arm_of};
 use crate::event::{AccountId, Actor, BroadcastId, GroupName, OperatorId, Place, Scope};
 use crate::outbox::delivery::Content;
 use crate::storage::StorageError;
@@ -43,6 +49,36 @@ pub struct Broadcast {
     /// Nothing of it is sent before then; 0 for at once.
     #[serde(default)]
     pub starts_ms: i64,
+    /// Hours and days on which it is sent.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// When it comes again: then it sends nothing itself, but a broadcast of its own is made each time.
+    #[serde(default)]
+    pub repeat: Option<Repeat>,
+    /// When it comes next; 0 when it does not.
+    #[serde(default)]
+    pub next_ms: i64,
+    /// The one that comes again, of which this is one time.
+    #[serde(default)]
+    pub series: Option<BroadcastId>,
+    /// Which of two goes where a group may not get both: the one with more of it, 0 to 9.
+    #[serde(default = "importance")]
+    pub importance: u8,
+    /// Whom it tries first.
+    #[serde(default)]
+    pub canary: Option<Canary>,
+    /// How that goes.
+    #[serde(default)]
+    pub trial: Trial,
+    /// Copies that some of the groups get in place of the text.
+    #[serde(default)]
+    pub variants: Vec<Variant>,
+    /// Groups that get nothing, to compare with, in percent.
+    #[serde(default)]
+    pub hold_out_percent: u8,
+    /// When it was first released; 0 before.
+    #[serde(default)]
+    pub released_ms: i64,
     /// Targets not sent by then are not sent any more; 0 for never.
     #[serde(default)]
     pub expires_ms: i64,
@@ -76,6 +112,10 @@ pub struct Broadcast {
     pub closed: bool,
 }
 
+fn importance() -> u8 {
+    IMPORTANCE_DEFAULT
+}
+
 /// How far the targets of a broadcast are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expansion {
@@ -88,6 +128,9 @@ pub struct Expansion {
     /// Targets that an owner must confirm, by account.
     #[serde(default)]
     pub confirmed_accounts: BTreeMap<AccountId, u32>,
+    /// Zones that the groups of its targets live by.
+    #[serde(default)]
+    pub zones: BTreeSet<String>,
     /// There are no more.
     pub done: bool,
 }
@@ -103,12 +146,48 @@ impl Expansion {
 impl Broadcast {
     /// Says whether its targets may leave now, as far as people decided.
     pub(super) fn is_due(&self, now_ms: i64) -> bool {
-        self.control == Control::Running && self.starts_ms <= now_ms
+        self.control == Control::Running && self.starts_ms <= now_ms && self.repeat.is_none()
+    }
+
+    /// Returns what a group gets.
+    pub fn arm_of(&self, group: &GroupName) -> Arm {
+        arm_of(&self.id, group, &self.variants, self.hold_out_percent)
+    }
+
+    /// Returns how long its first groups are still to be watched.
+    pub(super) fn watching_ms(&self, now_ms: i64) -> i64 {
+        let Some(canary) = &self.canary else { return 0 };
+        let wait_ms = i64::try_from(canary.wait.as_millis()).unwrap_or(i64::MAX);
+        match self.trial.phase {
+            Phase::Waiting | Phase::Sending => wait_ms,
+            Phase::Watching => self.trial.sent_ms.saturating_add(wait_ms).saturating_sub(now_ms).max(0),
+            Phase::Passed | Phase::Stopped => 0,
+        }
+    }
+
+    /// Notes when people let it go for the first time: what is spread is spread from then on. What comes again comes at its
+    /// next time, whatever was missed. `zone` is the house's.
+    pub(super) fn released(&mut self, now_ms: i64, zone: &TimeZone) {
+        if self.control != Control::Running {
+            return;
+        }
+        if self.released_ms == 0 {
+            self.released_ms = now_ms;
+        }
+        self.comes_after(self.starts_ms.max(now_ms), zone);
+    }
+
+    /// Sets when it comes next.
+    pub(super) fn comes_after(&mut self, after_ms: i64, zone: &TimeZone) {
+        let next = self.repeat.as_ref().and_then(|repeat| repeat.next_after(zone, after_ms));
+        self.next_ms = next.unwrap_or(0);
     }
 
     /// Says whether its targets are to be written: also of one that waits, so that what it comes to can be seen before.
     pub(super) fn is_to_expand(&self) -> bool {
-        matches!(self.control, Control::Submitted | Control::Running) && !self.expansion.done
+        matches!(self.control, Control::Submitted | Control::Running)
+            && !self.expansion.done
+            && self.repeat.is_none()
     }
 
     /// Says whether somebody wrote at it or asked for it: then somebody else must release it.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::canary::Phase;
 use super::progress::Counts;
 use super::record::Broadcast;
 
@@ -18,6 +19,8 @@ pub enum Control {
     Running,
     /// Waits for somebody to resume it.
     Paused,
+    /// Stopped by itself: its canary went badly. Waits for somebody to look.
+    Stopped,
     /// Called off.
     Cancelled,
 }
@@ -28,16 +31,22 @@ pub enum Control {
 pub enum State {
     /// Still being written; nothing of it is sent.
     Draft,
+    /// Comes again: each time a broadcast of its own is made.
+    Recurring,
     /// Waits until somebody else releases it. Its targets are written meanwhile, so that it shows what it comes to.
     Submitted,
     /// Waits for the time it is to start.
     Scheduled,
     /// Its targets are still being written; those written are being sent.
     Expanding,
+    /// Sent to the first groups, which are being watched.
+    Canary,
     /// Being sent.
     Running,
     /// Nothing of it is sent until it is resumed.
     Paused,
+    /// Its canary went badly: nothing of it is sent until somebody resumes it, which lets the rest go.
+    Stopped,
     /// Called off.
     Cancelled,
     /// Every target has its result.
@@ -90,11 +99,14 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             State::Draft => "draft",
+            State::Recurring => "recurring",
             State::Submitted => "submitted",
             State::Scheduled => "scheduled",
             State::Expanding => "expanding",
+            State::Canary => "canary",
             State::Running => "running",
             State::Paused => "paused",
+            State::Stopped => "stopped",
             State::Cancelled => "cancelled",
             State::Finished => "finished",
         }
@@ -110,21 +122,31 @@ pub(super) fn next(
     command: Command,
     needs_approval: bool,
 ) -> Result<Control, IllegalTransition> {
-    use State::{Cancelled, Draft, Expanding, Finished, Paused, Running, Scheduled, Submitted};
+    use State::{
+        Canary, Cancelled, Draft, Expanding, Finished, Paused, Recurring, Running, Scheduled, Stopped,
+        Submitted,
+    };
     match (command, state) {
         (Command::Submit, Draft) if needs_approval => Ok(Control::Submitted),
-        (Command::Submit, Draft) | (Command::Approve, Submitted) | (Command::Resume, Paused) => {
+        (Command::Submit, Draft) | (Command::Approve, Submitted) | (Command::Resume, Paused | Stopped) => {
             Ok(Control::Running)
         }
-        (Command::Pause, Scheduled | Expanding | Running) => Ok(Control::Paused),
+        (Command::Pause, Recurring | Scheduled | Expanding | Canary | Running) => Ok(Control::Paused),
         (Command::Reject, Submitted)
-        | (Command::Cancel, Draft | Submitted | Scheduled | Expanding | Running | Paused) => {
-            Ok(Control::Cancelled)
-        }
-        (Command::Submit, Submitted | Scheduled | Expanding | Running | Paused)
-        | (Command::Approve | Command::Reject, Draft | Scheduled | Expanding | Running | Paused)
-        | (Command::Pause, Draft | Submitted | Paused)
-        | (Command::Resume, Draft | Submitted | Scheduled | Expanding | Running)
+        | (
+            Command::Cancel,
+            Draft | Recurring | Submitted | Scheduled | Expanding | Canary | Running | Paused | Stopped,
+        ) => Ok(Control::Cancelled),
+        (
+            Command::Submit,
+            Recurring | Submitted | Scheduled | Expanding | Canary | Running | Paused | Stopped,
+        )
+        | (
+            Command::Approve | Command::Reject,
+            Draft | Recurring | Scheduled | Expanding | Canary | Running | Paused | Stopped,
+        )
+        | (Command::Pause, Draft | Submitted | Paused | Stopped)
+        | (Command::Resume, Draft | Recurring | Submitted | Scheduled | Expanding | Canary | Running)
         | (_, Cancelled | Finished) => Err(IllegalTransition { state, verb: command.as_str() }),
     }
 }
@@ -135,7 +157,7 @@ pub(super) fn next(
 /// When it was cancelled, which is for ever, or is a draft, which has none.
 pub(super) fn may_replay(control: Control) -> Result<(), IllegalTransition> {
     match control {
-        Control::Submitted | Control::Running | Control::Paused => Ok(()),
+        Control::Submitted | Control::Running | Control::Paused | Control::Stopped => Ok(()),
         Control::Draft => Err(IllegalTransition { state: State::Draft, verb: "replay" }),
         Control::Cancelled => Err(IllegalTransition { state: State::Cancelled, verb: "replay" }),
     }
@@ -148,15 +170,19 @@ impl Broadcast {
             Control::Cancelled => State::Cancelled,
             Control::Draft => State::Draft,
             Control::Submitted => State::Submitted,
+            Control::Running if self.repeat.is_some() && self.next_ms == 0 => State::Finished,
+            Control::Running if self.repeat.is_some() => State::Recurring,
             Control::Running if self.starts_ms > now_ms => State::Scheduled,
-            Control::Running | Control::Paused
+            Control::Running | Control::Paused | Control::Stopped
                 if self.expansion.done && self.mass.is_bundled() && counts.unfinished() == 0 =>
             {
                 State::Finished
             }
             Control::Paused => State::Paused,
-            Control::Running if self.expansion.done => State::Running,
-            Control::Running => State::Expanding,
+            Control::Stopped => State::Stopped,
+            Control::Running if !self.expansion.done => State::Expanding,
+            Control::Running if self.canary.is_some() && self.trial.phase != Phase::Passed => State::Canary,
+            Control::Running => State::Running,
         }
     }
 }
@@ -165,13 +191,16 @@ impl Broadcast {
 mod tests {
     use super::*;
 
-    const STATES: [State; 8] = [
+    const STATES: [State; 11] = [
         State::Draft,
+        State::Recurring,
         State::Submitted,
         State::Scheduled,
         State::Expanding,
+        State::Canary,
         State::Running,
         State::Paused,
+        State::Stopped,
         State::Cancelled,
         State::Finished,
     ];
@@ -185,9 +214,12 @@ mod tests {
         assert_eq!(allowed(Submit), [State::Draft]);
         assert_eq!(allowed(Approve), [State::Submitted]);
         assert_eq!(allowed(Reject), [State::Submitted]);
-        assert_eq!(allowed(Pause), [State::Scheduled, State::Expanding, State::Running]);
-        assert_eq!(allowed(Resume), [State::Paused]);
-        assert_eq!(allowed(Cancel), STATES[..6]);
+        assert_eq!(
+            allowed(Pause),
+            [State::Recurring, State::Scheduled, State::Expanding, State::Canary, State::Running]
+        );
+        assert_eq!(allowed(Resume), [State::Paused, State::Stopped]);
+        assert_eq!(allowed(Cancel), STATES[..9]);
         assert_eq!(next(State::Draft, Submit, true), Ok(Control::Submitted));
         assert_eq!(next(State::Draft, Submit, false), Ok(Control::Running));
     }

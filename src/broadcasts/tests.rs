@@ -1,9 +1,13 @@
 //! Broadcasts from acceptance to the last target, in virtual time.
 
+mod again;
 mod audiences;
+mod caps;
+mod first;
 mod life;
 mod listmonk;
 mod saying;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -114,6 +118,13 @@ impl GroupBook for Book {
     fn owners(&self, _: &AccountId) -> Result<HashMap<String, String>, StorageError> {
         unreachable!("nobody must confirm")
     }
+    fn time_zone(&self, name: &GroupName) -> Option<jiff::tz::TimeZone> {
+        let name = if name.group.as_str().starts_with("east") { "Asia/Shanghai" } else { "UTC" };
+        jiff::tz::TimeZone::get(name).ok()
+    }
+    fn default_time_zone(&self) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::UTC
+    }
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>> {
         self.names.get(name).map(|name| self.entry(name))
     }
@@ -178,6 +189,12 @@ fn new(text: &str, audience: Audience) -> NewBroadcast {
         exclude: None,
         account: None,
         starts_ms: None,
+        schedule: Schedule::default(),
+        repeat: None,
+        importance: None,
+        canary: None,
+        variants: Vec::new(),
+        hold_out_percent: 0,
         expires_ms: None,
         draft: false,
     }

@@ -60,7 +60,17 @@ impl Broadcasts {
         let slots: Vec<_> = self.active.lock().values().map(Arc::clone).collect();
         for slot in slots {
             let mut active = slot.lock().await;
-            let Broadcast { control, starts_ms, .. } = active.broadcast;
+            let Broadcast { control, starts_ms, next_ms, .. } = active.broadcast;
+            if control == Control::Running && active.broadcast.repeat.is_some() {
+                if next_ms != 0 && next_ms <= now_ms {
+                    self.come_again(&mut active).await;
+                }
+                let wait = Duration::from_millis(u64::try_from(next_ms - now_ms).unwrap_or(0));
+                if !wait.is_zero() {
+                    next = next.min(wait);
+                }
+                continue;
+            }
             if active.broadcast.is_due(now_ms) && !active.fed {
                 self.feed_due(&mut active).await;
             } else if control == Control::Running && !active.fed {
@@ -91,11 +101,16 @@ impl Broadcasts {
         if active.broadcast.control == Control::Cancelled {
             self.call_off(id).await?;
         }
+        self.try_first(id, &mut active).await?;
         let counts = self.counts(id).await?;
         let written = u64::from(active.broadcast.expansion.targets);
         active.open = counts.unfinished() + active.broadcast.expected.saturating_sub(written);
-        let Broadcast { control, expansion, mass, .. } = &active.broadcast;
-        let over = *control != Control::Submitted && expansion.done && mass.is_bundled();
+        if active.broadcast.repeat.is_some() {
+            active.open = 0;
+        }
+        let Broadcast { control, expansion, mass, repeat, next_ms, .. } = &active.broadcast;
+        let comes_no_more = *control == Control::Running && repeat.is_some() && *next_ms == 0;
+        let over = comes_no_more || *control != Control::Submitted && expansion.done && mass.is_bundled();
         let complete = *control == Control::Cancelled || over;
         if !complete || counts.unfinished() > 0 || counts.uncertain > 0 {
             return Ok(());

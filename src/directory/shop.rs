@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Checker;
-use crate::event::{BrandId, Place, RegionId, ShopId};
+use crate::event::{BrandId, Day, Place, RegionId, ShopId};
 
 /// A record with the ledger's version of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,44 +98,12 @@ pub struct ShopRecord {
 #[serde(deny_unknown_fields)]
 pub struct OpeningHours {
     /// On which days; every day when left out.
-    #[serde(default = "every_day")]
+    #[serde(default = "Day::every")]
     pub days: Vec<Day>,
     /// From, like `09:00`.
     pub open: String,
     /// Until, like `21:30`; before `open` means after midnight, `24:00` means midnight.
     pub close: String,
-}
-
-/// A day of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the days have the meaning of their names")]
-pub enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
-fn every_day() -> Vec<Day> {
-    vec![Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri, Day::Sat, Day::Sun]
-}
-
-impl Day {
-    fn weekday(self) -> Weekday {
-        match self {
-            Day::Mon => Weekday::Monday,
-            Day::Tue => Weekday::Tuesday,
-            Day::Wed => Weekday::Wednesday,
-            Day::Thu => Weekday::Thursday,
-            Day::Fri => Weekday::Friday,
-            Day::Sat => Weekday::Saturday,
-            Day::Sun => Weekday::Sunday,
-        }
-    }
 }
 
 /// Minutes since midnight of a time as people write it; `24:00` is 1440.

@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 use super::book::Book;
 use super::breaker::Breaker;
 use super::delivery::{Delivery, Outcome, Resolution};
+use super::gate::Gate;
 use super::holds::Holds;
 use super::lanes::{Lanes, QueueKey, Queued};
 use super::limit::AccountLimits;
@@ -78,7 +79,7 @@ pub(super) enum Command {
     /// Find out about these.
     Resolve(Vec<Queued>),
     /// Send a broadcast's targets as they are found in the ledger; look again if they are being sent.
-    Feed(BroadcastId, Arc<str>),
+    Feed(BroadcastId, Sending),
     /// Send no more of a broadcast.
     Halt(BroadcastId, Halt, oneshot::Sender<()>),
     /// Look at the account's limits and connector again.
@@ -87,6 +88,21 @@ pub(super) enum Command {
     Forecast(oneshot::Sender<Option<Forecast>>),
     /// Start nothing more; answer when nothing is under way.
     Park(oneshot::Sender<()>),
+}
+
+/// How a broadcast's targets are sent.
+#[derive(Clone)]
+pub struct Sending {
+    /// Its text as it was written.
+    pub text: Arc<str>,
+    /// What holds targets back; `None` when nothing does.
+    pub gate: Option<Arc<dyn Gate>>,
+}
+
+impl std::fmt::Debug for Sending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sending").field("gate", &self.gate.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// How a broadcast stops.
@@ -297,6 +313,7 @@ impl Runner {
     fn step(&mut self) {
         let now = self.now();
         self.lanes.wake(now);
+        self.open_gates();
         self.ledger.hope(now);
         if self.is_parking {
             self.wake_at = None;
@@ -318,7 +335,7 @@ impl Runner {
             Command::Rescan => self.rescan(),
             Command::LookAgain => self.look_again(),
             Command::Resolve(uncertain) => self.resolve_later(uncertain),
-            Command::Feed(broadcast, text) => self.feed(broadcast, text),
+            Command::Feed(broadcast, sending) => self.feed(broadcast, sending),
             Command::Halt(broadcast, halt, done) => {
                 self.halt(&broadcast, halt);
                 _ = done.send(()); // who asked may have gone away: the halt holds all the same
@@ -436,7 +453,8 @@ impl Runner {
 
     fn sleep_until_next(&self) -> impl Future<Output = ()> + use<> {
         let resolve_at = self.resolve_at().filter(|_| !self.is_parking);
-        let times = [self.wake_at, self.lanes.next_wake(), resolve_at, self.ledger.retry_at()];
+        let times =
+            [self.wake_at, self.lanes.next_wake(), resolve_at, self.ledger.retry_at(), self.gate_at()];
         let wait = times
             .into_iter()
             .flatten()

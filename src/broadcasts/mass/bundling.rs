@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::plan::{Known, Loose, Step, plan};
+use crate::broadcasts::trial::is_first;
 use crate::broadcasts::{Active, Broadcast, BroadcastError, Broadcasts, Slot, put, storage_error};
 use crate::event::{AccountId, BroadcastId};
 use crate::outbox::delivery::{Delivery, Payload, Priority};
@@ -52,7 +53,7 @@ impl Broadcasts {
         self.write(&mut active, now, steps.is_empty()).await?;
         let done = steps.is_empty();
         active.plan = (!done).then_some(steps);
-        self.feed(&active.broadcast).await;
+        self.feed(&mut active).await;
         Ok(!done)
     }
 
@@ -113,7 +114,12 @@ impl Broadcasts {
         };
         let terms = self.parts.confirming.terms(&account, &row.group);
         let targets_max = terms.map_or(1, |terms| terms.targets_max);
-        Some(Loose { target: row.target, account, group: row.group.clone(), text, targets_max })
+        let book = &*self.parts.book;
+        let is_first = broadcast
+            .canary
+            .as_ref()
+            .is_some_and(|canary| is_first(canary, book, &row.account, &row.group, row.target));
+        Some(Loose { target: row.target, account, group: row.group.clone(), text, targets_max, is_first })
     }
 
     async fn write(&self, active: &mut Active, steps: Vec<Step>, done: bool) -> Result<(), BroadcastError> {

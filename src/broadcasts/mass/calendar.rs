@@ -1,14 +1,10 @@
 //! The calendar the platform counts by, and the hours in which nobody is reminded. Layer: pure core.
 
-use std::fmt;
-use std::str::FromStr;
-
-use jiff::civil::{Date, Time};
+use jiff::civil::Date;
 use jiff::tz::{self, TimeZone};
 use jiff::{Timestamp, ToSpan};
-use serde::{Deserialize, Serialize};
 
-use crate::broadcasts::ReceivingCap;
+use crate::broadcasts::{QuietHours, ReceivingCap};
 
 /// China has one zone and no summer time.
 fn zone() -> TimeZone {
@@ -38,67 +34,9 @@ pub(super) fn allowance(cap: ReceivingCap, now_ms: i64) -> (i64, u64) {
     }
 }
 
-/// Hours of the day in which nobody is reminded by itself. Written `21:00-09:00`; empty for none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct QuietHours(Option<(Time, Time)>);
-
-impl Default for QuietHours {
-    fn default() -> Self {
-        Self(Some((Time::constant(21, 0, 0, 0), Time::constant(9, 0, 0, 0))))
-    }
-}
-
-impl QuietHours {
-    /// Says whether a moment lies within them.
-    pub fn contain(self, at_ms: i64) -> bool {
-        let Some((from, until)) = self.0 else { return false };
-        let now = Timestamp::from_millisecond(at_ms).unwrap_or_default().to_zoned(zone()).time();
-        if from <= until { from <= now && now < until } else { from <= now || now < until }
-    }
-}
-
-impl FromStr for QuietHours {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Ok(Self(None));
-        }
-        let mistake = || format!("`{text}` are no hours: write them like \"21:00-09:00\", or \"\" for none");
-        let time = |text: &str| {
-            let (hour, minute) = text.split_once(':')?;
-            Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
-        };
-        let (from, until) = text.split_once('-').ok_or_else(mistake)?;
-        let hours = time(from.trim()).zip(time(until.trim())).ok_or_else(mistake)?;
-        if hours.0 == hours.1 { Err(mistake()) } else { Ok(Self(Some(hours))) }
-    }
-}
-
-impl fmt::Display for QuietHours {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some((from, until)) => {
-                write!(f, "{:02}:{:02}-{:02}:{:02}", from.hour(), from.minute(), until.hour(), until.minute())
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-impl TryFrom<String> for QuietHours {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<QuietHours> for String {
-    fn from(hours: QuietHours) -> Self {
-        hours.to_string()
-    }
+/// Says whether a moment lies within hours in which people are left alone.
+pub(super) fn is_quiet(quiet: QuietHours, at_ms: i64) -> bool {
+    quiet.contain(Timestamp::from_millisecond(at_ms).unwrap_or_default().to_zoned(zone()).time())
 }
 
 #[cfg(test)]
@@ -126,26 +64,10 @@ mod tests {
     }
 
     #[test]
-    fn quiet_hours_may_span_midnight() {
-        let night: QuietHours = "21:00-09:00".parse().unwrap();
-        assert_eq!(night, QuietHours::default());
-        for (time, quiet) in
-            [("20:59", false), ("21:00", true), ("03:00", true), ("08:59", true), ("09:00", false)]
-        {
-            assert_eq!(night.contain(at(&format!("2026-11-27T{time}:30"))), quiet, "{time}");
-        }
-        let noon: QuietHours = "12:00-13:30".parse().unwrap();
-        assert!(noon.contain(at("2026-11-27T13:00:00")) && !noon.contain(at("2026-11-27T13:30:00")));
-        assert!(!"".parse::<QuietHours>().unwrap().contain(at("2026-11-27T03:00:00")));
-    }
-
-    #[test]
-    fn quiet_hours_are_read_back_as_they_are_written() {
-        for text in ["21:00-09:00", "00:00-07:05", ""] {
-            assert_eq!(text.parse::<QuietHours>().unwrap().to_string(), text);
-        }
-        for text in ["21:00", "25:00-09:00", "9-10", "09:00-09:00", "a:b-c:d"] {
-            assert!(text.parse::<QuietHours>().unwrap_err().contains("21:00-09:00"), "{text}");
+    fn hours_are_those_of_the_platforms_zone() {
+        for (time, quiet) in [("20:59", false), ("21:00", true), ("08:59", true), ("09:00", false)] {
+            let at_ms = at(&format!("2026-11-27T{time}:30"));
+            assert_eq!(is_quiet(QuietHours::night(), at_ms), quiet, "{time}");
         }
     }
 }

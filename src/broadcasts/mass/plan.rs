@@ -13,6 +13,8 @@ pub(super) struct Loose {
     pub(super) text: String,
     /// Most groups of one task.
     pub(super) targets_max: usize,
+    /// It is tried first: nothing that is not goes with it.
+    pub(super) is_first: bool,
 }
 
 /// What is known of an account's groups.
@@ -87,15 +89,15 @@ impl Unfit {
 pub(super) fn plan(loose: Vec<Loose>, known: &BTreeMap<AccountId, Known>) -> VecDeque<Step> {
     type Bundle = (usize, Vec<(u32, String)>);
     let nothing = Known::default();
-    let mut bundles: BTreeMap<(AccountId, String, String), Bundle> = BTreeMap::new();
+    let mut bundles: BTreeMap<(bool, AccountId, String, String), Bundle> = BTreeMap::new();
     let mut steps = VecDeque::new();
     let mut loose = loose;
     loose.sort_by_key(|target| target.target);
     for target in loose {
-        let Loose { target, account, group, text, targets_max } = target;
+        let Loose { target, account, group, text, targets_max, is_first } = target;
         match known.get(&account).unwrap_or(&nothing).owner_of(&group) {
             Ok(owner) => {
-                let key = (account, owner.to_owned(), text);
+                let key = (!is_first, account, owner.to_owned(), text);
                 let (max, targets) = bundles.entry(key).or_insert_with(|| (targets_max, Vec::new()));
                 *max = targets_max.min(*max);
                 targets.push((target, group));
@@ -105,7 +107,7 @@ pub(super) fn plan(loose: Vec<Loose>, known: &BTreeMap<AccountId, Known>) -> Vec
             }
         }
     }
-    for ((account, owner, text), (max, targets)) in bundles {
+    for ((_, account, owner, text), (max, targets)) in bundles {
         for chunk in targets.chunks(max.max(1)) {
             let (account, owner, text) = (account.clone(), owner.clone(), text.clone());
             steps.push_back(Step::Send { account, owner, text, targets: chunk.to_vec() });
@@ -126,6 +128,7 @@ mod tests {
 
     fn loose(target: u32, group: &str, text: &str, targets_max: usize) -> Loose {
         Loose {
+            is_first: false,
             target,
             account: account("demo"),
             group: group.to_owned(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::is_quiet;
 use super::{Config, ms};
 use crate::broadcasts::{TargetResult, TaskProgress};
 use crate::event::HOUR_MS;
@@ -77,7 +78,7 @@ impl Record {
         // A reminder after the last step that has come covers all steps before it.
         let steps = schedule.iter().map(|after| created_ms.saturating_add(ms(*after)));
         let step = steps.filter(|at_ms| *at_ms <= now_ms).max();
-        by_hand || (step.is_some_and(not_since) && !config.quiet.contain(now_ms))
+        by_hand || (step.is_some_and(not_since) && !is_quiet(config.quiet, now_ms))
     }
 
     /// Says whether the caps allow a reminder.

@@ -83,6 +83,12 @@ impl GroupBook for Town {
         Ok(known.map(owner).collect())
     }
 
+    fn time_zone(&self, _: &GroupName) -> Option<jiff::tz::TimeZone> {
+        None
+    }
+    fn default_time_zone(&self) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::UTC
+    }
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>> {
         self.groups.get(name).map(|name| Box::new(Entry(name.clone())) as _)
     }
@@ -251,6 +257,12 @@ impl House {
             exclude: None,
             account: None,
             starts_ms: None,
+            schedule: Schedule::default(),
+            repeat: None,
+            importance: None,
+            canary: None,
+            variants: Vec::new(),
+            hold_out_percent: 0,
             expires_ms: None,
             draft: false,
         };
@@ -569,7 +581,7 @@ async fn a_task_that_is_handed_out_is_asked_about_again() {
 fn the_configuration_is_read_back_as_it_is_written() {
     let text = toml::to_string(&Config::default()).unwrap();
     let again: Config = toml::from_str(&text).unwrap();
-    assert_eq!((again.remind_after, again.quiet), (Config::default().remind_after, QuietHours::default()));
+    assert_eq!((again.remind_after, again.quiet), (Config::default().remind_after, QuietHours::night()));
     assert!(toml::from_str::<Config>("remind_after = ['2 hours']").is_err());
     assert!(toml::from_str::<Config>("quiet = 'nights'").is_err());
 }

@@ -162,11 +162,11 @@ fn orders(broadcast: &Broadcast, now_ms: i64) -> Orders {
     Orders {
         ending: match broadcast.control {
             Control::Cancelled => Some(Ending::Cancelled),
-            Control::Draft | Control::Submitted | Control::Running | Control::Paused => {
+            Control::Draft | Control::Submitted | Control::Running | Control::Paused | Control::Stopped => {
                 is_late.then_some(Ending::Expired)
             }
         },
-        is_paused: broadcast.control == Control::Paused,
+        is_paused: matches!(broadcast.control, Control::Paused | Control::Stopped),
         remind_asked_ms: broadcast.mass.remind_asked_ms,
     }
 }

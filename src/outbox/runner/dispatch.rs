@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Call, Forecast, Runner};
 use crate::outbox::breaker::Gate;
 use crate::outbox::delivery::{Delivery, Priority};
+use crate::outbox::gate::Opens;
 use crate::outbox::lanes::{QueueKey, Queued};
 use crate::outbox::limiter::Micros;
 use crate::outbox::pacer::{Decision, Scope, Wish};
@@ -76,6 +77,11 @@ impl Runner {
                 if let Some(queued) = self.lanes.take(key) {
                     self.lanes.call_ended(key);
                     self.hold(queued);
+                }
+            } else if self.gate(&delivery) != Opens::Now {
+                if let Some(queued) = self.lanes.take(key) {
+                    self.lanes.call_ended(key);
+                    self.shut_out(&queued.delivery);
                 }
             } else {
                 let is_urgent = delivery.priority == Priority::Urgent;

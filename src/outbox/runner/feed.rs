@@ -6,11 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Done, Halt, Runner};
+use super::{Done, Halt, Runner, Sending};
 use crate::event::{AccountId, BroadcastId, DeliveryId};
 use crate::outbox::delivery::{Delivery, Priority};
+use crate::outbox::gate::Opens;
 use crate::outbox::holds::HoldKind;
 use crate::outbox::lanes::Queued;
+use crate::outbox::limiter::Micros;
 use crate::outbox::rows::queued_of;
 use crate::storage::{
     DeliveryFilter, DeliveryRow, DeliveryState, Kinds, MASS_TARGET, SharedStorage, StorageError,
@@ -30,8 +32,10 @@ pub(super) enum Standing {
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one scan")]
 pub(super) struct Feed {
     standing: Standing,
-    /// The broadcast's text, if it is the same for all targets or as it was written.
-    text: Option<Arc<str>>,
+    /// How its targets are sent; `None` for the rows of no broadcast, and for one that was only ever stopped.
+    sending: Option<Sending>,
+    /// When the first of those opens that the gate held back, in milliseconds since the epoch.
+    opens_ms: Option<i64>,
     /// Rows up to this one were seen by the current scan.
     cursor: Option<(String, u32, String)>,
     at_end: bool,
@@ -47,13 +51,10 @@ pub(super) struct Feed {
 impl Feed {
     /// The rows of no broadcast.
     pub(super) fn ledger() -> Self {
-        Self::new(None)
-    }
-
-    fn new(text: Option<Arc<str>>) -> Self {
         Self {
             standing: Standing::Running,
-            text,
+            sending: None,
+            opens_ms: None,
             cursor: None,
             at_end: false,
             more: false,
@@ -67,6 +68,18 @@ impl Feed {
         self.skipped = true;
     }
 
+    /// Notes that the gate held one back.
+    pub(super) fn gated(&mut self, opens: Opens) {
+        if let Opens::At(at_ms) = opens {
+            self.opens_ms = Some(self.opens_ms.map_or(at_ms, |earlier| earlier.min(at_ms)));
+        }
+    }
+
+    fn opens(&self, delivery: &Delivery, now_ms: i64) -> Opens {
+        let gate = self.sending.as_ref().and_then(|sending| sending.gate.as_ref());
+        gate.map_or(Opens::Now, |gate| gate.opens(delivery, now_ms))
+    }
+
     pub(super) fn rescan_skipped(&mut self) {
         if self.skipped {
             self.rescan();
@@ -77,16 +90,22 @@ impl Feed {
         self.cursor = None;
         self.at_end = false;
         self.skipped = false;
+        self.opens_ms = None;
         self.scan += 1;
     }
 }
 
 impl Runner {
     /// Starts sending a broadcast's targets, or looks for more of them.
-    pub(super) fn feed(&mut self, broadcast: BroadcastId, text: Arc<str>) {
-        let feed = self.feeds.entry(Some(broadcast)).or_insert_with(|| Feed::new(None));
-        feed.text = Some(text);
-        if feed.standing == Standing::Running {
+    pub(super) fn feed(&mut self, broadcast: BroadcastId, sending: Sending) {
+        let feed = self.feeds.entry(Some(broadcast)).or_insert_with(Feed::ledger);
+        let same_gate = match (feed.sending.as_ref().and_then(|old| old.gate.as_ref()), &sending.gate) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        feed.sending = Some(sending);
+        if feed.standing == Standing::Running && same_gate {
             feed.at_end = false;
             feed.more = true;
         } else {
@@ -115,7 +134,7 @@ impl Runner {
                 self.feeds.remove(&key);
             }
             Halt::Pause | Halt::Cancel => {
-                let feed = self.feeds.entry(key).or_insert_with(|| Feed::new(None));
+                let feed = self.feeds.entry(key).or_insert_with(Feed::ledger);
                 feed.standing = if halt == Halt::Pause { Standing::Paused } else { Standing::Cancelled };
                 feed.scan += 1; // a read under way is not taken
             }
@@ -131,7 +150,41 @@ impl Runner {
 
     pub(super) fn text_of(&self, queued: &Queued) -> Option<Arc<str>> {
         let (broadcast, _) = queued.delivery.broadcast.as_ref()?;
-        self.feeds.get(&Some(broadcast.clone()))?.text.clone()
+        Some(Arc::clone(&self.feeds.get(&Some(broadcast.clone()))?.sending.as_ref()?.text))
+    }
+
+    /// Says whether the gate of its broadcast lets one leave.
+    pub(super) fn gate(&self, delivery: &Delivery) -> Opens {
+        let Some((broadcast, _)) = &delivery.broadcast else { return Opens::Now };
+        let feed = self.feeds.get(&Some(broadcast.clone()));
+        feed.map_or(Opens::Now, |feed| feed.opens(delivery, self.now_ms()))
+    }
+
+    /// Leaves a target whose gate has shut meanwhile to the ledger.
+    pub(super) fn shut_out(&mut self, delivery: &Delivery) {
+        let opens = self.gate(delivery);
+        let feed = delivery.broadcast.as_ref().and_then(|(id, _)| self.feeds.get_mut(&Some(id.clone())));
+        if let Some(feed) = feed {
+            feed.gated(opens);
+        }
+        self.forget(&delivery.id);
+    }
+
+    /// Looks through the rows again of every broadcast whose gate has opened for some.
+    pub(super) fn open_gates(&mut self) {
+        let now_ms = self.now_ms();
+        for feed in self.feeds.values_mut() {
+            if feed.opens_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+                feed.rescan();
+            }
+        }
+    }
+
+    /// Returns when the next gate opens.
+    pub(super) fn gate_at(&self) -> Option<Micros> {
+        let running = self.feeds.values().filter(|feed| feed.standing == Standing::Running);
+        let opens_ms = running.filter_map(|feed| feed.opens_ms).min()?;
+        Some(self.now().saturating_add(opens_ms.saturating_sub(self.now_ms()).max(0).saturating_mul(1000)))
     }
 
     /// Starts a read for every scan that has room and more to read.
@@ -195,9 +248,10 @@ impl Runner {
     fn take_in(&mut self, feed: &mut Feed, rows: Vec<DeliveryRow>, is_broadcast: bool) {
         let (now, now_ms) = (self.now(), self.now_ms());
         let attempts_max = self.shared.config.retry.attempts_max;
+        let text = feed.sending.as_ref().map(|sending| Arc::clone(&sending.text));
         let mut taken = 0;
         for row in rows {
-            let queued = match queued_of(&row, feed.text.as_deref(), attempts_max, now, now_ms) {
+            let mut queued = match queued_of(&row, text.as_deref(), attempts_max, now, now_ms) {
                 Ok(queued) => queued,
                 Err(error) => {
                     tracing::error!(delivery.id = row.id, %error, "a delivery cannot be read and is left where it is");
@@ -211,11 +265,15 @@ impl Runner {
                     feed.at_end = false;
                     break;
                 }
+                let opens = feed.opens(&queued.delivery, now_ms);
                 if is_broadcast && self.shared.holds.stopping(&queued.delivery).is_some() {
                     feed.skipped = true;
-                } else {
+                } else if let Some(wait_ms) = soon(opens, now_ms) {
+                    queued.due = queued.due.max(now.saturating_add(wait_ms.saturating_mul(1000)));
                     self.lanes.push(now, queued);
                     taken += 1;
+                } else {
+                    feed.gated(opens);
                 }
             }
             feed.cursor = Some((row.broadcast, row.target, row.id));
@@ -265,6 +323,22 @@ impl Runner {
         if self.reads == 0 {
             self.left_meanwhile.clear();
         }
+    }
+}
+
+/// What opens within so many milliseconds is taken in and waits in memory: targets that are spread over hours then cost
+/// one scan in so long, not one each.
+const OPENS_SOON_MS: i64 = 10_000;
+
+/// Returns in how many milliseconds it opens, if that is soon.
+fn soon(opens: Opens, now_ms: i64) -> Option<i64> {
+    match opens {
+        Opens::Now => Some(0),
+        // A millisecond more: the clock that tells milliseconds may show one less than there is.
+        Opens::At(at_ms) => {
+            Some(at_ms.saturating_sub(now_ms) + 1).filter(|wait_ms| *wait_ms <= OPENS_SOON_MS)
+        }
+        Opens::Undecided => None,
     }
 }
 

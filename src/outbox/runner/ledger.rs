@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::feed::Standing;
 use super::{Call, Done, Runner};
+use crate::outbox::gate::Opens;
 use crate::outbox::lanes::{QueueKey, Queued};
 use crate::outbox::limiter::{Micros, micros};
 use crate::outbox::rows::row_of;
@@ -130,6 +131,7 @@ impl Runner {
     fn may_be_called(&self, queued: &Queued) -> bool {
         self.standing_of(queued) == Standing::Running
             && self.shared.holds.stopping(&queued.delivery).is_none()
+            && self.gate(&queued.delivery) == Opens::Now
     }
 
     fn intent_of(&self, call: &Call, now_ms: i64) -> Intent {

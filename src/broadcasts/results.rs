@@ -1,0 +1,196 @@
+//! What came of a broadcast, copy by copy.
+//!
+//! Every group counts in the arm it was assigned to, sent to or not: leaving out those that failed would compare different
+//! kinds of groups. All arms are looked at over the same hours, from the one in which the first target left until `window`
+//! after the last one did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use serde::Serialize;
+
+use super::variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, difference};
+use super::{Broadcast, BroadcastError, Broadcasts, storage_error};
+use crate::event::{AccountId, Actor, BroadcastId, GroupId, GroupName, HOUR_MS};
+use crate::storage::{DeliveryFilter, DeliveryState, Kinds, MASS_SEND, StorageError};
+
+/// What came of a broadcast.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Results {
+    /// From when, in milliseconds since the epoch; `None` while nothing was sent.
+    pub from_ms: Option<i64>,
+    /// Until when.
+    pub until_ms: Option<i64>,
+    /// Arm by arm, the text itself first.
+    pub arms: Vec<ArmResults>,
+}
+
+/// What came of one copy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct ArmResults {
+    /// `a` for the broadcast's own text, the name of a copy, or `hold_out`.
+    pub name: String,
+    /// Groups assigned to it.
+    pub groups: u64,
+    /// Of these: groups that it arrived in.
+    pub sent: u64,
+    /// What was counted: `messages` (of customers), `joins`, `leaves`, and each kind of outcome (`outcome.order`,
+    /// `outcome.order.value`).
+    pub measures: BTreeMap<String, Measure>,
+}
+
+/// One number of an arm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Measure {
+    /// Over all its groups.
+    pub total: f64,
+    /// For each group.
+    pub mean: f64,
+    /// Against those who got nothing, or against the first text when everybody got one. Null for the arm compared with, and
+    /// where an arm has fewer than 30 groups.
+    pub difference: Option<Difference>,
+}
+
+/// Longest time after the last send that is looked at.
+const WINDOW_MAX: Duration = Duration::from_hours(31 * 24);
+
+/// Kinds of outcomes that are told, counts and values apart; they come from outside and could be any number.
+const MEASURES_MAX: usize = 64;
+
+type Assigned = HashMap<(String, String), Arm>;
+
+impl Broadcasts {
+    /// Adds up what came of a broadcast until `window` after its last send.
+    ///
+    /// # Errors
+    /// When the actor may not see it, or storage cannot be read.
+    pub async fn results(
+        &self,
+        actor: &Actor,
+        id: &BroadcastId,
+        window: Duration,
+    ) -> Result<Results, BroadcastError> {
+        let broadcast = self.get(actor, id).await?;
+        let (assigned, arrived, span) = self.assigned(&broadcast).await?;
+        let Some((first_ms, last_ms)) = span else { return Ok(Results::default()) };
+        let from_ms = first_ms - first_ms.rem_euclid(HOUR_MS);
+        let window_ms = i64::try_from(window.min(WINDOW_MAX).as_millis()).unwrap_or(i64::MAX);
+        let until_ms = last_ms.saturating_add(window_ms).min(self.parts.clock.now_ms() + 1);
+        let (storage, id) = (Arc::clone(&self.parts.storage), id.as_str().to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            storage.project()?;
+            Ok((storage.totals(from_ms, until_ms)?, storage.outcomes(&id)?))
+        });
+        let joined = |error| StorageError::Failed { operation: "read results", source: Box::new(error) };
+        let read: Result<_, StorageError> = read.await.map_err(joined).and_then(|read| read);
+        let (totals, outcomes) = read.map_err(storage_error("read results"))?;
+
+        let mut found: HashMap<(String, String), BTreeMap<String, f64>> = HashMap::new();
+        for total in totals {
+            let key = (total.account, total.group);
+            if !assigned.contains_key(&key) {
+                continue;
+            }
+            let counters = total.counters;
+            let of_customers = counters.messages.saturating_sub(counters.staff_messages);
+            let numbers =
+                [("messages", of_customers), ("joins", counters.joins), ("leaves", counters.leaves)];
+            let numbers = numbers.into_iter().map(|(name, number)| (name.to_owned(), float(number)));
+            found.entry(key).or_default().extend(numbers);
+        }
+        for outcome in outcomes {
+            let numbers = found.entry((outcome.account, outcome.group)).or_default();
+            #[expect(clippy::cast_precision_loss, reason = "sums of money in millionths")]
+            let value = outcome.value_micros as f64 / 1e6;
+            numbers.insert(format!("outcome.{}.value", outcome.kind), value);
+            numbers.insert(format!("outcome.{}", outcome.kind), float(outcome.count));
+        }
+        let arms = compared(&broadcast, &assigned, &arrived, &found);
+        Ok(Results { from_ms: Some(from_ms), until_ms: Some(until_ms), arms })
+    }
+
+    /// Reads which group is in which arm, in how many groups of each it arrived, and when the first and the last did.
+    async fn assigned(
+        &self,
+        broadcast: &Broadcast,
+    ) -> Result<(Assigned, BTreeMap<Arm, u64>, Option<(i64, i64)>), BroadcastError> {
+        let limit = self.parts.config.chunk_targets.max(1);
+        let (mut assigned, mut arrived, mut span) = (HashMap::new(), BTreeMap::new(), None::<(i64, i64)>);
+        let mut after = None;
+        loop {
+            let filter = DeliveryFilter {
+                broadcast: Some(broadcast.id.as_str().to_owned()),
+                kinds: Kinds::Not(MASS_SEND),
+                after,
+                limit,
+                ..DeliveryFilter::default()
+            };
+            let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
+            let full = rows.len() == limit;
+            after = rows.last().map(|row| (row.broadcast.clone(), row.target, row.id.clone()));
+            for row in rows {
+                let name = AccountId::parse(&row.account).ok().zip(GroupId::parse(&row.group).ok());
+                let Some((account, group)) = name else { continue };
+                let arm = broadcast.arm_of(&GroupName { account, group });
+                if row.state == DeliveryState::Sent {
+                    *arrived.entry(arm).or_insert(0) += 1;
+                    let (first, last) = span.unwrap_or((row.updated_ms, row.updated_ms));
+                    span = Some((first.min(row.updated_ms), last.max(row.updated_ms)));
+                }
+                assigned.insert((row.account, row.group), arm);
+            }
+            if !full {
+                return Ok((assigned, arrived, span));
+            }
+        }
+    }
+}
+
+fn compared(
+    broadcast: &Broadcast,
+    assigned: &Assigned,
+    arrived: &BTreeMap<Arm, u64>,
+    found: &HashMap<(String, String), BTreeMap<String, f64>>,
+) -> Vec<ArmResults> {
+    let always = ["messages", "joins", "leaves"].map(str::to_owned);
+    let told: BTreeSet<&String> = found.values().flat_map(BTreeMap::keys).collect();
+    let told = told.into_iter().filter(|name| !always.contains(*name)).take(MEASURES_MAX).cloned();
+    let names: Vec<String> = always.iter().cloned().chain(told).collect();
+    let mut samples: BTreeMap<Arm, BTreeMap<&str, Sample>> = BTreeMap::new();
+    let nothing = BTreeMap::new();
+    for (key, arm) in assigned {
+        let numbers = found.get(key).unwrap_or(&nothing);
+        let arm = samples.entry(*arm).or_default();
+        for name in &names {
+            arm.entry(name).or_default().add(numbers.get(name).copied().unwrap_or(0.0));
+        }
+    }
+    let other = if broadcast.hold_out_percent > 0 { Arm::HoldOut } else { Arm::First };
+    let measure = |arm: Arm, name: &str| -> Option<Measure> {
+        let sample = samples.get(&arm)?.get(name)?;
+        let against = samples.get(&other).and_then(|other| other.get(name)).filter(|_| arm != other);
+        let difference = against.and_then(|against| difference(sample, against));
+        Some(Measure { total: sample.sum, mean: sample.mean().unwrap_or(0.0), difference })
+    };
+    let copies = (0..broadcast.variants.len()).map(Arm::Copy);
+    let hold_out = (broadcast.hold_out_percent > 0).then_some(Arm::HoldOut);
+    let arms = std::iter::once(Arm::First).chain(copies).chain(hold_out);
+    arms.map(|arm| ArmResults {
+        name: match arm {
+            Arm::First => FIRST.to_owned(),
+            Arm::Copy(at) => broadcast.variants.get(at).map(|copy| copy.name.clone()).unwrap_or_default(),
+            Arm::HoldOut => HOLD_OUT.to_owned(),
+        },
+        groups: samples.get(&arm).and_then(|of| of.get("leaves")).map_or(0, |sample| sample.groups),
+        sent: arrived.get(&arm).copied().unwrap_or(0),
+        measures: names.iter().filter_map(|name| Some((name.clone(), measure(arm, name)?))).collect(),
+    })
+    .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of people and messages")]
+fn float(n: u64) -> f64 {
+    n as f64
+}

@@ -1,0 +1,321 @@
+//! Watching a canary: its first groups are sent to and looked at, then the rest follows or waits for a person.
+
+use std::sync::Arc;
+
+use super::canary::{Before, Canary, Phase, Seen, Trial, reasons_to_stop};
+use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, GroupBook, storage_error};
+use crate::event::{AccountId, BroadcastId, GroupId, GroupName, HOUR_MS};
+use crate::outbox::Halt;
+use crate::outbox::delivery::{Delivery, Payload};
+use crate::outbox::gate::{Gate, Opens};
+use crate::storage::{
+    AuditEntry, CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Kinds, MASS_SEND, SharedStorage,
+    StorageError,
+};
+
+/// How much of a group's past its time after the sends is compared with.
+const PAST_HOURS: u32 = 14 * 24;
+
+/// Latest hits of a group that are looked through for complaints.
+const HITS_MAX: usize = 1_000;
+
+impl Broadcasts {
+    /// Takes the next step of a canary, if there is one to take.
+    pub(super) async fn try_first(
+        &self,
+        id: &BroadcastId,
+        active: &mut Active,
+    ) -> Result<(), BroadcastError> {
+        let Broadcast { canary, trial, expansion, mass, .. } = &active.broadcast;
+        let now_ms = self.parts.clock.now_ms();
+        let Some(canary) = canary else { return Ok(()) };
+        if !active.broadcast.is_due(now_ms) || !expansion.done || !mass.is_bundled() {
+            return Ok(());
+        }
+        let (canary, mut trial) = (canary.clone(), trial.clone());
+        match trial.phase {
+            Phase::Waiting => {
+                let groups = self.first_groups(id, &canary, None).await?.groups;
+                let lists = self.parts.config.complaint_lists.clone();
+                trial.before = before(&self.parts.storage, groups.clone(), lists, now_ms).await?;
+                trial.targets = groups.len() as u64;
+                trial.began_ms = now_ms;
+                trial.phase = Phase::Sending;
+                self.step(active, trial, None).await
+            }
+            Phase::Sending | Phase::Watching => {
+                let states = vec![
+                    DeliveryState::Sent,
+                    DeliveryState::Failed,
+                    DeliveryState::Uncertain,
+                    DeliveryState::Expired,
+                    DeliveryState::Cancelled,
+                ];
+                let first = self.first_groups(id, &canary, Some(states)).await?;
+                let all_sent = first.groups.len() as u64 >= trial.targets;
+                let lists = self.parts.config.complaint_lists.clone();
+                let since = (trial.began_ms, trial.before.leaves_in_hour);
+                let (leaves, complaints) =
+                    after(&self.parts.storage, first.groups, lists, since, now_ms).await?;
+                let seconds = u64::try_from((now_ms - trial.began_ms) / 1000).unwrap_or(0);
+                let old = trial.seen;
+                trial.seen = Seen { sent: first.sent, failed: first.failed, leaves, complaints, seconds };
+                let reasons = reasons_to_stop(&canary, &trial.before, &trial.seen, all_sent);
+                if all_sent && trial.phase == Phase::Sending {
+                    trial.phase = Phase::Watching;
+                    trial.sent_ms = now_ms;
+                }
+                let wait_ms = i64::try_from(canary.wait.as_millis()).unwrap_or(i64::MAX);
+                if !reasons.is_empty() {
+                    (trial.phase, trial.why) = (Phase::Stopped, reasons);
+                    self.step(active, trial, Some("stop")).await
+                } else if trial.phase == Phase::Watching && now_ms >= trial.sent_ms.saturating_add(wait_ms) {
+                    trial.phase = Phase::Passed;
+                    trial.why = vec![passed(&trial.seen)];
+                    self.step(active, trial, Some("go_on")).await
+                } else if trial.phase != active.broadcast.trial.phase
+                    || trial.seen != (Seen { seconds, ..old })
+                {
+                    self.step(active, trial, None).await
+                } else {
+                    Ok(())
+                }
+            }
+            Phase::Passed | Phase::Stopped => Ok(()),
+        }
+    }
+
+    /// Writes down where a canary stands, and lets that have its effect.
+    async fn step(
+        &self,
+        active: &mut Active,
+        trial: Trial,
+        verb: Option<&'static str>,
+    ) -> Result<(), BroadcastError> {
+        let mut changed = active.broadcast.clone();
+        let id = changed.id.clone();
+        let moves_on = trial.phase != changed.trial.phase;
+        let audit = verb.map(|verb| {
+            let mut entry = AuditEntry::by_house(self.parts.clock.now_ms(), verb, "broadcast", id.as_str());
+            entry = entry.at(&changed.place);
+            entry.with(&serde_json::json!({"why": trial.why, "seen": trial.seen, "before": trial.before}))
+        });
+        if trial.phase == Phase::Stopped {
+            changed.control = Control::Stopped;
+            changed.reason = trial.why.join("; ");
+        }
+        changed.trial = trial;
+        self.store(active, changed, audit.into_iter().collect(), Vec::new()).await?;
+        match active.broadcast.trial.phase {
+            Phase::Stopped => {
+                active.replan();
+                self.parts.outbox.halt(&id, Halt::Pause).await;
+                tracing::warn!(broadcast.id = %id, why = active.broadcast.reason, "a broadcast stopped by itself");
+            }
+            Phase::Sending | Phase::Passed if moves_on => {
+                active.gate = None;
+                self.feed_due(active).await;
+            }
+            Phase::Waiting | Phase::Sending | Phase::Watching | Phase::Passed => {}
+        }
+        Ok(())
+    }
+
+    /// Reads the first groups among the targets, in these states or in all.
+    async fn first_groups(
+        &self,
+        id: &BroadcastId,
+        canary: &Canary,
+        states: Option<Vec<DeliveryState>>,
+    ) -> Result<First, BroadcastError> {
+        let limit = self.parts.config.chunk_targets.max(1);
+        let (mut first, mut after) = (First::default(), None);
+        loop {
+            let filter = DeliveryFilter {
+                broadcast: Some(id.as_str().to_owned()),
+                states: states.clone().unwrap_or_default(),
+                kinds: Kinds::Not(MASS_SEND),
+                after,
+                limit,
+                ..DeliveryFilter::default()
+            };
+            let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
+            let full = rows.len() == limit;
+            after = rows.last().map(|row| (row.broadcast.clone(), row.target, row.id.clone()));
+            for row in rows {
+                first.add(canary, &*self.parts.book, row);
+            }
+            if !full {
+                return Ok(first);
+            }
+        }
+    }
+}
+
+fn passed(seen: &Seen) -> String {
+    let Seen { sent, failed, leaves, complaints, .. } = seen;
+    format!(
+        "试发 {sent} 个群成功、{failed} 个失败，退群 {leaves} 次，投诉 {complaints} 次，均属平常 · \
+         {sent} sent, {failed} failed, {leaves} left, {complaints} complained: nothing unusual"
+    )
+}
+
+/// The first groups and their results.
+#[derive(Default)]
+struct First {
+    groups: Vec<(String, String)>,
+    sent: u64,
+    failed: u64,
+}
+
+impl First {
+    fn add(&mut self, canary: &Canary, book: &dyn GroupBook, row: DeliveryRow) {
+        if !is_first(canary, book, &row.account, &row.group, row.target) {
+            return;
+        }
+        self.sent += u64::from(row.state == DeliveryState::Sent);
+        // What could not be said was never tried: that is the text's fault, and its report's business.
+        let tried = row.attempts > 0 || row.carrier > 0;
+        let failed = matches!(row.state, DeliveryState::Failed | DeliveryState::Uncertain);
+        self.failed += u64::from(failed && tried);
+        self.groups.push((row.account, row.group));
+    }
+}
+
+/// Says whether a target is one of the first.
+pub(super) fn is_first(
+    canary: &Canary,
+    book: &dyn GroupBook,
+    account: &str,
+    group: &str,
+    target: u32,
+) -> bool {
+    if canary.shops.is_empty() {
+        return canary.holds(target, None);
+    }
+    let name = AccountId::parse(account).ok().zip(GroupId::parse(group).ok());
+    let entry = name.and_then(|(account, group)| book.group(&GroupName { account, group }));
+    canary.holds(target, entry.as_ref().and_then(|entry| entry.place().shop.as_ref()))
+}
+
+/// Counts what the groups' past has of what is watched.
+async fn before(
+    storage: &SharedStorage,
+    groups: Vec<(String, String)>,
+    lists: Vec<String>,
+    now_ms: i64,
+) -> Result<Before, BroadcastError> {
+    let from_ms = now_ms - i64::from(PAST_HOURS) * HOUR_MS;
+    let hour_ms = now_ms - now_ms.rem_euclid(HOUR_MS);
+    reading(storage, move |storage| {
+        let mut before = Before { hours: PAST_HOURS, ..Before::default() };
+        for (account, group) in groups {
+            before.complaints += complaints(storage, &account, &group, &lists, from_ms)?;
+            let rows = storage.counts(&CountsQuery { account, group, from_ms, until_ms: now_ms + 1 })?;
+            for row in rows {
+                before.leaves += row.counters.leaves;
+                if row.start_ms >= hour_ms {
+                    before.leaves_in_hour += row.counters.leaves;
+                }
+            }
+        }
+        Ok(before)
+    })
+    .await
+}
+
+/// Counts leaves and complaints since the sends began.
+async fn after(
+    storage: &SharedStorage,
+    groups: Vec<(String, String)>,
+    lists: Vec<String>,
+    (began_ms, leaves_in_hour): (i64, u64),
+    now_ms: i64,
+) -> Result<(u64, u64), BroadcastError> {
+    let from_ms = began_ms - began_ms.rem_euclid(HOUR_MS);
+    reading(storage, move |storage| {
+        let (mut leaves, mut complained) = (0, 0);
+        for (account, group) in groups {
+            complained += complaints(storage, &account, &group, &lists, began_ms)?;
+            let rows = storage.counts(&CountsQuery { account, group, from_ms, until_ms: now_ms + 1 })?;
+            leaves += rows.iter().map(|row| row.counters.leaves).sum::<u64>();
+        }
+        Ok((leaves.saturating_sub(leaves_in_hour), complained))
+    })
+    .await
+}
+
+fn complaints(
+    storage: &SharedStorage,
+    account: &str,
+    group: &str,
+    lists: &[String],
+    since_ms: i64,
+) -> Result<u64, StorageError> {
+    if lists.is_empty() {
+        return Ok(0);
+    }
+    let hits = storage.hits(account, group, HITS_MAX)?;
+    let counts = hits.iter().filter(|hit| hit.at_ms >= since_ms && lists.contains(&hit.wordlist));
+    Ok(counts.count() as u64)
+}
+
+async fn reading<T: Send + 'static>(
+    storage: &SharedStorage,
+    read: impl FnOnce(&SharedStorage) -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, BroadcastError> {
+    let storage = Arc::clone(storage);
+    let done = tokio::task::spawn_blocking(move || {
+        storage.project()?;
+        read(&storage)
+    });
+    let joined = |error| StorageError::Failed { operation: "read statistics", source: Box::new(error) };
+    done.await.map_err(joined).and_then(|done| done).map_err(storage_error("look at a canary"))
+}
+
+/// Lets the first groups pass only, until the canary has.
+pub(super) struct FirstOnly {
+    canary: Canary,
+    /// The first ones are known and may leave.
+    began: bool,
+    book: Arc<dyn GroupBook>,
+    rest: Option<Arc<dyn Gate>>,
+}
+
+impl FirstOnly {
+    /// Puts a canary before another gate, unless it has passed.
+    pub(super) fn before(
+        broadcast: &Broadcast,
+        book: &Arc<dyn GroupBook>,
+        rest: Option<Arc<dyn Gate>>,
+    ) -> Option<Arc<dyn Gate>> {
+        let phase = broadcast.trial.phase;
+        match &broadcast.canary {
+            Some(canary) if phase != Phase::Passed => {
+                let (canary, book) = (canary.clone(), Arc::clone(book));
+                Some(Arc::new(Self { canary, began: phase != Phase::Waiting, book, rest }))
+            }
+            Some(_) | None => rest,
+        }
+    }
+}
+
+impl Gate for FirstOnly {
+    fn opens(&self, delivery: &Delivery, now_ms: i64) -> Opens {
+        let first = |target: u32, group: &str| {
+            is_first(&self.canary, &*self.book, delivery.account.as_str(), group, target)
+        };
+        let passes = match (&delivery.payload, &delivery.broadcast) {
+            // What a mass send carries is all of one kind.
+            (Payload::MassSend { targets, .. }, _) => {
+                targets.first().is_some_and(|(target, group)| first(*target, group))
+            }
+            (_, Some((_, target))) => first(*target, &delivery.group),
+            (_, None) => true,
+        };
+        if !self.began || !passes {
+            return Opens::Undecided;
+        }
+        self.rest.as_ref().map_or(Opens::Now, |rest| rest.opens(delivery, now_ms))
+    }
+}
