@@ -21,9 +21,10 @@ async fn it_comes_again_each_day_with_the_groups_of_that_day() {
     assert!(calls.iter().all(|call| (opens..opens + 5_000).contains(&call.started_ms)));
     // A crash right before the next time; what was sent is not sent again.
     house.bench.pass(86_400 * SECOND - 300 * SECOND).await;
+    let before = house.bench.platform.count();
     let after = house.restart(|p| p).await;
     after.bench.pass(1800 * SECOND).await;
-    assert_eq!((house.bench.platform.count(), after.bench.platform.count()), (10, 10));
+    assert_eq!((before, after.bench.platform.count()), (10, 10));
     assert_eq!(after.progress(&series.id).await.state, State::Finished, "it ends with its last day");
     let (all, _) = after.broadcasts.list(&everybody(), None, 10).await.unwrap();
     let times: Vec<_> = all.iter().filter(|one| one.series.as_ref() == Some(&series.id)).collect();
