@@ -1,8 +1,8 @@
 //! `/v1/broadcasts`: one text to many groups.
 
 pub(super) mod confirmation;
+pub(super) mod effect;
 mod refusals;
-pub(super) mod results;
 pub(super) mod saying;
 pub(super) mod schedule;
 
@@ -11,18 +11,17 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Path, Query, Strict};
-use super::error::{ApiError, ApiResult, Code};
+use super::error::ApiResult;
 use super::idempotency::Keyed;
 use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::rules::Why;
 use super::state::Cx;
 use crate::broadcasts::{
-    Audience, AudienceError, Before, Broadcast, BroadcastError, Canary, Command, Counts, NewBroadcast, Phase,
-    Progress, Reached, Repeat, Seen, State, Trial, Variant,
+    Audience, Before, Broadcast, Canary, Command, Counts, NewBroadcast, Phase, Progress, Reached, Repeat,
+    Seen, State, Trial, Variant,
 };
-use crate::event::{AccountId, FieldError, Place};
-use crate::outbox::OutboxError;
+use crate::event::{AccountId, Place};
 use crate::outbox::delivery::Content;
 use crate::storage::{DeliveryRow, DeliveryState};
 use confirmation::ConfirmationView;

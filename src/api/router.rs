@@ -160,7 +160,7 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/broadcasts/{broadcast}/approve"       BroadcastsApprove broadcasts::approve;
         POST   "/v1/broadcasts/{broadcast}/reject"        BroadcastsApprove broadcasts::reject;
         GET    "/v1/broadcasts/{broadcast}/targets"       Read  broadcasts::targets;
-        GET    "/v1/broadcasts/{broadcast}/results"       Read  broadcasts::results::results;
+        GET    "/v1/broadcasts/{broadcast}/effect"        Read  broadcasts::effect::effect;
         POST   "/v1/broadcasts/{broadcast}/pause"         BroadcastsWrite broadcasts::pause;
         POST   "/v1/broadcasts/{broadcast}/resume"        BroadcastsWrite broadcasts::resume;
         POST   "/v1/broadcasts/{broadcast}/cancel"        BroadcastsWrite broadcasts::cancel;

@@ -176,10 +176,10 @@ async fn copies_go_to_their_shares_and_are_compared_with_those_who_got_none() {
         }
     }
     house.bench.pass(SECOND).await;
-    let results = house.broadcasts.results(&everybody(), &broadcast.id, 24 * 3600 * SECOND).await.unwrap();
-    let names: Vec<_> = results.arms.iter().map(|arm| (arm.name.as_str(), arm.groups - arm.sent)).collect();
+    let effect = house.broadcasts.effect(&everybody(), &broadcast.id, 24 * 3600 * SECOND).await.unwrap();
+    let names: Vec<_> = effect.arms.iter().map(|arm| (arm.name.as_str(), arm.groups - arm.sent)).collect();
     assert_eq!(names, [("a", 0), ("b", 0), ("hold_out", held)]);
-    let [first, copy, hold_out] = results.arms.as_slice() else { panic!("three arms") };
+    let [first, copy, hold_out] = effect.arms.as_slice() else { panic!("three arms") };
     let difference = copy.measures["outcome.order"].difference.unwrap();
     assert!((0.15..0.32).contains(&difference.mean) && difference.low > 0.0, "{difference:?}");
     let value = copy.measures["outcome.order.value"];

@@ -150,7 +150,7 @@ async fn urgent_waits(seed: u64) -> Vec<i64> {
     };
     bench.ledger.deliveries_add((1..=24_000).map(row).collect()).await.unwrap();
     let demo = AccountId::parse("demo").unwrap();
-    bench.outbox.feed(&broadcast, std::slice::from_ref(&demo), &text).await;
+    bench.outbox.feed(&broadcast, std::slice::from_ref(&demo), &Sending { text, gate: None }).await;
     let mut chance = Chance::new(seed);
     let mut asked = BTreeMap::new();
     for number in 100_000..100_125_u32 {

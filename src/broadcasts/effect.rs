@@ -18,18 +18,18 @@ use crate::storage::{DeliveryFilter, DeliveryState, Kinds, MASS_SEND, StorageErr
 
 /// What came of a broadcast.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Results {
+pub struct Effect {
     /// From when, in milliseconds since the epoch; `None` while nothing was sent.
     pub from_ms: Option<i64>,
     /// Until when.
     pub until_ms: Option<i64>,
     /// Arm by arm, the text itself first.
-    pub arms: Vec<ArmResults>,
+    pub arms: Vec<ArmEffect>,
 }
 
 /// What came of one copy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct ArmResults {
+pub struct ArmEffect {
     /// `a` for the broadcast's own text, the name of a copy, or `hold_out`.
     pub name: String,
     /// Groups assigned to it.
@@ -66,15 +66,15 @@ impl Broadcasts {
     ///
     /// # Errors
     /// When the actor may not see it, or storage cannot be read.
-    pub async fn results(
+    pub async fn effect(
         &self,
         actor: &Actor,
         id: &BroadcastId,
         window: Duration,
-    ) -> Result<Results, BroadcastError> {
+    ) -> Result<Effect, BroadcastError> {
         let broadcast = self.get(actor, id).await?;
         let (assigned, arrived, span) = self.assigned(&broadcast).await?;
-        let Some((first_ms, last_ms)) = span else { return Ok(Results::default()) };
+        let Some((first_ms, last_ms)) = span else { return Ok(Effect::default()) };
         let from_ms = first_ms - first_ms.rem_euclid(HOUR_MS);
         let window_ms = i64::try_from(window.min(WINDOW_MAX).as_millis()).unwrap_or(i64::MAX);
         let until_ms = last_ms.saturating_add(window_ms).min(self.parts.clock.now_ms() + 1);
@@ -83,9 +83,9 @@ impl Broadcasts {
             storage.project()?;
             Ok((storage.totals(from_ms, until_ms)?, storage.outcomes(&id)?))
         });
-        let joined = |error| StorageError::Failed { operation: "read results", source: Box::new(error) };
+        let joined = |error| StorageError::Failed { operation: "read an effect", source: Box::new(error) };
         let read: Result<_, StorageError> = read.await.map_err(joined).and_then(|read| read);
-        let (totals, outcomes) = read.map_err(storage_error("read results"))?;
+        let (totals, outcomes) = read.map_err(storage_error("read an effect"))?;
 
         let mut found: HashMap<(String, String), BTreeMap<String, f64>> = HashMap::new();
         for total in totals {
@@ -108,7 +108,7 @@ impl Broadcasts {
             numbers.insert(format!("outcome.{}", outcome.kind), float(outcome.count));
         }
         let arms = compared(&broadcast, &assigned, &arrived, &found);
-        Ok(Results { from_ms: Some(from_ms), until_ms: Some(until_ms), arms })
+        Ok(Effect { from_ms: Some(from_ms), until_ms: Some(until_ms), arms })
     }
 
     /// Reads which group is in which arm, in how many groups of each it arrived, and when the first and the last did.
@@ -153,7 +153,7 @@ fn compared(
     assigned: &Assigned,
     arrived: &BTreeMap<Arm, u64>,
     found: &HashMap<(String, String), BTreeMap<String, f64>>,
-) -> Vec<ArmResults> {
+) -> Vec<ArmEffect> {
     let always = ["messages", "joins", "leaves"].map(str::to_owned);
     let told: BTreeSet<&String> = found.values().flat_map(BTreeMap::keys).collect();
     let told = told.into_iter().filter(|name| !always.contains(*name)).take(MEASURES_MAX).cloned();
@@ -177,7 +177,7 @@ fn compared(
     let copies = (0..broadcast.variants.len()).map(Arm::Copy);
     let hold_out = (broadcast.hold_out_percent > 0).then_some(Arm::HoldOut);
     let arms = std::iter::once(Arm::First).chain(copies).chain(hold_out);
-    arms.map(|arm| ArmResults {
+    arms.map(|arm| ArmEffect {
         name: match arm {
             Arm::First => FIRST.to_owned(),
             Arm::Copy(at) => broadcast.variants.get(at).map(|copy| copy.name.clone()).unwrap_or_default(),
