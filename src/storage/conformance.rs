@@ -3,6 +3,7 @@
 //! Each promise is one function over a [`Harness`]; `suite!` makes a test of each. What a harness can do beside opening
 //! is what a disk can do: be slow, be full, fail.
 
+mod calls;
 mod evidence;
 mod journal;
 mod ledger;
@@ -15,6 +16,7 @@ use crate::event::{
     Effects, EventKey, EventType, Fact, HOUR_MS, Head, Partition, Role, Status, Verdict, partition_of,
 };
 
+pub(super) use calls::*;
 pub(super) use evidence::*;
 pub(super) use journal::*;
 pub(super) use ledger::*;
@@ -86,6 +88,9 @@ macro_rules! all {
             deliveries_move_by_filter,
             an_intent_is_committed_with_its_attempt,
             only_what_waits_may_be_called,
+            every_call_is_remembered_with_what_came_of_it,
+            a_person_moves_only_what_stands_where_they_saw_it,
+            deliveries_are_found_by_what_became_of_them,
             settled_calls_change_their_delivery,
             a_crash_leaves_uncertain,
             attempts_are_remembered_for_the_limits,

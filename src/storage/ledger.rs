@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calls::Moved;
+
 /// What a document describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -164,6 +166,8 @@ pub struct Change {
     pub called_off: Vec<CalledOff>,
     /// What became of targets that a person must confirm, and of the mass sends that carry them.
     pub carried: Vec<Carried>,
+    /// Deliveries that a person moves; one that stands elsewhere by now makes the whole change a conflict.
+    pub moved: Vec<Moved>,
     /// The answer to remember for the request's key; a key already there makes the whole change a conflict.
     pub idempotency: Option<IdempotencyRecord>,
 }
@@ -392,8 +396,18 @@ pub struct DeliveryFilter {
     pub id: Option<String>,
     /// Of this account.
     pub account: Option<String>,
+    /// To this group.
+    pub group: Option<String>,
     /// Of these kinds.
     pub kinds: Kinds,
+    /// Of this kind, in the words of whoever asks.
+    pub kind: Option<String>,
+    /// Whose last answer had this code.
+    pub code: Option<String>,
+    /// Changed at this time or later.
+    pub from_ms: Option<i64>,
+    /// Changed before this time.
+    pub until_ms: Option<i64>,
     /// Carried by this mass send (0: by none).
     pub carrier: Option<u32>,
     /// Whether they are [`DeliveryRow::is_unsaid`].

@@ -20,10 +20,11 @@ use async_trait::async_trait;
 
 use super::queue::Queue;
 use super::{
-    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CaseRow, Change, Config, CountRow, CountsQuery,
-    DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow, IdempotencyRecord,
-    Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend, Projected, Receipt,
-    SealedHour, Settlement, SharedStorage, StateRow, Storage, StorageError, Totals, codec, pass,
+    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseRow, Change, Config, CountRow,
+    CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow,
+    IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend,
+    Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, Storage, StorageError, Totals,
+    codec, pass,
 };
 use crate::dedupe::Filter;
 use crate::event::{EventKey, Partition};
@@ -341,6 +342,14 @@ impl Storage for Memory {
 
     async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError> {
         Ok(self.disk.data.lock().ledger.attempts_since(account, since_ms))
+    }
+
+    async fn calls(&self, delivery: &str) -> Result<Vec<CallRow>, StorageError> {
+        Ok(self.disk.data.lock().ledger.calls(delivery))
+    }
+
+    async fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> Result<u64, StorageError> {
+        Ok(self.disk.data.lock().ledger.targets_before(broadcast, account, target))
     }
 
     async fn backup(&self, _to: &Path) -> Result<(), StorageError> {

@@ -8,6 +8,7 @@
 //! costs nothing.
 
 mod backup;
+mod calls;
 mod deliveries;
 mod documents;
 mod evidence;
@@ -34,10 +35,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::queue::Queue;
 use super::{
-    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CaseRow, Change, Config, CountRow, CountsQuery,
-    DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow, IdempotencyRecord,
-    Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend, Projected, Receipt,
-    SealedHour, Settlement, SharedStorage, StateRow, Storage, StorageError, Totals,
+    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseRow, Change, Config, CountRow,
+    CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow,
+    IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend,
+    Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, Storage, StorageError, Totals,
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
@@ -386,6 +387,16 @@ impl Storage for Sqlite {
     async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError> {
         let account = account.to_owned();
         self.ledger_read(move |conn| deliveries::attempts_since(conn, &account, since_ms)).await
+    }
+
+    async fn calls(&self, delivery: &str) -> Result<Vec<CallRow>, StorageError> {
+        let delivery = delivery.to_owned();
+        self.ledger_read(move |conn| calls::of(conn, &delivery)).await
+    }
+
+    async fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> Result<u64, StorageError> {
+        let (broadcast, account) = (broadcast.to_owned(), account.to_owned());
+        self.ledger_read(move |conn| calls::targets_before(conn, &broadcast, &account, target)).await
     }
 
     async fn backup(&self, to: &Path) -> Result<(), StorageError> {

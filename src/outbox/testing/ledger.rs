@@ -22,6 +22,7 @@ struct Tables {
     deliveries: BTreeMap<DeliveryKey, DeliveryRow>,
     by_id: BTreeMap<String, DeliveryKey>,
     attempts: BTreeMap<(String, u32), (String, AttemptRow)>,
+    outcomes: BTreeMap<(String, u32), Settlement>,
     documents: BTreeMap<(&'static str, String), Document>,
     idempotency: BTreeMap<String, IdempotencyRecord>,
     audit: Vec<AuditEntry>,
@@ -143,7 +144,12 @@ fn passes(row: &DeliveryRow, filter: &DeliveryFilter) -> bool {
     filter.broadcast.as_ref().is_none_or(|broadcast| *broadcast == row.broadcast)
         && filter.account.as_ref().is_none_or(|account| *account == row.account)
         && filter.id.as_ref().is_none_or(|id| *id == row.id)
+        && filter.group.as_ref().is_none_or(|group| *group == row.group)
         && filter.kinds.contains(&row.kind)
+        && filter.kind.as_ref().is_none_or(|kind| *kind == row.kind)
+        && filter.code.as_ref().is_none_or(|code| *code == row.code)
+        && filter.from_ms.is_none_or(|from_ms| row.updated_ms >= from_ms)
+        && filter.until_ms.is_none_or(|until_ms| row.updated_ms < until_ms)
         && filter.carrier.is_none_or(|carrier| carrier == row.carrier)
         && filter.unsaid.is_none_or(|unsaid| row.is_unsaid() == unsaid)
         && (filter.states.is_empty() || filter.states.contains(&row.state))
@@ -199,6 +205,12 @@ impl Storage for TestLedger {
         }
         for one in change.carried {
             next.carry(one);
+        }
+        for one in change.moved {
+            let row = next.by_id(&one.id).filter(|row| row.state == one.from);
+            let Some(row) = row else { return Err(StorageError::Conflict { what: one.id }) };
+            (row.state, row.code, row.detail, row.due_ms) = (one.to, one.code, one.detail, 0);
+            row.updated_ms = change.at_ms;
         }
         *tables = next;
         Ok(versions)
@@ -311,11 +323,15 @@ impl Storage for TestLedger {
         }
         let mut tables = self.tables.lock();
         for settled in settlements {
-            if let Some((_, attempt)) = tables.attempts.get_mut(&(settled.id.clone(), settled.attempt)) {
-                attempt.ended_ms = Some(settled.at_ms);
+            let key = (settled.id.clone(), settled.attempt);
+            if let Some((_, attempt)) = tables.attempts.get_mut(&key) {
+                attempt.ended_ms.get_or_insert(settled.at_ms);
+                tables.outcomes.entry(key).or_insert_with(|| settled.clone());
             }
             let row = tables.by_id(&settled.id);
-            if let Some(row) = row.filter(|row| row.attempts == settled.attempt) {
+            let open = [DeliveryState::Pending, DeliveryState::Sending, DeliveryState::Uncertain];
+            if let Some(row) = row.filter(|row| row.attempts == settled.attempt && open.contains(&row.state))
+            {
                 row.state = settled.state;
                 row.due_ms = settled.due_ms;
                 row.code = settled.code;
@@ -374,6 +390,36 @@ impl Storage for TestLedger {
         let of_account = tables.attempts.values().filter(|(owner, _)| owner == account);
         let recent = of_account.filter(|(_, row)| row.ended_ms.is_none_or(|ended| ended >= since_ms));
         Ok(recent.map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn calls(&self, delivery: &str) -> Result<Vec<CallRow>, StorageError> {
+        let tables = self.tables.lock();
+        let of = tables.attempts.iter().filter(|((id, _), _)| id == delivery);
+        let row = |(key, (_, row)): (&(String, u32), &(String, AttemptRow))| {
+            let settled = tables.outcomes.get(key).cloned();
+            CallRow {
+                attempt: key.1,
+                started_ms: row.started_ms,
+                ended_ms: row.ended_ms,
+                cost: row.cost,
+                outcome: settled.as_ref().map(|settled| settled.state),
+                code: settled.map(|settled| settled.code).unwrap_or_default(),
+                detail: String::new(),
+                platform_id: String::new(),
+            }
+        };
+        Ok(of.map(row).collect())
+    }
+
+    async fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> Result<u64, StorageError> {
+        let tables = self.tables.lock();
+        let before = |row: &&DeliveryRow| {
+            row.broadcast == broadcast
+                && row.account == account
+                && row.state == DeliveryState::Pending
+                && row.target < target
+        };
+        Ok(tables.deliveries.values().filter(before).count() as u64)
     }
 
     fn pending_sends(&self, now_ms: i64) -> Result<Vec<PendingSend>, StorageError> {

@@ -15,7 +15,7 @@ fn change(writes: Vec<Write>) -> Change {
     Change { at_ms: NOW_MS, writes, ..Change::default() }
 }
 
-fn entry(id: &str) -> AuditEntry {
+pub(super) fn entry(id: &str) -> AuditEntry {
     AuditEntry {
         seq: 0,
         at_ms: NOW_MS,
@@ -29,7 +29,7 @@ fn entry(id: &str) -> AuditEntry {
     }
 }
 
-fn delivery(broadcast: &str, target: u32, state: DeliveryState) -> DeliveryRow {
+pub(super) fn delivery(broadcast: &str, target: u32, state: DeliveryState) -> DeliveryRow {
     DeliveryRow {
         id: if broadcast.is_empty() { format!("dlv_{target}") } else { format!("{broadcast}_{target}") },
         broadcast: broadcast.to_owned(),
@@ -50,15 +50,15 @@ fn delivery(broadcast: &str, target: u32, state: DeliveryState) -> DeliveryRow {
     }
 }
 
-fn pending(broadcast: &str, target: u32) -> DeliveryRow {
+pub(super) fn pending(broadcast: &str, target: u32) -> DeliveryRow {
     delivery(broadcast, target, DeliveryState::Pending)
 }
 
-fn intent(delivery: DeliveryRow, attempt: u32, epoch: u64, at_ms: i64) -> Intent {
+pub(super) fn intent(delivery: DeliveryRow, attempt: u32, epoch: u64, at_ms: i64) -> Intent {
     Intent { delivery, attempt, at_ms, cost: 1, epoch }
 }
 
-fn settlement(id: &str, attempt: u32, at_ms: i64, state: DeliveryState) -> Settlement {
+pub(super) fn settlement(id: &str, attempt: u32, at_ms: i64, state: DeliveryState) -> Settlement {
     Settlement {
         id: id.to_owned(),
         attempt,
@@ -71,7 +71,7 @@ fn settlement(id: &str, attempt: u32, at_ms: i64, state: DeliveryState) -> Settl
     }
 }
 
-fn of(broadcast: &str) -> DeliveryFilter {
+pub(super) fn of(broadcast: &str) -> DeliveryFilter {
     DeliveryFilter { broadcast: Some(broadcast.to_owned()), limit: 100, ..DeliveryFilter::default() }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::event::partition_of;
 use crate::storage::{
-    AttemptRow, AuditEntry, AuditFilter, CalledOff, Carried, Change, DeliveryFilter, DeliveryRow,
-    DeliveryState, Document, DocumentKind, IdempotencyRecord, Intent, MASS_SENDS_FROM, MASS_TARGET,
-    Settlement, StorageError, Write,
+    AttemptRow, AuditEntry, AuditFilter, CallRow, CalledOff, Carried, Change, DeliveryFilter, DeliveryRow,
+    DeliveryState, Document, DocumentKind, INTERRUPTED, INTERRUPTED_DETAIL, IdempotencyRecord, Intent,
+    MASS_SENDS_FROM, MASS_TARGET, Moved, Settlement, StorageError, Write,
 };
 
 /// Everything in the ledger.
@@ -17,6 +17,8 @@ pub(super) struct LedgerData {
     answers: BTreeMap<String, IdempotencyRecord>,
     deliveries: BTreeMap<String, DeliveryRow>,
     attempts: BTreeMap<(String, u32), (String, AttemptRow)>,
+    /// What they came to.
+    outcomes: BTreeMap<(String, u32), Settlement>,
 }
 
 impl LedgerData {
@@ -36,6 +38,7 @@ impl LedgerData {
         self.say(&change.said);
         self.call_off(&change.called_off, change.at_ms);
         self.carry(&change.carried);
+        self.relocate(&change.moved, change.at_ms)?;
         for entry in &change.audit {
             self.audit.push(AuditEntry { seq: self.audit.len() as u64 + 1, ..entry.clone() });
         }
@@ -147,6 +150,47 @@ impl LedgerData {
         }
     }
 
+    fn relocate(&mut self, moved: &[Moved], at_ms: i64) -> Result<(), StorageError> {
+        for one in moved {
+            let row = self.deliveries.get_mut(&one.id).filter(|row| row.state == one.from);
+            let row = row.ok_or_else(|| StorageError::Conflict { what: format!("delivery {}", one.id) })?;
+            (row.state, row.updated_ms, row.due_ms) = (one.to, at_ms, 0);
+            row.code.clone_from(&one.code);
+            row.detail.clone_from(&one.detail);
+            row.platform_id = one.platform_id.clone().unwrap_or_else(|| row.platform_id.clone());
+            row.carrier = if one.to == DeliveryState::Pending { 0 } else { row.carrier };
+        }
+        Ok(())
+    }
+
+    pub(super) fn calls(&self, delivery: &str) -> Vec<CallRow> {
+        let of = self.attempts.iter().filter(|((id, _), _)| id == delivery);
+        let row = |((id, attempt), (_, row)): (&(String, u32), &(String, AttemptRow))| {
+            let settled = self.outcomes.get(&(id.clone(), *attempt));
+            CallRow {
+                attempt: *attempt,
+                started_ms: row.started_ms,
+                ended_ms: row.ended_ms,
+                cost: row.cost,
+                outcome: settled.map(|settled| settled.state),
+                code: settled.map(|settled| settled.code.clone()).unwrap_or_default(),
+                detail: settled.map(|settled| settled.detail.clone()).unwrap_or_default(),
+                platform_id: settled.and_then(|settled| settled.platform_id.clone()).unwrap_or_default(),
+            }
+        };
+        of.map(row).collect()
+    }
+
+    pub(super) fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> u64 {
+        let before = |row: &&DeliveryRow| {
+            row.broadcast == broadcast
+                && row.account == account
+                && row.state == DeliveryState::Pending
+                && row.target < target
+        };
+        self.deliveries.values().filter(before).count() as u64
+    }
+
     pub(super) fn mass_received(&self, account: &str, since_ms: i64) -> Vec<(String, u64)> {
         let received = |row: &&DeliveryRow| {
             row.account == account
@@ -169,7 +213,12 @@ impl LedgerData {
             .filter(|row| filter.id.as_ref().is_none_or(|id| row.id == *id))
             .filter(|row| filter.broadcast.as_ref().is_none_or(|broadcast| row.broadcast == *broadcast))
             .filter(|row| filter.account.as_ref().is_none_or(|account| row.account == *account))
+            .filter(|row| filter.group.as_ref().is_none_or(|group| row.group == *group))
             .filter(|row| filter.kinds.contains(&row.kind))
+            .filter(|row| filter.kind.as_ref().is_none_or(|kind| row.kind == *kind))
+            .filter(|row| filter.code.as_ref().is_none_or(|code| row.code == *code))
+            .filter(|row| filter.from_ms.is_none_or(|from_ms| row.updated_ms >= from_ms))
+            .filter(|row| filter.until_ms.is_none_or(|until_ms| row.updated_ms < until_ms))
             .filter(|row| filter.carrier.is_none_or(|carrier| row.carrier == carrier))
             .filter(|row| filter.unsaid.is_none_or(|unsaid| row.is_unsaid() == unsaid))
             .filter(|row| filter.states.is_empty() || filter.states.contains(&row.state))
@@ -238,10 +287,15 @@ impl LedgerData {
 
     pub(super) fn settle(&mut self, settlements: &[Settlement]) {
         for settled in settlements {
-            if let Some((_, attempt)) = self.attempts.get_mut(&(settled.id.clone(), settled.attempt)) {
-                attempt.ended_ms = Some(settled.at_ms);
+            let key = (settled.id.clone(), settled.attempt);
+            if let Some((_, attempt)) = self.attempts.get_mut(&key) {
+                attempt.ended_ms.get_or_insert(settled.at_ms);
+                self.outcomes.entry(key).or_insert_with(|| settled.clone());
             }
-            let row = self.deliveries.get_mut(&settled.id).filter(|row| row.attempts == settled.attempt);
+            let row = self.deliveries.get_mut(&settled.id).filter(|row| {
+                use DeliveryState::{Pending, Sending, Uncertain};
+                row.attempts == settled.attempt && matches!(row.state, Pending | Sending | Uncertain)
+            });
             if let Some(row) = row {
                 row.state = settled.state;
                 row.due_ms = settled.due_ms;
@@ -259,10 +313,11 @@ impl LedgerData {
         for row in self.deliveries.values_mut().filter(|row| row.state == DeliveryState::Sending) {
             row.state = DeliveryState::Uncertain;
             row.updated_ms = now_ms;
-            for ((_, _), (_, attempt)) in
+            for (key, (_, attempt)) in
                 self.attempts.iter_mut().filter(|((delivery, _), _)| *delivery == row.id)
             {
                 attempt.ended_ms.get_or_insert(now_ms);
+                self.outcomes.entry(key.clone()).or_insert_with(|| interrupted(key, now_ms));
             }
         }
         let left = |row: &&DeliveryRow| match row.state {
@@ -285,6 +340,19 @@ impl LedgerData {
         let mut rows: Vec<_> = of.map(|(_, attempt)| attempt.clone()).collect();
         rows.sort_by(|a, b| (a.started_ms, &a.delivery).cmp(&(b.started_ms, &b.delivery)));
         rows
+    }
+}
+
+fn interrupted((id, attempt): &(String, u32), at_ms: i64) -> Settlement {
+    Settlement {
+        id: id.clone(),
+        attempt: *attempt,
+        at_ms,
+        state: DeliveryState::Uncertain,
+        due_ms: 0,
+        code: INTERRUPTED.to_owned(),
+        detail: INTERRUPTED_DETAIL.to_owned(),
+        platform_id: None,
     }
 }
 

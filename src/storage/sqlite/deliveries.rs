@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::{fault, signed, unsigned};
 use crate::event::partition_of;
 use crate::storage::{
-    AttemptRow, CalledOff, Carried, DeliveryFilter, DeliveryRow, DeliveryState, Intent, Kinds, MASS_SEND,
-    MASS_TARGET, Settlement, StorageError, UNSAID,
+    AttemptRow, CalledOff, Carried, DeliveryFilter, DeliveryRow, DeliveryState, INTERRUPTED,
+    INTERRUPTED_DETAIL, Intent, Kinds, MASS_SEND, MASS_TARGET, Settlement, StorageError, UNSAID,
 };
 
 const COLUMNS: &str = "id, broadcast, target, account, grp, kind, state, attempts, due_ms, expires_ms, body, code, \
@@ -83,7 +83,8 @@ pub(super) fn intend(conn: &Connection, intents: &[Intent]) -> Result<(), Storag
         }
         let added = conn
             .prepare_cached(
-                "INSERT INTO attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8) ON CONFLICT DO NOTHING",
+                "INSERT INTO attempt (delivery, attempt, part, epoch, account, grp, started_ms, cost)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
             )
             .and_then(|mut insert| {
                 insert.execute(params![
@@ -106,17 +107,31 @@ pub(super) fn intend(conn: &Connection, intents: &[Intent]) -> Result<(), Storag
     Ok(())
 }
 
-/// Writes down what became of calls. The end of a call is always recorded; its delivery changes only if that was its
-/// latest call.
+/// Writes down what became of calls. The first that is known of a call's end stays, whatever is found out later; its
+/// delivery changes only if that was its latest call, and if nobody decided otherwise meanwhile.
 pub(super) fn settle(conn: &Connection, settlements: &[Settlement]) -> Result<(), StorageError> {
     for settled in settlements {
-        conn.prepare_cached("UPDATE attempt SET ended_ms = ?3 WHERE delivery = ?1 AND attempt = ?2")
-            .and_then(|mut update| update.execute(params![settled.id, settled.attempt, settled.at_ms]))
-            .map_err(fault("settle an attempt"))?;
+        conn.prepare_cached(
+            "UPDATE attempt SET ended_ms = coalesce(ended_ms, ?3), outcome = ?4, code = ?5, detail = ?6, platform_id = ?7
+             WHERE delivery = ?1 AND attempt = ?2 AND outcome = ''",
+        )
+        .and_then(|mut update| {
+            update.execute(params![
+                settled.id,
+                settled.attempt,
+                settled.at_ms,
+                settled.state.as_str(),
+                settled.code,
+                settled.detail,
+                settled.platform_id.as_deref().unwrap_or_default()
+            ])
+        })
+        .map_err(fault("settle an attempt"))?;
         let changed = conn
             .prepare_cached(
                 "UPDATE delivery SET state = ?3, due_ms = ?4, code = ?5, detail = ?6, updated_ms = ?7,
-                 platform_id = coalesce(?8, platform_id) WHERE id = ?1 AND attempts = ?2",
+                 platform_id = coalesce(?8, platform_id)
+                 WHERE id = ?1 AND attempts = ?2 AND state IN ('pending', 'sending', 'uncertain')",
             )
             .and_then(|mut update| {
                 update.execute(params![
@@ -135,7 +150,7 @@ pub(super) fn settle(conn: &Connection, settlements: &[Settlement]) -> Result<()
             tracing::warn!(
                 delivery.id = settled.id,
                 attempt = settled.attempt,
-                "settled a call that is not the latest"
+                "settled a call that is not the latest, or of which somebody decided meanwhile"
             );
         }
     }
@@ -249,9 +264,9 @@ pub(super) fn call_off(conn: &Connection, targets: &[CalledOff], now_ms: i64) ->
 /// Turns every `sending` into `uncertain`, ends their calls now, and returns what is left to do.
 pub(super) fn recover(conn: &Connection, now_ms: i64) -> Result<Vec<DeliveryRow>, StorageError> {
     conn.execute(
-        "UPDATE attempt SET ended_ms = ?1 WHERE ended_ms IS NULL AND delivery IN
-         (SELECT id FROM delivery WHERE state IN ('sending', 'uncertain', 'failed') AND state = 'sending')",
-        [now_ms],
+        "UPDATE attempt SET ended_ms = ?1, outcome = 'uncertain', code = ?2, detail = ?3 WHERE ended_ms IS NULL
+         AND delivery IN (SELECT id FROM delivery WHERE state IN ('sending', 'uncertain', 'failed') AND state = 'sending')",
+        params![now_ms, INTERRUPTED, INTERRUPTED_DETAIL],
     )
     .map_err(fault("recover deliveries"))?;
     conn.execute(
@@ -380,6 +395,17 @@ fn conditions(filter: &DeliveryFilter, states: &[DeliveryState]) -> (String, Vec
     equal("id", &filter.id);
     equal("broadcast", &filter.broadcast);
     equal("account", &filter.account);
+    equal("grp", &filter.group);
+    equal("kind", &filter.kind);
+    equal("code", &filter.code);
+    for (condition, at_ms) in
+        [(" AND updated_ms >= ?", filter.from_ms), (" AND updated_ms < ?", filter.until_ms)]
+    {
+        if let Some(at_ms) = at_ms {
+            sql.push_str(condition);
+            values.push(Value::Integer(at_ms));
+        }
+    }
     if !states.is_empty() {
         // The words come from us, not from outside; written out they let SQLite use its partial indices.
         let words: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
@@ -449,7 +475,7 @@ fn delivery(row: &Row<'_>) -> Result<DeliveryRow, rusqlite::Error> {
     })
 }
 
-fn state(row: &Row<'_>, column: usize) -> Result<DeliveryState, rusqlite::Error> {
+pub(super) fn state(row: &Row<'_>, column: usize) -> Result<DeliveryState, rusqlite::Error> {
     let word = row.get_ref(column)?.as_str()?;
     DeliveryState::parse(word).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(

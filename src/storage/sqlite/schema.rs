@@ -34,8 +34,11 @@ pub(super) const JOURNAL: Schema =
     Schema { file: "journal.db", synchronous: "FULL", migrations: &[JOURNAL_1, JOURNAL_2] };
 
 /// What people decided and what sending must never lose.
-pub(super) const LEDGER: Schema =
-    Schema { file: "ledger.db", synchronous: "FULL", migrations: &[LEDGER_1, LEDGER_2, LEDGER_3, LEDGER_4] };
+pub(super) const LEDGER: Schema = Schema {
+    file: "ledger.db",
+    synchronous: "FULL",
+    migrations: &[LEDGER_1, LEDGER_2, LEDGER_3, LEDGER_4, LEDGER_5],
+};
 
 /// The projection.
 pub(super) const STATE: Schema = Schema {
@@ -113,6 +116,14 @@ CREATE INDEX delivery_received ON delivery (account, updated_ms, grp) WHERE kind
 /// Which broadcasts a group gets: how many there may be is limited.
 const LEDGER_4: &str = "
 CREATE INDEX delivery_group ON delivery (account, grp) WHERE broadcast <> '' AND target < 2147483648;
+";
+
+/// What each call came to, for people who ask about a delivery.
+const LEDGER_5: &str = "
+ALTER TABLE attempt ADD COLUMN outcome TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempt ADD COLUMN code TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempt ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempt ADD COLUMN platform_id TEXT NOT NULL DEFAULT '';
 ";
 
 const STATE_1: &str = "

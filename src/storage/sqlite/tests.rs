@@ -346,6 +346,14 @@ mod copies {
             broadcast("b-3", "running", false),
             broadcast("b-4", "cancelled", false),
             broadcast("b-5", "submitted", false),
+            broadcast("b-7", "draft", false),
+            // One whose time had not come is paused as well: by now it may have.
+            Write::Put {
+                kind: DocumentKind::Broadcast,
+                id: "b-6".to_owned(),
+                body: format!(r#"{{"control":"running","starts_ms":{},"text":"新品"}}"#, NOW_MS + 3_600_000),
+                expect: None,
+            },
             Write::Put {
                 kind: DocumentKind::Hold,
                 id: "h".to_owned(),
@@ -419,7 +427,7 @@ mod copies {
         assert_eq!(storage.pending_sends(NOW_MS).unwrap().len(), 1);
         storage.backup(&copy).await.unwrap();
         let restored = restore(&copy, &back).unwrap();
-        assert_eq!(restored, Restored { broadcasts_paused: 2, deliveries_uncertain: 2 });
+        assert_eq!(restored, Restored { broadcasts_paused: 3, deliveries_uncertain: 2 });
         let storage = open(&back, &Config::default()).unwrap();
         for (id, control, warns) in [
             ("b-1", "paused", true),
@@ -427,6 +435,8 @@ mod copies {
             ("b-3", "paused", true),
             ("b-4", "cancelled", false),
             ("b-5", "submitted", true),
+            ("b-6", "paused", true),
+            ("b-7", "draft", true),
         ] {
             let body = storage.document(DocumentKind::Broadcast, id).await.unwrap().unwrap().body;
             let value: serde_json::Value = serde_json::from_str(&body).unwrap();
