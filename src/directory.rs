@@ -361,6 +361,11 @@ impl Places for Directory {
         self.known(group.account.as_str(), group.group.as_str())
             .map_or_else(Place::default, |context| context.place.clone())
     }
+
+    fn has_tag(&self, group: &GroupName, tag: &str) -> bool {
+        let known = self.known(group.account.as_str(), group.group.as_str());
+        known.is_some_and(|context| context.tags().iter().any(|own| own == tag))
+    }
 }
 
 fn brand_place(brand: &BrandId) -> Place {

@@ -19,7 +19,7 @@ pub struct Args {
     /// Only this kind of sends
     #[arg(long, value_enum)]
     kind: Option<Kind>,
-    /// Only here: account:NAME, brand:NAME, region:NAME, shop:NAME, group:ACCOUNT/GROUP
+    /// Only here: account:NAME, brand:NAME, region:NAME, shop:NAME, group:ACCOUNT/GROUP, tag:NAME, broadcast:ID
     #[arg(long)]
     scope: Option<String>,
     /// Why, for the audit

@@ -215,6 +215,10 @@ pub trait Places: Send + Sync {
     fn shop_place(&self, shop: &ShopId) -> Place;
     /// Where a group's shop is.
     fn group_place(&self, group: &GroupName) -> Place;
+    /// Whether a group has a tag; who knows no tags says no.
+    fn has_tag(&self, _group: &GroupName, _tag: &str) -> bool {
+        false
+    }
 }
 
 /// Who asks: whose name stands in the audit log, and what they may see.

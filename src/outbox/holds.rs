@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::delivery::{Delivery, Payload};
 use crate::clock::Clock;
-use crate::event::{AccountId, BrandId, GroupId, GroupName, IdError, Places, RegionId, ShopId};
+use crate::event::{AccountId, BrandId, BroadcastId, GroupId, GroupName, IdError, Places, RegionId, ShopId};
 use crate::storage::{
     AuditEntry, Change, DocumentKind, MASS_SEND, MASS_TARGET, SharedStorage, StorageError, Write,
 };
@@ -96,8 +96,8 @@ impl HoldKind {
     }
 }
 
-/// Where a hold is in force. Written `all`, `account:NAME`, `brand:NAME`, `region:NAME`, `shop:NAME` or
-/// `group:ACCOUNT/GROUP`.
+/// Where a hold is in force. Written `all`, `account:NAME`, `brand:NAME`, `region:NAME`, `shop:NAME`, `group:ACCOUNT/GROUP`,
+/// `tag:NAME` or `broadcast:ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldScope {
     /// Everywhere.
@@ -112,11 +112,17 @@ pub enum HoldScope {
     Shop(ShopId),
     /// In one group.
     Group(GroupName),
+    /// In the groups that have a tag, now or later.
+    Tag(String),
+    /// The targets of one broadcast.
+    Broadcast(BroadcastId),
 }
 
 /// A text is no scope of a hold.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("write a scope as all, account:NAME, brand:NAME, region:NAME, shop:NAME or group:ACCOUNT/GROUP")]
+#[error(
+    "write a scope as all, account:NAME, brand:NAME, region:NAME, shop:NAME, group:ACCOUNT/GROUP, tag:NAME or broadcast:ID"
+)]
 pub struct HoldScopeError;
 
 impl FromStr for HoldScope {
@@ -134,6 +140,10 @@ impl FromStr for HoldScope {
             "region" => RegionId::parse(name).map(HoldScope::Region).map_err(bad),
             "shop" => ShopId::parse(name).map(HoldScope::Shop).map_err(bad),
             "group" => GroupName::parse(name).map(HoldScope::Group).ok_or(HoldScopeError),
+            "broadcast" => BroadcastId::parse(name).map(HoldScope::Broadcast).map_err(bad),
+            "tag" if !name.trim().is_empty() && !name.chars().any(char::is_control) => {
+                Ok(HoldScope::Tag(name.to_owned()))
+            }
             _unknown => Err(HoldScopeError),
         }
     }
@@ -148,6 +158,8 @@ impl fmt::Display for HoldScope {
             HoldScope::Region(id) => write!(f, "region:{id}"),
             HoldScope::Shop(id) => write!(f, "shop:{id}"),
             HoldScope::Group(name) => write!(f, "group:{name}"),
+            HoldScope::Tag(tag) => write!(f, "tag:{tag}"),
+            HoldScope::Broadcast(id) => write!(f, "broadcast:{id}"),
         }
     }
 }
@@ -201,6 +213,8 @@ impl Hold {
             HoldScope::Region(region) => place().region.as_ref() == Some(region),
             HoldScope::Shop(shop) => place().shop.as_ref() == Some(shop),
             HoldScope::Group(held) => held.account == delivery.account && held.group.as_str() == group,
+            HoldScope::Tag(tag) => name().is_some_and(|name| places.has_tag(&name, tag)),
+            HoldScope::Broadcast(held) => delivery.broadcast.as_ref().is_some_and(|(id, _)| id == held),
         }
     }
 }
@@ -321,20 +335,36 @@ impl Holds {
         holds.iter().find(|hold| hold.stops(delivery, &*self.places, now_ms)).map(|hold| hold.id.clone())
     }
 
-    /// Says whether a hold stops everything of a kind through an account, wherever it goes.
-    pub fn stops_all(&self, kind: HoldKind, account: &AccountId) -> bool {
+    /// Returns every hold that stops a delivery now, for people who ask.
+    pub fn all_stopping(&self, delivery: &Delivery) -> Vec<Hold> {
+        let (holds, now_ms) = (self.active.load(), self.clock.now_ms());
+        holds.iter().filter(|hold| hold.stops(delivery, &*self.places, now_ms)).cloned().collect()
+    }
+
+    /// Says whether a hold stops every target of a broadcast through an account, wherever it goes.
+    pub fn stops_targets(&self, account: &AccountId, broadcast: &BroadcastId) -> bool {
         let now_ms = self.clock.now_ms();
         self.active.load().iter().any(|hold| {
             hold.is_active(now_ms)
-                && (hold.kinds.is_empty() || hold.kinds.contains(&kind))
+                && (hold.kinds.is_empty() || hold.kinds.contains(&HoldKind::Broadcast))
                 && match &hold.scope {
                     HoldScope::All => true,
                     HoldScope::Account(held) => held == account,
-                    HoldScope::Brand(_) | HoldScope::Region(_) | HoldScope::Shop(_) | HoldScope::Group(_) => {
-                        false
-                    }
+                    HoldScope::Broadcast(held) => held == broadcast,
+                    HoldScope::Brand(_)
+                    | HoldScope::Region(_)
+                    | HoldScope::Shop(_)
+                    | HoldScope::Group(_)
+                    | HoldScope::Tag(_) => false,
                 }
         })
+    }
+
+    /// Returns when the next of those in force ends by itself.
+    pub fn next_end_ms(&self) -> Option<i64> {
+        let now_ms = self.clock.now_ms();
+        let ends = self.active.load();
+        ends.iter().filter(|hold| hold.is_active(now_ms)).filter_map(|hold| hold.until_ms).min()
     }
 
     /// Returns how many are in force now.
@@ -398,10 +428,29 @@ mod tests {
 
     #[test]
     fn a_scope_is_read_back_as_it_is_written() {
-        for text in ["all", "account:demo", "brand:acme", "region:east", "shop:s-1", "group:demo/g/7"] {
+        for text in [
+            "all",
+            "account:demo",
+            "brand:acme",
+            "region:east",
+            "shop:s-1",
+            "group:demo/g/7",
+            "tag:高价值 vip",
+            "broadcast:bc_1",
+        ] {
             assert_eq!(text.parse::<HoldScope>().map(|scope| scope.to_string()).as_deref(), Ok(text));
         }
-        for text in ["", "everything", "region:", "group:demo", "shop", "account: demo"] {
+        for text in [
+            "",
+            "everything",
+            "region:",
+            "group:demo",
+            "shop",
+            "account: demo",
+            "tag:",
+            "tag: ",
+            "broadcast:",
+        ] {
             assert_eq!(text.parse::<HoldScope>(), Err(HoldScopeError), "{text}");
         }
     }
@@ -420,16 +469,52 @@ mod tests {
             };
             hold.stops(&delivery(&reply(1, "east-7", 0)), &Atlas, 1000)
         };
-        for scope in
-            ["all", "account:demo", "brand:acme", "region:east", "shop:east-shop", "group:demo/east-7"]
-        {
+        for scope in [
+            "all",
+            "account:demo",
+            "brand:acme",
+            "region:east",
+            "shop:east-shop",
+            "group:demo/east-7",
+            "tag:east-tag",
+        ] {
             assert!(stops(scope, &[], None), "{scope}");
             assert!(stops(scope, &[HoldKind::Broadcast, HoldKind::Reply], Some(1001)), "{scope}");
             assert!(!stops(scope, &[HoldKind::Broadcast], None), "{scope}: another kind");
             assert!(!stops(scope, &[], Some(1000)), "{scope}: it is over");
         }
-        for scope in ["account:other", "brand:other", "region:west", "shop:west-shop", "group:demo/east-8"] {
+        for scope in [
+            "account:other",
+            "brand:other",
+            "region:west",
+            "shop:west-shop",
+            "group:demo/east-8",
+            "tag:west-tag",
+            "broadcast:bc_1",
+        ] {
             assert!(!stops(scope, &[], None), "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_hold_of_a_broadcast_stops_its_targets_only() {
+        let broadcast = BroadcastId::parse("bc_1").unwrap();
+        let target = Delivery {
+            kind: "broadcast".into(),
+            broadcast: Some((broadcast, 3)),
+            ..delivery(&reply(1, "east-7", 0))
+        };
+        for (scope, expect) in [("broadcast:bc_1", true), ("broadcast:bc_2", false)] {
+            let hold = Hold {
+                id: "hld_1".into(),
+                kinds: Vec::new(),
+                scope: scope.parse().unwrap(),
+                reason: String::new(),
+                by: "op".into(),
+                at_ms: 0,
+                until_ms: None,
+            };
+            assert_eq!(hold.stops(&target, &Atlas, 0), expect, "{scope}");
         }
     }
 
@@ -451,7 +536,9 @@ mod tests {
             };
             hold.stops(&send, &Atlas, 1000)
         };
-        for scope in ["all", "account:demo", "region:west", "region:east", "group:demo/east-7"] {
+        for scope in
+            ["all", "account:demo", "region:west", "region:east", "group:demo/east-7", "tag:west-tag"]
+        {
             assert!(stops(scope), "{scope}");
         }
         for scope in ["account:other", "region:north", "group:demo/east-8"] {

@@ -16,6 +16,7 @@
 //! losing it loses nothing. Layer: pure core.
 
 mod queue;
+mod spot;
 mod turns;
 
 use std::cmp::Reverse;
@@ -30,6 +31,7 @@ use super::limiter::Micros;
 use super::pacer::GroupNo;
 use crate::event::DeliveryId;
 use queue::{Queue, Standing};
+pub use spot::Spot;
 use turns::Turns;
 
 /// How sends are shared between priorities.

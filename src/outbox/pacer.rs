@@ -13,6 +13,7 @@ mod learning;
 mod level;
 mod outlook;
 mod past;
+mod shortage;
 
 use std::num::NonZeroU32;
 
@@ -29,6 +30,7 @@ use learning::{Brake, Recent};
 use level::{Charge, Level};
 pub use outlook::Outlook;
 pub use past::{WallSteps, When};
+pub use shortage::{ShortOf, Shortage};
 
 /// What is kept back of limits, and how refusals change them.
 #[derive(Clone, Debug, Serialize, Deserialize)]

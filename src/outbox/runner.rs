@@ -18,6 +18,7 @@ mod ledger;
 mod rebuild;
 mod resolve;
 mod status;
+mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use super::limiter::Micros;
 use super::pacer::{AccountNo, Outlook, Pacer, Permit, WallSteps};
 use super::retry::Chance;
 use super::settings::Config;
+use super::why::Wait;
 use super::{Deliverers, Route};
 use crate::clock::Clock;
 use crate::event::{AccountId, BroadcastId, DeliveryId};
@@ -50,6 +52,8 @@ pub(super) use feed::is_in_ledger;
 use learned::Learned;
 use ledger::Ledger;
 use rebuild::{Claimed, Past};
+use resolve::Asking;
+pub use resolve::UNRESOLVED;
 pub use status::AccountStatus;
 
 /// What all runners have.
@@ -86,6 +90,12 @@ pub(super) enum Command {
     AccountChanged,
     /// Hand out a copy of the limits as they stand.
     Forecast(oneshot::Sender<Option<Forecast>>),
+    /// Say why a delivery has not left yet.
+    Why(Arc<Delivery>, oneshot::Sender<Vec<Wait>>),
+    /// Look for a delivery in memory.
+    Find(DeliveryId, oneshot::Sender<Option<Arc<Delivery>>>),
+    /// A person has decided what became of an uncertain delivery: ask no more about it.
+    LetGo(DeliveryId, oneshot::Sender<()>),
     /// Start nothing more; answer when nothing is under way.
     Park(oneshot::Sender<()>),
 }
@@ -176,13 +186,16 @@ pub(super) struct Runner {
     held: Vec<Queued>,
     /// How many were in force at the last tick.
     holds_seen: usize,
+    /// When the next of them ends by itself.
+    hold_ends: Option<Micros>,
     feeds: HashMap<Option<BroadcastId>, Feed>,
     /// Reads under way, and what left memory meanwhile: their rows are stale by then.
     reads: usize,
     left_meanwhile: HashSet<DeliveryId>,
     reading_journal: bool,
     resolving: BTreeMap<(Micros, u64), (Queued, u32)>,
-    resolving_now: usize,
+    /// About these the platform is being asked; a person may have decided meanwhile.
+    resolving_now: HashMap<DeliveryId, Asking>,
     work: JoinSet<Done>,
     call_tasks: HashMap<tokio::task::Id, u64>,
     /// When dispatching may work again, if only time is needed.
@@ -249,12 +262,13 @@ impl Runner {
             ledger: Ledger::default(),
             held: Vec::new(),
             holds_seen: 0,
+            hold_ends: None,
             feeds,
             reads: 0,
             left_meanwhile: HashSet::new(),
             reading_journal: false,
             resolving: BTreeMap::new(),
-            resolving_now: 0,
+            resolving_now: HashMap::new(),
             work: JoinSet::new(),
             call_tasks: HashMap::new(),
             wake_at: None,
@@ -272,6 +286,7 @@ impl Runner {
         let mut tick = tokio::time::interval(self.shared.config.tick);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.look_up_route();
+        self.holds_changed();
         loop {
             self.step();
             if self.is_parking && self.is_still() {
@@ -312,6 +327,9 @@ impl Runner {
     /// Starts everything that can be started now.
     fn step(&mut self) {
         let now = self.now();
+        if self.hold_ends.is_some_and(|at| at <= now) {
+            self.holds_changed();
+        }
         self.lanes.wake(now);
         self.open_gates();
         self.ledger.hope(now);
@@ -347,6 +365,16 @@ impl Runner {
                 if !self.rebuilding {
                     self.answer_forecasts();
                 }
+            }
+            Command::Why(delivery, answer) => {
+                _ = answer.send(self.why(&delivery)); // who asked may have gone away
+            }
+            Command::Find(id, answer) => {
+                _ = answer.send(self.find(&id)); // who asked may have gone away
+            }
+            Command::LetGo(id, done) => {
+                self.let_go(&id);
+                _ = done.send(()); // who asked may have gone away
             }
             Command::Park(done) => {
                 self.is_parking = true;
@@ -394,7 +422,7 @@ impl Runner {
         if self.route.is_none() {
             self.look_up_route();
         }
-        // A hold with an end lapses without anybody saying so.
+        // A hold with an end lapses without anybody saying so, and a clock may be set.
         let active = self.shared.holds.active();
         if active != self.holds_seen || self.held.iter().any(|queued| self.is_expired(queued)) {
             self.holds_seen = active;
@@ -453,8 +481,14 @@ impl Runner {
 
     fn sleep_until_next(&self) -> impl Future<Output = ()> + use<> {
         let resolve_at = self.resolve_at().filter(|_| !self.is_parking);
-        let times =
-            [self.wake_at, self.lanes.next_wake(), resolve_at, self.ledger.retry_at(), self.gate_at()];
+        let times = [
+            self.wake_at,
+            self.lanes.next_wake(),
+            resolve_at,
+            self.ledger.retry_at(),
+            self.hold_ends,
+            self.gate_at(),
+        ];
         let wait = times
             .into_iter()
             .flatten()

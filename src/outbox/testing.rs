@@ -167,7 +167,7 @@ impl Deliverers for Everywhere {
     }
 }
 
-/// Groups named `east-…` are in region `east`, and so on; shops likewise.
+/// Groups named `east-…` are in region `east` and have the tag `east-tag`, and so on; shops likewise.
 pub(crate) struct Atlas;
 
 impl Places for Atlas {
@@ -181,6 +181,9 @@ impl Places for Atlas {
     fn group_place(&self, group: &GroupName) -> Place {
         let region = group.group.as_str().split('-').next().unwrap_or("").to_owned();
         Place::of_path(&format!("acme/{region}/{region}-shop"))
+    }
+    fn has_tag(&self, group: &GroupName, tag: &str) -> bool {
+        tag.strip_suffix("-tag").is_some_and(|region| group.group.as_str().starts_with(region))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Promises of sending, in virtual time: what happens to each delivery over crashes, refusals, limits and stops.
 
 mod pacing;
+mod why;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -236,13 +237,13 @@ async fn a_dead_letter_is_replayed() {
     .await;
     submit(&bench, 0..3, own_group);
     bench.until("all are dead", |b| b.ledger.count(DeliveryState::Failed) == 3).await;
-    let dead = bench.outbox.dead_letters(DeadLetterFilter::default(), None, 10).await.unwrap();
+    let dead = bench.outbox.dead_letters(LetterFilter::default(), None, 10).await.unwrap();
     assert_eq!(dead.len(), 3);
-    let one = DeadLetterFilter { id: Some(dead[0].id.clone()), ..DeadLetterFilter::default() };
+    let one = LetterFilter { id: Some(dead[0].id.clone()), ..LetterFilter::default() };
     assert_eq!(bench.outbox.replay(one).await.unwrap(), 1);
     bench.until("one is sent", |b| b.ledger.count(DeliveryState::Sent) == 1).await;
     let after = restart(&bench, |p| p).await;
-    assert_eq!(after.outbox.replay(DeadLetterFilter::default()).await.unwrap(), 2);
+    assert_eq!(after.outbox.replay(LetterFilter::default()).await.unwrap(), 2);
     after.until("all are sent", |b| b.ledger.count(DeliveryState::Sent) == 3).await;
 }
 
@@ -400,7 +401,7 @@ async fn what_was_sent_while_it_was_being_read_is_not_sent_again() {
     let bench = Bench::start(&clock, &ledger, platform, limits(&["pace:100/s"]), Config::default()).await;
     submit(&bench, 0..40, own_group);
     bench.until("all are dead", |b| b.ledger.count(DeliveryState::Failed) == 40).await;
-    assert_eq!(bench.outbox.replay(DeadLetterFilter::default()).await.unwrap(), 40);
+    assert_eq!(bench.outbox.replay(LetterFilter::default()).await.unwrap(), 40);
     bench.until("some are sent", |b| b.ledger.count(DeliveryState::Sent) > 5).await;
     // A second scan reads rows that are in memory, and gets them when some of them are sent.
     let runner = bench.outbox.runner(&AccountId::parse("demo").unwrap());

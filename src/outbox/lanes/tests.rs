@@ -192,6 +192,35 @@ fn a_broadcast_is_dropped_as_a_whole() {
 }
 
 #[test]
+fn a_spot_says_who_goes_first() {
+    let mut lanes = lanes();
+    for (n, group) in ["a", "b", "a", "c", "b", "a"].iter().enumerate() {
+        lanes.push(0, queued(&format!("q{n}"), Priority::Bulk, Some("bc_1"), group));
+    }
+    let mut late = queued("later", Priority::Bulk, Some("bc_1"), "d");
+    late.due = 50;
+    lanes.push(0, late);
+    let spot = |lanes: &Lanes, n: &str| lanes.spot(&DeliveryId::parse(n).unwrap());
+    let told: Vec<_> = (0..6).map(|n| spot(&lanes, &format!("q{n}"))).collect();
+    let mut order = Vec::new();
+    assert_eq!((spot(&lanes, "later"), spot(&lanes, "nobody")), (Some(Spot::Later(50)), None));
+    let (key, head) = lanes.offer().unwrap();
+    order.push(head.delivery.id.to_string());
+    let first = lanes.take(key).unwrap();
+    assert_eq!(spot(&lanes, "q0"), Some(Spot::Lent));
+    assert_eq!(spot(&lanes, "q2"), Some(Spot::BehindCall));
+    lanes.call_ended(key);
+    lanes.forget(&first.delivery.id);
+    while let Some(sent) = send(&mut lanes) {
+        order.push(sent);
+    }
+    for (n, spot) in told.into_iter().enumerate() {
+        let ahead = order.iter().position(|id| *id == format!("q{n}")).unwrap();
+        assert_eq!(spot, Some(Spot::Ready { ahead }), "q{n} in {order:?}");
+    }
+}
+
+#[test]
 fn broadcasts_leave_room_for_replies() {
     let mut lanes = Lanes::new(LanesConfig { ready_max: 8, ..LanesConfig::default() });
     fill(&mut lanes, "b", Priority::Bulk, Some("bc_1"), 6);

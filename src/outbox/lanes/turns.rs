@@ -76,6 +76,16 @@ impl Turns {
         }
     }
 
+    /// Returns the queues that take turns with this one, it among them, in turn.
+    pub(super) fn listed_with(&self, key: QueueKey) -> impl Iterator<Item = &QueueKey> {
+        let list = match key.class {
+            Class::Urgent => Some(&self.urgent),
+            Class::Normal => Some(&self.normal),
+            Class::Bulk(number) => self.bulk.get(&number).map(|broadcast| &broadcast.ready),
+        };
+        list.into_iter().flatten()
+    }
+
     /// Forgets a broadcast with all its queues.
     pub(super) fn drop_broadcast(&mut self, number: u64) {
         self.bulk.remove(&number);

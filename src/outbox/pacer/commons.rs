@@ -442,6 +442,23 @@ impl Commons {
         levels.filter_map(|number| self.levels.get(number.0)).map(copy).collect()
     }
 
+    /// Says from when on a call fits each of these levels, and which limit keeps it.
+    pub(super) fn short(
+        &mut self,
+        now: Micros,
+        levels: &[LevelNo],
+        charge: Charge,
+    ) -> Vec<(Scope, (Room, Option<Limit>))> {
+        let mut found = Vec::new();
+        for number in levels {
+            if let Some(common) = self.levels.get_mut(number.0) {
+                let now = now.max(common.latest);
+                found.push((common.scope(), common.level.short(now, charge, &self.config.learning)));
+            }
+        }
+        found
+    }
+
     /// Returns the spent share of the fullest limit of each of these levels, with its scope.
     pub(super) fn saturation(
         &mut self,

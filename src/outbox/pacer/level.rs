@@ -77,6 +77,24 @@ impl Level {
         held.map(|kept| kept.limiter.look(now, kept.limit.count(charge.weight))).fold(start, Room::max)
     }
 
+    /// The same, and which limit it is; `None`: the platform asked for silence.
+    pub(super) fn short(
+        &mut self,
+        now: Micros,
+        charge: Charge,
+        learning: &Learning,
+    ) -> (Room, Option<Limit>) {
+        self.regain(now, learning);
+        let mut short = (Room::From(now.max(self.not_before)), None);
+        for kept in self.kept.iter_mut().filter(|kept| kept.holds(charge.is_urgent)) {
+            let room = kept.limiter.look(now, kept.limit.count(charge.weight));
+            if room > short.0 {
+                short = (room, Some(kept.limit));
+            }
+        }
+        short
+    }
+
     pub(super) fn charge(&mut self, now: Micros, charge: Charge) {
         self.in_flight += 1;
         for kept in self.kept.iter_mut().filter(|kept| kept.holds(charge.is_urgent)) {

@@ -192,6 +192,8 @@ impl Runner {
     /// Looks at everything again that a hold stopped.
     pub(super) fn holds_changed(&mut self) {
         let now = self.now();
+        let in_ms = |at_ms: i64| at_ms.saturating_sub(self.now_ms()).saturating_mul(1000);
+        self.hold_ends = self.shared.holds.next_end_ms().map(|at_ms| now.saturating_add(in_ms(at_ms)));
         let held = std::mem::take(&mut self.held);
         let (stopped, free): (Vec<_>, Vec<_>) = held.into_iter().partition(|queued| {
             self.shared.holds.stopping(&queued.delivery).is_some() && !self.is_expired(queued)

@@ -191,12 +191,12 @@ impl Runner {
     pub(super) fn start_reads(&mut self) {
         let chunk = self.shared.config.load_rows.max(1);
         let mut room = self.lanes.room(Priority::Bulk);
-        let bulk_is_held = self.shared.holds.stops_all(HoldKind::Broadcast, &self.account);
+        let is_held = |broadcast: &BroadcastId| self.shared.holds.stops_targets(&self.account, broadcast);
         for (broadcast, feed) in &mut self.feeds {
             let waiting =
                 broadcast.as_ref().map_or_else(|| self.lanes.len(), |b| self.lanes.waiting_of(b.as_str()));
             let wanted = feed.standing == Standing::Running && !feed.at_end && !feed.is_loading;
-            if !wanted || waiting > chunk / 2 || room == 0 || (broadcast.is_some() && bulk_is_held) {
+            if !wanted || waiting > chunk / 2 || room == 0 || broadcast.as_ref().is_some_and(is_held) {
                 continue;
             }
             let limit = chunk.min(room);

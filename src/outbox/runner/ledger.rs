@@ -88,6 +88,11 @@ impl Ledger {
         }
     }
 
+    /// Says whether a permitted call's intent is not committed yet.
+    pub(super) fn waits_for_intent(&self, number: u64) -> bool {
+        self.waiting.contains(&number) || self.intending.contains(&number)
+    }
+
     /// Returns how many outcomes wait to be written.
     pub(super) fn backlog(&self) -> usize {
         self.outcomes.len() + self.settling.len()

@@ -5,10 +5,23 @@ use std::sync::Arc;
 
 use super::ledger::Settled;
 use super::{Done, Runner};
+use crate::event::DeliveryId;
 use crate::outbox::delivery::Resolution;
 use crate::outbox::lanes::Queued;
 use crate::outbox::limiter::{Micros, micros};
 use crate::storage::{DeliveryState, Settlement};
+
+/// The code of what a person must look at: the platform could not say.
+pub const UNRESOLVED: &str = "unresolved";
+
+/// What is to follow when the platform has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// Whatever it says.
+    Open,
+    /// A person has decided: only that it was sent still counts.
+    LetGo,
+}
 
 impl Runner {
     /// Queues deliveries to be asked about.
@@ -26,7 +39,8 @@ impl Runner {
 
     /// Returns when the next question is due, if it could be asked then.
     pub(super) fn resolve_at(&self) -> Option<Micros> {
-        let free = self.resolving_now < self.shared.config.resolve_in_flight_max && self.route.is_some();
+        let free =
+            self.resolving_now.len() < self.shared.config.resolve_in_flight_max && self.route.is_some();
         self.resolving.first_key_value().filter(|_| free).map(|((at, _), _)| *at)
     }
 
@@ -36,7 +50,7 @@ impl Runner {
             let Some(route) = &self.route else { return };
             let deliver = Arc::clone(&route.deliver);
             let timeout = self.shared.config.call_timeout;
-            self.resolving_now += 1;
+            self.resolving_now.insert(queued.delivery.id.clone(), Asking::Open);
             self.work.spawn(async move {
                 let asked = tokio::time::timeout(timeout, deliver.resolve(&queued.delivery)).await;
                 Done::Resolved { queued, tries, resolution: asked.unwrap_or(Resolution::Unknown) }
@@ -44,9 +58,23 @@ impl Runner {
         }
     }
 
+    /// Asks no more about a delivery: a person has decided what became of it.
+    pub(super) fn let_go(&mut self, id: &DeliveryId) {
+        self.resolving.retain(|_, (queued, _)| queued.delivery.id != *id);
+        if let Some(asking) = self.resolving_now.get_mut(id) {
+            *asking = Asking::LetGo;
+        }
+        self.forget(id);
+    }
+
     pub(super) fn resolved(&mut self, mut queued: Queued, tries: u32, resolution: Resolution) {
-        self.resolving_now -= 1;
+        let asked = self.resolving_now.remove(&queued.delivery.id);
+        let is_there = matches!(resolution, Resolution::Sent | Resolution::Awaiting { .. });
+        if asked == Some(Asking::LetGo) && !is_there {
+            return;
+        }
         let mut platform_id = None;
+        let mut code = "resolved";
         let (state, detail) = match resolution {
             Resolution::Sent => (DeliveryState::Sent, "the platform has it"),
             Resolution::Awaiting { platform_id: task } => {
@@ -58,12 +86,12 @@ impl Runner {
             Resolution::Unknown => {
                 if tries + 1 < self.shared.config.resolve_tries_max {
                     self.ask_later(queued, tries + 1);
-                } else {
-                    tracing::warn!(delivery.id = %queued.delivery.id, account.id = %self.account,
-                        "nobody knows whether this was sent; a person must look");
-                    self.forget(&queued.delivery.id);
+                    return;
                 }
-                return;
+                tracing::warn!(delivery.id = %queued.delivery.id, account.id = %self.account,
+                    "nobody knows whether this was sent; a person must look");
+                code = UNRESOLVED;
+                (DeliveryState::Uncertain, "the platform cannot say whether it has it; a person must")
             }
         };
         let settlement = Settlement {
@@ -72,7 +100,7 @@ impl Runner {
             at_ms: self.now_ms(),
             state,
             due_ms: 0,
-            code: "resolved".to_owned(),
+            code: code.to_owned(),
             detail: detail.to_owned(),
             platform_id,
         };

@@ -113,7 +113,7 @@ impl Runner {
             urgent,
             normal,
             bulk,
-            resolving: self.resolving.len() + self.resolving_now,
+            resolving: self.resolving.len() + self.resolving_now.len(),
             overflow: self.handle.overflow.load(Ordering::Relaxed),
             circuit: self.breaker.circuit(),
             account_saturation,
