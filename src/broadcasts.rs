@@ -24,6 +24,7 @@ mod preview;
 mod progress;
 mod reached;
 mod record;
+mod recurring;
 mod repeat;
 mod saved;
 mod saying;
@@ -34,6 +35,7 @@ mod times;
 mod trial;
 mod variants;
 mod watch;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -48,6 +50,7 @@ use crate::event::{Actor, BroadcastId, GroupName, Hit, Places};
 use crate::outbox::gate::Gate;
 use crate::outbox::retry::Chance;
 use crate::outbox::{DeadLetterFilter, Halt, Outbox, Sending};
+use crate::outbox::{Halt, LetterFilter, Outbox, OutboxError};
 use crate::storage::{
     AuditEntry, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, Kinds, MASS_SEND,
     MASS_TARGET, SharedStorage, StorageError, Write,
@@ -72,6 +75,7 @@ pub use saved::{ListMode, NewAudience, Saved, SavedAudience};
 pub use schedule::{HouseRules, Schedule, ScheduleError, SendWindow};
 pub use state::{Command, Control, IllegalTransition, State};
 pub use variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, Variant, VariantError, difference};
+pub use why::TargetWait;
 
 /// Limits of this module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -382,7 +386,7 @@ impl Broadcasts {
             self.parts.outbox.look_through(active.broadcast.expansion.accounts.keys()).await;
         }
         let broadcast = Some(id.as_str().to_owned());
-        let filter = DeadLetterFilter { broadcast, ..DeadLetterFilter::default() };
+        let filter = LetterFilter { broadcast, ..LetterFilter::default() };
         let moved = said + self.parts.outbox.replay(filter).await?;
         active.replan();
         drop(active);

@@ -1,92 +1,105 @@
-//! Makes the broadcast of the day out of one that comes again. The new one and the next time of the old one are one commit,
-//! so a crash makes none twice and skips none.
+//! Trying chosen targets of a broadcast again.
+//!
+//! The broadcast opens again in the commit of the first targets that are moved, so a crash leaves neither a closed
+//! broadcast with pending targets nor an open one without.
 
-use std::collections::BTreeSet;
+use super::{Broadcast, BroadcastError, Broadcasts, put, state, storage_error};
+use crate::event::{Actor, BroadcastId};
+use crate::storage::{AuditEntry, Change, DeliveryState, Moved, StorageError};
 
-use super::canary::Trial;
-use super::mass::Mass;
-use super::reached::freeze;
-use super::script::Script;
-use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, Expansion, put, storage_error};
-use crate::event::GroupName;
-use crate::storage::{AuditEntry, Change};
+/// Targets moved in one commit.
+const CHUNK: usize = 500;
 
 impl Broadcasts {
-    /// Makes what is due. What cannot be sent as it is (nobody is left in its audience, a list blocks it now) is skipped this
-    /// time, with the reason.
-    pub(super) async fn come_again(&self, active: &mut Active) {
-        let id = active.broadcast.id.clone();
-        if let Err(error) = self.make_next(active).await {
-            tracing::error!(broadcast.id = %id, %error, "make the next time of a broadcast"); // the next look tries again
-        }
-    }
-
-    async fn make_next(&self, active: &mut Active) -> Result<(), BroadcastError> {
-        let now_ms = self.parts.clock.now_ms();
-        let series = &active.broadcast;
-        let made = self.one_of(series, now_ms).await;
-        let mut changed = series.clone();
-        changed.comes_after(now_ms, &self.parts.book.default_time_zone());
-        let (verb, detail) = match &made {
-            Ok((made, _)) => {
-                changed.reason.clear();
-                ("come_again", serde_json::json!({"broadcast": made.id, "expected": made.expected}))
-            }
-            Err(BroadcastError::Storage { .. } | BroadcastError::TooMany(_)) => return made.map(|_| ()),
-            Err(error) => {
-                changed.reason = error.to_string();
-                ("skip", serde_json::json!({"why": changed.reason}))
-            }
-        };
-        let audit = AuditEntry::by_house(now_ms, verb, "broadcast", changed.id.as_str());
-        let mut writes = vec![put(&changed, Some(active.version))];
-        if let Ok((made, names)) = &made {
-            writes.extend([put(made, Some(0)), freeze(made.id.as_str(), names)]);
-        }
-        let audit = vec![audit.at(&changed.place).with(&detail)];
-        let change = Change { at_ms: now_ms, writes, audit, ..Change::default() };
-        let versions = self.parts.storage.apply(change).await.map_err(storage_error("come again"))?;
-        active.version = versions.first().copied().unwrap_or(active.version + 1);
-        active.broadcast = changed;
-        if let Ok((made, names)) = made {
-            self.insert(made, versions.get(1).copied().unwrap_or(1), Some(names.into()));
-            self.expand.notify_one();
-        }
-        Ok(())
-    }
-
-    /// Makes one time of a broadcast that comes again: its audience is counted and its texts are judged as of now.
-    async fn one_of(
+    /// Says how many of these failed targets (id and code) could be tried again: all of them, or it is refused.
+    ///
+    /// # Errors
+    /// When the broadcast was cancelled, or the actor may not see it.
+    pub async fn would_replay(
         &self,
-        series: &Broadcast,
-        now_ms: i64,
-    ) -> Result<(Broadcast, Vec<GroupName>), BroadcastError> {
-        let busy = self.busy();
-        if busy >= self.parts.config.active_max {
-            return Err(BroadcastError::TooMany(busy));
+        actor: &Actor,
+        id: &BroadcastId,
+        targets: &[(String, String)],
+    ) -> Result<u64, BroadcastError> {
+        state::may_replay(self.get(actor, id).await?.control)?;
+        Ok(u64::try_from(targets.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Gives failed targets (id and code) all their attempts again; returns how many. One that is not failed any more is
+    /// left alone.
+    ///
+    /// # Errors
+    /// When the broadcast was cancelled, or the actor may not see it.
+    pub async fn replay_targets(
+        &self,
+        actor: &Actor,
+        id: &BroadcastId,
+        targets: &[(String, String)],
+    ) -> Result<u64, BroadcastError> {
+        let slot = self.slot(actor, id).await?;
+        let mut active = slot.lock().await;
+        state::may_replay(active.broadcast.control)?;
+        let mut replayed = 0;
+        for chunk in targets.chunks(CHUNK) {
+            let moved: Vec<Moved> = chunk.iter().map(again).collect();
+            let mut changed = Broadcast { closed: false, ..active.broadcast.clone() };
+            changed.mass.bundled = false;
+            changed.mass.closing = None;
+            let now_ms = self.parts.clock.now_ms();
+            let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str())
+                .at(&changed.place)
+                .with(&serde_json::json!({"targets": moved.len()}));
+            let count = u64::try_from(moved.len()).unwrap_or(u64::MAX);
+            let change = |version: u64, moved: Vec<Moved>| Change {
+                at_ms: now_ms,
+                writes: vec![put(&changed, Some(version))],
+                audit: vec![audit.clone()],
+                moved,
+                ..Change::default()
+            };
+            let all = change(active.version, moved);
+            match self.commit(&mut active, changed.clone(), all).await {
+                Ok(()) => replayed += count,
+                // Somebody moved one of them: the broadcast opens, and the others go one by one.
+                Err(BroadcastError::Storage { source: StorageError::Conflict { .. }, .. }) => {
+                    let opened = change(active.version, Vec::new());
+                    self.commit(&mut active, changed.clone(), opened).await?;
+                    replayed += self.one_by_one(chunk).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let Broadcast { text, content, variants, audience, exclude, account, scopes, .. } = series;
-        let script = Script::parse(text, content.as_ref())?;
-        let found = self.find(audience, exclude.as_ref(), account.as_ref(), scopes).await?;
-        let survey = self.survey_of(&script, text, variants, &found).await?;
-        let made = Broadcast {
-            id: self.new_id(now_ms),
-            series: Some(series.id.clone()),
-            repeat: None,
-            next_ms: 0,
-            created_ms: now_ms,
-            starts_ms: series.next_ms,
-            released_ms: now_ms,
-            edited_by: BTreeSet::new(),
-            reason: String::new(),
-            expected: survey.groups,
-            control: Control::Running,
-            expansion: Expansion::default(),
-            mass: Mass { survey, ..Mass::default() },
-            trial: Trial::default(),
-            closed: false,
-            ..series.clone()
-        };
-        Ok((made, found.names))
+        self.feed_due(&mut active).await;
+        self.parts.outbox.look_through(active.broadcast.expansion.all_accounts()).await;
+        active.replan();
+        drop(active);
+        self.active.lock().insert(id.clone(), slot);
+        self.expand.notify_one();
+        Ok(replayed)
+    }
+
+    async fn one_by_one(&self, targets: &[(String, String)]) -> Result<u64, BroadcastError> {
+        let mut replayed = 0;
+        for target in targets {
+            let at_ms = self.parts.clock.now_ms();
+            let change = Change { at_ms, moved: vec![again(target)], ..Change::default() };
+            match self.parts.storage.apply(change).await {
+                Ok(_) => replayed += 1,
+                Err(StorageError::Conflict { .. }) => {}
+                Err(error) => return Err(storage_error("replay")(error)),
+            }
+        }
+        Ok(replayed)
+    }
+}
+
+fn again((id, code): &(String, String)) -> Moved {
+    Moved {
+        id: id.clone(),
+        from: DeliveryState::Failed,
+        to: DeliveryState::Pending,
+        code: code.clone(),
+        detail: "tried again".to_owned(),
+        platform_id: None,
     }
 }

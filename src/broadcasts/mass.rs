@@ -34,6 +34,7 @@ pub use view::{Confirmation, Reminding, TaskRow};
 
 use super::QuietHours;
 pub(super) use desk::Desk;
+pub(super) use desk::{Desk, contents, read, record_id};
 pub(super) use plan::Step;
 
 /// How people's confirmations are followed.

@@ -1,13 +1,14 @@
 //! Broadcasts from acceptance to the last target, in virtual time.
 
-mod again;
 mod audiences;
 mod caps;
 mod first;
 mod life;
 mod listmonk;
+mod recurring;
 mod saying;
 mod times;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

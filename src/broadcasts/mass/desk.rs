@@ -70,7 +70,7 @@ impl Watched {
 }
 
 /// Returns the id of a task's record.
-pub(super) fn record_id(broadcast: &BroadcastId, number: u32) -> String {
+pub(in crate::broadcasts) fn record_id(broadcast: &BroadcastId, number: u32) -> String {
     format!("{broadcast}/{number:08x}")
 }
 
@@ -80,7 +80,7 @@ pub(super) fn history_id(account: &AccountId, owner: &str) -> String {
 }
 
 /// Reads whom a mass send asks and what it carries.
-pub(super) fn contents(row: &DeliveryRow) -> Option<(String, Vec<(u32, String)>)> {
+pub(in crate::broadcasts) fn contents(row: &DeliveryRow) -> Option<(String, Vec<(u32, String)>)> {
     match serde_json::from_str(&row.body) {
         Ok(Payload::MassSend { sender, targets, .. }) => Some((sender, targets)),
         Ok(_) | Err(_) => None,
@@ -202,7 +202,10 @@ impl Broadcasts {
     }
 }
 
-pub(super) fn read<T: serde::de::DeserializeOwned>(id: &str, body: &str) -> Result<T, StorageError> {
+pub(in crate::broadcasts) fn read<T: serde::de::DeserializeOwned>(
+    id: &str,
+    body: &str,
+) -> Result<T, StorageError> {
     serde_json::from_str(body).map_err(|error| StorageError::Unreadable {
         what: format!("record `{id}`"),
         detail: error.to_string(),

@@ -1,0 +1,78 @@
+//! What a target waits for because of its broadcast, and trying chosen ones again.
+
+use super::*;
+
+fn named_actor(operator: &str) -> Actor {
+    Actor { operator: OperatorId::parse(operator).unwrap(), ..everybody() }
+}
+
+impl House {
+    /// Returns what the first target waits for.
+    async fn waits(&self, id: &BroadcastId) -> Vec<TargetWait> {
+        let broadcast = self.broadcasts.get(&everybody(), id).await.unwrap();
+        let row = self.broadcasts.targets(&everybody(), id, Vec::new(), None, 1).await.unwrap().remove(0);
+        self.broadcasts.target_waits(&broadcast, &row).await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_says_what_people_must_do_first() {
+    let config = Config { approve_from_groups: 50, ..Config::default() };
+    let house = House::open_with(config, 100, &["window:10/s"], |p| p).await;
+    let starts_ms = START_MS + 600_000;
+    let timed = NewBroadcast { starts_ms: Some(starts_ms), ..new("早安", Audience::All) };
+    let made = house.broadcasts.create(&named_actor("author"), timed, |_| None).await.unwrap();
+    tokio::time::sleep(10 * SECOND).await;
+    let scheduled = TargetWait::Scheduled { until_ms: starts_ms };
+    assert_eq!(house.waits(&made.id).await, [TargetWait::Approval, scheduled.clone()]);
+    house.broadcasts.command(&named_actor("other"), &made.id, Command::Approve, "").await.unwrap();
+    assert_eq!(house.waits(&made.id).await, [scheduled.clone()]);
+    house.broadcasts.command(&everybody(), &made.id, Command::Pause, "写错了").await.unwrap();
+    let paused = TargetWait::Paused { reason: "写错了".into() };
+    assert_eq!(house.waits(&made.id).await, [paused, scheduled]);
+    house.broadcasts.command(&everybody(), &made.id, Command::Resume, "").await.unwrap();
+    house.finished(&made.id).await;
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(house.waits(&made.id).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_is_tried_again_by_choice_and_the_broadcast_with_it() {
+    let fails = |d: &crate::outbox::delivery::Delivery, attempt: u32| {
+        if attempt == 1 && !d.group.ends_with('0') {
+            let (decision, scope) = (Decision::Never, RefusalScope::Delivery);
+            let code = if d.group.starts_with("east") { "gone" } else { "http_400" };
+            Outcome::Refused(Refusal { decision, scope, code: code.into(), detail: String::new() })
+        } else {
+            Outcome::Sent { platform_id: None }
+        }
+    };
+    let house = House::open(100, &[], move |p| p.answering(fails)).await;
+    let made = house.broadcasts.create(&everybody(), new("八折", Audience::All), |_| None).await.unwrap();
+    house.finished(&made.id).await;
+    tokio::time::sleep(10 * SECOND).await; // closed by now
+    let failed =
+        house.broadcasts.targets(&everybody(), &made.id, vec![DeliveryState::Failed], None, 200).await;
+    let chosen: Vec<_> = failed
+        .unwrap()
+        .into_iter()
+        .filter(|row| row.code == "http_400")
+        .map(|row| (row.id, row.code))
+        .collect();
+    let count = u64::try_from(chosen.len()).unwrap();
+    assert!(count > 20, "{count}");
+    assert_eq!(house.broadcasts.would_replay(&everybody(), &made.id, &chosen).await.unwrap(), count);
+    let mut twice = chosen.clone();
+    twice.extend(chosen.first().cloned());
+    // One of them is moved by the other half of the same wish: it is tried again once.
+    assert_eq!(house.broadcasts.replay_targets(&everybody(), &made.id, &twice).await.unwrap(), count);
+    house.finished(&made.id).await;
+    let counts = house.progress(&made.id).await.counts;
+    assert_eq!(counts.failed + counts.sent, 100);
+    assert_eq!(counts.sent, 10 + count, "only those that were chosen");
+    let cancelled =
+        house.broadcasts.create(&everybody(), new("七折", Audience::All), |_| None).await.unwrap();
+    house.command(&cancelled.id, Command::Cancel).await.unwrap();
+    let refused = house.broadcasts.replay_targets(&everybody(), &cancelled.id, &chosen).await;
+    assert!(matches!(refused, Err(BroadcastError::State(_))));
+}
