@@ -15,6 +15,7 @@ mod body;
 mod broadcasts;
 mod cases;
 mod checks;
+mod deliveries;
 mod duty;
 mod envelope;
 mod error;
@@ -23,9 +24,11 @@ mod group_life;
 mod group_policy;
 mod groups;
 mod guard;
+mod holds;
 mod idempotency;
 mod intake;
 mod interception;
+mod letters;
 mod moderate;
 mod moment;
 mod ndjson;
@@ -40,6 +43,7 @@ pub mod ports;
 mod promises;
 mod protection;
 mod replays;
+mod results;
 mod reviews;
 mod router;
 mod rules;
@@ -90,6 +94,8 @@ pub struct Config {
     pub page_rows_max: usize,
     /// Most rows of a statistics answer.
     pub statistics_rows_max: usize,
+    /// Most dead letters that one request tries again.
+    pub replay_rows_max: usize,
     /// How long an answer is kept under its `Idempotency-Key`.
     #[serde(deserialize_with = "crate::units::de_duration")]
     pub idempotency_ttl: Duration,
@@ -106,6 +112,7 @@ impl Default for Config {
             page_rows_default: 100,
             page_rows_max: 1_000,
             statistics_rows_max: 1_000,
+            replay_rows_max: 100_000,
             idempotency_ttl: Duration::from_hours(24),
         }
     }

@@ -26,6 +26,7 @@ mod rows;
 mod runner;
 mod settings;
 mod start;
+pub mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,14 +38,16 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::event::{AccountId, BroadcastId};
-use crate::storage::{DeliveryFilter, DeliveryRow, DeliveryState, Kinds, MASS_SEND, StorageError};
+use crate::storage::{
+    Change, DeliveryFilter, DeliveryRow, DeliveryState, Kinds, MASS_SEND, MASS_TARGET, Moved, StorageError,
+};
 use delivery::{Deliver, Delivery};
 use holds::{HoldError, HoldKind, Holds};
 use limit::{AccountLimits, Limit, SharedName};
 use runner::{Command, Handle, Shared};
 
 pub use rows::row_of;
-pub use runner::AccountStatus;
+pub use runner::{AccountStatus, UNRESOLVED};
 pub use settings::Config;
 pub use start::{Parts, pending_in_journal};
 
@@ -85,15 +88,25 @@ pub enum OutboxError {
     },
 }
 
-/// Which dead letters.
+/// Which deliveries that people look after: dead letters, or uncertain ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeadLetterFilter {
+pub struct LetterFilter {
     /// Only this one.
     pub id: Option<String>,
     /// Of this account.
     pub account: Option<String>,
     /// Of this broadcast (`Some("")`: of none).
     pub broadcast: Option<String>,
+    /// To this group.
+    pub group: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// With this code.
+    pub code: Option<String>,
+    /// Changed then or later.
+    pub from_ms: Option<i64>,
+    /// Changed before then.
+    pub until_ms: Option<i64>,
 }
 
 /// How a broadcast stops sending; see [`Outbox::halt`].
@@ -173,7 +186,7 @@ impl Outbox {
     /// When storage cannot be read.
     pub async fn dead_letters(
         &self,
-        filter: DeadLetterFilter,
+        filter: LetterFilter,
         after: Option<(String, u32, String)>,
         limit: usize,
     ) -> Result<Vec<DeliveryRow>, OutboxError> {
@@ -181,12 +194,51 @@ impl Outbox {
         self.shared.storage.deliveries(filter).await.map_err(storage_error("read dead letters"))
     }
 
+    /// Returns deliveries of which nobody knows whether they were sent, in id order within their broadcast, after a cursor.
+    /// What a mass send carries is left out: it is uncertain with it.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    pub async fn uncertain(
+        &self,
+        filter: LetterFilter,
+        after: Option<(String, u32, String)>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, OutboxError> {
+        let (states, kinds) = (vec![DeliveryState::Uncertain], Kinds::Not(MASS_TARGET));
+        let filter = DeliveryFilter { after, limit, states, kinds, ..rows_of(filter) };
+        self.shared.storage.deliveries(filter).await.map_err(storage_error("read uncertain deliveries"))
+    }
+
+    /// Gives chosen dead letters (id, account and code) that belong to no broadcast all their attempts again; returns how
+    /// many. One that is not failed any more is left alone.
+    ///
+    /// # Errors
+    /// When storage cannot be changed; some may have been by then.
+    pub async fn replay_these(&self, letters: Vec<(String, AccountId, String)>) -> Result<u64, OutboxError> {
+        let (mut replayed, mut accounts) = (0, std::collections::BTreeSet::new());
+        for (id, account, code) in letters {
+            let (from, to) = (DeliveryState::Failed, DeliveryState::Pending);
+            let moved = Moved { id, from, to, code, detail: "tried again".to_owned(), platform_id: None };
+            let at_ms = self.shared.clock.now_ms();
+            let change = Change { at_ms, moved: vec![moved], ..Change::default() };
+            match self.shared.storage.apply(change).await {
+                Ok(_) => replayed += 1,
+                Err(StorageError::Conflict { .. }) => continue,
+                Err(source) => return Err(storage_error("replay dead letters")(source)),
+            }
+            accounts.insert(account);
+        }
+        self.look_through(&accounts).await;
+        Ok(replayed)
+    }
+
     /// Gives dead letters all their attempts again; returns how many. A finished broadcast must be fed again as well:
     /// `broadcasts` does both.
     ///
     /// # Errors
     /// When storage cannot be changed; then nothing was.
-    pub async fn replay(&self, filter: DeadLetterFilter) -> Result<u64, OutboxError> {
+    pub async fn replay(&self, filter: LetterFilter) -> Result<u64, OutboxError> {
         let accounts = self.accounts_of(&filter).await?;
         let moved = self.shared.storage.deliveries_move(
             // Without a text there is nothing to send.
@@ -200,7 +252,7 @@ impl Outbox {
     }
 
     /// Returns the accounts that have dead letters, so that their runners exist to send them.
-    async fn accounts_of(&self, filter: &DeadLetterFilter) -> Result<Vec<AccountId>, OutboxError> {
+    async fn accounts_of(&self, filter: &LetterFilter) -> Result<Vec<AccountId>, OutboxError> {
         const PAGE: usize = 1000;
         let (mut accounts, mut after) = (std::collections::BTreeSet::new(), None);
         loop {
@@ -272,15 +324,23 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
-fn failed(filter: DeadLetterFilter) -> DeliveryFilter {
-    let DeadLetterFilter { id, account, broadcast } = filter;
+fn failed(filter: LetterFilter) -> DeliveryFilter {
+    // What a mass send carried failed with it and is listed; it is carried anew.
+    let (states, kinds) = (vec![DeliveryState::Failed], Kinds::Not(MASS_SEND));
+    DeliveryFilter { states, kinds, ..rows_of(filter) }
+}
+
+fn rows_of(filter: LetterFilter) -> DeliveryFilter {
+    let LetterFilter { id, account, broadcast, group, kind, code, from_ms, until_ms } = filter;
     DeliveryFilter {
         id,
         account,
         broadcast,
-        states: vec![DeliveryState::Failed],
-        // What it carried failed with it and is listed; it is carried anew.
-        kinds: Kinds::Not(MASS_SEND),
+        group,
+        kind,
+        code,
+        from_ms,
+        until_ms,
         ..DeliveryFilter::default()
     }
 }

@@ -13,6 +13,7 @@
 //! checkpoint of the projection nor past the dedupe window; nothing orders events over partitions.
 
 mod audit;
+mod calls;
 pub mod codec;
 mod config;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use thiserror::Error;
 
 use crate::event::{Effects, EventKey, Partition};
 
+pub use calls::{CallRow, INTERRUPTED, INTERRUPTED_DETAIL, Moved};
 pub use config::{Config, Durability};
 pub use evidence::{
     EvidenceOf, EvidenceQuery, EvidenceRoom, EvidenceRow, EvidenceStore, EvidenceStored, EvidenceTotals,
@@ -345,7 +347,7 @@ pub trait Storage: EvidenceStore {
     /// Commits the intent to call, before the call: state `sending` and an attempt row. All or nothing.
     async fn intend(&self, intents: Vec<Intent>) -> Result<(), StorageError>;
 
-    /// Commits what became of calls.
+    /// Commits what became of calls. A delivery that has its result, or waits for a person on the platform, is left alone.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StorageError>;
 
     /// Returns how often each group of an account received a mass send since a time, in order of groups; those that
@@ -367,6 +369,12 @@ pub trait Storage: EvidenceStore {
 
     /// Returns attempts of an account that started or ended after `since_ms`, oldest first.
     async fn attempts_since(&self, account: &str, since_ms: i64) -> Result<Vec<AttemptRow>, StorageError>;
+
+    /// Returns the calls made for a delivery that are remembered (`storage.attempts_keep`), in order.
+    async fn calls(&self, delivery: &str) -> Result<Vec<CallRow>, StorageError>;
+
+    /// Returns how many pending targets of an account come before a target of their broadcast.
+    async fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> Result<u64, StorageError>;
 
     /// Writes a consistent copy of everything to a new directory while running.
     async fn backup(&self, to: &Path) -> Result<(), StorageError>;

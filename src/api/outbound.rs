@@ -13,7 +13,7 @@ use super::state::Cx;
 use crate::connectors::sandbox::SandboxSend;
 use crate::event::FieldError;
 use crate::outbox::holds::{Hold, HoldError, HoldKind, HoldScope};
-use crate::outbox::{AccountStatus, DeadLetterFilter};
+use crate::outbox::{AccountStatus, LetterFilter};
 use crate::storage::{AuditEntry, Change, DeliveryRow};
 
 /// A stop of outbound acts.
@@ -23,7 +23,8 @@ pub(super) struct HoldView {
     id: String,
     /// Which acts; empty for all.
     kinds: Vec<HoldKind>,
-    /// Where: `all`, `account:NAME`, `brand:NAME`, `region:NAME`, `shop:NAME` or `group:ACCOUNT/GROUP`.
+    /// Where: `all`, `account:NAME`, `brand:NAME`, `region:NAME`, `shop:NAME`, `group:ACCOUNT/GROUP`, `tag:NAME` or
+    /// `broadcast:ID`.
     scope: String,
     /// Why.
     reason: String,
@@ -62,7 +63,7 @@ pub(super) struct Outbound {
     responses((status = 200, description = "Lanes of the accounts and stops of the scope", body = Outbound)),
 )]
 pub(super) async fn status(cx: Cx) -> Answer<Outbound> {
-    let holds = cx.holds().into_iter().map(hold_view).collect();
+    let holds = cx.holds().await.into_iter().map(hold_view).collect();
     Answer::ok(Outbound { accounts: cx.lanes(), holds })
 }
 
@@ -73,7 +74,8 @@ pub(super) struct StopIn {
     /// Only this kind of acts; all when left out.
     #[serde(default)]
     kind: Option<HoldKind>,
-    /// Where: `all`, `account:NAME`, `brand:NAME`, `region:NAME`, `shop:NAME`, `group:ACCOUNT/GROUP`; `all` when left out.
+    /// Where: `all`, `account:NAME`, `brand:NAME`, `region:NAME`, `shop:NAME`, `group:ACCOUNT/GROUP`, `tag:NAME`,
+    /// `broadcast:ID`; `all` when left out. A tag may be anywhere, so it takes an unlimited scope.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "region:east")]
     scope: Option<HoldScope>,
@@ -84,6 +86,10 @@ pub(super) struct StopIn {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<jiff::Timestamp>,
+    /// Instead of `until`: for how long.
+    #[serde(default, rename = "for")]
+    #[schema(example = "2h")]
+    lasting: Option<String>,
 }
 
 /// Longest reason, in characters.
@@ -99,16 +105,27 @@ const REASON_CHARS_MAX: usize = 500;
     responses((status = 201, description = "In force; lift it with `DELETE /v1/holds/{hold}`", body = HoldView)),
 )]
 pub(super) async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldView>> {
-    let StopIn { kind, scope, reason, until } = asked.value;
+    let StopIn { kind, scope, reason, until, lasting } = asked.value;
     let scope = scope.unwrap_or(HoldScope::All);
     let mut errors = Vec::new();
-    if !cx.covers_hold(&scope) {
+    if !cx.covers_hold(&scope).await {
         errors.push(FieldError::new("/scope", "not_found", "there is no such thing in your scope"));
     }
     if reason.chars().count() > REASON_CHARS_MAX {
         errors.push(FieldError::new("/reason", "too_long", format!("at most {REASON_CHARS_MAX} characters")));
     }
-    let until_ms = until.map(jiff::Timestamp::as_millisecond);
+    let mut until_ms = until.map(jiff::Timestamp::as_millisecond);
+    match lasting.as_deref().map(crate::units::parse_duration) {
+        None => {}
+        Some(Ok(_)) if until_ms.is_some() => {
+            errors.push(FieldError::new("/for", "form", "say either `until` or `for`"));
+        }
+        Some(Ok(time)) => {
+            let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+            until_ms = Some(cx.now_ms().saturating_add(ms));
+        }
+        Some(Err(error)) => errors.push(FieldError::new("/for", "form", error.to_string())),
+    }
     if until_ms.is_some_and(|until_ms| until_ms <= cx.now_ms()) {
         errors.push(FieldError::new("/until", "past", "is in the past"));
     }
@@ -128,7 +145,7 @@ pub(super) async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldV
         until_ms,
     };
     let audit =
-        AuditEntry::by(cx.actor(), cx.now_ms(), "stop", "hold", &id).at(&cx.place_of_hold(&hold.scope));
+        AuditEntry::by(cx.actor(), cx.now_ms(), "stop", "hold", &id).at(&cx.place_of_hold(&hold.scope).await);
     let audit = audit.with(&hold);
     cx.outbox().holds().set(&hold, audit).await.map_err(|error| hold_refused(&error))?;
     Ok(Answer::created(format!("/v1/holds/{id}"), hold_view(hold)))
@@ -166,7 +183,7 @@ pub(super) struct HoldList {
     responses((status = 200, description = "The stops of the scope that are in force", body = HoldList)),
 )]
 pub(super) async fn holds(cx: Cx) -> Answer<HoldList> {
-    Answer::ok(HoldList { items: cx.holds().into_iter().map(hold_view).collect() })
+    Answer::ok(HoldList { items: cx.holds().await.into_iter().map(hold_view).collect() })
 }
 
 /// Lifts a stop 恢复外发
@@ -176,11 +193,14 @@ pub(super) async fn holds(cx: Cx) -> Answer<HoldList> {
     responses((status = 204, description = "What it held goes on")),
 )]
 pub(super) async fn lift(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
-    let held = cx.holds().into_iter().find(|hold| hold.id == id);
+    let held = cx.holds().await.into_iter().find(|hold| hold.id == id);
+    let held = held.ok_or_else(|| ApiError::not_found("hold"))?;
     // A stop of everything is shown to everybody and lifted only by those who could set it.
-    let held = held.filter(|hold| cx.covers_hold(&hold.scope)).ok_or_else(|| ApiError::not_found("hold"))?;
+    if !cx.covers_hold(&held.scope).await {
+        return Err(ApiError::not_found("hold"));
+    }
     let audit =
-        AuditEntry::by(cx.actor(), cx.now_ms(), "lift", "hold", &id).at(&cx.place_of_hold(&held.scope));
+        AuditEntry::by(cx.actor(), cx.now_ms(), "lift", "hold", &id).at(&cx.place_of_hold(&held.scope).await);
     cx.outbox().holds().lift(&id, audit).await.map_err(|error| hold_refused(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -240,6 +260,15 @@ pub(super) struct DeadLetterQuery {
     /// Of this broadcast.
     #[serde(default)]
     broadcast: Option<String>,
+    /// To this group.
+    #[serde(default)]
+    group: Option<String>,
+    /// Of this kind.
+    #[serde(default)]
+    kind: Option<String>,
+    /// Given up with this code.
+    #[serde(default)]
+    code: Option<String>,
 }
 
 /// Lists deliveries that were given up 死信
@@ -253,7 +282,14 @@ pub(super) async fn dead_letters(
 ) -> ApiResult<Answer<Page<DeadLetter>>> {
     let limit = cx.page_rows(query.limit)?;
     let after = page::decode(query.cursor.as_deref())?;
-    let filter = DeadLetterFilter { id: None, account: query.account, broadcast: query.broadcast };
+    let filter = LetterFilter {
+        account: query.account,
+        broadcast: query.broadcast,
+        group: query.group,
+        kind: query.kind,
+        code: query.code,
+        ..LetterFilter::default()
+    };
     let rows = cx.outbox().dead_letters(filter, after, limit + 1).await.map_err(outbox_refused)?;
     let page = Page::of(rows, limit, |row| (row.broadcast.clone(), row.target, row.id.clone()));
     let visible = |row: &DeliveryRow| cx.covers_group(&row.account, &row.group);
@@ -273,7 +309,7 @@ pub(super) async fn dead_letters(
     ),
 )]
 pub(super) async fn replay(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Replayed>> {
-    let filter = DeadLetterFilter { id: Some(id.clone()), ..DeadLetterFilter::default() };
+    let filter = LetterFilter { id: Some(id.clone()), ..LetterFilter::default() };
     let rows = cx.outbox().dead_letters(filter.clone(), None, 1).await.map_err(outbox_refused)?;
     let row = rows.into_iter().find(|row| cx.covers_group(&row.account, &row.group));
     let row = row.ok_or_else(|| ApiError::not_found("dead letter"))?;

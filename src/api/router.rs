@@ -15,10 +15,10 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audiences, audit, broadcasts, cases, checks, evidence, group_life,
-    group_policy, groups, interception, moderate, notices, openapi, operators, outbound, places,
-    platform_numbers, promises, protection, replays, reviews, rules, rulesets, statistics, templates, tokens,
-    verdicts, wordlist_life, wordlist_numbers,
+    accounts, administration, audiences, audit, broadcasts, cases, checks, deliveries, evidence, group_life,
+    group_policy, groups, interception, letters, moderate, notices, openapi, operators, outbound, places,
+    platform_numbers, promises, protection, replays, results, reviews, rules, rulesets, statistics,
+    templates, tokens, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -161,6 +161,7 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/broadcasts/{broadcast}/reject"        BroadcastsApprove broadcasts::reject;
         GET    "/v1/broadcasts/{broadcast}/targets"       Read  broadcasts::targets;
         GET    "/v1/broadcasts/{broadcast}/effect"        Read  broadcasts::effect::effect;
+        GET    "/v1/broadcasts/{broadcast}/results"       Read  results::export;
         POST   "/v1/broadcasts/{broadcast}/pause"         BroadcastsWrite broadcasts::pause;
         POST   "/v1/broadcasts/{broadcast}/resume"        BroadcastsWrite broadcasts::resume;
         POST   "/v1/broadcasts/{broadcast}/cancel"        BroadcastsWrite broadcasts::cancel;
@@ -174,7 +175,11 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/holds"                                Read  outbound::holds;
         DELETE "/v1/holds/{hold}"                         Admin outbound::lift;
         GET    "/v1/dead-letters"                         Read  outbound::dead_letters;
+        POST   "/v1/dead-letters/replay"                  BroadcastsWrite letters::replay;
         POST   "/v1/dead-letters/{delivery}/replay"       BroadcastsWrite outbound::replay;
+        GET    "/v1/deliveries/{delivery}"                Read  deliveries::get;
+        GET    "/v1/uncertain"                            Read  deliveries::declaring::uncertain;
+        POST   "/v1/uncertain/{delivery}"                 BroadcastsWrite deliveries::declaring::declare;
         GET    "/v1/sandbox/sends"                        Read  outbound::sandbox;
         POST   "/v1/admin/reload"                         Admin administration::reload;
         POST   "/v1/backup"                               Admin administration::backup;

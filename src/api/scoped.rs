@@ -16,7 +16,6 @@ use crate::directory::{GroupContext, GroupFilter, GroupFound};
 use crate::event::{BroadcastId, Place, Places as _, Scope};
 use crate::interception::ListScope;
 use crate::outbox::AccountStatus;
-use crate::outbox::holds::{Hold, HoldScope};
 use crate::storage::{
     AuditEntry, AuditFilter, CaseRow, CountRow, Counters, CountsQuery, Document, DocumentKind, GroupRow,
     HitRow, ListCountRow, MemberRow, Totals,
@@ -294,42 +293,6 @@ impl Cx {
     pub(super) fn lanes(&self) -> Vec<AccountStatus> {
         let visible = |lane: &AccountStatus| self.directory().account_in(self.scope(), &lane.account).is_ok();
         self.outbox().status().into_iter().filter(visible).collect()
-    }
-
-    /// Returns the stops that are in force for what the caller sees: their own, and those of everything.
-    pub(super) fn holds(&self) -> Vec<Hold> {
-        let visible = |hold: &Hold| hold.scope == HoldScope::All || self.covers_hold(&hold.scope);
-        self.outbox().holds().list().into_iter().filter(visible).collect()
-    }
-
-    /// Says whether the caller may stop and resume there. What does not exist is nowhere.
-    pub(super) fn covers_hold(&self, scope: &HoldScope) -> bool {
-        let (own, directory) = (self.scope(), self.directory());
-        match scope {
-            HoldScope::All => own.is_everything(),
-            HoldScope::Account(account) => directory.account_in(own, account.as_str()).is_ok(),
-            HoldScope::Brand(brand) => directory.brand_in(own, brand.as_str()).is_ok(),
-            HoldScope::Region(region) => directory.region_in(own, region.as_str()).is_ok(),
-            HoldScope::Shop(shop) => directory.shop_in(own, shop.as_str()).is_ok(),
-            HoldScope::Group(name) => {
-                directory.group_in(own, name.account.as_str(), name.group.as_str()).is_ok()
-            }
-        }
-    }
-
-    /// Returns where a stop belongs, for the audit log.
-    pub(super) fn place_of_hold(&self, scope: &HoldScope) -> Place {
-        let directory = self.directory();
-        match scope {
-            HoldScope::All => Place::default(),
-            HoldScope::Account(account) => {
-                directory.account(account.as_str()).map(|account| account.place.clone()).unwrap_or_default()
-            }
-            HoldScope::Brand(brand) => Place { brand: Some(brand.clone()), ..Place::default() },
-            HoldScope::Region(region) => directory.region_place(region),
-            HoldScope::Shop(shop) => directory.shop_place(shop),
-            HoldScope::Group(name) => directory.group_place(name),
-        }
     }
 
     /// Returns audit entries before a position, newest first, and where to go on.

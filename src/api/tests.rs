@@ -3,6 +3,7 @@
 mod audiences;
 mod document;
 mod group_life;
+mod ledger;
 mod notices;
 mod outbound;
 mod people;

@@ -168,6 +168,8 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/own-groups/{account}/{id}") => {
             json!({"name": "taken over", "owner": "a", "staff": ["a", "b"]})
         }
+        (_, "/v1/dead-letters/replay") => json!({"account": "demo", "group": "g-east"}),
+        (_, "/v1/uncertain/{delivery}") => json!({"outcome": "not_sent", "reason": "taken over"}),
         (_, "/v1/outbound/stop") => json!({"scope": "region:east"}),
         (_, "/v1/backup") => json!({"dir": "/nowhere/to/be/found"}),
         (method, path) => panic!("say here what {method} {path} would take, so that the walk is a real one"),
