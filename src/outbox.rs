@@ -206,7 +206,7 @@ impl Outbox {
         limit: usize,
     ) -> Result<Vec<DeliveryRow>, OutboxError> {
         let (states, kinds) = (vec![DeliveryState::Uncertain], Kinds::Not(MASS_TARGET));
-        let filter = DeliveryFilter { after, limit, states, kinds, ..rows_of(filter) };
+        let filter = DeliveryFilter { states, kinds, after, limit, ..rows_of(filter) };
         self.shared.storage.deliveries(filter).await.map_err(storage_error("read uncertain deliveries"))
     }
 
@@ -333,9 +333,9 @@ fn failed(filter: LetterFilter) -> DeliveryFilter {
 fn rows_of(filter: LetterFilter) -> DeliveryFilter {
     let LetterFilter { id, account, broadcast, group, kind, code, from_ms, until_ms } = filter;
     DeliveryFilter {
+        broadcast,
         id,
         account,
-        broadcast,
         group,
         kind,
         code,

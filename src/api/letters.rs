@@ -75,6 +75,10 @@ pub(super) struct Replays {
     first_failed_at: Option<String>,
     /// When the last of them was given up.
     last_failed_at: Option<String>,
+    #[serde(skip)]
+    first_ms: Option<i64>,
+    #[serde(skip)]
+    last_ms: Option<i64>,
 }
 
 /// What is left of a row once it was counted.
@@ -115,6 +119,8 @@ pub(super) async fn replay(cx: Cx, Strict(asked): Strict<ReplayIn>) -> ApiResult
             None => told.cancelled += count,
         }
     }
+    told.first_failed_at = told.first_ms.map(moment::show);
+    told.last_failed_at = told.last_ms.map(moment::show);
     Ok(Answer::ok(told))
 }
 
@@ -131,10 +137,8 @@ impl Replays {
         ] {
             *counts.entry(key.clone()).or_default() += 1;
         }
-        let at = moment::show(row.updated_ms);
-        self.first_failed_at =
-            Some(self.first_failed_at.take().map_or(at.clone(), |first| first.min(at.clone())));
-        self.last_failed_at = self.last_failed_at.take().max(Some(at));
+        self.first_ms = Some(self.first_ms.map_or(row.updated_ms, |first| first.min(row.updated_ms)));
+        self.last_ms = self.last_ms.max(Some(row.updated_ms));
     }
 }
 
@@ -164,12 +168,13 @@ impl Cx {
                 let broadcast = if row.broadcast.is_empty() {
                     None
                 } else {
-                    if !visible.contains_key(&row.broadcast) {
-                        let seen = self.broadcast(&row.broadcast).await.ok();
-                        visible.insert(row.broadcast.clone(), seen.map(|broadcast| broadcast.id));
-                    }
-                    let Some(Some(id)) = visible.get(&row.broadcast) else { continue };
-                    Some(id.clone())
+                    let seen = match visible.get(&row.broadcast).cloned() {
+                        Some(seen) => seen,
+                        None => self.broadcast(&row.broadcast).await.ok().map(|broadcast| broadcast.id),
+                    };
+                    visible.insert(row.broadcast.clone(), seen.clone());
+                    let Some(id) = seen else { continue };
+                    Some(id)
                 };
                 told.count(&row);
                 if row.is_unsaid() {

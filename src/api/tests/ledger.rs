@@ -373,7 +373,7 @@ async fn a_tag_or_a_broadcast_is_stopped_for_a_time_and_later_arrivals_with_it()
         stop(&gateway.admin, json!({"scope": "broadcast:bc_none"})).await.expect(422).pointers(),
         ["/scope"]
     );
-    gateway.clock.advance(std::time::Duration::from_secs(4 * 3_600));
+    gateway.clock.advance(std::time::Duration::from_hours(4));
     let other = broadcast(&gateway, "k-3", json!({"text": "另一个群发", "audience": "all"})).await;
     until(&gateway, &format!("/v1/broadcasts/{other}"), |got| got["state"] == "finished").await;
     let held = gateway.get(&format!("/v1/broadcasts/{later}")).await.expect(200).json();

@@ -26,7 +26,7 @@ async fn a_target_says_what_people_must_do_first() {
     let scheduled = TargetWait::Scheduled { until_ms: starts_ms };
     assert_eq!(house.waits(&made.id).await, [TargetWait::Approval, scheduled.clone()]);
     house.broadcasts.command(&named_actor("other"), &made.id, Command::Approve, "").await.unwrap();
-    assert_eq!(house.waits(&made.id).await, [scheduled.clone()]);
+    assert_eq!(house.waits(&made.id).await, std::slice::from_ref(&scheduled));
     house.broadcasts.command(&everybody(), &made.id, Command::Pause, "写错了").await.unwrap();
     let paused = TargetWait::Paused { reason: "写错了".into() };
     assert_eq!(house.waits(&made.id).await, [paused, scheduled]);

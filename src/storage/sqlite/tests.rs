@@ -318,6 +318,7 @@ mod copies {
     use crate::event::Fact;
     use crate::storage::{Change, Write};
 
+    #[expect(clippy::too_many_lines, reason = "one of everything, once")]
     async fn filled(place: &Dir) -> SharedStorage {
         let storage = place.open(&Config::default()).unwrap();
         let epoch = storage.lease("a").await.unwrap();
