@@ -27,7 +27,7 @@ pub(in crate::api) struct WaitView {
     pub(super) hold: Option<String>,
     /// Where the hold is in force.
     pub(super) scope: Option<String>,
-    /// Whose limit: `account`, `class`, `group`.
+    /// Whose limit: `account`, `class`, `group`, `app`, `corp`.
     pub(super) level: Option<&'static str>,
     /// Which limit, as it is configured; null when the platform asked for silence.
     pub(super) limit: Option<String>,
@@ -181,5 +181,7 @@ fn level_name(level: ShortOf) -> &'static str {
         ShortOf::Account => "account",
         ShortOf::Class => "class",
         ShortOf::Group => "group",
+        ShortOf::App => "app",
+        ShortOf::Corp => "corp",
     }
 }

@@ -191,6 +191,8 @@ fn limit_words(level: ShortOf, limit: Option<&str>, until_ms: Option<i64>, said:
         ShortOf::Account => ("账号", "the account"),
         ShortOf::Class => ("此类群", "this class of groups"),
         ShortOf::Group => ("此群", "this group"),
+        ShortOf::App => ("应用（多个账号共用）", "the application that several accounts use"),
+        ShortOf::Corp => ("企业（多个账号共用）", "the company with several accounts"),
     };
     let (zh, en) = until_ms.map(|ms| said.clock(ms)).map_or_else(
         || ("待一次调用结束".to_owned(), "until a call has ended".to_owned()),
