@@ -162,6 +162,9 @@ async fn an_account_without_a_connector_is_told() {
         fn route(&self, _: &AccountId) -> Option<Route> {
             None
         }
+        fn sharing(&self, _: &limit::SharedName) -> Vec<(AccountId, Vec<limit::Limit>)> {
+            Vec::new()
+        }
     }
     let (tasks, _owner) = crate::tasks::detached();
     let ledger = TestLedger::new();
