@@ -47,6 +47,7 @@ use limit::{AccountLimits, Limit, SharedName};
 use runner::{Command, Handle, Shared};
 
 pub use rows::row_of;
+pub(crate) use rows::target_of;
 pub use runner::{AccountStatus, UNRESOLVED};
 pub use settings::Config;
 pub use start::{Parts, pending_in_journal};

@@ -33,7 +33,6 @@ pub use task::Record;
 pub use view::{Confirmation, Reminding, TaskRow};
 
 use super::QuietHours;
-pub(super) use desk::Desk;
 pub(super) use desk::{Desk, contents, read, record_id};
 pub(super) use plan::Step;
 

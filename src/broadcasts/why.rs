@@ -4,6 +4,7 @@
 
 use super::mass::Record;
 use super::{Broadcast, BroadcastError, Broadcasts, Control, storage_error};
+use crate::outbox::gate::Opens;
 use crate::storage::{DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, MASS_SEND, MASS_TARGET};
 
 /// One thing that must come about first.
@@ -18,7 +19,14 @@ pub enum TargetWait {
         /// When it does.
         until_ms: i64,
     },
-    /// Somebody paused it.
+    /// It is sent in certain hours, or spread over them.
+    Hours {
+        /// When its hour comes.
+        until_ms: i64,
+    },
+    /// Other groups are tried first.
+    Canary,
+    /// Somebody paused it, or it stopped by itself.
     Paused {
         /// Why, in their words.
         reason: String,
@@ -62,15 +70,31 @@ impl Broadcasts {
         let mut waits = match broadcast.control {
             Control::Draft => vec![TargetWait::Draft],
             Control::Submitted => vec![TargetWait::Approval],
-            Control::Paused => vec![TargetWait::Paused { reason: broadcast.reason.clone() }],
+            Control::Paused | Control::Stopped => {
+                vec![TargetWait::Paused { reason: broadcast.reason.clone() }]
+            }
             Control::Cancelled => vec![TargetWait::Cancelled],
             Control::Running if broadcast.starts_ms > now_ms => Vec::new(),
-            Control::Running => return self.bundle_waits(broadcast, row).await,
+            Control::Running => {
+                let mut waits = self.bundle_waits(broadcast, row).await?;
+                waits.extend(self.gate_wait(broadcast, row));
+                return Ok(waits);
+            }
         };
         if broadcast.starts_ms > now_ms {
             waits.push(TargetWait::Scheduled { until_ms: broadcast.starts_ms });
         }
         Ok(waits)
+    }
+
+    /// Says what its gate holds it back for: hours that are not open yet, or a canary that is still being watched.
+    fn gate_wait(&self, broadcast: &Broadcast, row: &DeliveryRow) -> Option<TargetWait> {
+        let delivery = crate::outbox::target_of(row, Some(&broadcast.text)).ok()?;
+        match self.gate_of(broadcast)?.opens(&delivery, self.parts.clock.now_ms()) {
+            Opens::Now => None,
+            Opens::At(until_ms) => Some(TargetWait::Hours { until_ms }),
+            Opens::Undecided => Some(TargetWait::Canary),
+        }
     }
 
     async fn bundle_waits(

@@ -86,7 +86,11 @@ pub(super) fn queued_of(
     })
 }
 
-fn target_of(row: &DeliveryRow, broadcast_text: Option<&str>) -> Result<Delivery, String> {
+/// Reads the row of a broadcast's target.
+///
+/// # Errors
+/// Says what makes it unreadable.
+pub(crate) fn target_of(row: &DeliveryRow, broadcast_text: Option<&str>) -> Result<Delivery, String> {
     let payload = if row.body.is_empty() {
         let text = broadcast_text.ok_or("its broadcast has no text")?.to_owned();
         Payload::Text { text, welcome_code: None }

@@ -124,6 +124,8 @@ fn of_target(wait: &TargetWait, paused_by: Option<&str>, said: &Said<'_>) -> Wai
         TargetWait::Scheduled { until_ms } => {
             WaitView { until: Some(moment::show(*until_ms)), ..view("scheduled") }
         }
+        TargetWait::Hours { until_ms } => WaitView { until: Some(moment::show(*until_ms)), ..view("hours") },
+        TargetWait::Canary => view("canary"),
         TargetWait::Paused { reason } => WaitView {
             by: paused_by.map(str::to_owned),
             reason: super::some(reason.clone()),

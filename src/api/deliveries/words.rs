@@ -54,6 +54,17 @@ pub(super) fn of_target(wait: &TargetWait, said: &Said<'_>) -> Words {
             let at = said.clock(*until_ms);
             words(format!("群发定于 {at} 开始"), format!("the broadcast is to start at {at}"))
         }
+        TargetWait::Hours { until_ms } => {
+            let at = said.clock(*until_ms);
+            words(
+                format!("不在发送时段内，{at} 起发送"),
+                format!("it is outside the hours of sending; its hour comes at {at}"),
+            )
+        }
+        TargetWait::Canary => words(
+            "先发的群还在观察，之后才轮到它",
+            "a few groups are tried first and are being watched; it follows after them",
+        ),
         TargetWait::Paused { reason } if reason.is_empty() => words("群发已暂停", "the broadcast is paused"),
         TargetWait::Paused { reason } => {
             words(format!("群发已暂停：{reason}"), format!("the broadcast is paused: {reason}"))
