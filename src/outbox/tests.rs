@@ -2,6 +2,7 @@
 
 mod pacing;
 mod why;
+mod stress;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;

@@ -19,6 +19,10 @@ use crate::storage::{
 };
 use crate::telemetry::metrics;
 
+/// Targets a broadcast that has none in memory may read although there is no room: others that wait for limits of their own
+/// must not keep it from sending. Few, since any number of broadcasts may do so.
+const FOOTHOLD: usize = 16;
+
 /// Whether a broadcast may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -196,11 +200,12 @@ impl Runner {
             let waiting =
                 broadcast.as_ref().map_or_else(|| self.lanes.len(), |b| self.lanes.waiting_of(b.as_str()));
             let wanted = feed.standing == Standing::Running && !feed.at_end && !feed.is_loading;
-            if !wanted || waiting > chunk / 2 || room == 0 || broadcast.as_ref().is_some_and(is_held) {
+            let foothold = if broadcast.is_some() && waiting == 0 { FOOTHOLD } else { 0 };
+            let limit = chunk.min(room.max(foothold));
+            if !wanted || waiting > chunk / 2 || limit == 0 || broadcast.as_ref().is_some_and(is_held) {
                 continue;
             }
-            let limit = chunk.min(room);
-            room -= limit;
+            room = room.saturating_sub(limit);
             feed.is_loading = true;
             feed.more = false;
             self.reads += 1;
@@ -249,7 +254,7 @@ impl Runner {
         let (now, now_ms) = (self.now(), self.now_ms());
         let attempts_max = self.shared.config.retry.attempts_max;
         let text = feed.sending.as_ref().map(|sending| Arc::clone(&sending.text));
-        let mut taken = 0;
+        let mut taken = 0_usize;
         for row in rows {
             let mut queued = match queued_of(&row, text.as_deref(), attempts_max, now, now_ms) {
                 Ok(queued) => queued,
@@ -261,7 +266,7 @@ impl Runner {
             };
             let id = &queued.delivery.id;
             if !self.lanes.contains(id) && !self.left_meanwhile.contains(id) {
-                if self.lanes.room(queued.delivery.priority) == 0 {
+                if self.lanes.room(queued.delivery.priority) == 0 && !(is_broadcast && taken < FOOTHOLD) {
                     feed.at_end = false;
                     break;
                 }
@@ -279,7 +284,7 @@ impl Runner {
             feed.cursor = Some((row.broadcast, row.target, row.id));
         }
         if is_broadcast {
-            metrics::sends_queued("broadcast", taken);
+            metrics::sends_queued("broadcast", taken as u64);
         }
     }
 
