@@ -50,9 +50,9 @@ const MEANS: Means = Means {
 /// Between when and when.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(in crate::api) struct Range {
-    /// Half of the owners' past confirmations came no later.
+    /// With a chance of one half everybody has confirmed by then, as long as their past tells.
     from: String,
-    /// Nine of ten came no later.
+    /// With a chance of nine tenths; who never confirmed took as long as we waited.
     to: String,
 }
 

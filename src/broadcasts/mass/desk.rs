@@ -46,8 +46,8 @@ pub(super) struct Watched {
     pub(super) record: Record,
     /// The record's version in the ledger.
     pub(super) version: u64,
-    /// Its owner's usual delays.
-    pub(super) usual: Option<(i64, i64)>,
+    /// Its owner's past delays in seconds, if there are any.
+    pub(super) usual: Option<Arc<[u32]>>,
     /// Not asked about before.
     pub(super) next_ms: i64,
     pub(super) polls: u32,
@@ -179,7 +179,7 @@ impl Broadcasts {
             created_ms: row.updated_ms,
             record,
             version,
-            usual: history.usual_ms(),
+            usual: history.delays_s(),
             next_ms: 0,
             polls: 0,
             settled: 0,

@@ -1,4 +1,7 @@
-//! How long an owner takes to confirm, and what that lets us say about the finish. Layer: pure core.
+//! How long an owner takes to confirm, and what that lets us say about the finish. Who never confirmed took as long as we
+//! waited. Layer: pure core.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,65 +21,114 @@ impl History {
         self.delays_s.drain(..too_many);
     }
 
-    /// Returns the median and the ninetieth percentile, in milliseconds; `None` without any.
-    pub(super) fn usual_ms(&self) -> Option<(i64, i64)> {
-        let mut sorted = self.delays_s.clone();
-        sorted.sort_unstable();
-        // The least delay that at least so many percent are not above.
-        let rank = |percent: usize| (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-        let at = |percent| sorted.get(rank(percent)).map(|delay_s| i64::from(*delay_s) * 1000);
-        at(50).zip(at(90))
+    /// Returns the delays, in seconds; `None` without any.
+    pub(super) fn delays_s(self) -> Option<Arc<[u32]>> {
+        (!self.delays_s.is_empty()).then(|| self.delays_s.into())
     }
 }
 
-/// Returns the range in which the last of these owners has probably confirmed: each as the time its task was created and
-/// its owner's usual delays. `None` when there is none, or one of them has no history: then nobody can say.
+/// Returns until when all of these tasks are confirmed with a chance of one half, and of nine tenths: each at the time it was
+/// created and one of its owner's past delays, any of those that are still possible being as probable as the others. The
+/// last of four thousand owners takes as long as the slowest ever do, whatever is usual. `None` when there is none, or one
+/// of them has no history: then nobody can say.
 pub(super) fn finish(
-    waiting: impl Iterator<Item = (i64, Option<(i64, i64)>)>,
+    waiting: impl Iterator<Item = (i64, Option<Arc<[u32]>>)>,
     now_ms: i64,
 ) -> Option<(i64, i64)> {
-    let mut range = None;
-    for (created_ms, usual) in waiting {
-        let (median, most) = usual?;
-        let (from, to) = range.unwrap_or((now_ms, now_ms));
-        range = Some((from.max(created_ms + median), to.max(created_ms + most)));
+    /// Sums of logarithms of shares that should come to a bound are that close to it.
+    const ROUNDING: f64 = 1e-6;
+    // At each moment the chance of one task grows from k - 1 of n to k of n: as logarithms, since the chances multiply.
+    let (mut steps, mut impossible): (Vec<(i64, bool, f64)>, usize) = (Vec::new(), 0);
+    for (created_ms, delays_s) in waiting {
+        let ends =
+            delays_s?.iter().map(|delay_s| created_ms + i64::from(*delay_s) * 1000).collect::<Vec<_>>();
+        let mut ends: Vec<i64> = ends.into_iter().filter(|end_ms| *end_ms > now_ms).collect();
+        if ends.is_empty() {
+            ends.push(now_ms); // it took longer than ever: any moment now
+        }
+        ends.sort_unstable();
+        let n = f64::from(u32::try_from(ends.len()).unwrap_or(u32::MAX));
+        impossible += 1;
+        let grown = |k: u32| if k == 1 { -n.ln() } else { (f64::from(k) / f64::from(k - 1)).ln() };
+        steps.extend((1..).zip(ends).map(|(k, end_ms)| (end_ms, k == 1, grown(k))));
     }
-    range
+    steps.sort_unstable_by_key(|(end_ms, ..)| *end_ms);
+    let (mut chance, mut from) = (0.0_f64, None);
+    for (end_ms, is_first, grown) in steps {
+        impossible -= usize::from(is_first);
+        chance += grown;
+        if impossible == 0 && chance >= 0.5_f64.ln() - ROUNDING {
+            let from = *from.get_or_insert(end_ms);
+            if chance >= 0.9_f64.ln() - ROUNDING {
+                return Some((from, end_ms));
+            }
+        }
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn history(delays_s: &[i64]) -> History {
+    fn delays(delays_s: &[i64]) -> Option<Arc<[u32]>> {
         let mut history = History::default();
         for delay_s in delays_s {
             history.add(delay_s * 1000, 10);
         }
-        history
+        history.delays_s()
+    }
+
+    fn finish_s(waiting: &[(i64, &[i64])], now_s: i64) -> Option<(i64, i64)> {
+        let waiting = waiting.iter().map(|(created_s, delays_s)| (created_s * 1000, delays(delays_s)));
+        finish(waiting, now_s * 1000).map(|(from_ms, to_ms)| (from_ms / 1000, to_ms / 1000))
     }
 
     #[test]
-    fn percentiles_are_delays_that_happened() {
-        for (delays_s, usual) in [
+    fn one_owners_range_is_of_delays_that_happened() {
+        for (delays_s, range) in [
             (vec![], None),
-            (vec![60], Some((60_000, 60_000))),
-            (vec![300, 100], Some((100_000, 300_000))),
-            (vec![5, 1, 4, 2, 3, 9, 8, 7, 6, 10], Some((5_000, 9_000))),
+            (vec![60], Some((60, 60))),
+            (vec![300, 100], Some((100, 300))),
+            (vec![5, 1, 4, 2, 3, 9, 8, 7, 6, 10], Some((5, 9))),
             // The oldest ten are forgotten.
-            ((0..20).collect(), Some((14_000, 18_000))),
+            ((0..20).collect(), Some((14, 18))),
             (vec![-5], Some((0, 0))),
         ] {
-            assert_eq!(history(&delays_s).usual_ms(), usual, "{delays_s:?}");
+            assert_eq!(finish_s(&[(0, &delays_s)], -1), range, "{delays_s:?}");
         }
     }
 
     #[test]
-    fn the_last_owner_decides_and_one_without_history_makes_it_unknown() {
-        let some = [(0, Some((10, 20))), (5, Some((1, 90)))];
-        assert_eq!(finish(some.into_iter(), 0), Some((10, 95)));
-        assert_eq!(finish(some.into_iter(), 50), Some((50, 95)), "what is overdue comes from now on");
-        assert_eq!(finish([(0, Some((10, 20))), (0, None)].into_iter(), 0), None);
-        assert_eq!(finish(std::iter::empty(), 0), None);
+    fn of_many_owners_the_slowest_decides() {
+        let usual: &[i64] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 100];
+        assert_eq!(finish_s(&[(0, usual)], 0), Some((5, 9)));
+        assert_eq!(finish_s(&[(0, usual), (0, usual)], 0), Some((8, 100)), "0.8 * 0.8 is more than half");
+        assert_eq!(finish_s(&[(0, usual); 4_000], 0), Some((100, 100)));
+        assert_eq!(finish_s(&[(0, &[10, 20]), (5, &[1, 90])], 0), Some((95, 95)));
+    }
+
+    #[test]
+    fn what_has_not_happened_yet_is_left_out() {
+        assert_eq!(finish_s(&[(0, &[1, 2, 3, 40, 50])], 10), Some((40, 50)));
+        assert_eq!(finish_s(&[(0, &[10, 20])], 50), Some((50, 50)), "what is overdue comes from now on");
+        assert_eq!(finish_s(&[(0, &[10, 20]), (0, &[])], 0), None, "one without history makes it unknown");
+        assert_eq!(finish_s(&[], 0), None);
+    }
+
+    /// The product of the shares by the plainest way, at every moment.
+    #[test]
+    fn the_chance_is_the_product_of_each_owners() {
+        let owners: [(i64, &[i64]); 3] = [(0, &[5, 9, 30]), (3, &[1, 1, 20, 21]), (7, &[2, 8, 8, 8, 40])];
+        let share = |at_s: i64| -> f64 {
+            let of = |(created_s, delays_s): &(i64, &[i64])| {
+                let by_then =
+                    delays_s.iter().map(|delay_s| u32::from(created_s + *delay_s <= at_s)).sum::<u32>();
+                f64::from(by_then) / f64::from(u32::try_from(delays_s.len()).unwrap())
+            };
+            owners.iter().map(of).product()
+        };
+        let first = |chance: f64| (0..100).find(|at_s| share(*at_s) >= chance - 1e-9);
+        assert_eq!(finish_s(&owners, 0), first(0.5).zip(first(0.9)));
     }
 }

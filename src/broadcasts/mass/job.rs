@@ -96,8 +96,13 @@ impl Broadcasts {
         if let Some(confirmed_ms) = confirmed_ms {
             record.confirmed_ms = Some(confirmed_ms);
             writes.push(put_record(&job.broadcast, job.number, &record, task.version));
+        }
+        // Who did not confirm in all that time counts too: else only the prompt would make the finish.
+        let never = result.is_some() && ending == Some(Ending::Expired) && record.confirmed_ms.is_none();
+        if let Some(delay_ms) = confirmed_ms.or(never.then_some(now_ms)).map(|at_ms| at_ms - task.created_ms)
+        {
             let (mut history, version) = self.history(&task.account, &task.owner).await?;
-            history.add(confirmed_ms - task.created_ms, self.parts.config.confirmations.history_max);
+            history.add(delay_ms, self.parts.config.confirmations.history_max);
             writes.push(Write::Put {
                 kind: DocumentKind::OwnerHistory,
                 id: history_id(&task.account, &task.owner),

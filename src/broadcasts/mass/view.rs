@@ -29,8 +29,8 @@ pub struct Confirmation {
     pub owners_reminded: u64,
     /// Since when the first of those who have not confirmed could have.
     pub oldest_waiting_ms: Option<i64>,
-    /// Between when and when the last owner has probably confirmed; `None` when nobody waits, or one who does has no
-    /// history.
+    /// Until when the last owner has confirmed with a chance of one half, and of nine tenths; `None` when nobody waits, or
+    /// one who does has no history.
     pub finish: Option<(i64, i64)>,
     /// Owners who wait and of whom it is not known how long they take.
     pub owners_without_history: u64,
@@ -111,8 +111,8 @@ impl Broadcasts {
         // A task that does not exist yet is taken as created now: the outbox is the faster half by far.
         let all = waiting
             .clone()
-            .map(|task| (task.created_ms, task.usual))
-            .chain(planned.map(|task| (now_ms, task.usual)));
+            .map(|task| (task.created_ms, task.usual.clone()))
+            .chain(planned.map(|task| (now_ms, task.usual.clone())));
         let is_complete = mass.bundled && desk.tasks.len() == mass.sends as usize;
         Some(Confirmation {
             survey,
