@@ -149,12 +149,11 @@ stop() {
   return "$code"
 }
 
-# A fresh gateway on a fresh data directory and free ports; sets GATEWAY_URL, GATEWAY_TOKEN, GATEWAY_PID.
+# A fresh gateway on a fresh data directory and free ports; sets GATEWAY_URL, GATEWAY_TOKEN, GATEWAY_PID, GATEWAY_DATA.
 start_gateway() {
-  local data
-  data=$(mktemp -d "$WORK/data.XXXXXX")
+  GATEWAY_DATA=$(mktemp -d "$WORK/data.XXXXXX")
   start gateway "${ON_SERVER[@]}" "$MENSHEN_BIN" serve \
-    --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 --data-dir "$data"
+    --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 --data-dir "$GATEWAY_DATA"
   GATEWAY_PID="$STARTED_PID"
   GATEWAY_URL=$(field api "$READY")
   GATEWAY_TOKEN=$(field admin_token "$READY")

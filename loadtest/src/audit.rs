@@ -32,6 +32,8 @@ pub struct Auditor {
 pub enum Scope {
     /// All arrivals together.
     Whole,
+    /// All arrivals for groups of one class together.
+    Class,
     /// Each group for itself.
     Group,
 }
@@ -79,7 +81,7 @@ impl Auditor {
     /// Takes one accepted arrival. Times of one key must not go backwards; the caller stamps them under one lock.
     pub fn arrived(&mut self, group: &str, at: Duration) {
         let key = match self.scope {
-            Scope::Whole => "",
+            Scope::Whole | Scope::Class => "",
             Scope::Group => group,
         };
         if !self.windows.contains_key(key) {

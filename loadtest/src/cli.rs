@@ -1,6 +1,7 @@
 //! The command line of the binary: every flag, its default and its meaning.
 
 mod callbacks;
+mod sending;
 mod wecom;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use loadtest::sink::{Fault, Secret};
 use loadtest::units::{WindowLimit, parse_duration};
 
 pub(crate) use self::callbacks::CallbacksArgs;
+pub(crate) use self::sending::{Measure, SendingArgs};
 pub(crate) use self::wecom::WecomArgs;
 
 /// Loads a group-message gateway over HTTP and checks every answer.
@@ -61,6 +63,7 @@ pub(crate) enum Command {
     Sink(SinkArgs),
     Broadcast(BroadcastArgs),
     Callbacks(Box<CallbacksArgs>),
+    Sending(SendingArgs),
     Simulate(SimulateArgs),
     Wecom(Box<WecomArgs>),
     Bare(BareArgs),

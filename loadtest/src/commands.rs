@@ -1,6 +1,7 @@
 //! Carries out what the command line asks for.
 
 mod callbacks;
+mod sending;
 mod wecom;
 
 use std::io::Write as _;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<bool> {
             Command::Sink(args) => receive(args).await,
             Command::Broadcast(args) => send_broadcast(args).await,
             Command::Callbacks(args) => callbacks::run(*args).await,
+            Command::Sending(args) => sending::run(args).await,
             Command::Simulate(args) => simulate(args).await,
             Command::Wecom(args) => wecom::run(*args).await,
             Command::Bare(args) => serve_bare(args).await,
@@ -124,6 +126,7 @@ async fn receive(args: SinkArgs) -> anyhow::Result<bool> {
         secrets: args.secret,
         faults: args.fault,
         audit: args.audit,
+        audit_class: Vec::new(),
         audit_group: args.audit_group,
         seed: args.seed,
         ..SinkConfig::default()

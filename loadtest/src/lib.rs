@@ -5,7 +5,8 @@
 //! and holds the gateway's figures against that.
 //!
 //! Reading order: [`wire`] is the protocol, [`client`] one connection that speaks it, [`lines`] what people say;
-//! [`events`] sends and checks, [`sink`] receives and [`audit`]s, [`broadcast`] compares both ends, [`simulate`] plays a
+//! [`events`] sends and checks, [`sink`] receives and [`audit`]s, [`broadcast`] compares both ends, [`sending`] tells what
+//! sending costs and how fast it obeys, [`simulate`] plays a
 //! fleet of shops, [`wecom`] is a platform with everything that is hard about it, [`callbacks`] tells what its encrypted
 //! callbacks cost, [`bare`] is the reference server that ratios are stated against.
 //!
@@ -26,6 +27,7 @@ pub mod events;
 pub mod figures;
 pub mod latency;
 pub mod lines;
+pub mod sending;
 pub mod simulate;
 pub mod sink;
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub struct SinkConfig {
     pub faults: Vec<Fault>,
     /// Limits over all deliveries.
     pub audit: Vec<WindowLimit>,
+    /// Limits over all groups of a class together: those whose id begins with its name and a colon.
+    pub audit_class: Vec<(String, WindowLimit)>,
     /// Limits for each group.
     pub audit_group: Vec<WindowLimit>,
     /// The same seed, the same faults.
@@ -59,6 +61,7 @@ impl Default for SinkConfig {
             secrets: Vec::new(),
             faults: Vec::new(),
             audit: Vec::new(),
+            audit_class: Vec::new(),
             audit_group: Vec::new(),
             seed: 1,
             keep_receipts: 200_000,

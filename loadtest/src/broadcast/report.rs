@@ -95,6 +95,7 @@ impl BroadcastReport {
         for audit in &self.after.audits {
             let scope = match audit.scope {
                 Scope::Whole => "all",
+                Scope::Class => "a class",
                 Scope::Group => "each group",
             };
             let closest = audit.closest_ms.map_or("never full".to_owned(), |ms| format!("{ms:.2} ms"));

@@ -111,7 +111,8 @@ pub(super) struct Ledger {
     groups: HashSet<String>,
     /// First id that brought a text to a group; hashed, since texts are not kept unless asked for.
     contents: HashMap<[u8; 16], String>,
-    auditors: Vec<Auditor>,
+    /// Each with the class of groups it is for; none for all.
+    auditors: Vec<(Option<String>, Auditor)>,
     script: Script,
     seed: u64,
     receipts: VecDeque<Receipt>,
@@ -123,8 +124,12 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(config: &SinkConfig) -> Self {
-        let whole = config.audit.iter().map(|limit| Auditor::new(limit.clone(), Scope::Whole));
-        let each = config.audit_group.iter().map(|limit| Auditor::new(limit.clone(), Scope::Group));
+        let whole = config.audit.iter().map(|limit| (None, Auditor::new(limit.clone(), Scope::Whole)));
+        let classes = config
+            .audit_class
+            .iter()
+            .map(|(name, limit)| (Some(format!("{name}:")), Auditor::new(limit.clone(), Scope::Class)));
+        let each = config.audit_group.iter().map(|limit| (None, Auditor::new(limit.clone(), Scope::Group)));
         Self {
             started: Instant::now(),
             started_at: SystemTime::now(),
@@ -132,7 +137,7 @@ impl Ledger {
             seen: HashMap::new(),
             groups: HashSet::new(),
             contents: HashMap::new(),
-            auditors: whole.chain(each).collect(),
+            auditors: whole.chain(classes).chain(each).collect(),
             script: Script::new(config.faults.clone(), config.seed),
             seed: config.seed,
             receipts: VecDeque::new(),
@@ -182,7 +187,11 @@ impl Ledger {
         let group = format!("{}/{}", delivery.account, delivery.group);
         self.report.accepted += 1;
         *self.report.by_kind.entry(delivery.kind.clone()).or_default() += 1;
-        self.auditors.iter_mut().for_each(|auditor| auditor.arrived(&group, at));
+        for (class, auditor) in &mut self.auditors {
+            if class.as_ref().is_none_or(|class| group.starts_with(class)) {
+                auditor.arrived(&group, at);
+            }
+        }
         if let Some(text) = &delivery.text {
             let digest = Sha256::digest(format!("{group}\0{}\0{text}", delivery.kind));
             let key: [u8; 16] = std::array::from_fn(|index| digest[index]);
@@ -238,7 +247,7 @@ impl Ledger {
         if !span.is_zero() {
             report.rate_per_s = (report.accepted - 1) as f64 / report.span_s;
         }
-        report.audits = self.auditors.iter().map(Auditor::report).collect();
+        report.audits = self.auditors.iter().map(|(_, auditor)| auditor.report()).collect();
         report.faults = self.script.texts();
         report
     }
