@@ -3,7 +3,7 @@
 use super::desk::{Watched, contents, history_id, record_id};
 use super::ms;
 use super::task::{Ending, Judged, Record, judge};
-use crate::broadcasts::{Broadcasts, TaskError};
+use crate::broadcasts::{Broadcasts, TaskError, TaskProgress};
 use crate::event::{BroadcastId, HOUR_MS};
 use crate::storage::{Carried, Change, DeliveryFilter, DeliveryState, DocumentKind, StorageError, Write};
 use crate::telemetry::metrics::{self, MassStep};
@@ -70,9 +70,8 @@ impl Broadcasts {
             task.state = row.state; // settled by a commit whose answer was lost
             return Ok(());
         }
-        let progress = self.parts.confirming.progress(&task.account, &task.task, &task.owner).await?;
+        let (progress, ending) = self.ask(task, job.ending).await?;
         let now_ms = self.parts.clock.now_ms();
-        let ending = job.ending.filter(|_| task.record.called_off_ms.is_some());
         let judged = judge(&targets, &progress, ending, now_ms);
         let result = judged.result();
         let mut carried = results(&job.broadcast, job.number, &judged, &task.task, now_ms);
@@ -101,14 +100,7 @@ impl Broadcasts {
         let never = result.is_some() && ending == Some(Ending::Expired) && record.confirmed_ms.is_none();
         if let Some(delay_ms) = confirmed_ms.or(never.then_some(now_ms)).map(|at_ms| at_ms - task.created_ms)
         {
-            let (mut history, version) = self.history(&task.account, &task.owner).await?;
-            history.add(delay_ms, self.parts.config.confirmations.history_max);
-            writes.push(Write::Put {
-                kind: DocumentKind::OwnerHistory,
-                id: history_id(&task.account, &task.owner),
-                body: json(&history),
-                expect: Some(version),
-            });
+            writes.push(self.learn(task, delay_ms).await?);
         }
         if !news && writes.is_empty() && result.is_none() {
             return Ok(());
@@ -127,6 +119,33 @@ impl Broadcasts {
             metrics::dead_letters(failed.count() as u64);
         }
         Ok(())
+    }
+
+    /// Asks what became of a task, and says why it has ended if it has.
+    async fn ask(
+        &self,
+        task: &Watched,
+        ending: Option<Ending>,
+    ) -> Result<(TaskProgress, Option<Ending>), Trouble> {
+        match self.parts.confirming.progress(&task.account, &task.task, &task.owner).await {
+            // A platform may tell nothing of a task that it has stopped: what was not told before will not be sent.
+            Err(error) if error.code == "cancelled" => {
+                Ok((TaskProgress::default(), Some(ending.unwrap_or(Ending::Cancelled))))
+            }
+            told => Ok((told?, ending.filter(|_| task.record.called_off_ms.is_some()))),
+        }
+    }
+
+    /// Adds to what is known of how long a task's owner takes.
+    async fn learn(&self, task: &Watched, delay_ms: i64) -> Result<Write, StorageError> {
+        let (mut history, version) = self.history(&task.account, &task.owner).await?;
+        history.add(delay_ms, self.parts.config.confirmations.history_max);
+        Ok(Write::Put {
+            kind: DocumentKind::OwnerHistory,
+            id: history_id(&task.account, &task.owner),
+            body: json(&history),
+            expect: Some(version),
+        })
     }
 
     /// Reminds an owner. Written down first: a crash in between costs one reminder, never makes one too many.
@@ -152,8 +171,13 @@ impl Broadcasts {
         Err(error.into())
     }
 
-    /// Has the platform stop what was not sent. What it then says of each target is asked next.
+    /// Has the platform stop what was not sent. What it then says of each target is asked next; it may say nothing then, so
+    /// whether the owner has confirmed meanwhile is asked before.
     async fn call_off_one(&self, job: &mut Job) -> Result<(), Trouble> {
+        self.poll(job).await?;
+        if job.task.state != DeliveryState::AwaitingConfirmation {
+            return Ok(());
+        }
         let now_ms = self.parts.clock.now_ms();
         if let Err(error) = self.parts.confirming.cancel(&job.task.account, &job.task.task).await {
             let wait_ms = super::task::pause_ms(job.task.polls, &self.parts.config.confirmations);

@@ -137,6 +137,10 @@ impl Confirming for People {
         if *self.tasks.is_away.lock() {
             return Err(away());
         }
+        let conceals = *self.tasks.conceals_cancelled.lock();
+        if conceals && self.tasks.with(task, |task| task.is_cancelled) == Some(true) {
+            return Err(TaskError { code: "cancelled".into(), ..away() });
+        }
         let (refused, strangers) = (self.tasks.refused.lock(), self.tasks.strangers.lock());
         let is_dispatching = *self.tasks.is_dispatching.lock();
         let told = self.tasks.with(task, |task| {
@@ -470,7 +474,8 @@ async fn a_cancel_calls_every_task_off_also_when_the_platform_is_away_and_we_cra
     *house.tasks.is_away.lock() = false;
     let progress = house.until("all are called off", &broadcast.id, |p| p.counts.unfinished() == 0).await;
     assert_eq!((progress.counts.cancelled, progress.counts.sent), (30, 10), "what was sent stays sent");
-    assert!(house.tasks.all().iter().all(|task| task.is_cancelled));
+    // Nothing is left to stop of what was sent.
+    assert!(house.tasks.all().iter().all(|task| task.is_cancelled == (task.owner != "u-2")));
     assert!(matches!(
         house.broadcasts.remind(&everybody(), &broadcast.id).await,
         Err(BroadcastError::State(IllegalTransition { verb: "remind", .. }))
@@ -561,6 +566,19 @@ async fn who_never_confirms_is_called_off_in_the_end() {
     assert_eq!((progress.state, progress.counts.expired), (State::Finished, 3));
     assert!(house.tasks.all()[0].is_cancelled);
     assert!(house.rows(MASS_TARGET).iter().all(|row| row.code == "not_confirmed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_tells_nothing_of_a_stopped_task_leaves_no_target_open() {
+    let house = House::open(&groups(6), 2, 10).await;
+    *house.tasks.conceals_cancelled.lock() = true;
+    let broadcast = house.create("x").await;
+    house.all_wait(&broadcast.id, 6).await;
+    house.bench.pass(2 * HOUR).await;
+    house.tasks.confirm(|owner| owner == "u-1", house.now_ms());
+    house.broadcasts.command(&everybody(), &broadcast.id, Command::Cancel, "").await.unwrap();
+    let progress = house.until("all have an outcome", &broadcast.id, |p| p.counts.unfinished() == 0).await;
+    assert_eq!((progress.counts.cancelled, progress.counts.sent), (3, 3), "what was sent since is told");
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,8 @@ pub(crate) struct PlatformTasks {
     pub(crate) is_away: Mutex<bool>,
     /// It still hands tasks out.
     pub(crate) is_dispatching: Mutex<bool>,
+    /// It tells nothing of a task that was cancelled.
+    pub(crate) conceals_cancelled: Mutex<bool>,
     /// It takes no more reminders.
     pub(crate) caps_reminders: Mutex<bool>,
 }
