@@ -56,10 +56,13 @@ impl Runner {
         }
         let in_flight_max = self.shared.config.in_flight_max;
         let mut only_urgent = false;
-        while self.calls.len() < in_flight_max + in_flight_max / URGENT_BESIDE
-            && self.ledger.backlog() < in_flight_max.saturating_mul(4)
-        {
-            only_urgent |= self.calls.len() >= in_flight_max;
+        loop {
+            // A call whose outcome is not written yet is under way for the ledger: a crash now makes it uncertain.
+            let under_way = self.calls.len() + self.ledger.backlog();
+            if under_way >= in_flight_max + in_flight_max / URGENT_BESIDE {
+                return waits;
+            }
+            only_urgent |= under_way >= in_flight_max;
             let canary = match self.breaker.gate(now) {
                 Gate::Open => false,
                 Gate::Canary => true,
@@ -93,7 +96,6 @@ impl Runner {
                 }
             }
         }
-        waits
     }
 
     fn ask_pacer(
