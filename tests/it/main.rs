@@ -9,6 +9,7 @@
 mod support;
 
 mod broadcast;
+mod broadcast_kill;
 mod kill;
 mod operations;
 mod peers;

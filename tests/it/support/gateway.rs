@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -97,6 +98,15 @@ impl Gateway {
         self.spawn();
     }
 
+    /// Starts it and kills it after so long, wherever it is then.
+    pub(crate) async fn die_while_starting(&mut self, after: Duration) {
+        self.kill();
+        let mut process = self.serve();
+        tokio::time::sleep(after).await; // the moment of death, not a wait for something
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
     /// Runs a command of the binary beside the gateway; returns its standard output.
     pub(crate) fn command(&self, args: &[&str]) -> (ExitStatus, String) {
         let out = self.binary().args(args).stderr(Stdio::inherit()).output().unwrap();
@@ -110,13 +120,13 @@ impl Gateway {
         command
     }
 
+    fn serve(&self) -> Child {
+        let addresses = ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+        self.binary().arg("serve").args(addresses).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
     fn spawn(&mut self) {
-        let mut process = self
-            .binary()
-            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = self.serve();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value =
