@@ -46,11 +46,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::event::{Actor, BroadcastId, GroupName, Hit, Places};
+use crate::event::{Actor, BroadcastId, GroupName, Places};
 use crate::outbox::gate::Gate;
 use crate::outbox::retry::Chance;
-use crate::outbox::{DeadLetterFilter, Halt, Outbox, Sending};
-use crate::outbox::{Halt, LetterFilter, Outbox, OutboxError};
+use crate::outbox::{Halt, LetterFilter, Outbox, Sending};
 use crate::storage::{
     AuditEntry, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, Kinds, MASS_SEND,
     MASS_TARGET, SharedStorage, StorageError, Write,
@@ -177,19 +176,35 @@ struct Active {
     fed: bool,
     /// The groups it goes to, while their targets are being written.
     names: Option<Arc<[GroupName]>>,
-    /// What holds targets back; made when it is first fed, and anew when that has changed.
-    gate: Option<Option<Arc<dyn Gate>>>,
+    /// What holds targets back.
+    gate: Held,
+}
+
+/// What holds a broadcast's targets back; asked when it is first fed, and again when that may have changed.
+enum Held {
+    Unasked,
+    Free,
+    By(Arc<dyn Gate>),
 }
 
 impl Active {
     fn new(broadcast: Broadcast, version: u64, open: u64) -> Self {
-        Self { broadcast, version, open, plan: None, commands: 0, fed: false, names: None, gate: None }
+        Self {
+            broadcast,
+            version,
+            open,
+            plan: None,
+            commands: 0,
+            fed: false,
+            names: None,
+            gate: Held::Unasked,
+        }
     }
 
     /// Something was decided: what was planned may not hold any more.
     fn replan(&mut self) {
         self.plan = None;
-        self.gate = None;
+        self.gate = Held::Unasked;
         self.commands += 1;
     }
 }
@@ -460,7 +475,10 @@ impl Broadcasts {
     async fn feed(&self, active: &mut Active) {
         let Active { broadcast, gate, .. } = active;
         let accounts: Vec<_> = broadcast.expansion.all_accounts().cloned().collect();
-        let gate = gate.get_or_insert_with(|| self.gate_of(broadcast)).clone();
+        if matches!(gate, Held::Unasked) {
+            *gate = self.gate_of(broadcast).map_or(Held::Free, Held::By);
+        }
+        let gate = if let Held::By(gate) = gate { Some(Arc::clone(gate)) } else { None };
         let sending = Sending { text: Arc::from(broadcast.text.as_str()), gate };
         self.parts.outbox.feed(&broadcast.id, &accounts, &sending).await;
     }

@@ -78,6 +78,20 @@ fn kept_bytes(content: &Content) -> usize {
     serde_json::to_string(content).map_or(usize::MAX, |text| text.len())
 }
 
+/// Refuses what says nothing or too much.
+fn has_length(text: &str, content: Option<&Content>, max: usize) -> Result<(), BroadcastError> {
+    if (text.trim().is_empty() && content.is_none()) || text.len() > max {
+        return Err(BroadcastError::Length { bytes: text.len(), max });
+    }
+    match content.map(kept_bytes).filter(|bytes| *bytes > max) {
+        Some(bytes) => {
+            let detail = format!("has {bytes} bytes; {max} are allowed (`broadcasts.text_bytes_max`)");
+            Err(BroadcastError::Content { pointer: "/content".to_owned(), code: "length", detail })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Refuses a text that is too long for a platform it goes to. What the variables add is looked at target by target.
 fn fits(text: &str, survey: &Survey) -> Result<(), BroadcastError> {
     let template = Template::parse(text)?;
@@ -227,16 +241,7 @@ impl Broadcasts {
         let NewBroadcast { name, text, content, audience, exclude, account, schedule, .. } = new;
         let (starts_ms, expires_ms) = (new.starts_ms, new.expires_ms);
         let (canary, variants, hold_out_percent) = (new.canary, new.variants, new.hold_out_percent);
-        if (text.trim().is_empty() && content.is_none()) || text.len() > config.text_bytes_max {
-            return Err(BroadcastError::Length { bytes: text.len(), max: config.text_bytes_max });
-        }
-        if let Some(bytes) = content.as_ref().map(kept_bytes).filter(|bytes| *bytes > config.text_bytes_max) {
-            let detail = format!(
-                "has {bytes} bytes; {} are allowed (`broadcasts.text_bytes_max`)",
-                config.text_bytes_max
-            );
-            return Err(BroadcastError::Content { pointer: "/content".to_owned(), code: "length", detail });
-        }
+        has_length(&text, content.as_ref(), config.text_bytes_max)?;
         let script = Script::parse(&text, content.as_ref())?;
         let starts_ms = starts_ms.unwrap_or(0);
         if expires_ms.is_some_and(|at| at <= starts_ms.max(now_ms)) {

@@ -24,7 +24,7 @@ pub struct Canary {
     pub percent: u8,
     /// How long they are watched after the last of them was sent to.
     #[serde(with = "crate::units::duration")]
-    #[schema(value_type = String, example = "30m")]
+    #[schema(value_type = String, default = "30m", example = "30m")]
     pub wait: Duration,
     /// It stops when more of their sends than this fail, in percent.
     #[schema(maximum = 100)]

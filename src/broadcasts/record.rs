@@ -154,6 +154,11 @@ impl Broadcast {
         arm_of(&self.id, group, &self.variants, self.hold_out_percent)
     }
 
+    /// Says whether the rest waits for what its first groups show.
+    pub(super) fn tries_first(&self) -> bool {
+        self.canary.is_some() && self.trial.phase != Phase::Passed
+    }
+
     /// Returns how long its first groups are still to be watched.
     pub(super) fn watching_ms(&self, now_ms: i64) -> i64 {
         let Some(canary) = &self.canary else { return 0 };

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::canary::Phase;
 use super::progress::Counts;
 use super::record::Broadcast;
 
@@ -181,7 +180,7 @@ impl Broadcast {
             Control::Paused => State::Paused,
             Control::Stopped => State::Stopped,
             Control::Running if !self.expansion.done => State::Expanding,
-            Control::Running if self.canary.is_some() && self.trial.phase != Phase::Passed => State::Canary,
+            Control::Running if self.tries_first() => State::Canary,
             Control::Running => State::Running,
         }
     }

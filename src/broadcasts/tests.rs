@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
-use crate::event::{AccountId, GroupId, GroupName, OperatorId, Place, RegionId, Scope, ShopId};
+use crate::event::{AccountId, GroupId, GroupName, Hit, OperatorId, Place, RegionId, Scope, ShopId};
 use crate::outbox::delivery::{
     Content, Decision, Delivery, Outcome, Refusal, RefusalScope, Rendering, Resolution,
 };

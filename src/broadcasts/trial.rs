@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::canary::{Before, Canary, Phase, Seen, Trial, reasons_to_stop};
-use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, GroupBook, storage_error};
+use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, GroupBook, Held, storage_error};
 use crate::event::{AccountId, BroadcastId, GroupId, GroupName, HOUR_MS};
 use crate::outbox::Halt;
 use crate::outbox::delivery::{Delivery, Payload};
@@ -113,7 +113,7 @@ impl Broadcasts {
                 tracing::warn!(broadcast.id = %id, why = active.broadcast.reason, "a broadcast stopped by itself");
             }
             Phase::Sending | Phase::Passed if moves_on => {
-                active.gate = None;
+                active.gate = Held::Unasked;
                 self.feed_due(active).await;
             }
             Phase::Waiting | Phase::Sending | Phase::Watching | Phase::Passed => {}

@@ -1,8 +1,8 @@
 //! Promises of sending, in virtual time: what happens to each delivery over crashes, refusals, limits and stops.
 
 mod pacing;
-mod why;
 mod stress;
+mod why;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;

@@ -116,5 +116,7 @@ impl Stress {
 }
 
 fn complain(table: &mut Table, complaints: &[String]) {
-    complaints.iter().for_each(|complaint| table.fact("DOES NOT FIT", complaint));
+    for complaint in complaints {
+        table.fact("DOES NOT FIT", complaint);
+    }
 }

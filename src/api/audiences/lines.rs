@@ -7,10 +7,10 @@ use axum::extract::{FromRequest, Request};
 use http::header;
 use serde::Deserialize;
 
-use super::super::body;
-use super::super::error::{ApiError, ApiResult, Code};
-use super::super::ndjson;
-use super::super::state::App;
+use crate::api::body;
+use crate::api::error::{ApiError, ApiResult, Code};
+use crate::api::ndjson;
+use crate::api::state::App;
 use crate::event::{AccountId, FieldError, GroupId, GroupName};
 
 /// One line of a list of groups.

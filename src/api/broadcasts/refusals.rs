@@ -40,10 +40,14 @@ pub(in crate::api) fn refused(error: BroadcastError) -> ApiError {
         BroadcastError::Importance => field("/importance", "range", error.to_string()),
         BroadcastError::Canary(error) => field("/canary", "canary", error.to_string()),
         BroadcastError::Variant(error) => field("/variants", "variants", error.to_string()),
-        BroadcastError::VariantText { at, source } => match *source {
-            BroadcastError::Blocked(hits) => ApiError::blocked(hits),
-            source => field(&format!("/variants/{at}/text"), "variants", source.to_string()),
-        },
+        BroadcastError::VariantText { at, source } => {
+            let detail = source.to_string();
+            if let BroadcastError::Blocked(hits) = *source {
+                ApiError::blocked(hits)
+            } else {
+                field(&format!("/variants/{at}/text"), "variants", detail)
+            }
+        }
         BroadcastError::Expired => field("/expires_at", "past", error.to_string()),
         BroadcastError::TooMany(_)
         | BroadcastError::TooManyDrafts(_)

@@ -3,11 +3,11 @@
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::super::body::{Answer, Path, Query, Strict};
-use super::super::error::ApiResult;
-use super::super::outbound::fresh_id;
-use super::super::state::Cx;
 use super::refused;
+use crate::api::body::{Answer, Path, Query, Strict};
+use crate::api::error::ApiResult;
+use crate::api::outbound::fresh_id;
+use crate::api::state::Cx;
 use crate::broadcasts::{Asked, Audience, Preview};
 use crate::event::{AccountId, GroupName};
 use crate::outbox::delivery::{Content, Priority};

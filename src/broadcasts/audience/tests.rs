@@ -1,3 +1,5 @@
+//! Audiences put together: what each says of a group, and that not knowing stays not knowing.
+
 use std::collections::BTreeMap;
 
 use super::*;

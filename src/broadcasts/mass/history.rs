@@ -104,8 +104,8 @@ mod tests {
         let usual: &[i64] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 100];
         assert_eq!(finish_s(&[(0, usual)], 0), Some((5, 9)));
         assert_eq!(finish_s(&[(0, usual), (0, usual)], 0), Some((8, 100)), "0.8 * 0.8 is more than half");
-        assert_eq!(finish_s(&[(0, usual); 4_000], 0), Some((100, 100)));
-        assert_eq!(finish_s(&[(0, &[10, 20]), (5, &[1, 90])], 0), Some((95, 95)));
+        assert_eq!(finish_s(&vec![(0, usual); 4_000], 0), Some((100, 100)));
+        assert_eq!(finish_s(&[(0, &[10, 20]), (5, &[1, 90])], 0), Some((20, 95)));
     }
 
     #[test]

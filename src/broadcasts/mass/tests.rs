@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::{Config, *};
 use crate::broadcasts::*;
 use crate::clock::Clock;
-use crate::event::{AccountId, Actor, GroupId, GroupName, OperatorId, Place, Scope};
+use crate::event::{AccountId, Actor, GroupId, GroupName, Hit, OperatorId, Place, Scope};
 use crate::outbox::delivery::{Content, Delivery, Refusal, Rendering};
 use crate::outbox::testing::*;
 use crate::storage::{DeliveryRow, DeliveryState, Kinds, MASS_TARGET, StorageError};

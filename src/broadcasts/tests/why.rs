@@ -38,7 +38,7 @@ async fn a_target_says_what_people_must_do_first() {
 
 #[tokio::test(start_paused = true)]
 async fn what_failed_is_tried_again_by_choice_and_the_broadcast_with_it() {
-    let fails = |d: &crate::outbox::delivery::Delivery, attempt: u32| {
+    let fails = |d: &Delivery, attempt: u32| {
         if attempt == 1 && !d.group.ends_with('0') {
             let (decision, scope) = (Decision::Never, RefusalScope::Delivery);
             let code = if d.group.starts_with("east") { "gone" } else { "http_400" };

@@ -10,7 +10,6 @@ use super::{Done, Halt, Runner, Sending};
 use crate::event::{AccountId, BroadcastId, DeliveryId};
 use crate::outbox::delivery::{Delivery, Priority};
 use crate::outbox::gate::Opens;
-use crate::outbox::holds::HoldKind;
 use crate::outbox::lanes::Queued;
 use crate::outbox::limiter::Micros;
 use crate::outbox::rows::queued_of;

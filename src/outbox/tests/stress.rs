@@ -40,7 +40,7 @@ async fn broadcast(bench: &Bench, name: &str, groups: impl Iterator<Item = Strin
     };
     let rows: Vec<_> = (0_u32..).zip(groups).map(target).collect();
     bench.ledger.deliveries_add(rows).await.unwrap();
-    bench.outbox.feed(&id, &[account], &Arc::from(name)).await;
+    bench.outbox.feed(&id, &[account], &Sending { text: Arc::from(name), gate: None }).await;
 }
 
 /// The least time so many sends can take from the first to the last: full windows, one after the other.

@@ -47,7 +47,8 @@ async fn the_accounts_limit_and_those_ahead_are_told_and_the_time_is_right() {
     };
     assert_eq!((*level, limit.as_deref()), (ShortOf::Account, Some("window:2/m")));
     assert_eq!(why(&bench, 4).await.last(), Some(&Wait::Turn { ahead: 2 }));
-    bench.until("the third is sent", |b| b.ledger.count(DeliveryState::Sent) == 3).await;
+    // Both slots come free at the same moment.
+    bench.until("the third is sent", |b| b.ledger.count(DeliveryState::Sent) >= 3).await;
     let late = started_ms(&bench, "g-2")[0] - until_ms;
     assert!((-1..20).contains(&late), "{late} ms after the time that was told");
 }
@@ -162,7 +163,7 @@ async fn an_account_without_a_connector_is_told() {
         fn route(&self, _: &AccountId) -> Option<Route> {
             None
         }
-        fn sharing(&self, _: &limit::SharedName) -> Vec<(AccountId, Vec<limit::Limit>)> {
+        fn sharing(&self, _: &SharedName) -> Vec<(AccountId, Vec<Limit>)> {
             Vec::new()
         }
     }
@@ -313,7 +314,8 @@ async fn a_hold_of_a_broadcast_keeps_its_targets_until_it_ends() {
     let hold = Hold { until_ms: Some(until_ms), ..hold(Vec::new(), HoldScope::Broadcast(broadcast.clone())) };
     bench.outbox.holds().set(&hold, audit_entry()).await.unwrap();
     let accounts = [AccountId::parse("demo").unwrap()];
-    bench.outbox.feed(&broadcast, &accounts, &Arc::from("今日会员日")).await;
+    let sending = Sending { text: Arc::from("今日会员日"), gate: None };
+    bench.outbox.feed(&broadcast, &accounts, &sending).await;
     bench.pass(5 * SECOND).await;
     assert_eq!(bench.platform.count(), 0);
     let row = bench.outbox.delivery(&broadcast.delivery(49)).await.unwrap().unwrap();
