@@ -172,7 +172,8 @@ impl Story {
         let client = &self.gateway.client;
         let end = within(PATIENCE, "the broadcast is finished", || async {
             let now = client.get(&path).await;
-            (now["state"] == "finished").then_some(now)
+            // What is uncertain is still asked about when nothing else is left.
+            (now["state"] == "finished" && now["counts"]["uncertain"] == 0).then_some(now)
         })
         .await;
         let counts: Vec<(&String, u64)> = end["counts"]
