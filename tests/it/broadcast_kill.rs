@@ -23,7 +23,7 @@ const IN_FLIGHT: usize = 64;
 /// A start takes about as long, unoptimised.
 const START_MS: u64 = 600;
 /// Slow enough that a hundred starts find something left to send.
-const LIMIT: &str = "window:600/s";
+const LIMIT: &str = "window:400/s";
 const PATIENCE: Duration = Duration::from_mins(1);
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
