@@ -17,6 +17,7 @@ mod cases;
 mod checks;
 mod deliveries;
 mod duty;
+mod endpoints;
 mod envelope;
 mod error;
 mod evidence;

@@ -31,6 +31,7 @@ mod saying;
 mod schedule;
 mod script;
 mod state;
+mod telling;
 mod times;
 mod trial;
 mod variants;
@@ -174,6 +175,8 @@ struct Active {
     commands: u64,
     /// The outbox knows of its targets.
     fed: bool,
+    /// What endpoints were told of it since the start.
+    told: Option<State>,
     /// The groups it goes to, while their targets are being written.
     names: Option<Arc<[GroupName]>>,
     /// What holds targets back.
@@ -196,6 +199,7 @@ impl Active {
             plan: None,
             commands: 0,
             fed: false,
+            told: None,
             names: None,
             gate: Held::Unasked,
         }
@@ -375,6 +379,9 @@ impl Broadcasts {
             }
         }
         let broadcast = active.broadcast.clone();
+        if let Ok(counts) = self.counts(id).await {
+            self.tell(&mut active, &counts).await; // else at the next look
+        }
         drop(active);
         self.active.lock().insert(id.clone(), slot);
         Ok(broadcast)

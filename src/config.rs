@@ -81,6 +81,8 @@ sections! {
     duties: crate::duties::Config,
     /// Things said to one group or some staff.
     notices: crate::notices::Config,
+    /// Who is told of state changes.
+    subscriptions: crate::subscriptions::Config,
     /// Original text that is kept.
     evidence: crate::evidence::Config,
     /// What waits for a person.

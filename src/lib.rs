@@ -32,6 +32,7 @@ pub mod storage;
 // 3 edges
 pub mod connectors;
 pub mod hook;
+pub mod subscriptions;
 pub mod webhooks;
 
 // 4 flow

@@ -25,6 +25,7 @@ mod pass;
 mod projection;
 mod queue;
 pub mod sqlite;
+mod status;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use projection::{
     CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
     PendingSend, Projected, StateRow, Totals,
 };
+pub use status::{StatusChange, StatusSpan, Subject};
 
 pub use crate::statistics::definitions::Counters;
 
@@ -375,6 +377,16 @@ pub trait Storage: EvidenceStore {
 
     /// Returns how many pending targets of an account come before a target of their broadcast.
     async fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> Result<u64, StorageError>;
+
+    /// Returns state changes after a number, in order. There are some only while there are endpoints to be told.
+    async fn status_changes(&self, after: u64, limit: usize) -> Result<Vec<StatusChange>, StorageError>;
+
+    /// Returns which state changes are kept.
+    async fn status_span(&self) -> Result<StatusSpan, StorageError>;
+
+    /// Removes some of the state changes up to a number or older than a time, the oldest first; returns how many, 0 when
+    /// none is left.
+    async fn status_forget(&self, through: u64, before_ms: i64) -> Result<u64, StorageError>;
 
     /// Writes a consistent copy of everything to a new directory while running.
     async fn backup(&self, to: &Path) -> Result<(), StorageError>;

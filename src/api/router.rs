@@ -15,9 +15,9 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audiences, audit, broadcasts, cases, checks, deliveries, evidence, group_life,
-    group_policy, groups, interception, letters, moderate, notices, openapi, operators, outbound, places,
-    platform_numbers, promises, protection, replays, results, reviews, rules, rulesets, statistics,
+    accounts, administration, audiences, audit, broadcasts, cases, checks, deliveries, endpoints, evidence,
+    group_life, group_policy, groups, interception, letters, moderate, notices, openapi, operators, outbound,
+    places, platform_numbers, promises, protection, replays, results, reviews, rules, rulesets, statistics,
     templates, tokens, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
@@ -170,6 +170,10 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/broadcasts/{broadcast}/remind"        BroadcastsWrite broadcasts::confirmation::remind;
         POST   "/v1/notices"                              BroadcastsWrite notices::create;
         GET    "/v1/notices/{notice}"                     Read  notices::get;
+        GET    "/v1/endpoints"                            Admin endpoints::list;
+        GET    "/v1/endpoints/{endpoint}"                 Admin endpoints::get;
+        PUT    "/v1/endpoints/{endpoint}"                 Admin endpoints::put;
+        DELETE "/v1/endpoints/{endpoint}"                 Admin endpoints::delete;
         GET    "/v1/outbound"                             Read  outbound::status;
         POST   "/v1/outbound/stop"                        Admin outbound::stop;
         GET    "/v1/holds"                                Read  outbound::holds;

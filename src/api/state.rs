@@ -28,6 +28,7 @@ use crate::outbox::Outbox;
 use crate::pipeline::Rules;
 use crate::reviews::Reviews;
 use crate::storage::{SharedStorage, Storage, StorageError};
+use crate::subscriptions::Subscriptions;
 
 /// What the composition root connects.
 pub struct Parts {
@@ -49,6 +50,8 @@ pub struct Parts {
     pub broadcasts: Arc<Broadcasts>,
     /// One thing said to one group or some staff.
     pub notices: Arc<Notices>,
+    /// Who is told of state changes.
+    pub subscriptions: Arc<Subscriptions>,
     /// Original texts that are kept.
     pub evidence: Arc<Evidence>,
     /// What waits for a person.
@@ -172,6 +175,11 @@ impl Cx {
     /// Returns what is said to one group or some staff.
     pub(super) fn notices(&self) -> &Notices {
         &self.app.0.parts.notices
+    }
+
+    /// Returns who is told of state changes.
+    pub(super) fn subscriptions(&self) -> &Arc<Subscriptions> {
+        &self.app.0.parts.subscriptions
     }
 
     /// Returns original texts that are kept; handlers find and open them through [`super::evidence`].

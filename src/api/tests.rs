@@ -51,6 +51,7 @@ use crate::pipeline::Rules;
 use crate::reviews::Reviews;
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
+use crate::subscriptions::{self, Subscriptions};
 use crate::tasks::{Tasks, TasksOwner, detached};
 
 /// 2026-11-22T10:00:00+08:00, a Sunday.
@@ -186,6 +187,18 @@ fn notices_for(
     }))
 }
 
+async fn subscriptions_for(storage: &SharedStorage, clock: &Clock, tasks: &Tasks) -> Arc<Subscriptions> {
+    let opened = Subscriptions::open(subscriptions::Parts {
+        storage: Arc::clone(storage),
+        keys: Keyring::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap(),
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        config: subscriptions::Config::default(),
+        seed: 7,
+    });
+    opened.await.unwrap()
+}
+
 /// A store of texts with its writer, and the review queue.
 async fn evidence_for(
     storage: &SharedStorage,
@@ -302,6 +315,7 @@ impl Gateway {
             ingest,
             broadcasts,
             notices,
+            subscriptions: subscriptions_for(&storage, &clock, &tasks).await,
             evidence: Arc::clone(&evidence),
             reviews: Arc::clone(&reviews),
             rules,

@@ -30,6 +30,7 @@ use crate::outbox::{self, Outbox};
 use crate::reviews::Reviews;
 use crate::reviews::follower::Follower;
 use crate::storage::{SharedStorage, sqlite};
+use crate::subscriptions::{self, Subscriptions};
 use crate::tasks::Tasks;
 use crate::telemetry::health::Health;
 
@@ -64,11 +65,7 @@ impl Foundations {
         let access = Access::open(storage.clone(), clock.clone(), config.access.clone()).await?;
         let admin_token = first_token::make(&access, &config.server.data_dir).await?;
         let configured = || config.directory.key.as_ref().map(|key| Keyring::parse(key.expose())).transpose();
-        let keys = match configured().context("the key of account secrets")? {
-            Some(keys) => keys,
-            None => Keyring::read_or_make(&config.server.data_dir.join("key"))
-                .context("the key of account secrets")?,
-        };
+        let keys = keys(config)?;
         let sealing = configured().context("the key of kept texts")?;
         let (evidence, evidence_writer) =
             Evidence::new(sealing, storage.clone(), clock.clone(), config.evidence.clone());
@@ -207,6 +204,14 @@ impl Foundations {
             clock: clock.clone(),
             config: config.notices.clone(),
         });
+        let subscriptions = Subscriptions::open(subscriptions::Parts {
+            storage: self.storage.clone(),
+            keys: keys(config)?,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            config: config.subscriptions.clone(),
+            seed: seed()?,
+        });
         Ok(api::App::new(api::Parts {
             config: config.api.clone(),
             access: self.access.clone(),
@@ -217,6 +222,7 @@ impl Foundations {
             ingest,
             broadcasts: broadcasts.await.context("read broadcasts")?,
             notices: Arc::new(notices),
+            subscriptions: subscriptions.await.context("read endpoints")?,
             evidence: self.evidence.clone(),
             reviews: self.reviews.clone(),
             rules,
@@ -254,6 +260,17 @@ impl Foundations {
         tasks.spawn("forget", forgetting);
         tasks.spawn("access", self.access.clone().run(tasks.clone()));
         Ok(())
+    }
+}
+
+/// The keys that seal the secrets of accounts and endpoints.
+fn keys(config: &Config) -> anyhow::Result<Keyring> {
+    let configured = config.directory.key.as_ref().map(|key| Keyring::parse(key.expose())).transpose();
+    match configured.context("the key of account secrets")? {
+        Some(keys) => Ok(keys),
+        None => {
+            Keyring::read_or_make(&config.server.data_dir.join("key")).context("the key of account secrets")
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod disk;
 mod evidence;
 mod ledger;
 mod state;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +24,8 @@ use super::{
     Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseRow, Change, Config, CountRow,
     CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow,
     IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend,
-    Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, Storage, StorageError, Totals,
-    codec, pass,
+    Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, StatusChange, StatusSpan, Storage,
+    StorageError, Totals, codec, pass,
 };
 use crate::dedupe::Filter;
 use crate::event::{EventKey, Partition};
@@ -89,6 +90,7 @@ impl Memory {
         let mut data = self.disk.data.lock();
         let mut next = data.ledger.clone();
         let result = work(&mut next, &data)?;
+        next.tell_moves(&data.ledger);
         data.ledger = next;
         Ok(result)
     }
@@ -350,6 +352,18 @@ impl Storage for Memory {
 
     async fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> Result<u64, StorageError> {
         Ok(self.disk.data.lock().ledger.targets_before(broadcast, account, target))
+    }
+
+    async fn status_changes(&self, after: u64, limit: usize) -> Result<Vec<StatusChange>, StorageError> {
+        Ok(self.disk.data.lock().ledger.status_changes(after, limit))
+    }
+
+    async fn status_span(&self) -> Result<StatusSpan, StorageError> {
+        Ok(self.disk.data.lock().ledger.status_span())
+    }
+
+    async fn status_forget(&self, through: u64, before_ms: i64) -> Result<u64, StorageError> {
+        self.change(|ledger, _| Ok(ledger.status_forget(through, before_ms)))
     }
 
     async fn backup(&self, _to: &Path) -> Result<(), StorageError> {

@@ -19,6 +19,7 @@ mod projection;
 mod queries;
 mod schema;
 mod sealed;
+mod status;
 mod words;
 
 #[cfg(test)]
@@ -38,7 +39,8 @@ use super::{
     Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseRow, Change, Config, CountRow,
     CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow,
     IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend,
-    Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, Storage, StorageError, Totals,
+    Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, StatusChange, StatusSpan, Storage,
+    StorageError, Totals,
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
@@ -397,6 +399,18 @@ impl Storage for Sqlite {
     async fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> Result<u64, StorageError> {
         let (broadcast, account) = (broadcast.to_owned(), account.to_owned());
         self.ledger_read(move |conn| calls::targets_before(conn, &broadcast, &account, target)).await
+    }
+
+    async fn status_changes(&self, after: u64, limit: usize) -> Result<Vec<StatusChange>, StorageError> {
+        self.ledger_read(move |conn| status::after(conn, after, limit)).await
+    }
+
+    async fn status_span(&self) -> Result<StatusSpan, StorageError> {
+        self.ledger_read(status::span).await
+    }
+
+    async fn status_forget(&self, through: u64, before_ms: i64) -> Result<u64, StorageError> {
+        self.ledger.write(move |conn| status::forget(conn, through, before_ms)).await
     }
 
     async fn backup(&self, to: &Path) -> Result<(), StorageError> {

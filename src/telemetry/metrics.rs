@@ -8,6 +8,7 @@ mod labels;
 mod names;
 mod process;
 mod registry;
+pub mod status;
 pub mod wecom;
 
 use std::sync::Arc;

@@ -55,7 +55,7 @@ const STATE: &[&str] = &[
 ];
 
 /// Layer 3: edges.
-const EDGES: &[&str] = &["connectors", "hook", "webhooks"];
+const EDGES: &[&str] = &["connectors", "hook", "subscriptions", "webhooks"];
 
 const fn pure(path: &'static str, may_use: &'static [&'static [&'static str]]) -> Room {
     Room { path, may_use, pure: true }
@@ -140,6 +140,22 @@ const ROOMS: &[Room] = &[
     ),
     // It asks behind the outbox's circuit breaker, whose times are the limiter's.
     room("hook", &[WORDS, TOOLS, &["outbox::breaker", "outbox::limiter::Micros", "webhooks"]]),
+    // It follows the ledger, and its secrets are sealed with the same keys as those of accounts.
+    room(
+        "subscriptions",
+        &[
+            WORDS,
+            TOOLS,
+            &[
+                "storage",
+                "webhooks",
+                "outbox::retry",
+                "directory::Keyring",
+                "directory::KeyError",
+                "directory::Sealed",
+            ],
+        ],
+    ),
     // 4: flow
     room("ingest", &[WORDS, CORE, TOOLS, STATE, EDGES]),
     // 5: surfaces

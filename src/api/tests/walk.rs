@@ -84,6 +84,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{broadcast}", &ids.broadcast)
         .replace("{audience}", "au-east")
         .replace("{delivery}", "dlv_east")
+        .replace("{endpoint}", "east-ops")
         .replace("{notice}", &ids.notice)
         .replace("{template}", "t-east")
         .replace("{transfer}", &ids.transfer)
@@ -170,6 +171,7 @@ fn body(method: &str, path: &str) -> Value {
         }
         (_, "/v1/dead-letters/replay") => json!({"account": "demo", "group": "g-east"}),
         (_, "/v1/uncertain/{delivery}") => json!({"outcome": "not_sent", "reason": "taken over"}),
+        (_, "/v1/endpoints/{endpoint}") => json!({"url": "https://example.com/taken-over"}),
         (_, "/v1/outbound/stop") => json!({"scope": "region:east"}),
         (_, "/v1/backup") => json!({"dir": "/nowhere/to/be/found"}),
         (method, path) => panic!("say here what {method} {path} would take, so that the walk is a real one"),
@@ -211,6 +213,8 @@ async fn furnish(gateway: &Gateway) -> Ids {
     let brought = gateway.post_once(&token, "/v1/appeals", "a", appeal).await.expect(201).json();
     let draft = json!({"draft": {"wordlist": {"name": "own", "terms": [{"text": "会员日"}]}}});
     let tried = gateway.call_as(&token, "POST", "/v1/replays", draft).await.json();
+    let endpoint = json!({"name": "机密", "url": "https://example.com/east", "enabled": false});
+    gateway.call("PUT", "/v1/endpoints/east-ops", endpoint).await.expect(201);
     let letter = DeliveryRow {
         id: "dlv_east".into(),
         broadcast: String::new(),

@@ -1,6 +1,7 @@
-//! What a target waits for because of its broadcast, and trying chosen ones again.
+//! What a target waits for because of its broadcast, and what endpoints are told of it.
 
 use super::*;
+use crate::storage::Storage as _;
 
 fn named_actor(operator: &str) -> Actor {
     Actor { operator: OperatorId::parse(operator).unwrap(), ..everybody() }
@@ -13,10 +14,15 @@ impl House {
         let row = self.broadcasts.targets(&everybody(), id, Vec::new(), None, 1).await.unwrap().remove(0);
         self.broadcasts.target_waits(&broadcast, &row).await.unwrap()
     }
+
+    async fn told(&self) -> Vec<String> {
+        let told = self.bench.ledger.status_changes(0, 0).await.unwrap();
+        told.into_iter().map(|change| change.state).collect()
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_says_what_people_must_do_first() {
+async fn a_target_says_what_people_must_do_first_and_endpoints_hear_of_each_step() {
     let config = Config { approve_from_groups: 50, ..Config::default() };
     let house = House::open_with(config, 100, &["window:10/s"], |p| p).await;
     let starts_ms = START_MS + 600_000;
@@ -34,6 +40,8 @@ async fn a_target_says_what_people_must_do_first() {
     house.finished(&made.id).await;
     tokio::time::sleep(10 * SECOND).await;
     assert_eq!(house.waits(&made.id).await, []);
+    let told = house.told().await;
+    assert_eq!(told, ["submitted", "scheduled", "paused", "scheduled", "running", "finished"]);
 }
 
 #[tokio::test(start_paused = true)]

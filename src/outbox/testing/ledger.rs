@@ -26,6 +26,8 @@ struct Tables {
     documents: BTreeMap<(&'static str, String), Document>,
     idempotency: BTreeMap<String, IdempotencyRecord>,
     audit: Vec<AuditEntry>,
+    /// What was told of broadcasts.
+    told: Vec<StatusChange>,
     journal: Vec<PendingSend>,
 }
 
@@ -188,6 +190,7 @@ impl Storage for TestLedger {
             }
         }
         next.audit.extend(change.audit);
+        next.told.extend(change.told);
         for row in change.deliveries {
             next.add(row);
         }
@@ -559,6 +562,18 @@ impl Storage for TestLedger {
 
     fn cases(&self, _: usize) -> Result<Vec<CaseRow>, StorageError> {
         unreachable!("sending reads no projection")
+    }
+
+    async fn status_changes(&self, _: u64, _: usize) -> Result<Vec<StatusChange>, StorageError> {
+        Ok(self.tables.lock().told.clone())
+    }
+
+    async fn status_span(&self) -> Result<StatusSpan, StorageError> {
+        unreachable!("sending tells nobody")
+    }
+
+    async fn status_forget(&self, _: u64, _: i64) -> Result<u64, StorageError> {
+        unreachable!("sending tells nobody")
     }
 
     async fn backup(&self, _: &Path) -> Result<(), StorageError> {

@@ -6,16 +6,19 @@ use crate::event::partition_of;
 use crate::storage::{
     AttemptRow, AuditEntry, AuditFilter, CallRow, CalledOff, Carried, Change, DeliveryFilter, DeliveryRow,
     DeliveryState, Document, DocumentKind, INTERRUPTED, INTERRUPTED_DETAIL, IdempotencyRecord, Intent,
-    MASS_SENDS_FROM, MASS_TARGET, Moved, Settlement, StorageError, Write,
+    MASS_SENDS_FROM, MASS_TARGET, Moved, Settlement, StatusChange, StorageError, Write,
 };
 
 /// Everything in the ledger.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LedgerData {
-    documents: BTreeMap<(&'static str, String), Document>,
+    pub(super) documents: BTreeMap<(&'static str, String), Document>,
     audit: Vec<AuditEntry>,
     answers: BTreeMap<String, IdempotencyRecord>,
-    deliveries: BTreeMap<String, DeliveryRow>,
+    pub(super) deliveries: BTreeMap<String, DeliveryRow>,
+    /// State changes that are kept, and the number of the last there ever was.
+    pub(super) told: Vec<StatusChange>,
+    pub(super) told_last: u64,
     attempts: BTreeMap<(String, u32), (String, AttemptRow)>,
     /// What they came to.
     outcomes: BTreeMap<(String, u32), Settlement>,
@@ -39,6 +42,7 @@ impl LedgerData {
         self.call_off(&change.called_off, change.at_ms);
         self.carry(&change.carried);
         self.relocate(&change.moved, change.at_ms)?;
+        self.tell(change.told.iter().cloned());
         for entry in &change.audit {
             self.audit.push(AuditEntry { seq: self.audit.len() as u64 + 1, ..entry.clone() });
         }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{calls, deliveries, fault, signed, unsigned};
+use super::{calls, deliveries, fault, signed, status, unsigned};
 use crate::storage::{
     AuditEntry, AuditFilter, Change, Document, DocumentKind, IdempotencyRecord, StorageError, Write,
 };
@@ -29,6 +29,7 @@ pub(super) fn apply(conn: &Connection, change: &Change) -> Result<Vec<u64>, Stor
     deliveries::call_off(conn, &change.called_off, change.at_ms)?;
     deliveries::carry(conn, &change.carried)?;
     calls::relocate(conn, &change.moved, change.at_ms)?;
+    status::tell(conn, &change.told)?;
     for entry in &change.audit {
         conn.prepare_cached(
             "INSERT INTO audit (at_ms, operator, token, verb, object, id, detail, place)

@@ -207,6 +207,14 @@ metrics! {
         "How long calls to WeCom waited for a limit of its interfaces.";
     WecomPenalties: Counter, "menshen_wecom_penalties_total", [],
         "Times WeCom closed an interface for the rest of a window.";
+    StatusCalls: Counter, "menshen_status_webhooks_total", [SUCCESS],
+        "Calls that told an endpoint of state changes.";
+    StatusTold: Counter, "menshen_status_changes_told_total", [],
+        "State changes that endpoints were told of.";
+    StatusMissed: Counter, "menshen_status_changes_missed_total", [],
+        "State changes that were forgotten before an endpoint could be told.";
+    StatusWaiting: Gauge, "menshen_status_changes_waiting", [],
+        "State changes that the slowest endpoint was not told of yet.";
     WecomIgnored: Counter, "menshen_wecom_callbacks_ignored_total", [WECOM_IGNORED],
         "Callbacks of WeCom that were authentic and stand for no event.";
 }
