@@ -361,8 +361,10 @@ impl Broadcasts {
             audit = audit.with(&serde_json::json!({"reason": reason}));
         }
         let writes = [put(&changed, Some(active.version))].into_iter().chain(frozen).collect();
-        let change = Change { at_ms: now_ms, writes, audit: vec![audit], ..Change::default() };
+        let told = telling::standing(&changed, &counts, now_ms);
+        let change = Change { at_ms: now_ms, writes, audit: vec![audit], told, ..Change::default() };
         self.commit(&mut active, changed, change).await?;
+        active.told = None; // the next look knows
         active.replan();
         match command {
             Command::Pause => self.parts.outbox.halt(id, Halt::Pause).await,
@@ -379,9 +381,6 @@ impl Broadcasts {
             }
         }
         let broadcast = active.broadcast.clone();
-        if let Ok(counts) = self.counts(id).await {
-            self.tell(&mut active, &counts).await; // else at the next look
-        }
         drop(active);
         self.active.lock().insert(id.clone(), slot);
         Ok(broadcast)

@@ -384,9 +384,11 @@ pub trait Storage: EvidenceStore {
     /// Returns which state changes are kept.
     async fn status_span(&self) -> Result<StatusSpan, StorageError>;
 
-    /// Removes some of the state changes up to a number or older than a time, the oldest first; returns how many, 0 when
-    /// none is left.
-    async fn status_forget(&self, through: u64, before_ms: i64) -> Result<u64, StorageError>;
+    /// Returns the number of the first kept state change since a time; one more than the last when there is none.
+    async fn status_since(&self, from_ms: i64) -> Result<u64, StorageError>;
+
+    /// Removes some of the state changes up to a number, the oldest first; returns how many, 0 when none is left.
+    async fn status_forget(&self, through: u64) -> Result<u64, StorageError>;
 
     /// Writes a consistent copy of everything to a new directory while running.
     async fn backup(&self, to: &Path) -> Result<(), StorageError>;

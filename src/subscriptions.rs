@@ -6,39 +6,45 @@
 //! ```
 //!
 //! Off the sending path: nothing that is sent waits for a subscriber. At least once, in the order of the commits, so also in
-//! order within a broadcast; a change has a number (`seq`) by which a receiver knows repeats, and a call that is repeated has
-//! the same `webhook-id` and body. What an endpoint could not be told within [`Config::keep`] or [`Config::rows_max`] is
-//! forgotten, and `missed` says how much that was.
+//! order within a broadcast; a change has a number (`seq`) by which a receiver knows repeats, a call that is repeated has the
+//! same `webhook-id` and body, and each says after which change it follows. What an endpoint could not be told within
+//! [`Config::keep`] or [`Config::rows_max`] is forgotten, and `missed` says how much that was.
 //!
 //! Not for: what a message says (ids and counts only leave the house here), nor for the platform `webhook` (`connectors`).
 
 mod batch;
+mod keeping;
+mod record;
+mod secrets;
 mod sender;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::directory::{KeyError, Keyring, Sealed};
+use crate::directory::{KeyError, Keyring};
 use crate::event::{Actor, FieldError};
 use crate::outbox::retry::Chance;
-use crate::storage::{
-    AuditEntry, Change, DocumentKind, SharedStorage, StatusChange, StorageError, Subject, Write,
-};
+use crate::storage::{AuditEntry, Change, DocumentKind, SharedStorage, StorageError, Write};
 use crate::tasks::Tasks;
-use crate::webhooks::SignKey;
-use crate::webhooks::address::{AddressRules, parse_url};
+use crate::webhooks::address::AddressRules;
 use crate::webhooks::client::{ClientConfig, HttpClient};
 use batch::Batch;
+use keeping::Mark;
+use record::position_id;
+use secrets::fresh_secret;
+
+pub use record::{Endpoint, NewEndpoint, Standing};
 
 /// Limits of this module.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,7 +53,7 @@ pub struct Config {
     /// Endpoints there may be.
     pub endpoints_max: usize,
     /// Changes told in one call.
-    pub batch_changes_max: usize,
+    pub batch_changes_max: NonZeroUsize,
     /// How often it is looked for changes; so long may the first of a batch wait.
     #[serde(deserialize_with = "crate::units::de_duration")]
     pub look: Duration,
@@ -60,11 +66,11 @@ pub struct Config {
     /// Longest such wait.
     #[serde(deserialize_with = "crate::units::de_duration")]
     pub retry_delay_max: Duration,
-    /// How long changes are kept for an endpoint that does not take them.
+    /// How long changes are kept, for endpoints that do not take them and for those that want to be told again.
     #[serde(deserialize_with = "crate::units::de_duration")]
     pub keep: Duration,
     /// Most changes kept.
-    pub rows_max: u64,
+    pub rows_max: NonZeroU64,
     /// How long the former secret signs as well after it was replaced.
     #[serde(deserialize_with = "crate::units::de_duration")]
     pub secret_grace: Duration,
@@ -76,82 +82,17 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             endpoints_max: 20,
-            batch_changes_max: 500,
+            batch_changes_max: NonZeroUsize::new(500).expect("not zero"),
             look: Duration::from_millis(500),
             timeout: Duration::from_secs(15),
             retry_delay: Duration::from_secs(2),
             retry_delay_max: Duration::from_mins(15),
             keep: Duration::from_hours(72),
-            rows_max: 1_000_000,
+            rows_max: NonZeroU64::new(1_000_000).expect("not zero"),
             secret_grace: Duration::from_hours(24),
             allow_private: Vec::new(),
         }
     }
-}
-
-/// Somebody who is told, as the ledger has them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoint {
-    /// For people.
-    pub name: String,
-    /// Where calls go.
-    pub url: String,
-    /// What they want to hear of; empty: everything.
-    pub subjects: BTreeSet<Subject>,
-    /// Which states; empty: all.
-    pub states: BTreeSet<String>,
-    /// They are told.
-    pub enabled: bool,
-    /// Sign calls; the newest first.
-    secrets: Vec<Secret>,
-    /// Who made it.
-    pub created_by: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Secret {
-    sealed: Sealed,
-    /// It signs until then; `None`: it is the current one.
-    until_ms: Option<i64>,
-}
-
-impl Endpoint {
-    fn wants(&self, change: &StatusChange) -> bool {
-        (self.subjects.is_empty() || self.subjects.contains(&change.subject))
-            && (self.states.is_empty() || self.states.contains(&change.state))
-    }
-}
-
-/// What somebody wants to be told.
-#[derive(Clone, Debug)]
-pub struct NewEndpoint {
-    /// For people.
-    pub name: String,
-    /// Where calls go.
-    pub url: String,
-    /// What they want to hear of; empty: everything.
-    pub subjects: BTreeSet<Subject>,
-    /// Which states; empty: all.
-    pub states: BTreeSet<String>,
-    /// They are told.
-    pub enabled: bool,
-    /// Signs calls; `None`: the one there is, or a fresh one.
-    pub secret: Option<String>,
-}
-
-/// How far an endpoint is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Up to which change it was told.
-    pub position: u64,
-    /// Changes that were forgotten before it could be told.
-    pub missed: u64,
-    /// When a call last arrived.
-    pub told_ms: Option<i64>,
-    /// Since when none does.
-    pub failing_since_ms: Option<i64>,
-    /// What the last one that did not came to.
-    pub error: Option<String>,
 }
 
 /// Why an endpoint was not written.
@@ -183,6 +124,39 @@ struct Live {
     /// The call that is to be made again.
     pinned: Mutex<Option<Batch>>,
     closed: Notify,
+    /// Held while it is being told.
+    running: tokio::sync::Mutex<()>,
+}
+
+/// From where an endpoint is told again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// From the first change since a time.
+    Time(i64),
+    /// From the change after a number.
+    After(u64),
+}
+
+/// What is told again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// From the change after this number.
+    pub after: u64,
+    /// So many changes, with those that are of no interest to it.
+    pub changes: u64,
+    /// What was asked for is kept from its beginning.
+    pub complete: bool,
+}
+
+/// What a call for trying came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// What the receiver answered, if it did.
+    pub status: Option<u16>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// What subscriptions are made of.
@@ -209,14 +183,15 @@ pub struct Subscriptions {
     /// Writes come one after another.
     writing: tokio::sync::Mutex<()>,
     chance: Mutex<Chance>,
+    marks: Mutex<VecDeque<Mark>>,
 }
 
 /// How long a connection waits for its next use; below the keep-alive of common servers.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How much of an answer is read.
 const REPLY_BYTES_MAX: usize = 1024;
-/// Longest id, so that a call's id fits its header.
-const ID_BYTES_MAX: usize = 20;
+/// Most secrets that sign a call: its headers stay small.
+const SECRETS_MAX: usize = 3;
 
 impl Subscriptions {
     /// Reads the endpoints there are and begins to tell them.
@@ -232,12 +207,16 @@ impl Subscriptions {
             addresses: AddressRules::new(parts.config.allow_private.clone()),
         });
         let chance = Mutex::new(Chance::new(parts.seed));
-        let (live, writing) = (Mutex::default(), tokio::sync::Mutex::default());
-        let all = Arc::new(Self { parts, client, live, writing, chance });
+        let (live, writing, marks) = (Mutex::default(), tokio::sync::Mutex::default(), Mutex::default());
+        let all = Arc::new(Self { parts, client, live, writing, chance, marks });
+        all.read_marks().await?;
         for document in all.parts.storage.documents(DocumentKind::Endpoint, None, 0).await? {
-            let endpoint = read(&document.id, &document.body)?;
-            let standing = all.stored_standing(&document.id).await?;
-            all.begin(document.id, endpoint, document.version, standing);
+            let mut endpoint = Endpoint::read(&document.id, &document.body)?;
+            let version = all.seal_anew(&document.id, &mut endpoint, document.version).await?;
+            let position =
+                all.parts.storage.document(DocumentKind::Follower, &position_id(&document.id)).await?;
+            let standing = position.map(|position| Standing::read(&position.body)).unwrap_or_default();
+            all.begin(document.id, endpoint, version, standing);
         }
         let keeper = Arc::clone(&all);
         all.parts.tasks.spawn("subscriptions", keeper.keep());
@@ -252,6 +231,14 @@ impl Subscriptions {
         self.live.lock().values().map(shown).collect()
     }
 
+    /// Returns the number of the last change there was.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn last(&self) -> Result<u64, StorageError> {
+        Ok(self.parts.storage.status_span().await?.last)
+    }
+
     /// Writes an endpoint; the second value is its secret, if it is a fresh one. A new one is told of what happens from now
     /// on.
     ///
@@ -264,65 +251,194 @@ impl Subscriptions {
         new: NewEndpoint,
         expect: Option<u64>,
     ) -> Result<(u64, Option<String>), SubscriptionError> {
-        check(id, &new)?;
+        new.check(id)?;
+        let (this, actor, id) = (Arc::clone(self), actor.clone(), id.to_owned());
+        self.finish(async move { this.put_now(&actor, id, new, expect).await }).await
+    }
+
+    async fn put_now(
+        self: &Arc<Self>,
+        actor: &Actor,
+        id: String,
+        new: NewEndpoint,
+        expect: Option<u64>,
+    ) -> Result<(u64, Option<String>), SubscriptionError> {
         let _one_at_a_time = self.writing.lock().await;
-        let former = self.live.lock().get(id).cloned();
+        let former = self.live.lock().get(&id).cloned();
         let count = self.live.lock().len();
         if former.is_none() && count >= self.parts.config.endpoints_max {
             return Err(SubscriptionError::TooMany(count));
         }
-        let now_ms = self.parts.clock.now_ms();
-        let (secrets, fresh) = self.secrets(id, former.as_deref(), new.secret, now_ms)?;
+        let (secrets, fresh) = self.secrets(&id, former.as_deref(), new.secret)?;
         let NewEndpoint { name, url, subjects, states, enabled, secret: _ } = new;
         let created_by = former
             .as_ref()
             .map_or_else(|| actor.operator.to_string(), |former| former.endpoint.created_by.clone());
-        let endpoint = Endpoint { name, url, subjects, states, enabled, secrets, created_by };
-        let body = serde_json::to_string(&endpoint).expect("an endpoint holds nothing that JSON cannot say");
-        let mut writes = vec![Write::Put { kind: DocumentKind::Endpoint, id: id.to_owned(), body, expect }];
-        let standing = if let Some(former) = &former {
-            former.standing.lock().clone()
-        } else {
-            let position = self.parts.storage.status_span().await?.last;
-            let standing = Standing { position, ..Standing::default() };
-            writes.push(position_of(id, position));
-            standing
-        };
-        let verb = if former.is_some() { "update" } else { "create" };
-        let audit = AuditEntry::by(actor, now_ms, verb, "endpoint", id)
-            .with(&serde_json::json!({"url": endpoint.url, "enabled": endpoint.enabled}));
-        let change = Change { at_ms: now_ms, writes, audit: vec![audit], ..Change::default() };
-        let version = self.parts.storage.apply(change).await?.first().copied().unwrap_or(0);
-        if let Some(former) = former {
-            former.closed.notify_one();
+        let disabled_because = None;
+        let endpoint =
+            Endpoint { name, url, subjects, states, enabled, disabled_because, secrets, created_by };
+        let mut writes = vec![endpoint.write(&id, expect)];
+        let mut standing = Standing::default();
+        if former.is_none() {
+            standing = Standing::at(self.last().await?);
+            writes.push(standing.write(&id));
         }
-        self.begin(id.to_owned(), endpoint, version, standing);
+        let verb = if former.is_some() { "update" } else { "create" };
+        let audit = self.audit(actor, verb, &id);
+        let audit = audit.with(&serde_json::json!({"url": endpoint.url, "enabled": endpoint.enabled}));
+        let version = self.commit(former.as_deref(), self.change(writes, audit)).await?;
+        if let Some(former) = former {
+            standing = former.standing.lock().clone();
+        }
+        self.begin(id, endpoint, version, standing);
         Ok((version, fresh))
+    }
+
+    /// Has calls signed with a fresh secret, which is returned; the former one signs as well for a while.
+    ///
+    /// # Errors
+    /// When there is no such endpoint, or storage cannot be changed.
+    pub async fn rotate(self: &Arc<Self>, actor: &Actor, id: &str) -> Result<String, SubscriptionError> {
+        let (this, actor, id) = (Arc::clone(self), actor.clone(), id.to_owned());
+        self.finish(async move {
+            let _one_at_a_time = this.writing.lock().await;
+            let former = this.find(&id)?;
+            let fresh = fresh_secret()?;
+            let (secrets, _) = this.secrets(&id, Some(&former), Some(fresh.clone()))?;
+            let endpoint = Endpoint { secrets, ..former.endpoint.clone() };
+            let change = this.change(vec![endpoint.write(&id, None)], this.audit(&actor, "rotate", &id));
+            let version = this.commit(Some(&former), change).await?;
+            let standing = former.standing.lock().clone();
+            this.begin(id, endpoint, version, standing);
+            Ok(fresh)
+        })
+        .await
+    }
+
+    /// Tells an endpoint again what it was told before, from a change on, as far as that is kept. Never leaves out what it
+    /// was not told yet.
+    ///
+    /// # Errors
+    /// When there is no such endpoint, or storage fails.
+    pub async fn replay(
+        self: &Arc<Self>,
+        actor: &Actor,
+        id: &str,
+        from: From,
+    ) -> Result<Again, SubscriptionError> {
+        let (this, actor, id) = (Arc::clone(self), actor.clone(), id.to_owned());
+        self.finish(async move { this.replay_now(&actor, &id, from).await }).await
+    }
+
+    async fn replay_now(
+        self: &Arc<Self>,
+        actor: &Actor,
+        id: &str,
+        from: From,
+    ) -> Result<Again, SubscriptionError> {
+        let _one_at_a_time = self.writing.lock().await;
+        let former = self.find(id)?;
+        let wanted = match from {
+            From::After(seq) => seq,
+            From::Time(from_ms) => self.parts.storage.status_since(from_ms).await?.saturating_sub(1),
+        };
+        let span = self.parts.storage.status_span().await?;
+        former.stop().await; // it moves no further
+        let mut standing = former.standing.lock().clone();
+        let after = wanted.max(span.first.saturating_sub(1)).min(standing.position);
+        (standing.position, standing.told, standing.saved) = (after, after, after);
+        standing.round = standing.round.wrapping_add(1);
+        let audit = self.audit(actor, "replay", id).with(&serde_json::json!({"after": after}));
+        self.commit(Some(&former), self.change(vec![standing.write(id)], audit)).await?;
+        self.begin(id.to_owned(), former.endpoint.clone(), former.version, standing);
+        let complete = wanted.saturating_add(1) >= span.first;
+        Ok(Again { after, changes: span.last.saturating_sub(after), complete })
+    }
+
+    /// Makes one call that tells nothing, whether the endpoint is told of changes or not.
+    ///
+    /// # Errors
+    /// When there is no such endpoint, or storage cannot be changed.
+    pub async fn test(&self, actor: &Actor, id: &str) -> Result<Tried, SubscriptionError> {
+        let live = self.find(id)?;
+        let change = self.change(Vec::new(), self.audit(actor, "test", id));
+        self.parts.storage.apply(change).await?;
+        let began_us = self.parts.clock.steady_us();
+        let called = self.call(&live, &batch::test(id, self.parts.clock.now_ms())).await;
+        let took_us = self.parts.clock.steady_us().saturating_sub(began_us);
+        let took = Duration::from_micros(took_us.unsigned_abs());
+        let status = |status: http::StatusCode| status.as_u16();
+        Ok(match called {
+            Ok(answered) => Tried { status: Some(status(answered)), error: None, took },
+            Err(failure) => Tried { status: failure.status.map(status), error: Some(failure.why), took },
+        })
     }
 
     /// Removes an endpoint: it is told nothing more.
     ///
     /// # Errors
     /// When there is none, or storage cannot be changed.
-    pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), SubscriptionError> {
-        let _one_at_a_time = self.writing.lock().await;
-        let live = self.live.lock().get(id).cloned().ok_or(SubscriptionError::NotFound)?;
-        let delete = |kind, id: String| Write::Delete { kind, id };
-        let change = Change {
-            at_ms: self.parts.clock.now_ms(),
-            writes: vec![
-                delete(DocumentKind::Endpoint, id.to_owned()),
-                delete(DocumentKind::Follower, position_id(id)),
-            ],
-            audit: vec![AuditEntry::by(actor, self.parts.clock.now_ms(), "delete", "endpoint", id)],
-            ..Change::default()
-        };
-        self.parts.storage.apply(change).await?;
-        live.closed.notify_one();
-        self.live.lock().remove(id);
-        Ok(())
+    pub async fn delete(self: &Arc<Self>, actor: &Actor, id: &str) -> Result<(), SubscriptionError> {
+        let (this, actor, id) = (Arc::clone(self), actor.clone(), id.to_owned());
+        self.finish(async move {
+            let _one_at_a_time = this.writing.lock().await;
+            let former = this.find(&id)?;
+            let delete = |kind, id: String| Write::Delete { kind, id };
+            let writes = vec![
+                delete(DocumentKind::Endpoint, id.clone()),
+                delete(DocumentKind::Follower, position_id(&id)),
+            ];
+            let change = this.change(writes, this.audit(&actor, "delete", &id));
+            this.commit(Some(&former), change).await?;
+            this.live.lock().remove(&id);
+            Ok(())
+        })
+        .await
     }
 
+    /// Does a write to its end although whoever asked may hang up: memory says what the ledger says.
+    async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, SubscriptionError>> + Send + 'static,
+    ) -> Result<T, SubscriptionError> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        self.parts.tasks.spawn("endpoint", async move {
+            _ = tell.send(work.await); // nobody asks any more
+        });
+        told.await.unwrap_or(Err(SubscriptionError::Storage(StorageError::Closed)))
+    }
+
+    fn find(&self, id: &str) -> Result<Arc<Live>, SubscriptionError> {
+        self.live.lock().get(id).cloned().ok_or(SubscriptionError::NotFound)
+    }
+
+    fn audit(&self, actor: &Actor, verb: &str, id: &str) -> AuditEntry {
+        AuditEntry::by(actor, self.parts.clock.now_ms(), verb, "endpoint", id)
+    }
+
+    fn change(&self, writes: Vec<Write>, audit: AuditEntry) -> Change {
+        Change { at_ms: self.parts.clock.now_ms(), writes, audit: vec![audit], ..Change::default() }
+    }
+
+    /// Ends what the former endpoint has under way, so that it writes nothing after this, and makes the change; returns the
+    /// version of what it writes first. When that fails, the former one goes on.
+    async fn commit(self: &Arc<Self>, former: Option<&Live>, change: Change) -> Result<u64, StorageError> {
+        if let Some(former) = former {
+            former.stop().await;
+        }
+        match self.parts.storage.apply(change).await {
+            Ok(versions) => Ok(versions.first().copied().unwrap_or(0)),
+            Err(error) => {
+                if let Some(Live { id, endpoint, version, standing, .. }) = former {
+                    let standing = standing.lock().clone();
+                    self.begin(id.clone(), endpoint.clone(), *version, standing);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells an endpoint from now on, in place of a former one.
     fn begin(self: &Arc<Self>, id: String, endpoint: Endpoint, version: u64, standing: Standing) {
         let live = Arc::new(Live {
             id: id.clone(),
@@ -331,6 +447,7 @@ impl Subscriptions {
             standing: Mutex::new(standing),
             pinned: Mutex::new(None),
             closed: Notify::new(),
+            running: tokio::sync::Mutex::default(),
         });
         self.live.lock().insert(id, Arc::clone(&live));
         if live.endpoint.enabled {
@@ -338,47 +455,25 @@ impl Subscriptions {
         }
     }
 
-    /// Returns the secrets that sign from now on, and the new one in the clear if we made it.
-    fn secrets(
-        &self,
-        id: &str,
-        former: Option<&Live>,
-        given: Option<String>,
-        now_ms: i64,
-    ) -> Result<(Vec<Secret>, Option<String>), SubscriptionError> {
-        let mut secrets = former.map(|former| former.endpoint.secrets.clone()).unwrap_or_default();
-        let fresh = match (&given, secrets.is_empty()) {
-            (Some(_), _) => None,
-            (None, true) => Some(fresh_secret()?),
-            (None, false) => return Ok((secrets, None)),
-        };
-        let grace_ms = i64::try_from(self.parts.config.secret_grace.as_millis()).unwrap_or(i64::MAX);
-        for secret in &mut secrets {
-            secret.until_ms.get_or_insert(now_ms.saturating_add(grace_ms));
-        }
-        secrets.retain(|secret| secret.until_ms.is_some_and(|until_ms| until_ms > now_ms));
-        let plain = given.or_else(|| fresh.clone()).unwrap_or_default();
-        let sealed = self.parts.keys.seal(&purpose(id), &plain)?;
-        secrets.insert(0, Secret { sealed, until_ms: None });
-        Ok((secrets, fresh))
+    /// Tells an endpoint nothing more because its receiver said so, and has people see it.
+    async fn disable(self: &Arc<Self>, live: &Live, why: String) -> Result<(), StorageError> {
+        let _one_at_a_time = self.writing.lock().await;
+        let endpoint = Endpoint { enabled: false, disabled_because: Some(why), ..live.endpoint.clone() };
+        let audit = AuditEntry::by_house(self.parts.clock.now_ms(), "disable", "endpoint", &live.id)
+            .with(&serde_json::json!({"why": endpoint.disabled_because}));
+        let change = self.change(vec![endpoint.write(&live.id, Some(live.version))], audit);
+        let version = self.parts.storage.apply(change).await?.first().copied().unwrap_or(0);
+        let standing = live.standing.lock().clone();
+        self.begin(live.id.clone(), endpoint, version, standing);
+        Ok(())
     }
+}
 
-    fn sign_keys(&self, live: &Live) -> Result<Vec<SignKey>, SubscriptionError> {
-        let now_ms = self.parts.clock.now_ms();
-        let valid = |secret: &&Secret| secret.until_ms.is_none_or(|until_ms| until_ms > now_ms);
-        let mut keys = Vec::new();
-        for secret in live.endpoint.secrets.iter().filter(valid) {
-            let plain = self.parts.keys.open(&purpose(&live.id), &secret.sealed)?;
-            keys.extend(SignKey::parse(&plain));
-        }
-        Ok(keys)
-    }
-
-    async fn stored_standing(&self, id: &str) -> Result<Standing, StorageError> {
-        let document = self.parts.storage.document(DocumentKind::Follower, &position_id(id)).await?;
-        let stored: Position =
-            document.and_then(|document| serde_json::from_str(&document.body).ok()).unwrap_or_default();
-        Ok(Standing { position: stored.position, ..Standing::default() })
+impl Live {
+    /// Ends what is under way, for good, and waits until it is over. One that was not begun yet ends as it begins.
+    async fn stop(&self) {
+        self.closed.notify_one();
+        drop(self.running.lock().await);
     }
 }
 
@@ -386,60 +481,4 @@ impl std::fmt::Debug for Subscriptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Subscriptions").field("endpoints", &self.live.lock().len()).finish_non_exhaustive()
     }
-}
-
-/// Up to which change an endpoint was told.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Position {
-    position: u64,
-}
-
-fn position_id(id: &str) -> String {
-    format!("endpoint:{id}")
-}
-
-fn position_of(id: &str, position: u64) -> Write {
-    let body = serde_json::to_string(&Position { position }).unwrap_or_default(); // a number: cannot fail
-    Write::Put { kind: DocumentKind::Follower, id: position_id(id), body, expect: None }
-}
-
-fn purpose(id: &str) -> String {
-    format!("endpoint/{id}")
-}
-
-fn fresh_secret() -> Result<String, KeyError> {
-    use base64::Engine as _;
-    let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|_| KeyError::Randomness)?;
-    Ok(format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes)))
-}
-
-fn read(id: &str, body: &str) -> Result<Endpoint, StorageError> {
-    serde_json::from_str(body).map_err(|error| StorageError::Unreadable {
-        what: format!("endpoint `{id}`"),
-        detail: error.to_string(),
-    })
-}
-
-fn check(id: &str, new: &NewEndpoint) -> Result<(), SubscriptionError> {
-    let field = |pointer: &str, code: &str, detail: String| {
-        SubscriptionError::Field(FieldError::new(pointer, code, detail))
-    };
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if id.is_empty() || id.len() > ID_BYTES_MAX || !id.bytes().all(is_plain) {
-        return Err(SubscriptionError::NotFound);
-    }
-    if let Err(error) = parse_url(&new.url) {
-        return Err(field("/url", "form", error.to_string()));
-    }
-    if new.name.chars().count() > 100 {
-        return Err(field("/name", "too_long", "at most 100 characters".to_owned()));
-    }
-    if new.states.len() > 32 || new.states.iter().any(|state| state.len() > 32) {
-        return Err(field("/states", "too_many", "at most 32 short words".to_owned()));
-    }
-    if let Some(Err(error)) = new.secret.as_deref().map(SignKey::parse) {
-        return Err(field("/secret", "form", error.to_string()));
-    }
-    Ok(())
 }

@@ -50,6 +50,7 @@ const TAGS: &[(&str, &str)] = &[
         "入群欢迎语模板 · greetings that a platform sends by itself, and what owners have to do",
     ),
     ("notices", "通知 · telling one group or some staff something now"),
+    ("endpoints", "状态推送 · programs that are told of state changes"),
     ("outbound", "外发控制 · stopping, resuming, dead letters"),
     ("access", "操作员与令牌 · operators, tokens, audit"),
     ("administration", "运维 · reload and backup"),

@@ -174,6 +174,9 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/endpoints/{endpoint}"                 Admin endpoints::get;
         PUT    "/v1/endpoints/{endpoint}"                 Admin endpoints::put;
         DELETE "/v1/endpoints/{endpoint}"                 Admin endpoints::delete;
+        POST   "/v1/endpoints/{endpoint}/rotate"          Admin endpoints::rotate;
+        POST   "/v1/endpoints/{endpoint}/replay"          Admin endpoints::replay;
+        POST   "/v1/endpoints/{endpoint}/test"            Admin endpoints::test;
         GET    "/v1/outbound"                             Read  outbound::status;
         POST   "/v1/outbound/stop"                        Admin outbound::stop;
         GET    "/v1/holds"                                Read  outbound::holds;

@@ -2,6 +2,7 @@
 
 mod audiences;
 mod document;
+mod endpoints;
 mod group_life;
 mod ledger;
 mod notices;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::cli::{self, Place};
+use crate::clock::Clock;
 use crate::storage::sqlite;
 
 /// What `restore` takes.
@@ -27,7 +28,8 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let data_dir = args.place.load()?.config.server.data_dir;
     let (from, to) = (args.dir.clone(), data_dir.clone());
-    let restored = tokio::task::spawn_blocking(move || sqlite::restore(&from, &to)).await??;
+    let now_ms = Clock::system().now_ms();
+    let restored = tokio::task::spawn_blocking(move || sqlite::restore(&from, &to, now_ms)).await??;
     cli::print(&format!(
         "restored {} into {}: {} broadcasts paused, {} deliveries uncertain\n",
         args.dir.display(),

@@ -14,8 +14,9 @@ use super::repeat::{Repeat, RepeatError};
 use super::saying::Sayer;
 use super::schedule::Schedule;
 use super::script::Script;
+use super::telling::standing;
 use super::variants::{self, Variant};
-use super::{Broadcast, BroadcastError, Broadcasts, Config, Control, Expansion, Parts, Slot, put};
+use super::{Broadcast, BroadcastError, Broadcasts, Config, Control, Counts, Expansion, Parts, Slot, put};
 use crate::event::{AccountId, Actor, BroadcastId, GroupName};
 use crate::outbox::delivery::Content;
 use crate::storage::{AuditEntry, Change, IdempotencyRecord, StorageError};
@@ -139,6 +140,7 @@ impl Broadcasts {
             at_ms: now_ms,
             writes: [put(&broadcast, Some(0))].into_iter().chain(frozen).collect(),
             audit: vec![audit],
+            told: standing(&broadcast, &Counts::default(), now_ms),
             idempotency,
             ..Change::default()
         };

@@ -7,7 +7,8 @@ use super::canary::Trial;
 use super::mass::Mass;
 use super::reached::freeze;
 use super::script::Script;
-use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, Expansion, put, storage_error};
+use super::telling::standing;
+use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, Counts, Expansion, put, storage_error};
 use crate::event::GroupName;
 use crate::storage::{AuditEntry, Change};
 
@@ -44,7 +45,9 @@ impl Broadcasts {
             writes.extend([put(made, Some(0)), freeze(made.id.as_str(), names)]);
         }
         let audit = vec![audit.at(&changed.place).with(&detail)];
-        let change = Change { at_ms: now_ms, writes, audit, ..Change::default() };
+        let told =
+            made.as_ref().map(|(made, _)| standing(made, &Counts::default(), now_ms)).unwrap_or_default();
+        let change = Change { at_ms: now_ms, writes, audit, told, ..Change::default() };
         let versions = self.parts.storage.apply(change).await.map_err(storage_error("come again"))?;
         active.version = versions.first().copied().unwrap_or(active.version + 1);
         active.broadcast = changed;

@@ -104,7 +104,7 @@ impl Broadcasts {
         self.try_first(id, &mut active).await?;
         let counts = self.counts(id).await?;
         // Before it is closed: a crash in between tells it twice, never not at all.
-        self.tell(&mut active, &counts).await;
+        self.tell(&mut active, &counts).await?;
         let written = u64::from(active.broadcast.expansion.targets);
         active.open = counts.unfinished() + active.broadcast.expected.saturating_sub(written);
         if active.broadcast.repeat.is_some() {

@@ -49,6 +49,7 @@ fn rules(config: &Config) -> Vec<Broken> {
     sizes(config, &mut broken);
     evidence(config, &mut broken);
     hook(config, &mut broken);
+    subscriptions(config, &mut broken);
     if config.fleet.case_groups_min > config.fleet.case_groups_max {
         broken.push(Broken {
             keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
@@ -232,6 +233,32 @@ fn hook(config: &Config, broken: &mut Vec<Broken>) {
             value: quoted(hook.timeout),
             detail: "no question could ever be answered".to_owned(),
             remedy: "give the hook some time, like \"10s\"".to_owned(),
+        });
+    }
+}
+
+fn subscriptions(config: &Config, broken: &mut Vec<Broken>) {
+    let subscriptions = &config.subscriptions;
+    for (key, value) in [
+        (&["subscriptions.look"], subscriptions.look),
+        (&["subscriptions.timeout"], subscriptions.timeout),
+        (&["subscriptions.retry_delay"], subscriptions.retry_delay),
+    ] {
+        if value.is_zero() {
+            broken.push(Broken {
+                keys: key,
+                value: quoted(value),
+                detail: "endpoints would be asked without a pause, or never in time".to_owned(),
+                remedy: "give some time, like \"1s\"".to_owned(),
+            });
+        }
+    }
+    if subscriptions.retry_delay > subscriptions.retry_delay_max {
+        broken.push(Broken {
+            keys: &["subscriptions.retry_delay", "subscriptions.retry_delay_max"],
+            value: quoted(subscriptions.retry_delay),
+            detail: "longer than `subscriptions.retry_delay_max`, so it would never apply".to_owned(),
+            remedy: format!("{} at most", quoted(subscriptions.retry_delay_max)),
         });
     }
 }

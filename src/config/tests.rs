@@ -191,6 +191,9 @@ fn values_that_contradict_each_other_are_refused() {
     check("[evidence]\nhistory = true\n", "evidence.history", "`evidence.enabled = true` too");
     check("[reviews]\nkeep = \"1d\"\n", "reviews.keep", "\"30d\" at least");
     check("[hook]\nurl = \"https://example.org/judge\"\n", "hook.url", "hook.secret_file");
+    check("[subscriptions]\nlook = \"0s\"\n", "subscriptions.look", "1s");
+    check("[subscriptions]\nretry_delay = \"1h\"\n", "subscriptions.retry_delay", "\"15m\" at most");
+    check("[subscriptions]\nrows_max = 0\n", "subscriptions.rows_max", "nonzero");
     check("[hook]\nwait = \"1s\"\n", "hook.wait", "800ms");
     // The cause is in another key than the one that is named; the place is what the operator wrote.
     check("[connectors]\nsignature_tolerance = \"6m\"\n", "connectors.replay_window", ":2)");

@@ -8,6 +8,7 @@ mod evidence;
 mod journal;
 mod ledger;
 mod projection;
+mod status;
 
 use std::borrow::Cow;
 
@@ -21,6 +22,7 @@ pub(super) use evidence::*;
 pub(super) use journal::*;
 pub(super) use ledger::*;
 pub(super) use projection::*;
+pub(super) use status::*;
 
 /// Some hour in 2026.
 pub(super) const HOUR: u32 = 497_222;
@@ -100,6 +102,13 @@ macro_rules! all {
             what_mass_sends_carry_is_settled_once,
             mass_sends_are_no_targets,
             what_groups_received_is_counted,
+            every_way_to_a_state_is_told_but_calls_and_their_retries,
+            nothing_is_told_while_nobody_listens,
+            mass_sends_tell_of_what_they_carry,
+            many_deliveries_moved_at_once_are_all_told,
+            what_is_undone_is_not_told_and_numbers_have_no_gap,
+            a_broadcast_is_told_where_it_stands_once,
+            old_changes_are_found_by_time_and_forgotten_by_number,
             the_platforms_id_is_kept,
             numbers_follow_the_definitions,
             outcomes_are_credited_once_to_the_broadcast_they_name,

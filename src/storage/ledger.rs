@@ -169,7 +169,8 @@ pub struct Change {
     pub carried: Vec<Carried>,
     /// Deliveries that a person moves; one that stands elsewhere by now makes the whole change a conflict.
     pub moved: Vec<Moved>,
-    /// State changes of broadcasts, for endpoints if there are any; those of deliveries are written by themselves.
+    /// Where broadcasts stand now, for endpoints if there are any and if it is news; deliveries' changes are written by
+    /// themselves.
     pub told: Vec<StatusChange>,
     /// The answer to remember for the request's key; a key already there makes the whole change a conflict.
     pub idempotency: Option<IdempotencyRecord>,

@@ -90,7 +90,7 @@ impl Memory {
         let mut data = self.disk.data.lock();
         let mut next = data.ledger.clone();
         let result = work(&mut next, &data)?;
-        next.tell_moves(&data.ledger);
+        next.tell(&data.ledger);
         data.ledger = next;
         Ok(result)
     }
@@ -362,8 +362,12 @@ impl Storage for Memory {
         Ok(self.disk.data.lock().ledger.status_span())
     }
 
-    async fn status_forget(&self, through: u64, before_ms: i64) -> Result<u64, StorageError> {
-        self.change(|ledger, _| Ok(ledger.status_forget(through, before_ms)))
+    async fn status_since(&self, from_ms: i64) -> Result<u64, StorageError> {
+        Ok(self.disk.data.lock().ledger.status_since(from_ms))
+    }
+
+    async fn status_forget(&self, through: u64) -> Result<u64, StorageError> {
+        self.change(|ledger, _| Ok(ledger.status_forget(through)))
     }
 
     async fn backup(&self, _to: &Path) -> Result<(), StorageError> {

@@ -409,8 +409,12 @@ impl Storage for Sqlite {
         self.ledger_read(status::span).await
     }
 
-    async fn status_forget(&self, through: u64, before_ms: i64) -> Result<u64, StorageError> {
-        self.ledger.write(move |conn| status::forget(conn, through, before_ms)).await
+    async fn status_since(&self, from_ms: i64) -> Result<u64, StorageError> {
+        self.ledger_read(move |conn| status::since(conn, from_ms)).await
+    }
+
+    async fn status_forget(&self, through: u64) -> Result<u64, StorageError> {
+        self.ledger.write(move |conn| status::forget(conn, through)).await
     }
 
     async fn backup(&self, to: &Path) -> Result<(), StorageError> {

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use super::Endpoint;
-use crate::storage::StatusChange;
+use super::{Endpoint, Standing};
+use crate::storage::{StatusChange, Subject};
 
-/// What one call tells, made once: a repeat says the same under the same id.
+/// What one call tells, made once: a repeat says the same under the same id. Its id is made of what it says, so after a
+/// restart, which may cut batches elsewhere, no id stands for something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Batch {
     /// The `webhook-id`.
@@ -30,6 +32,10 @@ struct Body<'a> {
 #[derive(Serialize)]
 struct Data<'a> {
     endpoint: &'a str,
+    /// Up to which change the call before this one told.
+    after: u64,
+    /// Up to which change this one tells.
+    through: u64,
     /// Changes that were forgotten before they could be told.
     missed: u64,
     changes: Vec<Told<'a>>,
@@ -67,7 +73,7 @@ fn time(ms: i64) -> String {
 }
 
 fn told(change: &StatusChange) -> Told<'_> {
-    let is_delivery = change.subject == crate::storage::Subject::Delivery;
+    let is_delivery = change.subject == Subject::Delivery;
     Told {
         seq: change.seq,
         kind: format!("{}.{}", change.subject.as_str(), change.state),
@@ -90,15 +96,24 @@ pub(super) fn of(
     id: &str,
     endpoint: &Endpoint,
     changes: &[StatusChange],
-    missed: u64,
-    now_ms: i64,
+    standing: &Standing,
 ) -> Option<Batch> {
     let wanted: Vec<Told<'_>> = changes.iter().filter(|change| endpoint.wants(change)).map(told).collect();
-    let (first, last) = (wanted.first()?.seq, wanted.last()?.seq);
-    let through = changes.last()?.seq;
+    let (last, through) = (wanted.last()?.at.clone(), changes.last()?.seq);
     let count = wanted.len();
-    let data = Data { endpoint: id, missed, changes: wanted };
-    let body = Body { kind: "status.changes", timestamp: time(now_ms), data };
+    let data = Data { endpoint: id, after: standing.told, through, missed: standing.missed, changes: wanted };
+    // Its time is that of what it tells, or a repeat after a restart would be another call.
+    let body = Body { kind: "status.changes", timestamp: last, data };
     let body = serde_json::to_vec(&body).expect("strings and numbers are JSON");
-    Some(Batch { id: format!("st_{id}_{first}_{last}"), body: body.into(), through, changes: count })
+    // Who asks to be told again may know the former id.
+    let digest = Sha256::new().chain_update(standing.round.to_be_bytes()).chain_update(&body).finalize();
+    let digest = digest.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes));
+    Some(Batch { id: format!("st_{id}_{digest:032x}"), body: body.into(), through, changes: count })
+}
+
+/// Makes a call that tells nothing.
+pub(super) fn test(id: &str, now_ms: i64) -> Batch {
+    let body =
+        serde_json::json!({"type": "status.test", "timestamp": time(now_ms), "data": {"endpoint": id}});
+    Batch { id: format!("test_{id}_{now_ms}"), body: body.to_string().into(), through: 0, changes: 0 }
 }

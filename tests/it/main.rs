@@ -14,6 +14,7 @@ mod kill;
 mod operations;
 mod peers;
 mod rulesets;
+mod status;
 mod surface;
 mod tour;
 mod wecom_day;

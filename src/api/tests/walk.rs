@@ -112,6 +112,8 @@ fn body(method: &str, path: &str) -> Value {
             | "/v1/broadcasts/{broadcast}/replay"
             | "/v1/broadcasts/{broadcast}/remind"
             | "/v1/dead-letters/{delivery}/replay"
+            | "/v1/endpoints/{endpoint}/rotate"
+            | "/v1/endpoints/{endpoint}/test"
             | "/v1/accounts/{account}/sync"
             | "/v1/admin/reload",
         ) => Value::Null,
@@ -172,6 +174,7 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/dead-letters/replay") => json!({"account": "demo", "group": "g-east"}),
         (_, "/v1/uncertain/{delivery}") => json!({"outcome": "not_sent", "reason": "taken over"}),
         (_, "/v1/endpoints/{endpoint}") => json!({"url": "https://example.com/taken-over"}),
+        (_, "/v1/endpoints/{endpoint}/replay") => json!({"after": 0}),
         (_, "/v1/outbound/stop") => json!({"scope": "region:east"}),
         (_, "/v1/backup") => json!({"dir": "/nowhere/to/be/found"}),
         (method, path) => panic!("say here what {method} {path} would take, so that the walk is a real one"),

@@ -190,7 +190,11 @@ impl Storage for TestLedger {
             }
         }
         next.audit.extend(change.audit);
-        next.told.extend(change.told);
+        for told in change.told {
+            if next.told.iter().rfind(|last| last.id == told.id).is_none_or(|last| last.state != told.state) {
+                next.told.push(told);
+            }
+        }
         for row in change.deliveries {
             next.add(row);
         }
@@ -572,7 +576,11 @@ impl Storage for TestLedger {
         unreachable!("sending tells nobody")
     }
 
-    async fn status_forget(&self, _: u64, _: i64) -> Result<u64, StorageError> {
+    async fn status_since(&self, _: i64) -> Result<u64, StorageError> {
+        unreachable!("sending tells nobody")
+    }
+
+    async fn status_forget(&self, _: u64) -> Result<u64, StorageError> {
         unreachable!("sending tells nobody")
     }
 

@@ -19,6 +19,8 @@ pub(super) struct LedgerData {
     /// State changes that are kept, and the number of the last there ever was.
     pub(super) told: Vec<StatusChange>,
     pub(super) told_last: u64,
+    /// Where broadcasts stand, until the commit.
+    pub(super) telling: Vec<StatusChange>,
     attempts: BTreeMap<(String, u32), (String, AttemptRow)>,
     /// What they came to.
     outcomes: BTreeMap<(String, u32), Settlement>,
@@ -42,7 +44,7 @@ impl LedgerData {
         self.call_off(&change.called_off, change.at_ms);
         self.carry(&change.carried);
         self.relocate(&change.moved, change.at_ms)?;
-        self.tell(change.told.iter().cloned());
+        self.telling.extend(change.told.iter().cloned());
         for entry in &change.audit {
             self.audit.push(AuditEntry { seq: self.audit.len() as u64 + 1, ..entry.clone() });
         }

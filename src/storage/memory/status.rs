@@ -6,8 +6,19 @@ use crate::storage::{
 };
 
 impl LedgerData {
-    /// Writes changes down, if anybody is to be told.
-    pub(super) fn tell(&mut self, changes: impl Iterator<Item = StatusChange>) {
+    /// Writes down which deliveries stand elsewhere than before, and where broadcasts do.
+    pub(super) fn tell(&mut self, before: &Self) {
+        let moved = self.deliveries.values().filter(|row| {
+            let was = before.deliveries.get(&row.id).map(|row| row.state);
+            row.target < MASS_SENDS_FROM && is_told(was, row.state)
+        });
+        let mut changes: Vec<_> = moved.map(change_of).collect();
+        for change in std::mem::take(&mut self.telling) {
+            let last = self.told.iter().rfind(|told| told.subject == change.subject && told.id == change.id);
+            if last.is_none_or(|last| last.state != change.state) {
+                changes.push(change);
+            }
+        }
         let kind = DocumentKind::Endpoint.as_str();
         if !self.documents.keys().any(|(of, _)| *of == kind) {
             return;
@@ -16,16 +27,6 @@ impl LedgerData {
             self.told_last += 1;
             self.told.push(StatusChange { seq: self.told_last, ..change });
         }
-    }
-
-    /// Writes down which deliveries stand elsewhere than before.
-    pub(super) fn tell_moves(&mut self, before: &Self) {
-        let moved = self.deliveries.values().filter(|row| {
-            let was = before.deliveries.get(&row.id).map(|row| row.state);
-            row.target < MASS_SENDS_FROM && is_told(was, row.state)
-        });
-        let moved: Vec<_> = moved.map(change_of).collect();
-        self.tell(moved.into_iter());
     }
 
     pub(super) fn status_changes(&self, after: u64, limit: usize) -> Vec<StatusChange> {
@@ -38,9 +39,14 @@ impl LedgerData {
         StatusSpan { first, last: self.told_last }
     }
 
-    pub(super) fn status_forget(&mut self, through: u64, before_ms: i64) -> u64 {
+    pub(super) fn status_since(&self, from_ms: i64) -> u64 {
+        let first = self.told.iter().find(|change| change.at_ms >= from_ms);
+        first.map_or(self.told_last + 1, |change| change.seq)
+    }
+
+    pub(super) fn status_forget(&mut self, through: u64) -> u64 {
         let count = self.told.len();
-        self.told.retain(|change| change.seq > through && change.at_ms >= before_ms);
+        self.told.retain(|change| change.seq > through);
         (count - self.told.len()) as u64
     }
 }

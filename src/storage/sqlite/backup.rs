@@ -6,7 +6,8 @@
 //!
 //! A backup is older than the world. What it calls unsent may have been sent since, so after a restore nothing is sent
 //! that a person has not looked at: broadcasts are paused, calls under way and waiting replies are `uncertain`, and
-//! replies asked for by the restored journal are not made.
+//! replies asked for by the restored journal are not made. State changes are told under numbers that the lost ledger did
+//! not reach: receivers would take them for known.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufReader, Read, Write};
@@ -17,7 +18,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{LOCK, fault, journal, schema, signed};
+use super::{LOCK, fault, journal, schema, signed, status};
 use crate::storage::{Config, StorageError};
 
 const MANIFEST: &str = "manifest.json";
@@ -83,7 +84,7 @@ pub(super) fn backup(from: &Path, to: &Path) -> Result<(), StorageError> {
 ///
 /// # Errors
 /// When the copy is damaged or newer than this program, or the directory holds something already.
-pub fn restore(from: &Path, to: &Path) -> Result<Restored, StorageError> {
+pub fn restore(from: &Path, to: &Path, now_ms: i64) -> Result<Restored, StorageError> {
     let manifest = verify(from)?;
     make_empty(to)?;
     for file in &manifest.files {
@@ -94,7 +95,7 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restored, StorageError> {
     let config = Config::default();
     let journal = schema::open(to, &schema::JOURNAL, &config)?;
     let ledger = schema::open(to, &schema::LEDGER, &config)?;
-    let restored = quieten(&ledger)?;
+    let restored = quieten(&ledger, now_ms)?;
     journal
         .execute(
             "INSERT OR REPLACE INTO meta VALUES ('sends_floor', ?1)",
@@ -138,7 +139,7 @@ fn verify(from: &Path) -> Result<Manifest, StorageError> {
 }
 
 /// Keeps a restored ledger from sending anything by itself.
-fn quieten(ledger: &Connection) -> Result<Restored, StorageError> {
+fn quieten(ledger: &Connection, now_ms: i64) -> Result<Restored, StorageError> {
     let tx = ledger.unchecked_transaction().map_err(fault("restore"))?;
     let broadcasts: Vec<(String, String)> = tx
         .prepare("SELECT id, body FROM document WHERE kind = 'broadcast'")
@@ -154,6 +155,7 @@ fn quieten(ledger: &Connection) -> Result<Restored, StorageError> {
         .map_err(fault("restore"))?;
         restored.broadcasts_paused += u64::from(was_running);
     }
+    status::begin_anew(&tx, now_ms)?;
     tx.execute("UPDATE attempt SET ended_ms = started_ms WHERE ended_ms IS NULL", [])
         .map_err(fault("restore"))?;
     let uncertain = tx

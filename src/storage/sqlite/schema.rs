@@ -132,6 +132,7 @@ const LEDGER_6: &str = "
 CREATE TABLE status_change (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, subject TEXT NOT NULL,
   id TEXT NOT NULL, broadcast TEXT NOT NULL, target INTEGER NOT NULL, account TEXT NOT NULL, grp TEXT NOT NULL,
   kind TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, code TEXT NOT NULL, platform_id TEXT NOT NULL);
+CREATE INDEX status_broadcast ON status_change (id, seq) WHERE subject = 'broadcast';
 CREATE TRIGGER delivery_moved AFTER UPDATE OF state ON delivery
 WHEN new.state <> old.state AND new.state <> 'sending' AND (new.state <> 'pending' OR old.state <> 'sending')
   AND new.target < 2147483648 AND EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint')

@@ -1,6 +1,6 @@
 //! The log of state changes for subscribers. Deliveries get into it by triggers, in whatever way they change.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{fault, signed, unsigned};
 use crate::storage::{StatusChange, StatusSpan, StorageError, Subject};
@@ -8,14 +8,15 @@ use crate::storage::{StatusChange, StatusSpan, StorageError, Subject};
 /// Rows removed in one commit.
 const FORGET_ROWS: i64 = 10_000;
 
-/// Writes what is no delivery's change, if anybody is to be told.
+/// Writes where broadcasts stand, if anybody is to be told and was not told the same last.
 pub(super) fn tell(conn: &Connection, changes: &[StatusChange]) -> Result<(), StorageError> {
     for change in changes {
         conn.prepare_cached(
             "INSERT INTO status_change (at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code,
              platform_id)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
-             WHERE EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint')",
+             WHERE EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint') AND ?9 IS NOT
+             (SELECT state FROM status_change WHERE subject = 'broadcast' AND id = ?3 ORDER BY seq DESC LIMIT 1)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -83,13 +84,46 @@ pub(super) fn span(conn: &Connection) -> Result<StatusSpan, StorageError> {
     .map_err(fault("read state changes"))
 }
 
-/// Removes changes up to a number, and those that are older than a time; returns how many.
-pub(super) fn forget(conn: &Connection, through: u64, before_ms: i64) -> Result<u64, StorageError> {
+/// Returns the number of the first change since a time.
+pub(super) fn since(conn: &Connection, from_ms: i64) -> Result<u64, StorageError> {
+    let first: Option<u64> = conn
+        .prepare_cached("SELECT seq FROM status_change WHERE at_ms >= ?1 ORDER BY seq LIMIT 1")
+        .and_then(|mut query| query.query_row([from_ms], |row| row.get(0).map(unsigned)).optional())
+        .map_err(fault("read state changes"))?;
+    match first {
+        Some(first) => Ok(first),
+        None => Ok(span(conn)?.last + 1),
+    }
+}
+
+/// Removes changes up to a number, the oldest first; returns how many.
+pub(super) fn forget(conn: &Connection, through: u64) -> Result<u64, StorageError> {
     conn.prepare_cached(
-        "DELETE FROM status_change WHERE seq IN (SELECT seq FROM status_change ORDER BY seq LIMIT ?3)
-         AND (seq <= ?1 OR at_ms < ?2)",
+        "DELETE FROM status_change WHERE seq IN
+         (SELECT seq FROM status_change WHERE seq <= ?1 ORDER BY seq LIMIT ?2)",
     )
-    .and_then(|mut delete| delete.execute(params![signed(through), before_ms, FORGET_ROWS]))
+    .and_then(|mut delete| delete.execute(params![signed(through), FORGET_ROWS]))
     .map(|removed| removed as u64)
     .map_err(fault("remove state changes"))
+}
+
+/// After a restore: what is in the log is older than what endpoints were told since. It begins anew, with numbers that the
+/// lost ledger cannot have reached.
+pub(super) fn begin_anew(conn: &Connection, now_ms: i64) -> Result<(), StorageError> {
+    // A number a microsecond is more than any ledger writes; a second restore is later, so higher again.
+    let floor = span(conn)?.last.max(unsigned(now_ms.saturating_mul(1_000)));
+    conn.execute("DELETE FROM status_change", [])
+        .and_then(|_| conn.execute("DELETE FROM sqlite_sequence WHERE name = 'status_change'", []))
+        .and_then(|_| {
+            conn.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('status_change', ?1)", [signed(floor)])
+        })
+        .and_then(|_| {
+            conn.execute(
+                "UPDATE document SET body = json_set(body, '$.position', ?1, '$.told', ?1), version = version + 1
+                 WHERE kind = 'follower' AND id LIKE 'endpoint:%'",
+                [signed(floor)],
+            )
+        })
+        .map(|_| ())
+        .map_err(fault("restore"))
 }

@@ -409,7 +409,7 @@ mod copies {
         copied.unwrap();
         assert!(storage.backup(&copy).await.is_err(), "a copy is never written over another");
         let back = place.root.path().join("back");
-        restore(&copy, &back).unwrap();
+        restore(&copy, &back, NOW_MS).unwrap();
         let restored = open(&back, &Config::default()).unwrap();
         restored.project().unwrap();
         let there = keys(&restored);
@@ -427,7 +427,7 @@ mod copies {
         let (copy, back) = (place.root.path().join("copy"), place.root.path().join("back"));
         assert_eq!(storage.pending_sends(NOW_MS).unwrap().len(), 1);
         storage.backup(&copy).await.unwrap();
-        let restored = restore(&copy, &back).unwrap();
+        let restored = restore(&copy, &back, NOW_MS).unwrap();
         assert_eq!(restored, Restored { broadcasts_paused: 3, deliveries_uncertain: 2 });
         let storage = open(&back, &Config::default()).unwrap();
         for (id, control, warns) in [
@@ -462,13 +462,44 @@ mod copies {
     }
 
     #[tokio::test]
+    async fn after_a_restore_what_is_told_has_numbers_that_were_never_given_out() {
+        let place = Dir::new();
+        let storage = filled(&place).await;
+        let put =
+            |kind, id: &str, body: &str| Write::Put { kind, id: id.into(), body: body.into(), expect: None };
+        let follower = "endpoint:ops";
+        let writes = vec![
+            put(DocumentKind::Endpoint, "ops", "{}"),
+            put(DocumentKind::Follower, follower, r#"{"position":1,"told":1,"missed":4}"#),
+        ];
+        let told = vec![StatusChange::broadcast("b-1", "running", NOW_MS)];
+        storage.apply(Change { at_ms: NOW_MS, writes, told, ..Change::default() }).await.unwrap();
+        let copy = place.root.path().join("copy");
+        storage.backup(&copy).await.unwrap();
+        let told = vec![StatusChange::broadcast("b-1", "finished", NOW_MS)];
+        storage.apply(Change { at_ms: NOW_MS, told, ..Change::default() }).await.unwrap();
+        let lost = storage.status_span().await.unwrap().last;
+        let back = place.root.path().join("back");
+        restore(&copy, &back, NOW_MS + 9).unwrap();
+        let storage = open(&back, &Config::default()).unwrap();
+        let told = storage.status_changes(0, 0).await.unwrap();
+        // Only what the restore itself changed, and nobody is told to have missed the numbers in between.
+        assert_eq!(told.iter().map(|change| change.state.as_str()).collect::<Vec<_>>(), ["uncertain"; 2]);
+        let floor = told[0].seq - 1;
+        assert!(floor > lost && told[1].seq == floor + 2, "{told:?}");
+        let body = storage.document(DocumentKind::Follower, follower).await.unwrap().unwrap().body;
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body, serde_json::json!({"position": floor, "told": floor, "missed": 4}));
+    }
+
+    #[tokio::test]
     async fn a_damaged_or_unfinished_backup_is_refused() {
         let place = Dir::new();
         let storage = filled(&place).await;
         let (copy, back) = (place.root.path().join("copy"), place.root.path().join("back"));
         storage.backup(&copy).await.unwrap();
         let refused = |what: &str| {
-            let error = restore(&copy, &back).err().unwrap().to_string();
+            let error = restore(&copy, &back, NOW_MS).err().unwrap().to_string();
             assert!(error.contains(what), "{error}");
             assert!(!back.join("journal.db").exists(), "nothing was put in place");
         };
@@ -482,8 +513,8 @@ mod copies {
         std::fs::rename(copy.join("manifest.json"), copy.join("gone")).unwrap();
         refused("manifest.json");
         std::fs::rename(copy.join("gone"), copy.join("manifest.json")).unwrap();
-        let busy = restore(&copy, place.root.path()).err().unwrap().to_string();
+        let busy = restore(&copy, place.root.path(), NOW_MS).err().unwrap().to_string();
         assert!(busy.contains("empty"), "{busy}");
-        restore(&copy, &back).unwrap();
+        restore(&copy, &back, NOW_MS).unwrap();
     }
 }
