@@ -3,6 +3,8 @@
 //! `storage::memory` answers at once; what the runner must get right is what happens while a commit or a read is under
 //! way. Only what sending uses is here.
 
+mod evidence;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -586,36 +588,5 @@ impl Storage for TestLedger {
 
     async fn backup(&self, _: &Path) -> Result<(), StorageError> {
         unreachable!("sending makes no backups")
-    }
-}
-
-#[async_trait]
-impl EvidenceStore for TestLedger {
-    async fn evidence_keep(
-        &self,
-        _: Vec<EvidenceRow>,
-        _: EvidenceRoom,
-    ) -> Result<EvidenceStored, StorageError> {
-        unreachable!("sending keeps no evidence")
-    }
-
-    fn evidence_row(&self, _: &str, _: i64) -> Result<Option<EvidenceRow>, StorageError> {
-        unreachable!("sending reads no evidence")
-    }
-
-    fn evidence_page(&self, _: &EvidenceQuery) -> Result<Vec<EvidenceRow>, StorageError> {
-        unreachable!("sending reads no evidence")
-    }
-
-    fn evidence_groups(&self, _: &str, _: Option<&str>) -> Result<Vec<String>, StorageError> {
-        unreachable!("sending reads no evidence")
-    }
-
-    async fn evidence_erase(&self, _: Vec<EvidenceOf>) -> Result<u64, StorageError> {
-        unreachable!("sending erases no evidence")
-    }
-
-    async fn evidence_prune(&self, _: i64) -> Result<(u64, EvidenceTotals), StorageError> {
-        unreachable!("sending prunes no evidence")
     }
 }
