@@ -41,6 +41,9 @@ pub const QUANTITY_MAX: u32 = 10_000_000;
 
 const THOUSAND: u16 = 1000;
 
+/// How long an urgent call may have to wait for a slot.
+const URGENT_WAIT: Duration = Duration::from_secs(1);
+
 /// Shortest window with a reserve for urgent calls: in a shorter one slots come free within a second anyhow.
 const RESERVE_PERIOD_MIN: Duration = Duration::from_secs(2);
 
@@ -193,8 +196,9 @@ impl Limit {
     }
 
     /// Returns what everything but the urgent may use of a window in which an urgent call would wait for more than a
-    /// second: all but so many in a hundred, rounded down. `None` for other limits, and for windows so small that a
-    /// single slot is much of them.
+    /// second: all but so many in a hundred, rounded down, of a window a second shorter. What is older than that comes free
+    /// within the second, so it may be used up meanwhile: the reserve costs nothing where it is less than a second's share
+    /// of the window. `None` for other limits, and for windows so small that a single slot is much of them.
     pub fn beside_urgent(&self, reserve_percent: u8) -> Option<Self> {
         let LimitKind::Window { quantity, period } = self.kind else { return None };
         let usable = self.usable().get();
@@ -204,7 +208,8 @@ impl Limit {
         let part = u64::from(usable) * u64::from(reserve_percent.min(RESERVE_PERCENT_MAX)) / 100;
         let reserve = u32::try_from(part).unwrap_or(u32::MAX);
         let kept = quantity.get() - usable + reserve;
-        Some(Self { headroom: Some(Headroom::Number(kept)), ..*self })
+        let kind = LimitKind::Window { quantity, period: period.saturating_sub(URGENT_WAIT) };
+        Some(Self { kind, headroom: Some(Headroom::Number(kept)), ..*self })
     }
 
     /// Returns how many may go at once under a pace.
@@ -511,6 +516,10 @@ mod tests {
             |text: &str| text.parse::<Limit>().unwrap().beside_urgent(1).map(|limit| limit.usable().get());
         assert_eq!(beside("100/m"), Some(99));
         assert_eq!(beside("600/m"), Some(594));
+        assert_eq!(
+            "600/m".parse::<Limit>().unwrap().beside_urgent(1).unwrap().period(),
+            Duration::from_secs(59)
+        );
         assert_eq!(beside("1099/m"), Some(1089), "rounded down: never more than one in a hundred");
         assert_eq!(beside("200/m,headroom=10%"), Some(179), "beside what is kept for people");
         assert_eq!(

@@ -62,9 +62,11 @@ impl Level {
         let mut kept = Vec::with_capacity(limits.len());
         for limit in limits {
             kept.push(Kept::new(*limit, Whom::Everything));
-            kept.extend(
-                limit.beside_urgent(reserve_percent).map(|limit| Kept::new(limit, Whom::AllButUrgent)),
-            );
+            kept.extend(limit.beside_urgent(reserve_percent).map(|beside| Kept {
+                limiter: Limiter::new(&beside),
+                limit: *limit,
+                whom: Whom::AllButUrgent,
+            }));
         }
         Self { kept, ..Self::default() }
     }

@@ -36,6 +36,29 @@ fn counted(calls: &[Seen]) -> Vec<Seen> {
     calls.iter().map(|call| Seen { weight: 1, ..*call }).collect()
 }
 
+#[test]
+fn what_is_reserved_for_urgent_calls_costs_no_rate_and_they_wait_a_second_at_most() {
+    let limits = AccountLimits::parse(&["window:600/m"]).unwrap();
+    let mut world = World::new(1, limits, PacingConfig::default(), || 50_000);
+    let start = world.now;
+    for n in 0..6_600 {
+        world.want(0, n, 1, false);
+    }
+    for minute in 0..10 {
+        // When a window has just been used up, in the middle, and when it is about to be renewed.
+        for second in [2, 31, 58] {
+            world.go_to(start + (minute * 60 + second) * SECOND);
+            world.want(0, 10_000, 1, true);
+        }
+    }
+    world.go_to(start + 600 * SECOND);
+    assert!(world.calls.len() >= 5_940, "{} of 6,000", world.calls.len());
+    assert!(most_in_a_window(&world.calls, 60 * SECOND) <= 600);
+    let urgent: Vec<_> = world.waits.iter().filter(|(is_urgent, _)| *is_urgent).collect();
+    assert_eq!(urgent.len(), 30);
+    assert!(urgent.iter().all(|(_, wait)| *wait <= SECOND), "{urgent:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
