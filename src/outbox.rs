@@ -271,10 +271,34 @@ impl Outbox {
     /// Says when an account would have made so many more calls, in milliseconds since the epoch, by running its limits in
     /// virtual time; `None` while they are not known, or when it never would.
     pub async fn finish_ms(&self, account: &AccountId, calls: u64) -> Option<i64> {
+        let forecast = self.forecast(account).await?;
+        tokio::task::spawn_blocking(move || forecast.finish_ms(calls)).await.ok()?
+    }
+
+    /// The same, if these were the limits for the account as a whole; those it shares with others stay.
+    ///
+    /// # Errors
+    /// When the calls of the past cannot be read.
+    pub async fn finish_if(
+        &self,
+        account: &AccountId,
+        calls: u64,
+        limits: Vec<Limit>,
+    ) -> Result<Option<i64>, OutboxError> {
+        let Some(forecast) = self.forecast(account).await else { return Ok(None) };
+        let memory = limits.iter().map(Limit::period).max().unwrap_or_default();
+        let since_ms = self.shared.clock.now_ms() - i64::try_from(memory.as_millis()).unwrap_or(i64::MAX);
+        let past = self.shared.storage.attempts_since(account.as_str(), since_ms).await;
+        let past = past.map_err(|source| OutboxError::Storage { operation: "read attempts", source })?;
+        let reserve = self.shared.config.pacing.urgent_reserve_percent;
+        let finish = move || forecast.under(&limits, reserve, &past).finish_ms(calls);
+        Ok(tokio::task::spawn_blocking(finish).await.unwrap_or_default())
+    }
+
+    async fn forecast(&self, account: &AccountId) -> Option<runner::Forecast> {
         let (answer, forecast) = oneshot::channel();
         self.tell(&self.runner(account), Command::Forecast(answer)).await;
-        let forecast = forecast.await.ok()??;
-        tokio::task::spawn_blocking(move || forecast.finish_ms(calls)).await.ok()?
+        forecast.await.ok()?
     }
 
     /// Returns every account's lane, as of a moment ago, in order of accounts.

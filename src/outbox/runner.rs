@@ -21,6 +21,7 @@ mod status;
 mod why;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,7 +36,7 @@ use super::delivery::{Delivery, Outcome, Resolution};
 use super::gate::Gate;
 use super::holds::Holds;
 use super::lanes::{Lanes, QueueKey, Queued};
-use super::limit::AccountLimits;
+use super::limit::{AccountLimits, Limit};
 use super::limiter::Micros;
 use super::pacer::{AccountNo, Outlook, Pacer, Permit, WallSteps};
 use super::retry::Chance;
@@ -44,7 +45,7 @@ use super::why::Wait;
 use super::{Deliverers, Route};
 use crate::clock::Clock;
 use crate::event::{AccountId, BroadcastId, DeliveryId};
-use crate::storage::{DeliveryRow, SharedStorage, StorageError};
+use crate::storage::{AttemptRow, DeliveryRow, SharedStorage, StorageError};
 use crate::tasks::Tasks;
 use dispatch::Waits;
 use feed::Feed;
@@ -217,6 +218,17 @@ pub(super) struct Forecast {
 }
 
 impl Forecast {
+    /// Supposes other limits of the account's own, with its calls of the past.
+    pub(super) fn under(self, limits: &[Limit], reserve_percent: u8, past: &[AttemptRow]) -> Self {
+        let at = |ms: i64| self.now.saturating_add(ms.saturating_sub(self.now_ms).saturating_mul(1000));
+        let past = past.iter().map(|row| {
+            let weight = NonZeroU32::new(row.cost).unwrap_or(NonZeroU32::MIN);
+            (at(row.started_ms), row.ended_ms.map_or(self.now, at), weight)
+        });
+        let past: Vec<_> = past.collect();
+        Self { outlook: self.outlook.under(limits, reserve_percent, past), ..self }
+    }
+
     /// Returns when so many more calls would have ended, in milliseconds since the epoch. Some milliseconds of CPU.
     pub(super) fn finish_ms(self, calls: u64) -> Option<i64> {
         let at = self.outlook.finish_of(self.now, calls, self.round_trip, self.in_flight_max);

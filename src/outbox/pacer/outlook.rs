@@ -37,6 +37,25 @@ impl Outlook {
         Self { levels: levels.collect(), learning, latest }
     }
 
+    /// Supposes that these were the account's own limits all along: calls of the past (start, end, weight) count by them.
+    #[must_use]
+    pub fn under(
+        mut self,
+        limits: &[Limit],
+        reserve_percent: u8,
+        past: impl IntoIterator<Item = (Micros, Micros, NonZeroU32)>,
+    ) -> Self {
+        let mut level = Level::new(limits, reserve_percent);
+        for (started, ended, weight) in past {
+            level.restore(started, ended, weight);
+        }
+        level.count_weights();
+        if let Some((own, _)) = self.levels.first_mut() {
+            *own = level;
+        }
+        self
+    }
+
     /// Says when `calls` more calls of weight 1, each to a group with room, would have ended, when each takes `round_trip`
     /// and at most `in_flight_max` are under way at once.
     pub fn finish_of(mut self, now: Micros, calls: u64, round_trip: Micros, in_flight_max: usize) -> Micros {

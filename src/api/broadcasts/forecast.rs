@@ -1,0 +1,141 @@
+//! When a broadcast will be done, and when it would be if things were different.
+
+use serde::{Deserialize, Serialize};
+
+use super::refused;
+use super::schedule::ScheduleBody;
+use crate::api::body::{Answer, Path, Strict};
+use crate::api::error::{ApiError, ApiResult};
+use crate::api::moment;
+use crate::api::state::Cx;
+use crate::broadcasts::{Foresight, Supposed};
+use crate::event::{AccountId, FieldError};
+use crate::outbox::limit::AccountLimits;
+
+/// What might be different; nothing: only what is is told.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct ForecastIn {
+    /// This account sends a share of it, with its own limits.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    account: Option<AccountId>,
+    /// How much of it `account` sends, in percent.
+    #[serde(default = "all")]
+    #[schema(minimum = 1, maximum = 100, default = 100)]
+    share_percent: u8,
+    /// In place of the limits of each account as a whole, as in `PUT /v1/accounts/{account}`; those of single groups and
+    /// those that accounts share stay as they are.
+    #[serde(default)]
+    #[schema(example = json!(["window:1200/m"]))]
+    limits: Vec<String>,
+    /// When it starts (RFC 3339).
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    starts_at: Option<jiff::Timestamp>,
+    /// Its hours and days.
+    #[serde(default)]
+    schedule: Option<ScheduleBody>,
+}
+
+fn all() -> u8 {
+    100
+}
+
+/// When a broadcast will be done.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct ForecastView {
+    /// As things are.
+    as_it_is: ForesightView,
+    /// If they were different.
+    what_if: ForesightView,
+    /// How much sooner it would be done then, in seconds; negative: later. Null when one of the two is not known.
+    sooner_s: Option<i64>,
+}
+
+/// When a broadcast will be done.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct ForesightView {
+    /// Calls that are left.
+    left: u64,
+    /// By account.
+    accounts: Vec<AccountForesightView>,
+    /// When it is done, within its hours. Null when it is not known, or when people must confirm it: then
+    /// `confirmation.estimated_finish` of the broadcast is a range.
+    finish_at: Option<String>,
+}
+
+/// When one account will be done.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct AccountForesightView {
+    /// Which.
+    account: String,
+    /// Calls that are left.
+    left: u64,
+    /// Calls of other broadcasts that take turns with them.
+    others: u64,
+    /// When it is done if it may send all the time; null when its limits are not known yet.
+    finish_at: Option<String>,
+}
+
+fn view(foresight: &Foresight) -> ForesightView {
+    let accounts = foresight.accounts.iter().map(|account| AccountForesightView {
+        account: account.account.to_string(),
+        left: account.left,
+        others: account.others,
+        finish_at: account.finish_ms.map(moment::show),
+    });
+    ForesightView {
+        left: foresight.left,
+        accounts: accounts.collect(),
+        finish_at: foresight.finish_ms.map(moment::show),
+    }
+}
+
+fn limits(texts: &[String]) -> ApiResult<Vec<crate::outbox::limit::Limit>> {
+    let wrong = |detail: String| ApiError::fields(vec![FieldError::new("/limits", "limit", detail)]);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let read = AccountLimits::parse(&texts).map_err(|error| wrong(error.to_string()))?;
+    if read.group_limits.is_empty() && read.classes.is_empty() && read.shared.is_empty() {
+        return Ok(read.limits);
+    }
+    Err(wrong(
+        "only limits of the account as a whole can be supposed, without `group:`, `@class`, `corp=`, `app=`"
+            .to_owned(),
+    ))
+}
+
+/// Says when a broadcast will be done, and what would change that 预估完成时间
+///
+/// Found by running the accounts' limits in virtual time from where they stand now, with what other broadcasts take; of a
+/// draft: if it were sent now. Changes nothing.
+#[utoipa::path(
+    post, path = "/v1/broadcasts/{broadcast}/forecast", tag = "broadcasts", operation_id = "forecastBroadcast",
+    params(("broadcast" = String, Path, description = "Its id")), request_body = ForecastIn,
+    responses((status = 200, description = "When it is done, and when it would be", body = ForecastView)),
+)]
+pub(in crate::api) async fn forecast(
+    cx: Cx,
+    Path(id): Path<String>,
+    Strict(asked): Strict<ForecastIn>,
+) -> ApiResult<Answer<ForecastView>> {
+    let broadcast = cx.broadcast(&id).await?;
+    if !(1..=100).contains(&asked.share_percent) {
+        let error = FieldError::new("/share_percent", "range", "from 1 to 100".to_owned());
+        return Err(ApiError::fields(vec![error]));
+    }
+    if asked.account.as_ref().is_some_and(|account| !cx.sees_account(account.as_str())) {
+        let error = FieldError::new("/account", "not_found", "there is no such account".to_owned());
+        return Err(ApiError::fields(vec![error]));
+    }
+    let supposed = Supposed {
+        other: asked.account.map(|account| (account, asked.share_percent)),
+        limits: limits(&asked.limits)?,
+        starts_ms: asked.starts_at.map(jiff::Timestamp::as_millisecond),
+        schedule: asked.schedule.map(Into::into),
+    };
+    let (as_it_is, what_if) =
+        cx.broadcasts().forecast(cx.actor(), &broadcast.id, &supposed).await.map_err(refused)?;
+    let sooner_s = as_it_is.finish_ms.zip(what_if.finish_ms).map(|(is, would)| (is - would) / 1000);
+    Ok(Answer::ok(ForecastView { as_it_is: view(&as_it_is), what_if: view(&what_if), sooner_s }))
+}

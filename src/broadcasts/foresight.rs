@@ -1,0 +1,199 @@
+//! When a broadcast will be done, as things are or as they might be.
+//!
+//! The finish is found by running the account's own limits in virtual time, from where they stand now, over what is left
+//! of this broadcast and of the others that take turns with it; the time that takes is then laid over the hours in which
+//! the broadcast is open. Not in it: replies that go before, retries, and limits of single groups (a broadcast sends each
+//! group one message). What people must confirm has a range of its own (`mass`).
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::progress::Counts;
+use super::schedule::{OpenTimes, Schedule};
+use super::{Broadcast, BroadcastError, Broadcasts};
+use crate::event::{AccountId, Actor, BroadcastId};
+use crate::outbox::limit::Limit;
+
+/// What might be different.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Supposed {
+    /// This account sends a share of it, with its own limits.
+    pub other: Option<(AccountId, u8)>,
+    /// Limits in place of those of each account as a whole; empty: as they are.
+    pub limits: Vec<Limit>,
+    /// When it starts; `None`: as it is written.
+    pub starts_ms: Option<i64>,
+    /// Its hours and days; `None`: as they are written.
+    pub schedule: Option<Schedule>,
+}
+
+/// When it will be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foresight {
+    /// Calls that are left.
+    pub left: u64,
+    /// By account.
+    pub accounts: Vec<AccountForesight>,
+    /// When the last account is done, within the hours; `None` when people must confirm it, or nobody can say.
+    pub finish_ms: Option<i64>,
+}
+
+/// When one account will be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountForesight {
+    /// Which.
+    pub account: AccountId,
+    /// Calls that are left.
+    pub left: u64,
+    /// Calls of other broadcasts that take turns with them.
+    pub others: u64,
+    /// When it is done if it may send all the time; `None` when it never is, or its limits are not known yet.
+    pub finish_ms: Option<i64>,
+}
+
+impl Broadcasts {
+    /// Says when a broadcast will be done as things are, and if they were different.
+    ///
+    /// # Errors
+    /// When the actor may not see it, the hours supposed leave no time, or the ledger cannot be read.
+    pub async fn forecast(
+        &self,
+        actor: &Actor,
+        id: &BroadcastId,
+        supposed: &Supposed,
+    ) -> Result<(Foresight, Foresight), BroadcastError> {
+        let broadcast = self.get(actor, id).await?;
+        let counts = self.counts(id).await?;
+        if let Some(schedule) = &supposed.schedule {
+            let begins_ms = supposed.starts_ms.unwrap_or(broadcast.starts_ms).max(self.parts.clock.now_ms());
+            schedule.check(&self.house_rules(), &self.parts.book.default_time_zone(), begins_ms)?;
+        }
+        let as_it_is = self.foresee(&broadcast, &counts, &Supposed::default()).await?;
+        Ok((as_it_is, self.foresee(&broadcast, &counts, supposed).await?))
+    }
+
+    pub(super) async fn foresee(
+        &self,
+        broadcast: &Broadcast,
+        counts: &Counts,
+        supposed: &Supposed,
+    ) -> Result<Foresight, BroadcastError> {
+        let now_ms = self.parts.clock.now_ms();
+        let written = u64::from(broadcast.expansion.targets);
+        let left = counts.pending + counts.sending + broadcast.expected.saturating_sub(written);
+        let mut shares = shares(broadcast, left);
+        if let Some((other, percent)) = &supposed.other {
+            move_share(&mut shares, other, *percent);
+        }
+        let mut foresight = Foresight { left: shares.values().sum(), ..Foresight::default() };
+        for (account, left) in shares {
+            // Broadcasts of one account take turns, so of each other one as much goes first as this one has left.
+            let others: u64 = self.others_on(&account, &broadcast.id).map(|open| open.min(left)).sum();
+            let finish_ms = if supposed.limits.is_empty() {
+                self.parts.outbox.finish_ms(&account, left + others).await
+            } else {
+                self.parts.outbox.finish_if(&account, left + others, supposed.limits.clone()).await?
+            };
+            foresight.accounts.push(AccountForesight { account, left, others, finish_ms });
+        }
+        let ends = foresight.accounts.iter().map(|account| account.finish_ms);
+        let needed = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
+        let starts_ms = supposed.starts_ms.unwrap_or(broadcast.starts_ms);
+        let schedule = supposed.schedule.as_ref().unwrap_or(&broadcast.schedule);
+        let finish_ms =
+            needed.and_then(|at| self.within_hours(broadcast, schedule, starts_ms.max(now_ms), at - now_ms));
+        foresight.finish_ms = finish_ms.map(|finish_ms| finish_ms + broadcast.watching_ms(now_ms));
+        Ok(foresight)
+    }
+
+    /// Says when it is over if it begins then and needs so long while it is open.
+    fn within_hours(
+        &self,
+        broadcast: &Broadcast,
+        schedule: &Schedule,
+        begins_ms: i64,
+        needed_ms: i64,
+    ) -> Option<i64> {
+        let rules = self.house_rules();
+        let times = OpenTimes { schedule, rules: &rules };
+        if broadcast.undoes.is_some() || times.are_always() {
+            return Some(begins_ms + needed_ms);
+        }
+        // Each group's own zone counts: the last one to open decides.
+        let known = broadcast.expansion.zones.iter().filter_map(|name| TimeZone::get(name).ok());
+        let zones: Vec<_> = known.chain([self.parts.book.default_time_zone()]).collect();
+        let over =
+            |zone: &TimeZone| Some(times.after(zone, begins_ms, needed_ms)?.max(schedule.spread_until_ms));
+        let known = zones.len().saturating_sub(1).max(1); // the default counts where no group's is known yet
+        zones.iter().take(known).map(over).try_fold(0, |latest, over| Some(latest.max(over?)))
+    }
+
+    /// Returns what other broadcasts have left on an account, as of a moment ago.
+    fn others_on(&self, account: &AccountId, but: &BroadcastId) -> impl Iterator<Item = u64> + use<> {
+        let slots: Vec<_> =
+            self.active.lock().iter().filter(|(id, _)| *id != but).map(|(_, s)| s.clone()).collect();
+        let (account, now_ms) = (account.clone(), self.parts.clock.now_ms());
+        // One that is just being changed is left out: an estimate does not wait for it.
+        slots.into_iter().filter_map(move |slot| {
+            let active = slot.try_lock().ok()?;
+            let running = active.broadcast.is_due(now_ms);
+            running.then(|| shares(&active.broadcast, active.open).remove(&account).unwrap_or(0))
+        })
+    }
+}
+
+/// Splits what is left to be called over the accounts: as the targets written so far are split; before the first, as the
+/// groups were when they were counted. What people must confirm is nobody's call.
+fn shares(broadcast: &Broadcast, left: u64) -> BTreeMap<AccountId, u64> {
+    let Broadcast { expansion, mass, account, .. } = broadcast;
+    let written: u64 = expansion.accounts.values().map(|targets| u64::from(*targets)).sum();
+    if mass.targets > 0 || written > 0 {
+        // How many of those left go by themselves is not counted apart; more than were written it cannot be.
+        let left = if mass.targets > 0 { left.min(written) } else { left };
+        let targets =
+            expansion.accounts.iter().map(|(account, targets)| (account.clone(), u64::from(*targets)));
+        return split(targets, left, written);
+    }
+    let survey = &mass.survey;
+    let left = left.saturating_sub(survey.need_confirmation);
+    let groups = survey.reached.accounts.iter();
+    let groups: Vec<_> =
+        groups.filter_map(|(account, groups)| Some((AccountId::parse(account).ok()?, *groups))).collect();
+    if groups.is_empty() {
+        return account.iter().map(|account| (account.clone(), left)).collect();
+    }
+    let all = groups.iter().map(|(_, groups)| groups).sum();
+    if left == 0 { BTreeMap::new() } else { split(groups.into_iter(), left, all) }
+}
+
+fn split(parts: impl Iterator<Item = (AccountId, u64)>, left: u64, whole: u64) -> BTreeMap<AccountId, u64> {
+    parts.map(|(account, part)| (account, (left * part).div_ceil(whole.max(1)))).collect()
+}
+
+/// Lets another account send a share of what every account was to.
+fn move_share(shares: &mut BTreeMap<AccountId, u64>, other: &AccountId, percent: u8) {
+    let mut moved = 0;
+    for (_, left) in shares.iter_mut().filter(|(account, _)| *account != other) {
+        let part = *left * u64::from(percent.min(100)) / 100;
+        *left -= part;
+        moved += part;
+    }
+    *shares.entry(other.clone()).or_default() += moved;
+    shares.retain(|_, left| *left > 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_moves_and_nothing_is_lost() {
+        let named = |name: &str| AccountId::parse(name).unwrap();
+        let mut shares = BTreeMap::from([(named("a"), 101), (named("b"), 9)]);
+        move_share(&mut shares, &named("c"), 50);
+        assert_eq!(shares, BTreeMap::from([(named("a"), 51), (named("b"), 5), (named("c"), 54)]));
+        move_share(&mut shares, &named("b"), 100);
+        assert_eq!(shares, BTreeMap::from([(named("b"), 110)]));
+    }
+}
