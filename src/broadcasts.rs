@@ -18,6 +18,7 @@ mod confirming;
 mod effect;
 mod error;
 mod expansion;
+mod foresight;
 mod hours;
 pub mod mass;
 mod preview;
@@ -34,6 +35,7 @@ mod state;
 mod telling;
 mod times;
 mod trial;
+mod undoing;
 mod variants;
 mod watch;
 mod why;
@@ -65,6 +67,7 @@ pub use caps::Caps;
 pub use confirming::{Confirming, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms};
 pub use effect::{ArmEffect, Effect, Measure};
 pub use error::BroadcastError;
+pub use foresight::{AccountForesight, Foresight, Supposed};
 pub use hours::{Hours, QuietHours};
 pub use preview::{Asked, Checked, Example, Preview, Problems, Shown};
 pub use progress::{Counts, Progress};
@@ -74,6 +77,7 @@ pub use repeat::{Repeat, RepeatError};
 pub use saved::{ListMode, NewAudience, Saved, SavedAudience};
 pub use schedule::{HouseRules, Schedule, ScheduleError, SendWindow};
 pub use state::{Command, Control, IllegalTransition, State};
+pub use undoing::{Undo, Undoing};
 pub use variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, Variant, VariantError, difference};
 pub use why::TargetWait;
 
@@ -181,6 +185,8 @@ struct Active {
     names: Option<Arc<[GroupName]>>,
     /// What holds targets back.
     gate: Held,
+    /// When the groups of its canary were last looked at.
+    looked_ms: i64,
 }
 
 /// What holds a broadcast's targets back; asked when it is first fed, and again when that may have changed.
@@ -202,6 +208,7 @@ impl Active {
             told: None,
             names: None,
             gate: Held::Unasked,
+            looked_ms: 0,
         }
     }
 
@@ -490,9 +497,14 @@ impl Broadcasts {
     }
 
     fn gate_of(&self, broadcast: &Broadcast) -> Option<Arc<dyn Gate>> {
-        let times = times::Times::of(broadcast, &self.house_rules(), &self.parts.book);
-        let times = times.map(|times| times as Arc<dyn Gate>);
-        trial::FirstOnly::before(broadcast, &self.parts.book, times)
+        trial::FirstOnly::before(broadcast, &self.parts.book, self.times_of(broadcast))
+    }
+
+    fn times_of(&self, broadcast: &Broadcast) -> Option<Arc<dyn Gate>> {
+        // What takes back or puts right waits for no hours.
+        let says = broadcast.undoes.is_none();
+        let times = says.then(|| times::Times::of(broadcast, &self.house_rules(), &self.parts.book));
+        times.flatten().map(|times| times as Arc<dyn Gate>)
     }
 
     fn house_rules(&self) -> HouseRules {

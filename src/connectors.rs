@@ -45,8 +45,10 @@ pub use spec::{AccountSpec, Secret, SpecError};
 pub struct Capabilities {
     /// Our verdict comes before members see the message.
     pub can_block_before: bool,
-    /// A message can be withdrawn.
+    /// A message can be withdrawn, a member's and our own.
     pub can_recall: bool,
+    /// The text of what we said can be changed afterwards.
+    pub can_edit: bool,
     /// A member can be kept from speaking.
     pub can_mute: bool,
     /// A member can be taken out.

@@ -2,9 +2,11 @@
 
 pub(super) mod confirmation;
 pub(super) mod effect;
+pub(super) mod forecast;
 mod refusals;
 pub(super) mod saying;
 pub(super) mod schedule;
+pub(super) mod undoing;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -27,6 +29,7 @@ use crate::storage::{DeliveryRow, DeliveryState};
 use confirmation::ConfirmationView;
 pub(super) use refusals::{outbox_refused, refused};
 use schedule::ScheduleBody;
+use undoing::UndoesView;
 
 /// What somebody wants to say.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -183,6 +186,10 @@ pub(super) struct BroadcastView {
     hold_out_percent: u8,
     /// Targets not sent by then are not sent any more.
     expires_at: Option<String>,
+    /// What it takes back or puts right; null when it says something itself.
+    undoes: Option<UndoesView>,
+    /// Broadcasts that take it back or put it right.
+    undone_by: Vec<String>,
 }
 
 /// How a canary goes.
@@ -245,7 +252,26 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
         variants: broadcast.variants.clone(),
         hold_out_percent: broadcast.hold_out_percent,
         expires_at: moment::show_set(broadcast.expires_ms),
+        undoes: broadcast.undoes.as_ref().map(undoing::view),
+        undone_by: broadcast.undone_by.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// Says that it is accepted, and where its progress is shown. Nothing of it is written yet.
+fn accepted(cx: &Cx, broadcast: &Broadcast) -> BroadcastView {
+    let progress = Progress {
+        state: broadcast.state(&Counts::default(), cx.now_ms()),
+        targets: 0,
+        expected: broadcast.expected,
+        counts: Counts::default(),
+        estimated_finish_ms: None,
+    };
+    view(cx, broadcast, &progress)
+}
+
+fn answer_of(cx: &Cx, broadcast: &Broadcast) -> Response {
+    let location = format!("/v1/broadcasts/{}", broadcast.id);
+    Answer::accepted(location, accepted(cx, broadcast)).into_response()
 }
 
 /// Sends a text to many groups 新建群发
@@ -266,20 +292,9 @@ fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
 pub(super) async fn create(cx: Cx, mut asked: Keyed<BroadcastIn>) -> ApiResult<Response> {
     let key = asked.require()?;
     let new = NewBroadcast::from(asked.value);
-    let accepted = |broadcast: &Broadcast| {
-        let progress = Progress {
-            state: broadcast.state(&Counts::default(), cx.now_ms()),
-            targets: 0,
-            expected: broadcast.expected,
-            counts: Counts::default(),
-            estimated_finish_ms: None,
-        };
-        view(&cx, broadcast, &progress)
-    };
-    let record = |broadcast: &Broadcast| Some(key.record(StatusCode::ACCEPTED, &accepted(broadcast)));
+    let record = |broadcast: &Broadcast| Some(key.record(StatusCode::ACCEPTED, &accepted(&cx, broadcast)));
     let broadcast = cx.broadcasts().create(cx.actor(), new, record).await.map_err(refused)?;
-    let location = format!("/v1/broadcasts/{}", broadcast.id);
-    Ok(Answer::accepted(location, accepted(&broadcast)).into_response())
+    Ok(answer_of(&cx, &broadcast))
 }
 
 /// Lists broadcasts 列出群发

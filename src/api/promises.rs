@@ -137,6 +137,7 @@ fn unconnected() -> Facts<'static> {
     let nothing = Capabilities {
         can_block_before: false,
         can_recall: false,
+        can_edit: false,
         can_mute: false,
         can_remove: false,
         can_post_into_group: false,

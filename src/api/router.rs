@@ -155,6 +155,7 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/broadcasts/{broadcast}"               Read  broadcasts::get;
         PUT    "/v1/broadcasts/{broadcast}"               BroadcastsWrite broadcasts::put;
         GET    "/v1/broadcasts/{broadcast}/preview"       Read  broadcasts::saying::show;
+        POST   "/v1/broadcasts/{broadcast}/forecast"      Read  broadcasts::forecast::forecast;
         POST   "/v1/broadcasts/{broadcast}/test"          BroadcastsWrite broadcasts::saying::test;
         POST   "/v1/broadcasts/{broadcast}/submit"        BroadcastsWrite broadcasts::submit;
         POST   "/v1/broadcasts/{broadcast}/approve"       BroadcastsApprove broadcasts::approve;
@@ -165,6 +166,8 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/broadcasts/{broadcast}/pause"         BroadcastsWrite broadcasts::pause;
         POST   "/v1/broadcasts/{broadcast}/resume"        BroadcastsWrite broadcasts::resume;
         POST   "/v1/broadcasts/{broadcast}/cancel"        BroadcastsWrite broadcasts::cancel;
+        POST   "/v1/broadcasts/{broadcast}/recall"        BroadcastsWrite broadcasts::undoing::recall;
+        POST   "/v1/broadcasts/{broadcast}/correct"       BroadcastsWrite broadcasts::undoing::correct;
         POST   "/v1/broadcasts/{broadcast}/replay"        BroadcastsWrite broadcasts::replay;
         GET    "/v1/broadcasts/{broadcast}/tasks"         Read  broadcasts::confirmation::tasks;
         POST   "/v1/broadcasts/{broadcast}/remind"        BroadcastsWrite broadcasts::confirmation::remind;

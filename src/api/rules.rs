@@ -75,6 +75,16 @@ pub(super) fn check_reason(reason: &str) -> ApiResult<()> {
     Err(ApiError::fields(vec![FieldError::new("/reason", "too_long", detail)]))
 }
 
+/// Checks the words for what nobody may do without saying why.
+pub(super) fn needed_reason(reason: &str) -> ApiResult<()> {
+    check_reason(reason)?;
+    if reason.trim().is_empty() {
+        let detail = "say why, for those who look later (请写明原因)";
+        return Err(ApiError::fields(vec![FieldError::new("/reason", "required", detail)]));
+    }
+    Ok(())
+}
+
 async fn list(cx: &Cx, kind: RuleKind, query: PageQuery) -> ApiResult<Answer<Page<RuleView>>> {
     let limit = cx.page_rows(query.limit)?;
     let after = page::decode(query.cursor.as_deref())?;

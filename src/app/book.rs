@@ -14,7 +14,9 @@ use crate::broadcasts::{
     TaskProgress, Terms, TextJudge, Voice,
 };
 use crate::clock::Clock;
-use crate::connectors::{Connector, Connectors, ContentType, MassSends, PlatformError, Retry, offers};
+use crate::connectors::{
+    Capabilities, Connector, Connectors, ContentType, MassSends, PlatformError, Retry, offers,
+};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
 use crate::event::{AccountId, GroupId, GroupName, HOUR_MS, Hit, Message, Place, Scope, Verdict};
 use crate::interception::{Audience, Scratch, Speaker};
@@ -256,8 +258,8 @@ impl Confirming for Confirmers {
 impl Speaking for Confirmers {
     fn voice(&self, account: &AccountId, group: &str) -> Option<Voice> {
         let connector = self.0.get(account.as_str())?;
-        let text_bytes_max = connector.capabilities_of(group).max_text_bytes;
-        Some(Voice { platform: connector.platform(), text_bytes_max })
+        let Capabilities { max_text_bytes, can_recall, can_edit, .. } = connector.capabilities_of(group);
+        Some(Voice { platform: connector.platform(), text_bytes_max: max_text_bytes, can_recall, can_edit })
     }
 
     fn shows(&self, account: &AccountId, group: &str, content: &Content) -> bool {

@@ -222,7 +222,7 @@ impl Broadcasts {
     }
 
     /// Notes who asked for it to be sent, and whether somebody else must release it.
-    fn submitted(&self, actor: &Actor, broadcast: &mut Broadcast) -> Result<(), BroadcastError> {
+    pub(super) fn submitted(&self, actor: &Actor, broadcast: &mut Broadcast) -> Result<(), BroadcastError> {
         let Config { active_max, approve_from_groups, .. } = &self.parts.config;
         let active = self.busy();
         if active >= *active_max {
@@ -293,6 +293,8 @@ impl Broadcasts {
             trial: Trial::default(),
             variants,
             hold_out_percent,
+            undoes: None,
+            undone_by: Vec::new(),
             released_ms: 0,
             expires_ms: expires_ms.unwrap_or(0),
             edited_by: BTreeSet::new(),
@@ -344,7 +346,7 @@ impl Broadcasts {
     }
 
     /// Looks at a copy as at the text itself.
-    fn check_copy(&self, text: &str, survey: &Survey) -> Result<(), BroadcastError> {
+    pub(super) fn check_copy(&self, text: &str, survey: &Survey) -> Result<(), BroadcastError> {
         let max = self.parts.config.text_bytes_max;
         if text.trim().is_empty() || text.len() > max {
             return Err(BroadcastError::Length { bytes: text.len(), max });

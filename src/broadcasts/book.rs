@@ -77,6 +77,10 @@ pub struct Voice {
     pub platform: &'static str,
     /// Longest text, in bytes of UTF-8.
     pub text_bytes_max: usize,
+    /// What was sent can be withdrawn.
+    pub can_recall: bool,
+    /// What was sent can be changed.
+    pub can_edit: bool,
 }
 
 /// Knows how platforms say things; the connectors do. Neither I/O nor waiting.

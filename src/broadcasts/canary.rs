@@ -122,7 +122,7 @@ pub enum Phase {
 /// The past of the groups that are tried first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Before {
-    /// How long it was, in hours.
+    /// How long it was, in hours: 14 days, or what is known of a group, on average.
     pub hours: u32,
     /// Members who left in it.
     pub leaves: u64,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::caps::{CAPPED, IMPORTANCE_DEFAULT, Other, Ruling};
 use super::{Broadcast, BroadcastError, Broadcasts, storage_error};
 use crate::event::{AccountId, BroadcastId, GroupName};
-use crate::storage::{CalledOff, Change, DeliveryRow, DeliveryState};
+use crate::storage::{CalledOff, Change, DeliveryRow, DeliveryState, MASS_TARGET};
 
 /// A month, and the day before it: what is older is in no period of the present.
 const LOOK_BACK_MS: i64 = 32 * 86_400_000;
@@ -63,7 +63,9 @@ impl Broadcasts {
             let since_ms = now_ms.saturating_sub(LOOK_BACK_MS);
             let rows = self.parts.storage.targets_of_groups(account.as_str(), names, since_ms).await;
             for row in rows.map_err(storage_error("read what groups got"))? {
-                if row.broadcast != broadcast.id.as_str() {
+                // Taking back what was said is no message more.
+                let tells = row.kind == "broadcast" || row.kind == MASS_TARGET;
+                if tells && row.broadcast != broadcast.id.as_str() {
                     let other = other(&row, standing, now_ms);
                     others.entry((row.account, row.group)).or_default().push(other);
                 }

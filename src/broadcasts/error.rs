@@ -10,8 +10,9 @@ use super::caps::IMPORTANCE_MAX;
 use super::repeat::RepeatError;
 use super::schedule::ScheduleError;
 use super::state::{IllegalTransition, State};
+use super::undoing::Undo;
 use super::variants::VariantError;
-use crate::event::Hit;
+use crate::event::{BroadcastId, Hit};
 use crate::outbox::OutboxError;
 use crate::storage::StorageError;
 use crate::template::TemplateError;
@@ -51,6 +52,17 @@ pub enum BroadcastError {
         /// In words.
         detail: String,
     },
+    /// Nothing of it can be taken back or put right.
+    #[error("{}", .how.nothing(.cannot))]
+    CannotUndo {
+        /// What was asked.
+        how: Undo,
+        /// Groups where it cannot be done, by why.
+        cannot: BTreeMap<&'static str, u64>,
+    },
+    /// It is being taken back or put right already.
+    #[error("it is being undone already by {0}; wait until that is finished, or cancel it (正在撤回或更正)")]
+    BeingUndone(BroadcastId),
     /// Platforms cannot show the content, and there is no text to say in its place.
     #[error(
         "cannot be shown to {}; write a `text` to say in its place, or leave them out \

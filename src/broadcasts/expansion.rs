@@ -27,7 +27,7 @@ impl Broadcasts {
                 continue;
             }
             match self.expand_one(&mut active).await {
-                Ok(()) => more |= !active.broadcast.expansion.done,
+                Ok(more_of_it) => more |= more_of_it,
                 // The watch comes by again; nothing of the chunk was written.
                 Err(error) => tracing::error!(broadcast.id = %id, %error, "expand broadcast"),
             }
@@ -35,7 +35,11 @@ impl Broadcasts {
         more
     }
 
-    async fn expand_one(&self, active: &mut Active) -> Result<(), BroadcastError> {
+    /// Writes the next chunk; says whether there is another one to be written now.
+    async fn expand_one(&self, active: &mut Active) -> Result<bool, BroadcastError> {
+        if active.broadcast.undoes.is_some() {
+            return self.expand_undoing(active).await;
+        }
         let names = self.names_of(active).await?;
         let broadcast = &active.broadcast;
         let scripts = scripts(broadcast)?;
@@ -88,7 +92,7 @@ impl Broadcasts {
         if self_sending {
             self.feed_due(active).await;
         }
-        Ok(())
+        Ok(!is_last)
     }
 
     /// Returns the groups a broadcast goes to, as its submission found them.
@@ -124,8 +128,15 @@ impl Broadcasts {
             };
             let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
             let at_ms = self.parts.clock.now_ms();
-            let anew: Vec<_> =
-                rows.iter().filter_map(|row| self.target_anew(broadcast, &scripts, row, at_ms)).collect();
+            let mut anew = Vec::with_capacity(rows.len());
+            for row in &rows {
+                anew.extend(match (&broadcast.undoes, scripts.first()) {
+                    (Some(undoing), Some(script)) => {
+                        self.undoing_anew(broadcast, undoing, script, row, at_ms).await?
+                    }
+                    (Some(_) | None, _) => self.target_anew(broadcast, &scripts, row, at_ms),
+                });
+            }
             said += anew.iter().filter(|row| row.state == DeliveryState::Pending).count() as u64;
             let change = Change { at_ms, said: anew, ..Change::default() };
             self.parts.storage.apply(change).await.map_err(storage_error("say targets anew"))?;

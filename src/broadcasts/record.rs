@@ -12,6 +12,7 @@ use super::mass::Mass;
 use super::repeat::Repeat;
 use super::schedule::Schedule;
 use super::state::Control;
+use super::undoing::Undoing;
 use super::variants::{Arm, Variant, arm_of};
 use crate::event::{AccountId, Actor, BroadcastId, GroupName, OperatorId, Place, Scope};
 use crate::outbox::delivery::Content;
@@ -76,6 +77,12 @@ pub struct Broadcast {
     /// Groups that get nothing, to compare with, in percent.
     #[serde(default)]
     pub hold_out_percent: u8,
+    /// What it takes back or puts right; then its targets are those of that one that were sent.
+    #[serde(default)]
+    pub undoes: Option<Undoing>,
+    /// Broadcasts that take it back or put it right.
+    #[serde(default)]
+    pub undone_by: Vec<BroadcastId>,
     /// When it was first released; 0 before.
     #[serde(default)]
     pub released_ms: i64,

@@ -44,7 +44,7 @@ pub(super) enum Judging {
     All,
 }
 
-fn unsaid(code: &'static str, detail: impl Into<String>) -> Unsaid {
+pub(super) fn unsaid(code: &'static str, detail: impl Into<String>) -> Unsaid {
     Unsaid { code, detail: detail.into(), hits: Vec::new() }
 }
 

@@ -115,7 +115,9 @@ fn wrong(pointer: &str, code: &'static str, detail: &str) -> BroadcastError {
 /// Returns the words of what is said.
 pub(super) fn words(payload: &Payload) -> String {
     match payload {
-        Payload::Text { text, .. } | Payload::MassSend { text, .. } => text.clone(),
+        Payload::Text { text, .. } | Payload::MassSend { text, .. } | Payload::Edit { text, .. } => {
+            text.clone()
+        }
         Payload::Content { content } => content.words(),
         Payload::Action { .. } => String::new(),
     }

@@ -3,11 +3,13 @@
 mod audiences;
 mod caps;
 mod first;
+mod foresight;
 mod life;
 mod listmonk;
 mod recurring;
 mod saying;
 mod times;
+mod undoing;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -65,7 +67,8 @@ struct Book {
 impl Speaking for Book {
     fn voice(&self, _: &AccountId, group: &str) -> Option<Voice> {
         let text_bytes_max = if group.starts_with("east") { 200 } else { usize::MAX };
-        Some(Voice { platform: "sandbox", text_bytes_max })
+        let can_recall = group != "east-00004";
+        Some(Voice { platform: "sandbox", text_bytes_max, can_recall, can_edit: group.starts_with("east") })
     }
     fn shows(&self, _: &AccountId, group: &str, content: &Content) -> bool {
         group.starts_with("east") || !matches!(content, Content::Link { .. })

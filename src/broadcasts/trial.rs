@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::canary::{Before, Canary, Phase, Seen, Trial, reasons_to_stop};
+use super::caps::CAPPED;
+use super::variants::HOLD_OUT;
 use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, GroupBook, Held, storage_error};
 use crate::event::{AccountId, BroadcastId, GroupId, GroupName, HOUR_MS};
 use crate::outbox::Halt;
@@ -13,8 +15,8 @@ use crate::storage::{
     StorageError,
 };
 
-/// How much of a group's past its time after the sends is compared with.
-const PAST_HOURS: u32 = 14 * 24;
+/// How much of a group's past its time after the sends is compared with; less where it is not known for as long.
+const PAST_HOURS: i64 = 14 * 24;
 
 /// Latest hits of a group that are looked through for complaints.
 const HITS_MAX: usize = 1_000;
@@ -40,48 +42,61 @@ impl Broadcasts {
                 trial.before = before(&self.parts.storage, groups.clone(), lists, now_ms).await?;
                 trial.targets = groups.len() as u64;
                 trial.began_ms = now_ms;
+                if trial.targets == 0 {
+                    (trial.phase, trial.why) = (Phase::Stopped, vec![NOBODY.to_owned()]);
+                    return self.step(active, trial, Some("stop")).await;
+                }
                 trial.phase = Phase::Sending;
                 self.step(active, trial, None).await
             }
-            Phase::Sending | Phase::Watching => {
-                let states = vec![
-                    DeliveryState::Sent,
-                    DeliveryState::Failed,
-                    DeliveryState::Uncertain,
-                    DeliveryState::Expired,
-                    DeliveryState::Cancelled,
-                ];
-                let first = self.first_groups(id, &canary, Some(states)).await?;
-                let all_sent = first.groups.len() as u64 >= trial.targets;
-                let lists = self.parts.config.complaint_lists.clone();
-                let since = (trial.began_ms, trial.before.leaves_in_hour);
-                let (leaves, complaints) =
-                    after(&self.parts.storage, first.groups, lists, since, now_ms).await?;
-                let seconds = u64::try_from((now_ms - trial.began_ms) / 1000).unwrap_or(0);
-                let old = trial.seen;
-                trial.seen = Seen { sent: first.sent, failed: first.failed, leaves, complaints, seconds };
-                let reasons = reasons_to_stop(&canary, &trial.before, &trial.seen, all_sent);
-                if all_sent && trial.phase == Phase::Sending {
-                    trial.phase = Phase::Watching;
-                    trial.sent_ms = now_ms;
-                }
-                let wait_ms = i64::try_from(canary.wait.as_millis()).unwrap_or(i64::MAX);
-                if !reasons.is_empty() {
-                    (trial.phase, trial.why) = (Phase::Stopped, reasons);
-                    self.step(active, trial, Some("stop")).await
-                } else if trial.phase == Phase::Watching && now_ms >= trial.sent_ms.saturating_add(wait_ms) {
-                    trial.phase = Phase::Passed;
-                    trial.why = vec![passed(&trial.seen)];
-                    self.step(active, trial, Some("go_on")).await
-                } else if trial.phase != active.broadcast.trial.phase
-                    || trial.seen != (Seen { seconds, ..old })
-                {
-                    self.step(active, trial, None).await
-                } else {
-                    Ok(())
-                }
-            }
+            Phase::Sending | Phase::Watching if now_ms - active.looked_ms < look_every_ms(&canary) => Ok(()),
+            Phase::Sending | Phase::Watching => self.look_at_first(id, active, &canary, trial, now_ms).await,
             Phase::Passed | Phase::Stopped => Ok(()),
+        }
+    }
+
+    /// Looks at what became of the first groups: they go on being watched, or the rest follows, or it stops.
+    async fn look_at_first(
+        &self,
+        id: &BroadcastId,
+        active: &mut Active,
+        canary: &Canary,
+        mut trial: Trial,
+        now_ms: i64,
+    ) -> Result<(), BroadcastError> {
+        active.looked_ms = now_ms;
+        let states = vec![
+            DeliveryState::Sent,
+            DeliveryState::Failed,
+            DeliveryState::Uncertain,
+            DeliveryState::Expired,
+            DeliveryState::Cancelled,
+        ];
+        let first = self.first_groups(id, canary, Some(states)).await?;
+        let all_sent = first.groups.len() as u64 >= trial.targets;
+        let lists = self.parts.config.complaint_lists.clone();
+        let since = (trial.began_ms, trial.before.leaves_in_hour);
+        let (leaves, complaints) = after(&self.parts.storage, first.groups, lists, since, now_ms).await?;
+        let seconds = u64::try_from((now_ms - trial.began_ms) / 1000).unwrap_or(0);
+        let old = trial.seen;
+        trial.seen = Seen { sent: first.sent, failed: first.failed, leaves, complaints, seconds };
+        let reasons = reasons_to_stop(canary, &trial.before, &trial.seen, all_sent);
+        if all_sent && trial.phase == Phase::Sending {
+            trial.phase = Phase::Watching;
+            trial.sent_ms = now_ms;
+        }
+        let wait_ms = i64::try_from(canary.wait.as_millis()).unwrap_or(i64::MAX);
+        if !reasons.is_empty() {
+            (trial.phase, trial.why) = (Phase::Stopped, reasons);
+            self.step(active, trial, Some("stop")).await
+        } else if trial.phase == Phase::Watching && now_ms >= trial.sent_ms.saturating_add(wait_ms) {
+            trial.phase = Phase::Passed;
+            trial.why = vec![passed(&trial.seen)];
+            self.step(active, trial, Some("go_on")).await
+        } else if trial.phase != active.broadcast.trial.phase || trial.seen != (Seen { seconds, ..old }) {
+            self.step(active, trial, None).await
+        } else {
+            Ok(())
         }
     }
 
@@ -152,6 +167,17 @@ impl Broadcasts {
     }
 }
 
+/// Why a canary stops that has no group.
+const NOBODY: &str =
+    "试发的群一个也没有，请人工决定 · none of the groups that were to be tried gets it: somebody must decide";
+
+/// Returns how often its groups are looked at: sixty times while they are watched, but not rarer than every half a minute.
+fn look_every_ms(canary: &Canary) -> i64 {
+    i64::try_from(canary.wait.as_millis()).map_or(LOOK_MS_MAX, |wait_ms| (wait_ms / 60).min(LOOK_MS_MAX))
+}
+
+const LOOK_MS_MAX: i64 = 30_000;
+
 fn passed(seen: &Seen) -> String {
     let Seen { sent, failed, leaves, complaints, .. } = seen;
     format!(
@@ -170,7 +196,10 @@ struct First {
 
 impl First {
     fn add(&mut self, canary: &Canary, book: &dyn GroupBook, row: DeliveryRow) {
-        if !is_first(canary, book, &row.account, &row.group, row.target) {
+        // Groups that get nothing, to compare with or by a cap, try nothing.
+        let gets_nothing =
+            row.state == DeliveryState::Cancelled && [HOLD_OUT, CAPPED].contains(&row.code.as_str());
+        if gets_nothing || !is_first(canary, book, &row.account, &row.group, row.target) {
             return;
         }
         self.sent += u64::from(row.state == DeliveryState::Sent);
@@ -205,11 +234,14 @@ async fn before(
     lists: Vec<String>,
     now_ms: i64,
 ) -> Result<Before, BroadcastError> {
-    let from_ms = now_ms - i64::from(PAST_HOURS) * HOUR_MS;
+    let from_ms = now_ms - PAST_HOURS * HOUR_MS;
     let hour_ms = now_ms - now_ms.rem_euclid(HOUR_MS);
     reading(storage, move |storage| {
-        let mut before = Before { hours: PAST_HOURS, ..Before::default() };
+        let (mut before, mut hours) = (Before::default(), 0);
+        let count = i64::try_from(groups.len()).unwrap_or(i64::MAX).max(1);
         for (account, group) in groups {
+            let known = storage.group(&account, &group)?.filter(|row| row.first_ms > 0);
+            hours += known.map_or(1, |row| ((now_ms - row.first_ms) / HOUR_MS).clamp(1, PAST_HOURS));
             before.complaints += complaints(storage, &account, &group, &lists, from_ms)?;
             let rows = storage.counts(&CountsQuery { account, group, from_ms, until_ms: now_ms + 1 })?;
             for row in rows {
@@ -219,6 +251,7 @@ async fn before(
                 }
             }
         }
+        before.hours = u32::try_from(hours / count).unwrap_or(u32::MAX);
         Ok(before)
     })
     .await

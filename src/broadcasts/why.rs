@@ -24,6 +24,8 @@ pub enum TargetWait {
         /// When its hour comes.
         until_ms: i64,
     },
+    /// Its hours never open again: somebody must change them.
+    NoHours,
     /// Other groups are tried first.
     Canary,
     /// Somebody paused it, or it stopped by itself.
@@ -90,10 +92,14 @@ impl Broadcasts {
     /// Says what its gate holds it back for: hours that are not open yet, or a canary that is still being watched.
     fn gate_wait(&self, broadcast: &Broadcast, row: &DeliveryRow) -> Option<TargetWait> {
         let delivery = crate::outbox::target_of(row, Some(&broadcast.text)).ok()?;
-        match self.gate_of(broadcast)?.opens(&delivery, self.parts.clock.now_ms()) {
+        let now_ms = self.parts.clock.now_ms();
+        match self.gate_of(broadcast)?.opens(&delivery, now_ms) {
             Opens::Now => None,
             Opens::At(until_ms) => Some(TargetWait::Hours { until_ms }),
-            Opens::Undecided => Some(TargetWait::Canary),
+            Opens::Undecided => {
+                let hours = self.times_of(broadcast).map(|times| times.opens(&delivery, now_ms));
+                Some(if hours == Some(Opens::Undecided) { TargetWait::NoHours } else { TargetWait::Canary })
+            }
         }
     }
 

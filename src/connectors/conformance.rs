@@ -147,6 +147,7 @@ pub(super) fn delivery(number: u32, group: &str, payload: Payload) -> Delivery {
         Payload::Text { welcome_code: Some(_), .. } => "welcome",
         Payload::Text { .. } | Payload::MassSend { .. } => "reply",
         Payload::Content { .. } => "notice",
+        Payload::Edit { .. } => "edit",
         Payload::Action { action, .. } => match action {
             ActionKind::Recall => "recall",
             ActionKind::Warn => "warn",

@@ -43,6 +43,7 @@ const BY_EVENTS: &str = "events come by POST /v1/events";
 const SOURCES: &[CapabilitySource] = &[
     source("can_block_before", BY_EVENTS),
     source("can_recall", RECORDED),
+    source("can_edit", RECORDED),
     source("can_mute", RECORDED),
     source("can_remove", RECORDED),
     source("can_post_into_group", RECORDED),
@@ -111,12 +112,13 @@ impl Sandbox {
     /// Returns what is recorded of a delivery.
     fn said(&self, delivery: &Delivery, attempt: u32) -> Result<SandboxSend, Refusal> {
         let (text, action, of) = match &delivery.payload {
-            Payload::Text { text, .. } if text.len() > TEXT_BYTES_MAX => {
+            Payload::Text { text, .. } | Payload::Edit { text, .. } if text.len() > TEXT_BYTES_MAX => {
                 let detail = format!("the text has {} bytes, {TEXT_BYTES_MAX} at most", text.len());
                 return Err(refused("text_too_long", detail));
             }
             Payload::Text { text, .. } => (Some(text.clone()), None, None),
             Payload::Content { content } => (Some(content.words()), None, None),
+            Payload::Edit { of, text } => (Some(text.clone()), None, Some(of.clone())),
             Payload::MassSend { .. } => {
                 let detail = "nobody has to confirm what the sandbox sends".to_owned();
                 return Err(refused("unsupported", detail));
@@ -176,6 +178,7 @@ impl Connector for Sandbox {
         Capabilities {
             can_block_before: true,
             can_recall: true,
+            can_edit: true,
             can_mute: true,
             can_remove: true,
             can_post_into_group: true,

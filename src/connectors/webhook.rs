@@ -66,6 +66,8 @@ enum Ability {
     /// It waits for the verdict before it shows a message.
     BlockBefore,
     Recall,
+    /// It changes what it showed before.
+    Edit,
     Mute,
     Remove,
     /// It says something in the group.
@@ -126,6 +128,7 @@ const fn source(flag: &'static str, source: &'static str) -> CapabilitySource {
 const SOURCES: &[CapabilitySource] = &[
     source("can_block_before", BY_ACCOUNT),
     source("can_recall", BY_ACCOUNT),
+    source("can_edit", BY_ACCOUNT),
     source("can_mute", BY_ACCOUNT),
     source("can_remove", BY_ACCOUNT),
     source("can_post_into_group", BY_ACCOUNT),
@@ -303,6 +306,7 @@ impl Connector for Webhook {
         Capabilities {
             can_block_before: self.can(Ability::BlockBefore),
             can_recall: self.can(Ability::Recall),
+            can_edit: self.can(Ability::Edit),
             can_mute: self.can(Ability::Mute),
             can_remove: self.can(Ability::Remove),
             can_post_into_group: self.can(Ability::Send),

@@ -45,11 +45,18 @@ pub enum Payload {
         /// Our own text, variables filled in.
         text: String,
     },
+    /// Change the text of what we said before.
+    Edit {
+        /// The platform's id of the message; where it gave none, the delivery's.
+        of: String,
+        /// Our own text, variables filled in.
+        text: String,
+    },
     /// Act on a message or a member.
     Action {
         /// What.
         action: ActionKind,
-        /// The platform's id of the message.
+        /// The platform's id of the message; of one of our own to which it gave none, the delivery's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<String>,
     },
@@ -232,7 +239,7 @@ pub struct Delivery {
     pub group: String,
     /// About or to which member.
     pub member: Option<String>,
-    /// `broadcast`, `mass_target`, `mass_send`, `reply`, `welcome`, `warning`, `journey`, or an action's kind.
+    /// `broadcast`, `edit`, `mass_target`, `mass_send`, `reply`, `welcome`, `warning`, `journey`, or an action's kind.
     pub kind: String,
     /// Which rule or policy asked for it; empty for broadcasts.
     #[serde(default)]

@@ -72,7 +72,7 @@ impl HoldKind {
     /// Returns the kind of a delivery; what is not said in words is an action.
     pub fn of(delivery: &Delivery) -> Self {
         match delivery.kind.as_str() {
-            "broadcast" | MASS_SEND | MASS_TARGET => HoldKind::Broadcast,
+            "broadcast" | "edit" | MASS_SEND | MASS_TARGET => HoldKind::Broadcast,
             "reply" => HoldKind::Reply,
             "welcome" => HoldKind::Welcome,
             "journey" => HoldKind::Journey,
@@ -196,9 +196,10 @@ impl Hold {
             Payload::MassSend { targets, .. } => {
                 targets.iter().any(|(_, group)| self.covers_group(delivery, group, places))
             }
-            Payload::Text { .. } | Payload::Content { .. } | Payload::Action { .. } => {
-                self.covers_group(delivery, &delivery.group, places)
-            }
+            Payload::Text { .. }
+            | Payload::Content { .. }
+            | Payload::Edit { .. }
+            | Payload::Action { .. } => self.covers_group(delivery, &delivery.group, places),
         }
     }
 

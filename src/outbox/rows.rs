@@ -52,6 +52,7 @@ fn body_of(delivery: &Delivery, broadcast_text: Option<&str>) -> String {
         payload @ (Payload::Text { .. }
         | Payload::Content { .. }
         | Payload::MassSend { .. }
+        | Payload::Edit { .. }
         | Payload::Action { .. }) => serde_json::to_string(payload).expect(SAYABLE),
     }
 }
@@ -100,7 +101,9 @@ pub(crate) fn target_of(row: &DeliveryRow, broadcast_text: Option<&str>) -> Resu
     let id = |error: crate::event::IdError| error.to_string();
     let member = match &payload {
         Payload::MassSend { sender, .. } => Some(sender.clone()),
-        Payload::Text { .. } | Payload::Content { .. } | Payload::Action { .. } => None,
+        Payload::Text { .. } | Payload::Content { .. } | Payload::Edit { .. } | Payload::Action { .. } => {
+            None
+        }
     };
     Ok(Delivery {
         id: DeliveryId::parse(&row.id).map_err(id)?,

@@ -116,8 +116,9 @@ impl Deliver for Platform {
     async fn deliver(&self, delivery: &Delivery, attempt: u32) -> Outcome {
         let text = match &delivery.payload {
             Payload::Text { text, .. } | Payload::MassSend { text, .. } => text.clone(),
+            Payload::Edit { of, text } => format!("{of}: {text}"),
             Payload::Content { content } => content.words(),
-            Payload::Action { action, .. } => format!("{action:?}"),
+            Payload::Action { action, of } => format!("{action:?} {}", of.as_deref().unwrap_or_default()),
         };
         let number = {
             let mut calls = self.calls.lock();

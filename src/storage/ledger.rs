@@ -341,8 +341,9 @@ pub struct DeliveryRow {
     pub carrier: u32,
 }
 
-/// Codes of targets whose text could not be made.
-pub const UNSAID: [&str; 4] = ["missing_variable", "blocked", "too_long", "cannot_show"];
+/// Codes of targets that could not be made: what is said could not be, or what is taken back cannot be.
+pub const UNSAID: [&str; 7] =
+    ["missing_variable", "blocked", "too_long", "cannot_show", "cannot_recall", "cannot_edit", "not_sure"];
 
 impl DeliveryRow {
     /// Says whether it failed before any call, as its text could not be made: there is nothing to try again until it can.

@@ -27,6 +27,10 @@ pub(in crate::api) struct Means {
     pause: Said,
     /// Of `cancel`.
     cancel: Said,
+    /// Of a canary.
+    canary: Said,
+    /// Of copies to compare.
+    variants: Said,
     /// Why nothing is taken back.
     recall: Said,
 }
@@ -41,9 +45,20 @@ const MEANS: Means = Means {
         zh: "取消后，平台停止群主尚未确认的任务；已经发出的消息仍然保留。",
         en: "The platform is asked to stop every task that its owner has not confirmed; what was sent stays sent.",
     },
+    canary: Said {
+        zh: "试发的群先单独建群发任务；要等它们的群主都确认、过期或被取消之后，观察时间才开始，其余群主的任务最后才建。",
+        en: "The first groups get tasks of their own. They are watched once the last of these is confirmed, refused or over; \
+             only then are the tasks of the others made.",
+    },
+    variants: Said {
+        zh: "每种文案各建任务：同一位群主名下的群分到几种文案，就要确认几次。只比较分到的群，群主不确认也算在内。",
+        en: "Each copy is a task of its own, so an owner confirms as many times as their groups got different copies. Groups \
+             count where they were assigned, also those whose owner never confirms.",
+    },
     recall: Said {
-        zh: "已经发出的群发消息，平台没有提供撤回的接口。",
-        en: "The platform offers no way to take back what a mass send delivered.",
+        zh: "已经发出的群发消息，平台没有提供撤回的接口；群主还没确认的任务，取消或撤回时会一并停止。",
+        en: "The platform offers no way to take back what a mass send delivered; tasks that no owner has confirmed are stopped \
+             by a cancel or a recall.",
     },
 };
 

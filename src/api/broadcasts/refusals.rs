@@ -55,6 +55,8 @@ pub(in crate::api) fn refused(error: BroadcastError) -> ApiError {
         BroadcastError::OwnWork => ApiError::new(Code::Forbidden, error.to_string()),
         BroadcastError::State(_)
         | BroadcastError::NoDraft(_)
+        | BroadcastError::CannotUndo { .. }
+        | BroadcastError::BeingUndone(_)
         | BroadcastError::NoList
         | BroadcastError::AudienceInUse(_) => ApiError::new(Code::Conflict, error.to_string()),
         BroadcastError::KeyTaken => ApiError::new(Code::InProgress, error.to_string()),

@@ -12,7 +12,7 @@ use crate::api::broadcasts::outbox_refused;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::moment;
 use crate::api::page::{self, Page};
-use crate::api::rules::check_reason;
+use crate::api::rules::needed_reason;
 use crate::api::state::Cx;
 use crate::event::{AccountId, DeliveryId, FieldError, Place};
 use crate::outbox::{LetterFilter, UNRESOLVED};
@@ -188,11 +188,7 @@ fn moved(row: &DeliveryRow, asked: &DeclareIn) -> ApiResult<Moved> {
         let detail = "a task carries it: declare that one (kind `mass_send` of the same broadcast)";
         return Err(ApiError::new(Code::Conflict, detail));
     }
-    check_reason(&asked.reason)?;
-    if asked.reason.trim().is_empty() {
-        let detail = "say how you know";
-        return Err(ApiError::fields(vec![FieldError::new("/reason", "required", detail)]));
-    }
+    needed_reason(&asked.reason)?;
     let (to, code) = match asked.outcome {
         Fate::Sent if row.kind == MASS_SEND => (DeliveryState::AwaitingConfirmation, "declared_sent"),
         Fate::Sent => (DeliveryState::Sent, "declared_sent"),

@@ -125,6 +125,7 @@ fn of_target(wait: &TargetWait, paused_by: Option<&str>, said: &Said<'_>) -> Wai
             WaitView { until: Some(moment::show(*until_ms)), ..view("scheduled") }
         }
         TargetWait::Hours { until_ms } => WaitView { until: Some(moment::show(*until_ms)), ..view("hours") },
+        TargetWait::NoHours => view("no_hours"),
         TargetWait::Canary => view("canary"),
         TargetWait::Paused { reason } => WaitView {
             by: paused_by.map(str::to_owned),

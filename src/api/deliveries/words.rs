@@ -61,6 +61,10 @@ pub(super) fn of_target(wait: &TargetWait, said: &Said<'_>) -> Words {
                 format!("it is outside the hours of sending; its hour comes at {at}"),
             )
         }
+        TargetWait::NoHours => words(
+            "发送时段不会再打开，请修改或取消群发",
+            "its hours of sending never open again; change them, or cancel the broadcast",
+        ),
         TargetWait::Canary => words(
             "先发的群还在观察，之后才轮到它",
             "a few groups are tried first and are being watched; it follows after them",

@@ -156,6 +156,9 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/audiences/{audience}/groups") => {
             json!("{\"account\":\"demo\",\"group\":\"g-west\"}\n")
         }
+        (_, "/v1/broadcasts/{broadcast}/forecast") => json!({"limits": ["window:1200/m"]}),
+        (_, "/v1/broadcasts/{broadcast}/recall") => json!({"reason": "taken over"}),
+        (_, "/v1/broadcasts/{broadcast}/correct") => json!({"text": "taken over", "reason": "taken over"}),
         (_, "/v1/broadcasts/{broadcast}/test") => json!({"group": "demo/g-east"}),
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),
         (_, "/v1/notices") => {

@@ -62,7 +62,7 @@ async fn members_who_leave_stop_it_until_somebody_has_looked() {
     house.bench.pass(60 * SECOND).await;
     let first = house.bench.platform.count();
     count(&house, house.bench.clock.now_ms(), "east-00000", leaves(4));
-    house.bench.pass(10 * SECOND).await;
+    house.bench.pass(31 * SECOND).await;
     assert_eq!(house.progress(&broadcast.id).await.state, State::Stopped);
     let stopped = self::broadcast(&house, &broadcast.id).await;
     assert!(stopped.reason.contains("4 members left"), "{}", stopped.reason);
@@ -90,7 +90,7 @@ async fn refusals_and_complaints_stop_it_too() {
     };
     let house = House::open(2000, &["window:100/s"], move |p| p.answering(refuse)).await;
     let broadcast = begin(&house, with_canary("{}")).await;
-    house.bench.pass(30 * SECOND).await;
+    house.bench.pass(60 * SECOND).await;
     let stopped = self::broadcast(&house, &broadcast.id).await;
     assert_eq!((stopped.control, stopped.trial.phase), (Control::Stopped, Phase::Stopped));
     assert!(stopped.reason.contains("sends failed"), "{}", stopped.reason);
@@ -111,10 +111,10 @@ async fn refusals_and_complaints_stop_it_too() {
     };
     let other = HitRow { wordlist: "adlaw".into(), ..complaint.clone() };
     house.bench.ledger.numbers.lock().hits.extend(vec![(group.clone(), other); 9]);
-    house.bench.pass(10 * SECOND).await;
+    house.bench.pass(31 * SECOND).await;
     assert_eq!(house.progress(&broadcast.id).await.state, State::Canary, "other lists are no complaints");
     house.bench.ledger.numbers.lock().hits.extend(vec![(group, complaint); 3]);
-    house.bench.pass(10 * SECOND).await;
+    house.bench.pass(31 * SECOND).await;
     assert!(self::broadcast(&house, &broadcast.id).await.reason.contains("3 complaints"));
 }
 
@@ -210,4 +210,40 @@ async fn a_copy_is_checked_as_the_text_is() {
     let no_canary = with_canary(r#"{"percent": 90}"#);
     let refused = house.broadcasts.create(&everybody(), no_canary, |_| None).await.unwrap_err();
     assert_eq!(refused.to_string(), "canary/percent: write 1 to 50");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_young_groups_past_is_no_longer_than_it_is() {
+    for (known_hours, state) in [(30 * 24, State::Stopped), (2, State::Canary)] {
+        let house = House::open(1000, &["window:100/s"], |p| p).await;
+        house.bench.ledger.numbers.lock().known_since_ms = Some(START_MS - known_hours * 3_600_000);
+        // A new group is full of comings and goings: two left in its first two hours.
+        count(&house, START_MS - 3_600_000, "east-00000", leaves(2));
+        let broadcast = begin(&house, with_canary("{}")).await;
+        house.bench.pass(1500 * SECOND).await;
+        count(&house, house.bench.clock.now_ms(), "east-00000", leaves(3));
+        house.bench.pass(60 * SECOND).await;
+        assert_eq!(house.progress(&broadcast.id).await.state, state, "known for {known_hours} hours");
+        let trial = self::broadcast(&house, &broadcast.id).await.trial;
+        assert_eq!(i64::from(trial.before.hours), known_hours.min(14 * 24));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_get_nothing_try_nothing_and_a_canary_without_any_asks_somebody() {
+    let house = House::open(1000, &["window:100/s"], |p| p).await;
+    let new = NewBroadcast { hold_out_percent: 50, ..with_canary(r#"{"percent": 10, "wait": "1m"}"#) };
+    let held_out = begin(&house, new).await;
+    house.finished(&held_out.id).await;
+    let trial = broadcast(&house, &held_out.id).await.trial;
+    assert_eq!(trial.targets, trial.seen.sent, "{trial:?}");
+    assert!((35..=65).contains(&trial.targets), "{trial:?}");
+
+    let nobody = begin(&house, with_canary(r#"{"shops": ["north-shop"]}"#)).await;
+    house.bench.pass(60 * SECOND).await;
+    let stopped = broadcast(&house, &nobody.id).await;
+    assert_eq!((stopped.control, stopped.trial.targets), (Control::Stopped, 0));
+    assert!(stopped.reason.contains("somebody must decide"), "{}", stopped.reason);
+    house.command(&nobody.id, Command::Resume).await.unwrap();
+    assert_eq!(house.finished(&nobody.id).await.counts.sent, 1000);
 }

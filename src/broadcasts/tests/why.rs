@@ -84,3 +84,22 @@ async fn what_failed_is_tried_again_by_choice_and_the_broadcast_with_it() {
     let refused = house.broadcasts.replay_targets(&everybody(), &cancelled.id, &chosen).await;
     assert!(matches!(refused, Err(BroadcastError::State(_))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn hours_that_never_open_again_are_no_canary() {
+    let house = House::open(10, &[], |p| p).await;
+    let schedule =
+        serde_json::from_str(r#"{"time_zone": "UTC", "windows": [{"hours": "08:00-09:00"}]}"#).unwrap();
+    let made = NewBroadcast { schedule, ..new("早安", Audience::All) };
+    let made = house.broadcasts.create(&everybody(), made, |_| None).await.unwrap();
+    house.bench.until("its targets are there", |b| b.ledger.count(DeliveryState::Pending) == 10).await;
+    assert!(matches!(house.waits(&made.id).await[..], [TargetWait::Hours { .. }]));
+    let House { bench, book, config, .. } = house;
+    let quiet_hours = serde_json::from_str(r#""07:00-10:00""#).unwrap();
+    let house = House::over(bench, book, Config { quiet_hours, ..config }).await;
+    // The groups of the west live by UTC.
+    let row =
+        house.broadcasts.targets(&everybody(), &made.id, Vec::new(), None, 10).await.unwrap().pop().unwrap();
+    let waits = house.broadcasts.target_waits(&made, &row).await.unwrap();
+    assert_eq!((row.group.as_str(), waits), ("west-00009", vec![TargetWait::NoHours]));
+}

@@ -8,6 +8,7 @@ fn flags() -> Vec<String> {
     let can = crate::connectors::Capabilities {
         can_block_before: false,
         can_recall: false,
+        can_edit: false,
         can_mute: false,
         can_remove: false,
         can_post_into_group: false,

@@ -5,14 +5,29 @@ use crate::connectors::ContentType;
 
 pub(super) fn recall(facts: &Facts<'_>) -> Promise {
     let draft = facts.promise(PromiseName::Recall, "撤回", "can_recall");
-    if facts.capabilities.can_recall {
-        draft.say(Kept::Yes, "违规消息可以撤回。", "A message that breaks the rules can be withdrawn.")
-    } else {
-        draft.say(
+    match (facts.capabilities.can_recall, facts.capabilities.can_edit) {
+        (true, true) => draft.say(
+            Kept::Yes,
+            "违规消息可以撤回；群发错了可以撤回，也可以改正。",
+            "A message that breaks the rules can be withdrawn; a broadcast can be withdrawn or corrected.",
+        ),
+        (true, false) => draft.say(
+            Kept::Yes,
+            "违规消息可以撤回；群发错了可以撤回，但不能改正。",
+            "A message that breaks the rules can be withdrawn; a broadcast can be withdrawn but not corrected.",
+        ),
+        (false, true) => draft.say(
+            Kept::Partly,
+            "平台没有撤回别人消息的接口，请群主或群管理员在客户端删除；群发错了可以改正。",
+            "The platform has no way for us to withdraw somebody's message; the owner or an admin can in the client. A \
+             broadcast can be corrected.",
+        ),
+        (false, false) => draft.say(
             Kept::No,
-            "平台没有撤回别人消息的接口；请群主或群管理员在客户端删除。",
-            "The platform has no way for us to withdraw somebody's message; the owner or an admin can in the client.",
-        )
+            "平台没有撤回消息的接口，群发出去的也收不回；请群主或群管理员在客户端删除。",
+            "The platform has no way for us to withdraw a message, our own broadcasts included; the owner or an admin \
+             can in the client.",
+        ),
     }
 }
 

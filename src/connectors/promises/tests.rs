@@ -12,6 +12,7 @@ const RICH: &[ContentType] = &[ContentType::Text, ContentType::Image, ContentTyp
 const ALL: Capabilities = Capabilities {
     can_block_before: true,
     can_recall: true,
+    can_edit: true,
     can_mute: true,
     can_remove: true,
     can_post_into_group: true,
@@ -132,6 +133,7 @@ fn flips(from: Capabilities) -> Vec<(&'static str, Capabilities)> {
     vec![
         ("can_block_before", Capabilities { can_block_before: !from.can_block_before, ..from }),
         ("can_recall", Capabilities { can_recall: !from.can_recall, ..from }),
+        ("can_edit", Capabilities { can_edit: !from.can_edit, ..from }),
         ("can_mute", Capabilities { can_mute: !from.can_mute, ..from }),
         ("can_remove", Capabilities { can_remove: !from.can_remove, ..from }),
         ("can_post_into_group", Capabilities { can_post_into_group: !from.can_post_into_group, ..from }),

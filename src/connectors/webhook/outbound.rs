@@ -53,6 +53,9 @@ impl<'a> Body<'a> {
             }
             Payload::MassSend { text, .. } => ("message.send", Some(text.as_str()), None, None, None),
             Payload::Content { .. } => ("message.send", None, None, None, None),
+            Payload::Edit { of, text } => {
+                ("message.edit", Some(text.as_str()), None, None, Some(of.as_str()))
+            }
             Payload::Action { action, of } => (type_of(*action), None, None, Some(*action), of.as_deref()),
         };
         let content = if let Payload::Content { content } = &delivery.payload { Some(content) } else { None };
@@ -163,6 +166,7 @@ pub(super) fn unsupported(account: &Webhook, delivery: &Delivery) -> Option<Outc
             let detail = "this platform has no tasks for people to confirm";
             return Some(refused(Decision::Never, RefusalScope::Delivery, "unsupported", detail));
         }
+        Payload::Edit { .. } => Ability::Edit,
         Payload::Action { action, .. } => match action {
             ActionKind::Recall => Ability::Recall,
             ActionKind::Warn => Ability::Send,
@@ -175,13 +179,14 @@ pub(super) fn unsupported(account: &Webhook, delivery: &Delivery) -> Option<Outc
         return Some(refused(Decision::Never, RefusalScope::Delivery, "unsupported", detail));
     }
     match &delivery.payload {
-        Payload::Text { text, .. } if text.len() > account.text_bytes_max => {
+        Payload::Text { text, .. } | Payload::Edit { text, .. } if text.len() > account.text_bytes_max => {
             let detail = format!("the text has {} bytes, {} at most", text.len(), account.text_bytes_max);
             Some(refused(Decision::Never, RefusalScope::Delivery, "text_too_long", detail))
         }
         Payload::Text { .. }
         | Payload::Content { .. }
         | Payload::MassSend { .. }
+        | Payload::Edit { .. }
         | Payload::Action { .. } => None,
     }
 }

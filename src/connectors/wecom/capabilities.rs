@@ -14,6 +14,7 @@ const APP_BYTES: usize = 2048;
 const CUSTOMER: Capabilities = Capabilities {
     can_block_before: false,
     can_recall: false,
+    can_edit: false,
     can_mute: false,
     can_remove: false,
     can_post_into_group: false,
@@ -108,6 +109,7 @@ pub(super) const SOURCES: &[CapabilitySource] = &[
         "can_recall",
         "no interface found that takes a message out of a group; message/recall is for messages of apps to staff",
     ),
+    source("can_edit", "no interface found that changes what was sent to a group"),
     source("can_mute", "no interface found; 客户群防骚扰 is a setting of the console and the clients only"),
     source(
         "can_remove",
@@ -150,8 +152,9 @@ mod tests {
     #[test]
     fn a_customer_group_promises_nothing_that_the_platform_has_no_interface_for() {
         let group = of(GroupKind::Customer("wr1"));
-        let impossible = [group.can_block_before, group.can_recall, group.can_mute, group.can_remove];
-        assert_eq!(impossible, [false; 4]);
+        let impossible =
+            [group.can_block_before, group.can_recall, group.can_edit, group.can_mute, group.can_remove];
+        assert_eq!(impossible, [false; 5]);
         assert!(!group.can_post_into_group && group.sends_need_confirmation && !group.gives_message_text);
         assert!(of(GroupKind::Appchat("a")).can_remove && !of(GroupKind::Robot("r")).can_remove);
     }

@@ -95,6 +95,10 @@ impl Acts {
             Payload::MassSend { sender, targets, text } => {
                 self.mass_send(&delivery.id, sender, targets, text).await
             }
+            Payload::Edit { .. } => {
+                Unfit::new("unsupported", "WeCom has no interface that changes what was sent to a group")
+                    .into()
+            }
             Payload::Action { action, of: _ } => self.act(delivery, kind, *action).await,
         }
     }
@@ -146,7 +150,7 @@ impl Acts {
                 self.resolve_mass_send(&delivery.id, sender, targets, text).await
             }
             // Taking somebody out twice is the same as once.
-            Payload::Action { .. } => Resolution::SafeToRepeat,
+            Payload::Edit { .. } | Payload::Action { .. } => Resolution::SafeToRepeat,
         }
     }
 }
@@ -177,7 +181,7 @@ fn rendering_of(delivery: &Delivery) -> Result<Rendering, Unfit> {
             let body = super::mass::rendered(sender, targets, text)?;
             return Ok(Rendering { call: "externalcontact/add_msg_template", body });
         }
-        Payload::Text { welcome_code: Some(_), .. } | Payload::Action { .. } => {
+        Payload::Text { welcome_code: Some(_), .. } | Payload::Edit { .. } | Payload::Action { .. } => {
             return Err(Unfit::new("not_shown", "only what is said to a group is shown beforehand"));
         }
     };

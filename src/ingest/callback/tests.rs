@@ -38,6 +38,7 @@ impl Connector for Numbered {
         Capabilities {
             can_block_before: false,
             can_recall: false,
+            can_edit: false,
             can_mute: false,
             can_remove: false,
             can_post_into_group: false,

@@ -52,6 +52,8 @@ pub(crate) struct TestLedger {
 pub(crate) struct Numbers {
     /// When, in which group, what.
     pub(crate) counted: Vec<(i64, String, Counters)>,
+    /// When every group was first heard of; a month before the test when left out.
+    pub(crate) known_since_ms: Option<i64>,
     pub(crate) hits: Vec<(String, HitRow)>,
     pub(crate) outcomes: Vec<OutcomeRow>,
 }
@@ -517,8 +519,11 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
-    fn group(&self, _: &str, _: &str) -> Result<Option<GroupRow>, StorageError> {
-        unreachable!("sending reads no projection")
+    fn group(&self, account: &str, group: &str) -> Result<Option<GroupRow>, StorageError> {
+        const THIRTY_DAYS: i64 = 30 * 86_400_000;
+        let first_ms = self.numbers.lock().known_since_ms.unwrap_or(super::START_MS - THIRTY_DAYS);
+        let (account, group) = (account.to_owned(), group.to_owned());
+        Ok(Some(GroupRow { account, group, first_ms, ..GroupRow::default() }))
     }
 
     fn counts(&self, query: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {

@@ -245,6 +245,7 @@ pub(super) const SEND_KIND: Label = Label {
     name: "kind",
     values: &[
         "broadcast",
+        "edit",
         "reply",
         "welcome",
         "journey",
