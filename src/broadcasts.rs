@@ -322,6 +322,34 @@ impl Broadcasts {
         self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))
     }
 
+    /// Goes through the targets of a broadcast in these states (none: in all), in order.
+    async fn each_target(
+        &self,
+        id: &BroadcastId,
+        states: &[DeliveryState],
+        mut visit: impl FnMut(DeliveryRow),
+    ) -> Result<(), BroadcastError> {
+        let limit = self.parts.config.chunk_targets.max(1);
+        let mut after = None;
+        loop {
+            let filter = DeliveryFilter {
+                broadcast: Some(id.as_str().to_owned()),
+                states: states.to_vec(),
+                kinds: Kinds::Not(MASS_SEND),
+                after,
+                limit,
+                ..DeliveryFilter::default()
+            };
+            let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
+            let full = rows.len() == limit;
+            after = rows.last().map(|row| (row.broadcast.clone(), row.target, row.id.clone()));
+            rows.into_iter().for_each(&mut visit);
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
     /// Submits, approves, rejects, pauses, resumes or cancels. When this returns of a pause or an end, at most what is under
     /// way is still sent. `reason` stands in the audit log.
     ///

@@ -1,12 +1,12 @@
 //! Accepting a broadcast: everything that can be wrong with it is said before anything is stored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::audience::{Audience, AudienceError};
-use super::canary::{Canary, Trial};
+use super::canary::Canary;
 use super::caps::{IMPORTANCE_DEFAULT, IMPORTANCE_MAX};
 use super::mass::{Mass, Survey};
 use super::reached::{Found, freeze};
@@ -16,7 +16,7 @@ use super::schedule::Schedule;
 use super::script::Script;
 use super::telling::standing;
 use super::variants::{self, Variant};
-use super::{Broadcast, BroadcastError, Broadcasts, Config, Control, Counts, Expansion, Parts, Slot, put};
+use super::{Broadcast, BroadcastError, Broadcasts, Config, Control, Counts, Parts, Slot, put};
 use crate::event::{AccountId, Actor, BroadcastId, GroupName};
 use crate::outbox::delivery::Content;
 use crate::storage::{AuditEntry, Change, IdempotencyRecord, StorageError};
@@ -272,41 +272,22 @@ impl Broadcasts {
         let survey = self.survey_of(&script, &text, &variants, &found).await?;
         let place = audience.place(&actor.scope, &**places);
         let broadcast = Broadcast {
-            id: self.new_id(now_ms),
             name,
             text,
             content,
-            audience,
             exclude,
             account,
-            scopes,
-            place,
-            created_by: actor.operator.clone(),
-            created_ms: now_ms,
             starts_ms,
             schedule,
             repeat,
-            next_ms: 0,
-            series: None,
             importance,
             canary,
-            trial: Trial::default(),
             variants,
             hold_out_percent,
-            undoes: None,
-            undone_by: Vec::new(),
-            released_ms: 0,
             expires_ms: expires_ms.unwrap_or(0),
-            edited_by: BTreeSet::new(),
-            submitted_by: None,
-            needs_approval: false,
-            approved_by: None,
-            reason: String::new(),
             expected: survey.groups,
-            control: Control::Draft,
-            expansion: Expansion::default(),
             mass: Mass { survey, ..Mass::default() },
-            closed: false,
+            ..Broadcast::draft(self.new_id(now_ms), actor, audience, place, now_ms)
         };
         Ok((broadcast, found.names))
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, difference};
 use super::{Broadcast, BroadcastError, Broadcasts, storage_error};
 use crate::event::{AccountId, Actor, BroadcastId, GroupId, GroupName, HOUR_MS};
-use crate::storage::{DeliveryFilter, DeliveryState, Kinds, MASS_SEND, StorageError};
+use crate::storage::{DeliveryRow, DeliveryState, StorageError};
 
 /// What came of a broadcast.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,35 +116,20 @@ impl Broadcasts {
         &self,
         broadcast: &Broadcast,
     ) -> Result<(Assigned, BTreeMap<Arm, u64>, Option<(i64, i64)>), BroadcastError> {
-        let limit = self.parts.config.chunk_targets.max(1);
         let (mut assigned, mut arrived, mut span) = (HashMap::new(), BTreeMap::new(), None::<(i64, i64)>);
-        let mut after = None;
-        loop {
-            let filter = DeliveryFilter {
-                broadcast: Some(broadcast.id.as_str().to_owned()),
-                kinds: Kinds::Not(MASS_SEND),
-                after,
-                limit,
-                ..DeliveryFilter::default()
-            };
-            let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
-            let full = rows.len() == limit;
-            after = rows.last().map(|row| (row.broadcast.clone(), row.target, row.id.clone()));
-            for row in rows {
-                let name = AccountId::parse(&row.account).ok().zip(GroupId::parse(&row.group).ok());
-                let Some((account, group)) = name else { continue };
-                let arm = broadcast.arm_of(&GroupName { account, group });
-                if row.state == DeliveryState::Sent {
-                    *arrived.entry(arm).or_insert(0) += 1;
-                    let (first, last) = span.unwrap_or((row.updated_ms, row.updated_ms));
-                    span = Some((first.min(row.updated_ms), last.max(row.updated_ms)));
-                }
-                assigned.insert((row.account, row.group), arm);
+        let visit = |row: DeliveryRow| {
+            let name = AccountId::parse(&row.account).ok().zip(GroupId::parse(&row.group).ok());
+            let Some((account, group)) = name else { return };
+            let arm = broadcast.arm_of(&GroupName { account, group });
+            if row.state == DeliveryState::Sent {
+                *arrived.entry(arm).or_insert(0) += 1;
+                let (first, last) = span.unwrap_or((row.updated_ms, row.updated_ms));
+                span = Some((first.min(row.updated_ms), last.max(row.updated_ms)));
             }
-            if !full {
-                return Ok((assigned, arrived, span));
-            }
-        }
+            assigned.insert((row.account, row.group), arm);
+        };
+        self.each_target(&broadcast.id, &[], visit).await?;
+        Ok((assigned, arrived, span))
     }
 }
 

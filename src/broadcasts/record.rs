@@ -151,6 +151,53 @@ impl Expansion {
 }
 
 impl Broadcast {
+    /// Makes a draft that says nothing yet.
+    pub(super) fn draft(
+        id: BroadcastId,
+        actor: &Actor,
+        audience: Audience,
+        place: Place,
+        now_ms: i64,
+    ) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            text: String::new(),
+            content: None,
+            audience,
+            exclude: None,
+            account: None,
+            scopes: actor.scope.layers(),
+            place,
+            created_by: actor.operator.clone(),
+            created_ms: now_ms,
+            starts_ms: 0,
+            schedule: Schedule::default(),
+            repeat: None,
+            next_ms: 0,
+            series: None,
+            importance: IMPORTANCE_DEFAULT,
+            canary: None,
+            trial: Trial::default(),
+            variants: Vec::new(),
+            hold_out_percent: 0,
+            undoes: None,
+            undone_by: Vec::new(),
+            released_ms: 0,
+            expires_ms: 0,
+            edited_by: BTreeSet::new(),
+            submitted_by: None,
+            needs_approval: false,
+            approved_by: None,
+            reason: String::new(),
+            expected: 0,
+            control: Control::Draft,
+            expansion: Expansion::default(),
+            mass: Mass::default(),
+            closed: false,
+        }
+    }
+
     /// Says whether its targets may leave now, as far as people decided.
     pub(super) fn is_due(&self, now_ms: i64) -> bool {
         self.control == Control::Running && self.starts_ms <= now_ms && self.repeat.is_none()

@@ -10,10 +10,7 @@ use crate::event::{AccountId, BroadcastId, GroupId, GroupName, HOUR_MS};
 use crate::outbox::Halt;
 use crate::outbox::delivery::{Delivery, Payload};
 use crate::outbox::gate::{Gate, Opens};
-use crate::storage::{
-    AuditEntry, CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Kinds, MASS_SEND, SharedStorage,
-    StorageError,
-};
+use crate::storage::{AuditEntry, CountsQuery, DeliveryRow, DeliveryState, SharedStorage, StorageError};
 
 /// How much of a group's past its time after the sends is compared with; less where it is not known for as long.
 const PAST_HOURS: i64 = 14 * 24;
@@ -37,7 +34,7 @@ impl Broadcasts {
         let (canary, mut trial) = (canary.clone(), trial.clone());
         match trial.phase {
             Phase::Waiting => {
-                let groups = self.first_groups(id, &canary, None).await?.groups;
+                let groups = self.first_groups(id, &canary, &[]).await?.groups;
                 let lists = self.parts.config.complaint_lists.clone();
                 trial.before = before(&self.parts.storage, groups.clone(), lists, now_ms).await?;
                 trial.targets = groups.len() as u64;
@@ -65,14 +62,14 @@ impl Broadcasts {
         now_ms: i64,
     ) -> Result<(), BroadcastError> {
         active.looked_ms = now_ms;
-        let states = vec![
+        let states = [
             DeliveryState::Sent,
             DeliveryState::Failed,
             DeliveryState::Uncertain,
             DeliveryState::Expired,
             DeliveryState::Cancelled,
         ];
-        let first = self.first_groups(id, canary, Some(states)).await?;
+        let first = self.first_groups(id, canary, &states).await?;
         let all_sent = first.groups.len() as u64 >= trial.targets;
         let lists = self.parts.config.complaint_lists.clone();
         let since = (trial.began_ms, trial.before.leaves_in_hour);
@@ -136,34 +133,16 @@ impl Broadcasts {
         Ok(())
     }
 
-    /// Reads the first groups among the targets, in these states or in all.
+    /// Reads the first groups among the targets in these states (none: in all).
     async fn first_groups(
         &self,
         id: &BroadcastId,
         canary: &Canary,
-        states: Option<Vec<DeliveryState>>,
+        states: &[DeliveryState],
     ) -> Result<First, BroadcastError> {
-        let limit = self.parts.config.chunk_targets.max(1);
-        let (mut first, mut after) = (First::default(), None);
-        loop {
-            let filter = DeliveryFilter {
-                broadcast: Some(id.as_str().to_owned()),
-                states: states.clone().unwrap_or_default(),
-                kinds: Kinds::Not(MASS_SEND),
-                after,
-                limit,
-                ..DeliveryFilter::default()
-            };
-            let rows = self.parts.storage.deliveries(filter).await.map_err(storage_error("read targets"))?;
-            let full = rows.len() == limit;
-            after = rows.last().map(|row| (row.broadcast.clone(), row.target, row.id.clone()));
-            for row in rows {
-                first.add(canary, &*self.parts.book, row);
-            }
-            if !full {
-                return Ok(first);
-            }
-        }
+        let mut first = First::default();
+        self.each_target(id, states, |row| first.add(canary, &*self.parts.book, row)).await?;
+        Ok(first)
     }
 }
 

@@ -4,16 +4,15 @@
 //! tried again like any other, and every target has its result. It keeps their numbers. It waits for no hours and is under
 //! no cap: what is wrong is wrong at night, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::caps::IMPORTANCE_DEFAULT;
-use super::mass::{Mass, Survey};
+use super::mass::Survey;
 use super::saying::{Judging, Sayer, Unsaid, delivery_of, unsaid};
 use super::script::Script;
 use super::state::{Command, IllegalTransition, State};
-use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, Expansion, Terms, put, storage_error};
+use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, Terms, put, storage_error};
 use crate::event::{AccountId, ActionKind, Actor, BroadcastId, GroupId, GroupName};
 use crate::outbox::delivery::{Delivery, Payload};
 use crate::outbox::row_of;
@@ -139,40 +138,15 @@ impl Broadcasts {
         if how == Undo::Correct {
             self.check_copy(&text, &of.mass.survey)?;
         }
-        let scopes = actor.scope.layers();
         let mut new = Broadcast {
-            id: self.new_id(now_ms),
             name: how.title(&of),
             text,
-            content: None,
-            scopes,
-            created_by: actor.operator.clone(),
-            created_ms: now_ms,
-            starts_ms: 0,
-            schedule: super::Schedule::default(),
-            repeat: None,
-            next_ms: 0,
-            series: None,
-            importance: IMPORTANCE_DEFAULT,
-            canary: None,
-            trial: super::Trial::default(),
-            variants: Vec::new(),
-            hold_out_percent: 0,
+            exclude: of.exclude.clone(),
+            account: of.account.clone(),
             undoes: Some(Undoing { of: id.clone(), how, through: None }),
-            undone_by: Vec::new(),
-            released_ms: 0,
-            expires_ms: 0,
-            edited_by: BTreeSet::new(),
-            submitted_by: None,
-            needs_approval: false,
-            approved_by: None,
             reason: reason.to_owned(),
-            expected: 0,
             control: Control::Running,
-            expansion: Expansion::default(),
-            mass: Mass::default(),
-            closed: false,
-            ..of.clone()
+            ..Broadcast::draft(self.new_id(now_ms), actor, of.audience.clone(), of.place.clone(), now_ms)
         };
         self.survey_undoing(&mut new, how).await?;
         self.submitted(actor, &mut new)?;
@@ -191,25 +165,18 @@ impl Broadcasts {
     /// Counts what can be undone.
     async fn survey_undoing(&self, new: &mut Broadcast, how: Undo) -> Result<(), BroadcastError> {
         let mut cannot: BTreeMap<&'static str, u64> = BTreeMap::new();
-        let mut after = None;
-        loop {
-            let rows = self.targets_to_undo(new, after).await?;
-            for row in &rows {
-                let Some(name) = name_of(row).filter(|name| self.may_undo(new, name)) else { continue };
-                match self.fate(row, &name, how) {
-                    Fate::Nothing => {}
-                    // They may still arrive.
-                    Fate::Open | Fate::Known(Ok(())) => new.expected += 1,
-                    Fate::Known(Err(unsaid)) => *cannot.entry(unsaid.code).or_default() += 1,
-                }
+        let (mut expected, of) = (0, new.undoes.as_ref().map_or(&new.id, |undoing| &undoing.of));
+        let visit = |row: DeliveryRow| {
+            let Some(name) = name_of(&row).filter(|name| self.may_undo(new, name)) else { return };
+            match self.fate(&row, &name, how) {
+                Fate::Nothing => {}
+                // They may still arrive.
+                Fate::Open | Fate::Known(Ok(())) => expected += 1,
+                Fate::Known(Err(unsaid)) => *cannot.entry(unsaid.code).or_default() += 1,
             }
-            match rows.last() {
-                Some(last) if rows.len() == self.parts.config.chunk_targets.max(1) => {
-                    after = Some(last.target)
-                }
-                Some(_) | None => break,
-            }
-        }
+        };
+        self.each_target(of, &[], visit).await?;
+        new.expected = expected;
         new.mass.survey = Survey { groups: new.expected, ..Survey::default() };
         if new.expected == 0 { Err(BroadcastError::CannotUndo { how, cannot }) } else { Ok(()) }
     }

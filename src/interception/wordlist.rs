@@ -217,11 +217,12 @@ pub(super) fn is_name(text: &str) -> bool {
 
 /// The packs in the binary, by name. The lists that come empty (`political` and so on) are not among them: a list of
 /// the same name may then be made through the API.
-const PACKS: [(&str, &str); 14] = [
+const PACKS: [(&str, &str); 15] = [
     ("abuse", include_str!("../../wordlists/abuse.txt")),
     ("adlaw", include_str!("../../wordlists/adlaw.txt")),
     ("adult", include_str!("../../wordlists/adult.txt")),
     ("competitor", include_str!("../../wordlists/competitor.txt")),
+    ("complaint", include_str!("../../wordlists/complaint.txt")),
     ("counterfeit", include_str!("../../wordlists/counterfeit.txt")),
     ("diversion", include_str!("../../wordlists/diversion.txt")),
     ("fraud", include_str!("../../wordlists/fraud.txt")),

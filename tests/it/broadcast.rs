@@ -61,7 +61,7 @@ async fn every_target_is_reached_once_within_the_limit_also_after_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pause_means_pause_and_cancel_means_cancel() {
+async fn pause_means_pause_cancel_means_cancel_and_a_recall_takes_back_what_left() {
     let sink = Sink::start(SinkConfig::default()).await.unwrap();
     let gateway = set_up(&sink, "window:20/s").await;
     let body = json!({"account": "shop", "text": "明天上新", "audience": {"tags": ["all"]}});
@@ -80,6 +80,17 @@ async fn pause_means_pause_and_cancel_means_cancel() {
     let after = sink.report().distinct;
     assert!(after <= sent + 64, "{after} after {sent}: only calls in flight go on");
     assert_eq!(end["counts"]["sent"], after, "{end}");
+
+    let why = json!({"reason": "价格写错了"});
+    let recall = gateway.client.expect(202, Method::POST, &format!("{path}/recall"), &why).await;
+    assert_eq!((&recall["undoes"]["broadcast"], &recall["expected"]), (&json!(id), &json!(after)));
+    let recall = format!("/v1/broadcasts/{}", recall["id"].as_str().unwrap());
+    eventually("what was sent is withdrawn", || async {
+        let now = gateway.client.get(&recall).await;
+        (now["state"] == "finished" && now["counts"]["sent"] == after).then_some(())
+    })
+    .await;
+    assert_eq!(sink.report().distinct, 2 * after, "each message once, and once taken back");
 }
 
 #[tokio::test]

@@ -220,7 +220,13 @@ impl House {
             speaking: town.clone(),
             tasks: bench.tasks.clone(),
             clock: clock.clone(),
-            config: crate::broadcasts::Config { chunk_targets: 20, confirmations, ..Default::default() },
+            config: crate::broadcasts::Config {
+                chunk_targets: 20,
+                confirmations,
+                // Days pass here: nobody needs to look every two seconds.
+                watch: Duration::from_secs(20),
+                ..Default::default()
+            },
             seed: 1,
         });
         Self { bench, broadcasts: broadcasts.await.unwrap(), town, tasks }

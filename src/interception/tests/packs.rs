@@ -52,7 +52,9 @@ fn each_pack_catches_adverts_of_its_kind() {
     for line in ADVERTS.lines().filter(|l| !l.starts_with('#')) {
         let (pack, text) = line.split_once('\t').unwrap();
         let hits = judge(&rules, "standard", text).hits;
-        if hits.iter().any(|h| h.hit.wordlist == pack && h.hit.level >= Level::Medium) {
+        // Complaints are counted, and nothing else is done about them.
+        let least = if pack == "complaint" { Level::Low } else { Level::Medium };
+        if hits.iter().any(|h| h.hit.wordlist == pack && h.hit.level >= least) {
             *caught.entry(pack).or_insert(0) += 1;
         } else {
             missed.push(line);

@@ -332,7 +332,7 @@ impl Runner {
 
 /// What opens within so many milliseconds is taken in and waits in memory: targets that are spread over hours then cost
 /// one scan in so long, not one each.
-const OPENS_SOON_MS: i64 = 10_000;
+const OPENS_SOON_MS: i64 = 60_000;
 
 /// Returns in how many milliseconds it opens, if that is soon.
 fn soon(opens: Opens, now_ms: i64) -> Option<i64> {
