@@ -271,9 +271,10 @@ impl House {
 
     async fn finished(&self, id: &BroadcastId) -> Progress {
         for _ in 0..10_000 {
-            let progress = self.progress(id).await;
-            if progress.state == State::Finished {
-                return progress;
+            let counts = self.broadcasts.counts(id).await.unwrap();
+            let broadcast = self.broadcasts.get(&everybody(), id).await.unwrap();
+            if broadcast.state(&counts, self.bench.clock.now_ms()) == State::Finished {
+                return self.progress(id).await;
             }
             tokio::time::sleep(100 * MS).await;
         }
