@@ -67,7 +67,7 @@ const MEANS: Means = Means {
 pub(in crate::api) struct Range {
     /// With a chance of one half everybody has confirmed by then, as long as their past tells.
     from: String,
-    /// With a chance of nine tenths; who never confirmed took as long as we waited.
+    /// With a chance of nine tenths; who never confirmed takes until the task is called off.
     to: String,
 }
 

@@ -1,9 +1,22 @@
-//! How long an owner takes to confirm, and what that lets us say about the finish. Who never confirmed took as long as we
-//! waited. Layer: pure core.
+//! How long an owner takes to confirm, and what that lets us say about the finish. Who never confirmed takes as long as we
+//! wait: a task is over when it is called off, so no range goes past that. Layer: pure core.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+/// The delay of who did not confirm.
+pub(super) const NEVER: i64 = i64::MAX;
+
+/// A task whose confirmation is waited for.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) created_ms: i64,
+    /// It is called off then.
+    pub(super) until_ms: i64,
+    /// Its owner's past delays in seconds, if there are any.
+    pub(super) delays_s: Option<Arc<[u32]>>,
+}
 
 /// An owner's latest delays between a task and its confirmation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +26,8 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Takes one more in and forgets the oldest above `max`.
+    /// Takes one more in and forgets the oldest above `max`. [`NEVER`] for an owner who did not confirm, however long that
+    /// time was waited: the next wait may be another one.
     pub(super) fn add(&mut self, delay_ms: i64, max: usize) {
         let delay_s = u32::try_from(delay_ms.max(0) / 1000).unwrap_or(u32::MAX);
         self.delays_s.push(delay_s);
@@ -27,22 +41,18 @@ impl History {
     }
 }
 
-/// Returns until when all of these tasks are confirmed with a chance of one half, and of nine tenths: each at the time it was
-/// created and one of its owner's past delays, any of those that are still possible being as probable as the others. The
+/// Returns until when all of these tasks are confirmed or called off with a chance of one half, and of nine tenths: each at the
+/// time it was created and one of its owner's past delays, any of those that are still possible being as probable as the others. The
 /// last of four thousand owners takes as long as the slowest ever do, whatever is usual. `None` when there is none, or one
 /// of them has no history: then nobody can say.
-pub(super) fn finish(
-    waiting: impl Iterator<Item = (i64, Option<Arc<[u32]>>)>,
-    now_ms: i64,
-) -> Option<(i64, i64)> {
+pub(super) fn finish(waiting: impl Iterator<Item = Waiting>, now_ms: i64) -> Option<(i64, i64)> {
     /// Sums of logarithms of shares that should come to a bound are that close to it.
     const ROUNDING: f64 = 1e-6;
     // At each moment the chance of one task grows from k - 1 of n to k of n: as logarithms, since the chances multiply.
     let (mut steps, mut impossible): (Vec<(i64, bool, f64)>, usize) = (Vec::new(), 0);
-    for (created_ms, delays_s) in waiting {
-        let ends =
-            delays_s?.iter().map(|delay_s| created_ms + i64::from(*delay_s) * 1000).collect::<Vec<_>>();
-        let mut ends: Vec<i64> = ends.into_iter().filter(|end_ms| *end_ms > now_ms).collect();
+    for Waiting { created_ms, until_ms, delays_s } in waiting {
+        let end = |delay_s: &u32| until_ms.min(created_ms.saturating_add(i64::from(*delay_s) * 1000));
+        let mut ends: Vec<i64> = delays_s?.iter().map(end).filter(|end_ms| *end_ms > now_ms).collect();
         if ends.is_empty() {
             ends.push(now_ms); // it took longer than ever: any moment now
         }
@@ -80,7 +90,15 @@ mod tests {
     }
 
     fn finish_s(waiting: &[(i64, &[i64])], now_s: i64) -> Option<(i64, i64)> {
-        let waiting = waiting.iter().map(|(created_s, delays_s)| (created_s * 1000, delays(delays_s)));
+        finish_until_s(waiting, i64::MAX / 1000, now_s)
+    }
+
+    fn finish_until_s(waiting: &[(i64, &[i64])], until_s: i64, now_s: i64) -> Option<(i64, i64)> {
+        let waiting = waiting.iter().map(|(created_s, delays_s)| Waiting {
+            created_ms: created_s * 1000,
+            until_ms: until_s * 1000,
+            delays_s: delays(delays_s),
+        });
         finish(waiting, now_s * 1000).map(|(from_ms, to_ms)| (from_ms / 1000, to_ms / 1000))
     }
 
@@ -114,6 +132,17 @@ mod tests {
         assert_eq!(finish_s(&[(0, &[10, 20])], 50), Some((50, 50)), "what is overdue comes from now on");
         assert_eq!(finish_s(&[(0, &[10, 20]), (0, &[])], 0), None, "one without history makes it unknown");
         assert_eq!(finish_s(&[], 0), None);
+    }
+
+    #[test]
+    fn who_never_confirms_takes_until_it_is_called_off() {
+        let never = NEVER / 1000;
+        assert_eq!(finish_until_s(&[(0, &[never])], 70, 0), Some((70, 70)));
+        assert_eq!(finish_until_s(&[(0, &[never])], 700, 0), Some((700, 700)), "another wait, another end");
+        assert_eq!(finish_until_s(&[(0, &[10, never])], 70, 0), Some((10, 70)));
+        assert_eq!(finish_until_s(&[(0, &[10, 300])], 70, 0), Some((10, 70)), "nor does who would be later");
+        assert_eq!(finish_until_s(&[(0, &[10, 20])], 70, 0), Some((10, 20)));
+        assert_eq!(finish_until_s(&[(0, &[never])], 70, 80), Some((80, 80)), "overdue: any moment now");
     }
 
     /// The product of the shares by the plainest way, at every moment.

@@ -1,6 +1,7 @@
 //! One call about one task: a question, a reminder, a call to stop; and the commit that follows or precedes it.
 
 use super::desk::{Watched, contents, history_id, record_id};
+use super::history::NEVER;
 use super::ms;
 use super::task::{Ending, Judged, Record, judge};
 use crate::broadcasts::{Broadcasts, TaskError, TaskProgress};
@@ -98,8 +99,8 @@ impl Broadcasts {
         }
         // Who did not confirm in all that time counts too: else only the prompt would make the finish.
         let never = result.is_some() && ending == Some(Ending::Expired) && record.confirmed_ms.is_none();
-        if let Some(delay_ms) = confirmed_ms.or(never.then_some(now_ms)).map(|at_ms| at_ms - task.created_ms)
-        {
+        let delay_ms = confirmed_ms.map(|at_ms| at_ms - task.created_ms).or(never.then_some(NEVER));
+        if let Some(delay_ms) = delay_ms {
             writes.push(self.learn(task, delay_ms).await?);
         }
         if !news && writes.is_empty() && result.is_none() {

@@ -259,6 +259,14 @@ impl House {
     }
 
     async fn try_create(&self, text: &str) -> Result<Broadcast, BroadcastError> {
+        self.try_create_until(text, None).await
+    }
+
+    async fn try_create_until(
+        &self,
+        text: &str,
+        expires_ms: Option<i64>,
+    ) -> Result<Broadcast, BroadcastError> {
         let new = NewBroadcast {
             name: String::new(),
             text: text.into(),
@@ -273,7 +281,7 @@ impl House {
             canary: None,
             variants: Vec::new(),
             hold_out_percent: 0,
-            expires_ms: None,
+            expires_ms,
             draft: false,
         };
         self.broadcasts.create(&everybody(), new, |_| None).await
@@ -572,6 +580,30 @@ async fn who_never_confirms_is_called_off_in_the_end() {
     assert_eq!((progress.state, progress.counts.expired), (State::Finished, 3));
     assert!(house.tasks.all()[0].is_cancelled);
     assert!(house.rows(MASS_TARGET).iter().all(|row| row.code == "not_confirmed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_range_goes_past_the_time_at_which_tasks_are_called_off() {
+    let house = House::open(&groups(3), 1, 10).await;
+    let first = house.create("x").await;
+    house.all_wait(&first.id, 3).await;
+    // Its owner never confirms, and we are three hours late to call it off.
+    *house.tasks.is_away.lock() = true;
+    house.bench.pass(43 * HOUR).await;
+    *house.tasks.is_away.lock() = false;
+    house.until("it is called off", &first.id, |p| p.counts.expired == 3).await;
+    let made_ms = |broadcast: &Broadcast| {
+        let rows = house.rows(MASS_SEND).into_iter();
+        rows.filter(|row| row.broadcast == broadcast.id.as_str()).map(|row| row.updated_ms).max().unwrap()
+    };
+    let next = house.create("y").await;
+    house.all_wait(&next.id, 3).await;
+    let called_off_ms = made_ms(&next) + ms(40 * HOUR);
+    assert_eq!(house.confirmation(&next.id).await.finish, Some((called_off_ms, called_off_ms)));
+    let expires_ms = house.now_ms() + ms(8 * HOUR);
+    let short = house.try_create_until("z", Some(expires_ms)).await.unwrap();
+    house.all_wait(&short.id, 3).await;
+    assert_eq!(house.confirmation(&short.id).await.finish, Some((expires_ms, expires_ms)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Survey;
 use super::desk::{Desk, Watched, contents, read, record_id};
+use super::history::{self, Waiting};
 use super::task::Record;
-use super::{Survey, history};
+use super::watch::called_off_at;
 use crate::broadcasts::{
     Broadcast, BroadcastError, Broadcasts, Control, IllegalTransition, put, storage_error,
 };
@@ -109,10 +111,16 @@ impl Broadcasts {
         let tasks_to_create = u64::from(mass.sends).saturating_sub(u64::try_from(made).unwrap_or(0));
         let waiting = desk.tasks.values().filter(|task| task.waits());
         // A task that does not exist yet is taken as created now: the outbox is the faster half by far.
+        let config = &self.parts.config.confirmations;
+        let wait = |created_ms: i64, task: &Watched| Waiting {
+            created_ms,
+            until_ms: called_off_at(broadcast, created_ms, config),
+            delays_s: task.usual.clone(),
+        };
         let all = waiting
             .clone()
-            .map(|task| (task.created_ms, task.usual.clone()))
-            .chain(planned.map(|task| (now_ms, task.usual.clone())));
+            .map(|task| wait(task.created_ms, task))
+            .chain(planned.map(|task| wait(now_ms, task)));
         let is_complete = mass.bundled && desk.tasks.len() == mass.sends as usize;
         Some(Confirmation {
             survey,

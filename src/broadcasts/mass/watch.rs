@@ -175,6 +175,12 @@ fn overdue(task: &Watched, now_ms: i64, config: &Config) -> Option<Ending> {
     (now_ms - task.created_ms >= ms(config.wait_max)).then_some(Ending::Expired)
 }
 
+/// Returns when a task is called off if its owner does not confirm it.
+pub(super) fn called_off_at(broadcast: &Broadcast, created_ms: i64, config: &Config) -> i64 {
+    let longest = created_ms.saturating_add(ms(config.wait_max));
+    if broadcast.expires_ms == 0 { longest } else { longest.min(broadcast.expires_ms) }
+}
+
 /// Says what is due for a task.
 fn errand(
     task: &Watched,
