@@ -16,6 +16,8 @@ pub struct BreakerConfig {
     pub failures_percent: u32,
     /// Fewer calls than this within the window decide nothing.
     pub calls_min: u32,
+    /// So many failed calls within the window, one after the other, open the circuit whatever the share is.
+    pub failures_in_a_row: u32,
     /// How far back calls count.
     #[serde(with = "crate::units::duration")]
     pub window: Duration,
@@ -32,6 +34,7 @@ impl Default for BreakerConfig {
         Self {
             failures_percent: 70,
             calls_min: 10,
+            failures_in_a_row: 20,
             window: Duration::from_secs(30),
             pause: Duration::from_secs(10),
             pause_max: Duration::from_mins(5),
@@ -82,6 +85,8 @@ pub struct Breaker {
     /// This half of the window and the one before.
     halves: [Half; 2],
     half_ends: Micros,
+    /// Failed calls since the last that did not.
+    row: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,7 +105,7 @@ enum State {
 impl Breaker {
     /// Makes a closed circuit.
     pub fn new(config: BreakerConfig) -> Self {
-        Self { config, state: State::Closed, halves: [Half::default(); 2], half_ends: Micros::MIN }
+        Self { config, state: State::Closed, halves: [Half::default(); 2], half_ends: Micros::MIN, row: 0 }
     }
 
     /// Says whether a call may be made now; after [`Gate::Canary`] report the call with [`Self::canary_sent`].
@@ -167,11 +172,13 @@ impl Breaker {
         }
         self.halves[0].calls += 1;
         self.halves[0].failures += u32::from(health == Health::Bad);
+        self.row = if health == Health::Bad { self.row + 1 } else { 0 };
         let calls = self.halves[0].calls + self.halves[1].calls;
         let failures = self.halves[0].failures + self.halves[1].failures;
-        if calls >= self.config.calls_min
-            && u64::from(failures) * 100 >= u64::from(calls) * u64::from(self.config.failures_percent)
-        {
+        let most = calls >= self.config.calls_min
+            && u64::from(failures) * 100 >= u64::from(calls) * u64::from(self.config.failures_percent);
+        // Of many calls a second the window remembers the good ones for long: an outage would have to last as long.
+        if most || self.row.min(failures) >= self.config.failures_in_a_row.max(1) {
             let pause = self.config.pause;
             self.state = State::Open { until: now + micros(pause), pause };
         }
@@ -224,6 +231,20 @@ mod tests {
             breaker.record(n * SECOND / 10, if n % 2 == 0 { Health::Bad } else { Health::Good });
         }
         assert_eq!(breaker.circuit(), Circuit::Closed);
+    }
+
+    #[test]
+    fn an_outage_amid_many_good_calls_opens_after_a_row_of_failures() {
+        let mut breaker = Breaker::new(BreakerConfig::default());
+        for n in 0..2_000 {
+            breaker.record(n * SECOND / 150, Health::Good);
+        }
+        let mut failed = 0;
+        while breaker.circuit() == Circuit::Closed {
+            failed += 1;
+            breaker.record(14 * SECOND + failed * SECOND / 150, Health::Bad);
+        }
+        assert_eq!(failed, 20);
     }
 
     #[test]

@@ -333,6 +333,8 @@ pub enum Resolution {
     SafeToRepeat,
     /// Nobody can say: shown to the operator, never sent again blindly.
     Unknown,
+    /// The platform could not be asked now: away, or a limit of the question is used up. Asked again, however often.
+    NotAsked,
 }
 
 /// What the first call for a delivery would say, in the platform's own words.

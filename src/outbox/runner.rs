@@ -53,8 +53,8 @@ pub(super) use feed::is_in_ledger;
 use learned::Learned;
 use ledger::Ledger;
 use rebuild::{Claimed, Past};
-use resolve::Asking;
 pub use resolve::UNRESOLVED;
+use resolve::{Asked, Asking};
 pub use status::AccountStatus;
 
 /// What all runners have.
@@ -142,7 +142,7 @@ enum Done {
     Intended(Result<(), StorageError>),
     Called { call: u64, outcome: Outcome, elapsed: Duration },
     Settled(Result<(), StorageError>),
-    Resolved { queued: Queued, tries: u32, resolution: Resolution },
+    Resolved { queued: Queued, tries: Asked, resolution: Resolution },
     Loaded { feed: Option<BroadcastId>, scan: u64, rows: Result<(bool, Vec<DeliveryRow>), StorageError> },
     ReadJournal(Result<(bool, Vec<Delivery>), StorageError>),
     Written,
@@ -194,7 +194,7 @@ pub(super) struct Runner {
     reads: usize,
     left_meanwhile: HashSet<DeliveryId>,
     reading_journal: bool,
-    resolving: BTreeMap<(Micros, u64), (Queued, u32)>,
+    resolving: BTreeMap<(Micros, u64), (Queued, Asked)>,
     /// About these the platform is being asked; a person may have decided meanwhile.
     resolving_now: HashMap<DeliveryId, Asking>,
     work: JoinSet<Done>,

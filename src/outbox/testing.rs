@@ -78,8 +78,15 @@ impl Platform {
         self
     }
 
-    pub(crate) fn resolving(mut self, resolution: Resolution) -> Self {
-        self.resolution = Box::new(move |_| resolution.clone());
+    pub(crate) fn resolving(self, resolution: Resolution) -> Self {
+        self.resolving_with(move |_| resolution.clone())
+    }
+
+    pub(crate) fn resolving_with(
+        mut self,
+        resolution: impl Fn(&Delivery) -> Resolution + Send + Sync + 'static,
+    ) -> Self {
+        self.resolution = Box::new(resolution);
         self
     }
 

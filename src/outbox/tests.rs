@@ -5,7 +5,7 @@ mod stress;
 mod why;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::delivery::{Decision, Outcome, Priority, Refusal, RefusalScope, Resolution};
@@ -109,6 +109,25 @@ async fn a_crash_between_intent_and_outcome_is_uncertain_and_never_sent_again_bl
     assert_eq!(after.platform.count(), 0);
     assert_eq!(after.platform.questions(), 25, "asked five times each, then left to a person");
     assert_eq!(after.ledger.count(DeliveryState::Uncertain), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_longer_than_all_questions_leaves_nothing_to_a_person() {
+    let bench = bench(|p| p, &[]).await;
+    submit(&bench, 0..5, own_group);
+    bench.until("calls are under way", |b| b.platform.count() == 5).await;
+    let back = Arc::new(AtomicBool::new(false));
+    let is_back = Arc::clone(&back);
+    let answer = move |_: &Delivery| {
+        if is_back.load(Ordering::SeqCst) { Resolution::Sent } else { Resolution::NotAsked }
+    };
+    let after = restart(&bench, |p| p.resolving_with(answer)).await;
+    after.pass(Duration::from_hours(2)).await;
+    assert!(after.ledger.rows().iter().all(|row| row.code != UNRESOLVED), "nobody is asked to look");
+    assert!((5 * 20..5 * 40).contains(&after.platform.questions()), "{}: seldom", after.platform.questions());
+    back.store(true, Ordering::SeqCst);
+    after.until("all are sent", |b| b.ledger.count(DeliveryState::Sent) == 5).await;
+    assert_eq!(after.platform.count(), 0, "none is sent again");
 }
 
 #[tokio::test(start_paused = true)]

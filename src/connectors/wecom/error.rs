@@ -101,6 +101,19 @@ impl ApiError {
             }
     }
 
+    /// Says whether the platform said nothing about what was asked: it was not reached, was at fault itself, or had been
+    /// asked too much.
+    pub(super) fn says_nothing(&self) -> bool {
+        match self.code {
+            Code::Connect | Code::Lost | Code::Quota | Code::State => true,
+            Code::Http(status) => status == 429 || status >= 500,
+            Code::Errcode(code) => {
+                [errcode::TOO_OFTEN, errcode::TOO_MANY_AT_ONCE, errcode::BUSY].contains(&code)
+            }
+            Code::Ssrf | Code::Unreadable | Code::NoSecret => false,
+        }
+    }
+
     fn meaning(&self) -> Option<&'static Meaning> {
         match self.code {
             Code::Errcode(code) => Some(errcode::meaning(code)),

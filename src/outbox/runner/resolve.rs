@@ -2,6 +2,7 @@
 //! delivery stays uncertain for a person to look at, and is never sent again blindly.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ledger::Settled;
 use super::{Done, Runner};
@@ -13,6 +14,18 @@ use crate::storage::{DeliveryState, Settlement};
 
 /// The code of what a person must look at: the platform could not say.
 pub const UNRESOLVED: &str = "unresolved";
+
+/// Longest time between two questions that the platform could not be asked.
+const PAUSE_MAX: Duration = Duration::from_mins(5);
+
+/// How often a delivery was asked about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    /// And nobody could say.
+    unknown: u32,
+    /// And the platform could not be asked: that says nothing, so it leaves nothing to a person.
+    not_asked: u32,
+}
 
 /// What is to follow when the platform has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +40,14 @@ impl Runner {
     /// Queues deliveries to be asked about.
     pub(super) fn resolve_later(&mut self, uncertain: Vec<Queued>) {
         for queued in uncertain {
-            self.ask_later(queued, 0);
+            self.ask_later(queued, Asked::default());
         }
     }
 
-    fn ask_later(&mut self, queued: Queued, tries: u32) {
-        let delay = micros(self.shared.config.resolve_after).saturating_mul(1 << tries.min(16));
+    fn ask_later(&mut self, queued: Queued, tries: Asked) {
+        let after = |times: u32| micros(self.shared.config.resolve_after).saturating_mul(1 << times.min(16));
+        let known = after(tries.unknown);
+        let delay = after(tries.unknown.saturating_add(tries.not_asked)).min(micros(PAUSE_MAX)).max(known);
         self.serial += 1;
         self.resolving.insert((self.now().saturating_add(delay), self.serial), (queued, tries));
     }
@@ -67,7 +82,7 @@ impl Runner {
         self.forget(id);
     }
 
-    pub(super) fn resolved(&mut self, mut queued: Queued, tries: u32, resolution: Resolution) {
+    pub(super) fn resolved(&mut self, mut queued: Queued, tries: Asked, resolution: Resolution) {
         let asked = self.resolving_now.remove(&queued.delivery.id);
         let is_there = matches!(resolution, Resolution::Sent | Resolution::Awaiting { .. });
         if asked == Some(Asking::LetGo) && !is_there {
@@ -83,9 +98,14 @@ impl Runner {
             }
             Resolution::NotSent => (DeliveryState::Pending, "the platform has not got it"),
             Resolution::SafeToRepeat => (DeliveryState::Pending, "the platform recognises a repeat"),
+            Resolution::NotAsked => {
+                self.ask_later(queued, Asked { not_asked: tries.not_asked.saturating_add(1), ..tries });
+                return;
+            }
             Resolution::Unknown => {
-                if tries + 1 < self.shared.config.resolve_tries_max {
-                    self.ask_later(queued, tries + 1);
+                let unknown = tries.unknown + 1;
+                if unknown < self.shared.config.resolve_tries_max {
+                    self.ask_later(queued, Asked { unknown, not_asked: 0 });
                     return;
                 }
                 tracing::warn!(delivery.id = %queued.delivery.id, account.id = %self.account,

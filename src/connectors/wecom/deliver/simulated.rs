@@ -101,6 +101,9 @@ async fn a_mass_send_that_never_arrived_is_not_taken_for_one_that_did() {
     assert!(matches!(wecom.deliver(&send, 1).await, Outcome::Uncertain { .. }));
     assert_eq!(wecom.resolve(&send).await, Resolution::Unknown, "it might still be listed");
     clock.advance(Duration::from_mins(1));
+    break_once(&sim, &["get_groupmsg_list_v2:cut"]);
+    assert_eq!(wecom.resolve(&send).await, Resolution::NotAsked, "nothing is learned from an outage");
+    break_once(&sim, &[]);
     assert_eq!(wecom.resolve(&send).await, Resolution::NotSent);
     assert!(matches!(wecom.deliver(&send, 2).await, Outcome::AwaitingConfirmation { .. }));
 }

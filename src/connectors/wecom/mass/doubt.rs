@@ -6,7 +6,8 @@
 //! - exactly one task: it is ours;
 //! - several: nobody can say which, a person must look;
 //! - none, the list read to its end and [`LISTED_WITHIN`] after the last call: it was not made;
-//! - anything unread, or too early: not known yet.
+//! - anything unread, or too early: not known yet;
+//! - the platform away, or the limit of a list used up: it was not asked.
 
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ impl Acts {
             Ok(Found::Nothing) => Resolution::Unknown,
             Err(error) => {
                 tracing::warn!(delivery.id = %delivery, code = error.code_text(), "look for a mass send in doubt");
-                Resolution::Unknown
+                if error.says_nothing() { Resolution::NotAsked } else { Resolution::Unknown }
             }
         }
     }
