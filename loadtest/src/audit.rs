@@ -20,6 +20,8 @@ pub struct Auditor {
     scope: Scope,
     windows: HashMap<String, VecDeque<Duration>>,
     seen: u64,
+    first: Option<Duration>,
+    last: Duration,
     worst: usize,
     closest: Option<Duration>,
     violations: u64,
@@ -51,6 +53,8 @@ pub struct AuditReport {
     pub window_ms: f64,
     /// Arrivals looked at.
     pub arrivals: u64,
+    /// From the first arrival to the last, in seconds.
+    pub span_s: f64,
     /// Keys seen: groups, or one.
     pub keys: usize,
     /// The fullest window found.
@@ -71,6 +75,8 @@ impl Auditor {
             scope,
             windows: HashMap::new(),
             seen: 0,
+            first: None,
+            last: Duration::ZERO,
             worst: 0,
             closest: None,
             violations: 0,
@@ -89,6 +95,8 @@ impl Auditor {
         }
         let window = self.windows.get_mut(key).expect("inserted above");
         self.seen += 1;
+        self.first.get_or_insert(at);
+        self.last = at;
         // One arrival older than the window is kept as long as it can still be the N-th before the next one.
         while window.len() > self.limit.count
             && window.front().is_some_and(|&first| at.saturating_sub(first) >= self.limit.window)
@@ -121,6 +129,7 @@ impl Auditor {
             allowed: self.limit.count,
             window_ms: self.limit.window.as_secs_f64() * 1_000.0,
             arrivals: self.seen,
+            span_s: self.last.saturating_sub(self.first.unwrap_or_default()).as_secs_f64(),
             keys: self.windows.len(),
             max_in_window: self.worst,
             closest_ms: self.closest.map(|gap| gap.as_secs_f64() * 1_000.0),

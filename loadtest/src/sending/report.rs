@@ -91,21 +91,27 @@ impl Stress {
             config.window_s
         ));
         for part in &self.parts {
-            let over = (part.took_s / part.ideal_s - 1.0) * 100.0;
-            let figures =
-                format!("{:.2} s, the limits allow {:.0} s: {over:+.2} %", part.took_s, part.ideal_s);
+            let over = if part.ideal_s > 0.0 {
+                format!(": {:+.2} %", (part.took_s / part.ideal_s - 1.0) * 100.0)
+            } else {
+                String::new() // all of it fits into one window
+            };
+            let figures = format!("{:.2} s, the limits allow {:.0} s{over}", part.took_s, part.ideal_s);
             table.fact(&format!("{} to {}", thousands(part.sends as u64), part.name), figures);
         }
         for audit in &self.audits {
             let scope = match audit.scope {
                 Scope::Whole => "account",
-                Scope::Class => "app",
+                Scope::Class if audit.allowed == config.app_max => "app",
+                Scope::Class => "others",
                 Scope::Group => "robot",
             };
             let says = if audit.violations == 0 { "kept" } else { "BROKEN" };
             let figures = format!(
-                "{says}: at most {} in any window, {} violations",
-                audit.max_in_window, audit.violations
+                "{says}: at most {} in any window, {} violations, {} seen",
+                audit.max_in_window,
+                audit.violations,
+                thousands(audit.arrivals)
             );
             table.fact(&format!("audit {} ({scope})", audit.limit), figures);
         }

@@ -188,7 +188,7 @@ impl Ledger {
         self.report.accepted += 1;
         *self.report.by_kind.entry(delivery.kind.clone()).or_default() += 1;
         for (class, auditor) in &mut self.auditors {
-            if class.as_ref().is_none_or(|class| group.starts_with(class)) {
+            if class.as_ref().is_none_or(|class| delivery.group.starts_with(class)) {
                 auditor.arrived(&group, at);
             }
         }

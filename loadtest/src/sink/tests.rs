@@ -57,6 +57,20 @@ async fn post_within(sink: &Sink, call: &Call, patience: Duration) -> Option<u16
 }
 
 #[tokio::test]
+async fn the_auditor_of_a_class_sees_the_deliveries_to_its_groups() {
+    let config = SinkConfig {
+        audit_class: vec![("robot".to_owned(), "1/h".parse().expect("a limit"))],
+        ..SinkConfig::default()
+    };
+    let sink = Sink::start(config).await.expect("a free port");
+    for (id, group) in [("1", "robot:a"), ("2", "robot:b"), ("3", "robotic"), ("4", "g-1")] {
+        assert_eq!(post(&sink, &delivery(id, group, "x", SECRET)).await, Some(200));
+    }
+    let audit = &sink.report().audits[0];
+    assert_eq!((audit.arrivals, audit.violations), (2, 1), "{audit:?}");
+}
+
+#[tokio::test]
 async fn only_signed_deliveries_are_taken() {
     let sink = start(&[]).await;
     let other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
