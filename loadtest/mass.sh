@@ -14,7 +14,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 if [[ -n "$SMALL" ]]; then
   GROUPS_COUNT="${GROUPS_COUNT:-180}" OWNERS_COUNT="${OWNERS_COUNT:-60}" MOVED_COUNT="${MOVED_COUNT:-6}"
-  LIMIT=window:20/s OUTAGE_S=2 QUIET_S=0.6 SLACK_PERCENT=20 LOSSES='"add_msg_template:reset@first:3","add_msg_template:cut@first:2"'
+  LIMIT=window:40/s OUTAGE_S=1 QUIET_S=0.6 SLACK_PERCENT=20 LOSSES='"add_msg_template:reset@first:3","add_msg_template:cut@first:2"'
   # Of so few owners some must forget for sure: else the finish is chance.
   OWNERS='{"prompt":0.6,"late":0.2,"prompt_ms":[60000,1800000],"late_ms":[7200000,129600000],"reminded":0.3}'
   export MENSHEN_BROADCASTS__CONFIRMATIONS__LOOK=200ms MENSHEN_BROADCASTS__WATCH=500ms MENSHEN_OUTBOX__RESOLVE_AFTER=1s

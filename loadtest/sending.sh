@@ -6,7 +6,8 @@
 # See common.sh for what may be set; besides:
 #   MEASURES="cost urgent pause waiting robots"  only some of them
 #   ROUNDS=3           interleaved rounds of `cost` and `urgent`
-#   WINDOW_S=6         seconds of a window of `robots`; platforms have 60: then it takes 40 minutes
+#   WINDOW_S=6         seconds of a window of `robots`; platforms have 60: then it takes 40 minutes, or
+#   ROBOT_BROADCASTS=19  with 4 broadcasts to all robots in place of 19 ten
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -18,7 +19,7 @@ if [[ -n "$SMALL" ]]; then
 else
   ROUNDS="${ROUNDS:-3}" WINDOW_S="${WINDOW_S:-6}"
   COST=(--targets 24000) BUSY=(--targets 24000) ACTS=200 PAUSES=7
-  WAITING=(--targets 100000 --rounds 10) ROBOTS=(--targets 47000)
+  WAITING=(--targets 100000 --rounds 10) ROBOTS=(--targets 47000 --broadcasts "${ROBOT_BROADCASTS:-19}")
 fi
 
 # measure NAME FLAGS...: one figure, kept for the end.
