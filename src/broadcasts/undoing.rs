@@ -12,7 +12,8 @@ use super::mass::Survey;
 use super::saying::{Judging, Sayer, Unsaid, delivery_of, unsaid};
 use super::script::Script;
 use super::state::{Command, IllegalTransition, State};
-use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, Terms, put, storage_error};
+use super::telling::standing;
+use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, Counts, Terms, put, storage_error};
 use crate::event::{AccountId, ActionKind, Actor, BroadcastId, GroupId, GroupName};
 use crate::outbox::delivery::{Delivery, Payload};
 use crate::outbox::row_of;
@@ -202,7 +203,8 @@ impl Broadcasts {
             .at(&new.place)
             .with(&serde_json::json!({"by": new.id, "expected": new.expected, "reason": reason}));
         let writes = vec![put(&of, Some(active.version)), put(&new, Some(0))];
-        let change = Change { at_ms: now_ms, writes, audit: vec![audit], ..Change::default() };
+        let told = standing(&new, &Counts::default(), now_ms);
+        let change = Change { at_ms: now_ms, writes, audit: vec![audit], told, ..Change::default() };
         self.commit(&mut active, of, change).await?;
         drop(active);
         self.insert(new.clone(), 1, None);

@@ -148,7 +148,9 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/policies/{policy}") => json!({"wordlists": []}),
         (_, "/v1/replies/{reply}") => json!({"keywords": ["taken"], "text": "over"}),
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),
-        (_, "/v1/rulesets/{version}/rollback") => json!({"reason": "taken over"}),
+        (_, "/v1/rulesets/{version}/rollback" | "/v1/broadcasts/{broadcast}/recall") => {
+            json!({"reason": "taken over"})
+        }
         (_, "/v1/broadcasts" | "/v1/broadcasts/{broadcast}") => {
             json!({"text": "taken over", "audience": {"groups": ["demo/g-east"]}})
         }
@@ -157,7 +159,6 @@ fn body(method: &str, path: &str) -> Value {
             json!("{\"account\":\"demo\",\"group\":\"g-west\"}\n")
         }
         (_, "/v1/broadcasts/{broadcast}/forecast") => json!({"limits": ["window:1200/m"]}),
-        (_, "/v1/broadcasts/{broadcast}/recall") => json!({"reason": "taken over"}),
         (_, "/v1/broadcasts/{broadcast}/correct") => json!({"text": "taken over", "reason": "taken over"}),
         (_, "/v1/broadcasts/{broadcast}/test") => json!({"group": "demo/g-east"}),
         (_, "/v1/broadcasts/preview") => json!({"audience": {"regions": ["east"]}}),

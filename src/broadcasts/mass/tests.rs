@@ -196,6 +196,8 @@ struct House {
     broadcasts: Arc<Broadcasts>,
     town: Arc<Town>,
     tasks: Arc<PlatformTasks>,
+    /// How often everything is looked at.
+    look: Duration,
 }
 
 impl House {
@@ -204,11 +206,12 @@ impl House {
         ledger: &Arc<TestLedger>,
         town: Arc<Town>,
         tasks: Arc<PlatformTasks>,
+        look: Duration,
     ) -> Self {
         let platform = Platform::new(clock, 20 * MS).with_tasks(&tasks);
-        let config = crate::outbox::Config::default();
+        let config = crate::outbox::Config { tick: look, ..crate::outbox::Config::default() };
         let bench = Bench::start(clock, ledger, platform, limits(&["window:50/s"]), config).await;
-        let confirmations = Config { wait_max: 40 * HOUR, ..Config::default() };
+        let confirmations = Config { wait_max: 40 * HOUR, look, ..Config::default() };
         let people = People { town: town.clone(), tasks: tasks.clone(), clock: clock.clone() };
         let broadcasts = Broadcasts::start(Parts {
             storage: bench.ledger.clone(),
@@ -223,13 +226,12 @@ impl House {
             config: crate::broadcasts::Config {
                 chunk_targets: 20,
                 confirmations,
-                // Days pass here: nobody needs to look every two seconds.
-                watch: Duration::from_secs(20),
+                watch: look,
                 ..Default::default()
             },
             seed: 1,
         });
-        Self { bench, broadcasts: broadcasts.await.unwrap(), town, tasks }
+        Self { bench, broadcasts: broadcasts.await.unwrap(), town, tasks, look }
     }
 
     /// Opens at ten in the morning in China.
@@ -240,7 +242,15 @@ impl House {
     async fn with_cap(groups: &[String], owners: u32, targets_max: usize, cap: Option<ReceivingCap>) -> Self {
         let groups = groups.iter().map(|group| named(group)).collect();
         let town = Arc::new(Town { groups, owners, orphans: Mutex::default(), targets_max, cap });
-        Self::over(&Clock::tokio(MORNING), &TestLedger::new(), town, Arc::default()).await
+        Self::over(&Clock::tokio(MORNING), &TestLedger::new(), town, Arc::default(), SECOND).await
+    }
+
+    /// Days pass there: nobody needs to look every second.
+    async fn open_for_days(groups: &[String], owners: u32) -> Self {
+        let groups = groups.iter().map(|group| named(group)).collect();
+        let town = Town { groups, owners, orphans: Mutex::default(), targets_max: 10, cap: None };
+        let (clock, ledger) = (Clock::tokio(MORNING), TestLedger::new());
+        Self::over(&clock, &ledger, Arc::new(town), Arc::default(), 20 * SECOND).await
     }
 
     /// Crashes now and starts again.
@@ -251,7 +261,7 @@ impl House {
         }
         self.bench.crash().await;
         self.bench.pass(SECOND).await;
-        Self::over(&self.bench.clock, &ledger, self.town.clone(), self.tasks.clone()).await
+        Self::over(&self.bench.clock, &ledger, self.town.clone(), self.tasks.clone(), self.look).await
     }
 
     async fn create(&self, text: &str) -> Broadcast {
@@ -512,7 +522,7 @@ async fn a_cancel_while_bundles_are_made_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn reminders_come_by_the_schedule_and_a_restart_does_not_repeat_them() {
-    let house = House::open(&groups(4), 2, 10).await;
+    let house = House::open_for_days(&groups(4), 2).await;
     let broadcast = house.create("x").await;
     house.all_wait(&broadcast.id, 4).await;
     house.tasks.confirm(|owner| owner == "u-0", house.now_ms());
@@ -551,7 +561,7 @@ async fn reminders_come_by_the_schedule_and_a_restart_does_not_repeat_them() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_reminded_at_night_nor_past_the_platforms_cap() {
-    let house = House::open(&groups(1), 1, 10).await;
+    let house = House::open_for_days(&groups(1), 1).await;
     house.bench.pass(10 * HOUR).await; // eight in the evening
     let broadcast = house.create("x").await;
     house.all_wait(&broadcast.id, 1).await;
@@ -570,7 +580,7 @@ async fn nobody_is_reminded_at_night_nor_past_the_platforms_cap() {
 
 #[tokio::test(start_paused = true)]
 async fn who_never_confirms_is_called_off_in_the_end() {
-    let house = House::open(&groups(3), 1, 10).await;
+    let house = House::open_for_days(&groups(3), 1).await;
     let broadcast = house.create("x").await;
     house.all_wait(&broadcast.id, 3).await;
     house.bench.pass(39 * HOUR).await;

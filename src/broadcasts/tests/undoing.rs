@@ -38,7 +38,7 @@ async fn every_message_is_withdrawn_by_its_own_id_under_the_same_limits() {
     let expect = calls.iter().take(100).filter(|call| call.group != "east-00004");
     assert_eq!(withdrawn, expect.map(|call| format!("Recall m-{}", call.group)).collect());
     let of = house.broadcasts.get(&everybody(), &broadcast.id).await.unwrap();
-    assert_eq!(of.undone_by, [undoing.id.clone()]);
+    assert_eq!(of.undone_by, std::slice::from_ref(&undoing.id));
     assert_eq!(house.bench.ledger.audit_verbs(), ["create", "recall"]);
     assert_eq!(house.progress(&broadcast.id).await.counts.sent, 100, "what was sent was sent");
 }

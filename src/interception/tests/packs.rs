@@ -52,7 +52,10 @@ fn each_pack_catches_adverts_of_its_kind() {
     for line in ADVERTS.lines().filter(|l| !l.starts_with('#')) {
         let (pack, text) = line.split_once('\t').unwrap();
         let judgement = judge(&rules, "standard", text);
-        assert!(pack != "complaint" || judgement.verdict == Verdict::Pass, "no complaint is an offence: {text}");
+        assert!(
+            pack != "complaint" || judgement.verdict == Verdict::Pass,
+            "no complaint is an offence: {text}"
+        );
         let hits = judgement.hits;
         // Complaints are counted, and nothing else is done about them.
         let least = if pack == "complaint" { Level::Low } else { Level::Medium };

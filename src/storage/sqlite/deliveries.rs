@@ -72,14 +72,18 @@ pub(super) fn intend(conn: &Connection, intents: &[Intent]) -> Result<(), Storag
         if epoch.is_some_and(|epoch| epoch != intent.epoch) {
             return Err(StorageError::Fenced(partition));
         }
-        let row = DeliveryRow {
-            state: DeliveryState::Sending,
-            attempts: intent.attempt,
-            updated_ms: intent.at_ms,
-            ..delivery.clone()
-        };
-        if insert(conn, &sql, &row)? == 0 {
-            return Err(StorageError::Conflict { what: format!("delivery {}", row.id) });
+        // The row of a broadcast's target is there: only what changes is written.
+        let begun = !delivery.broadcast.is_empty() && begin(conn, intent)?;
+        if !begun {
+            let row = DeliveryRow {
+                state: DeliveryState::Sending,
+                attempts: intent.attempt,
+                updated_ms: intent.at_ms,
+                ..delivery.clone()
+            };
+            if insert(conn, &sql, &row)? == 0 {
+                return Err(StorageError::Conflict { what: format!("delivery {}", row.id) });
+            }
         }
         let added = conn
             .prepare_cached(
@@ -88,23 +92,34 @@ pub(super) fn intend(conn: &Connection, intents: &[Intent]) -> Result<(), Storag
             )
             .and_then(|mut insert| {
                 insert.execute(params![
-                    row.id,
+                    delivery.id,
                     intent.attempt,
                     partition.0,
                     signed(intent.epoch),
-                    row.account,
-                    row.group,
+                    delivery.account,
+                    delivery.group,
                     intent.at_ms,
                     intent.cost
                 ])
             })
             .map_err(fault("write an attempt"))?;
         if added == 0 {
-            let what = format!("attempt {} of delivery {}", intent.attempt, row.id);
+            let what = format!("attempt {} of delivery {}", intent.attempt, delivery.id);
             return Err(StorageError::Conflict { what });
         }
     }
     Ok(())
+}
+
+/// Begins a call of a delivery whose row exists; says whether it does and may be called.
+fn begin(conn: &Connection, intent: &Intent) -> Result<bool, StorageError> {
+    conn.prepare_cached(
+        "UPDATE delivery SET state = 'sending', attempts = ?2, updated_ms = ?3
+         WHERE id = ?1 AND state IN ('pending', 'uncertain')",
+    )
+    .and_then(|mut update| update.execute(params![intent.delivery.id, intent.attempt, intent.at_ms]))
+    .map(|changed| changed > 0)
+    .map_err(fault("begin a call"))
 }
 
 /// Writes down what became of calls. The first that is known of a call's end stays, whatever is found out later; its
