@@ -1,6 +1,7 @@
 //! Mass sends from acceptance to the last confirmation, in virtual time, with crashes where they hurt.
 
 mod crashes;
+mod first;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -200,6 +201,27 @@ struct House {
     look: Duration,
 }
 
+/// A text to everybody.
+fn whole(text: &str, expires_ms: Option<i64>) -> NewBroadcast {
+    NewBroadcast {
+        name: String::new(),
+        text: text.into(),
+        content: None,
+        audience: Audience::All,
+        exclude: None,
+        account: None,
+        starts_ms: None,
+        schedule: Schedule::default(),
+        repeat: None,
+        importance: None,
+        canary: None,
+        variants: Vec::new(),
+        hold_out_percent: 0,
+        expires_ms,
+        draft: false,
+    }
+}
+
 impl House {
     async fn over(
         clock: &Clock,
@@ -226,7 +248,7 @@ impl House {
             config: crate::broadcasts::Config {
                 chunk_targets: 20,
                 confirmations,
-                watch: look,
+                watch: 2 * look,
                 ..Default::default()
             },
             seed: 1,
@@ -277,23 +299,7 @@ impl House {
         text: &str,
         expires_ms: Option<i64>,
     ) -> Result<Broadcast, BroadcastError> {
-        let new = NewBroadcast {
-            name: String::new(),
-            text: text.into(),
-            content: None,
-            audience: Audience::All,
-            exclude: None,
-            account: None,
-            starts_ms: None,
-            schedule: Schedule::default(),
-            repeat: None,
-            importance: None,
-            canary: None,
-            variants: Vec::new(),
-            hold_out_percent: 0,
-            expires_ms,
-            draft: false,
-        };
+        let new = whole(text, expires_ms);
         self.broadcasts.create(&everybody(), new, |_| None).await
     }
 

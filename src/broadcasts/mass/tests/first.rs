@@ -1,0 +1,28 @@
+//! A few groups first, where their owners must confirm.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn the_first_groups_have_tasks_of_their_own_and_the_rest_follows_once_they_are_watched() {
+    let all = groups(200);
+    let house = House::open(&all, 4, 100).await;
+    let canary = serde_json::from_str(r#"{"percent": 10, "wait": "10m"}"#).unwrap();
+    let new = NewBroadcast { canary: Some(canary), ..whole("八折", None) };
+    let broadcast = house.broadcasts.create(&everybody(), new, |_| None).await.unwrap();
+    house.bench.pass(60 * SECOND).await;
+    let first = house.tasks.groups();
+    assert!((10..=30).contains(&first.len()), "{}", first.len());
+    assert_eq!(house.progress(&broadcast.id).await.state, State::Canary);
+    // Nobody is watched before the owners have confirmed, however long that takes.
+    house.bench.pass(2 * HOUR).await;
+    assert_eq!(house.tasks.groups(), first);
+    house.tasks.confirm(|_| true, house.now_ms());
+    house.until("the first are sent", &broadcast.id, |p| p.counts.sent == first.len() as u64).await;
+    house.bench.pass(9 * 60 * SECOND).await;
+    assert_eq!(house.tasks.groups(), first, "they are watched for ten minutes");
+    house.all_wait(&broadcast.id, 200 - first.len() as u64).await;
+    house.each_once(&all);
+    house.tasks.confirm(|_| true, house.now_ms());
+    let progress = house.until("all are sent", &broadcast.id, |p| p.state == State::Finished).await;
+    assert_eq!(progress.counts.sent, 200);
+}
