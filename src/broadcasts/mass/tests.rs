@@ -600,7 +600,7 @@ async fn who_never_confirms_is_called_off_in_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn no_range_goes_past_the_time_at_which_tasks_are_called_off() {
-    let house = House::open(&groups(3), 1, 10).await;
+    let house = House::open_for_days(&groups(3), 1).await;
     let first = house.create("x").await;
     house.all_wait(&first.id, 3).await;
     // Its owner never confirms, and we are three hours late to call it off.
