@@ -24,6 +24,12 @@ pub(super) fn apply(conn: &Connection, change: &Change) -> Result<Vec<u64>, Stor
             }
         });
     }
+    let of_endpoint = |write: &Write| match write {
+        Write::Put { kind, .. } | Write::Delete { kind, .. } => *kind == DocumentKind::Endpoint,
+    };
+    if change.writes.iter().any(of_endpoint) {
+        status::listen(conn)?;
+    }
     deliveries::add(conn, &change.deliveries)?;
     deliveries::say(conn, &change.said)?;
     deliveries::call_off(conn, &change.called_off, change.at_ms)?;

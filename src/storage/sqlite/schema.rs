@@ -126,29 +126,12 @@ ALTER TABLE attempt ADD COLUMN detail TEXT NOT NULL DEFAULT '';
 ALTER TABLE attempt ADD COLUMN platform_id TEXT NOT NULL DEFAULT '';
 ";
 
-/// State changes for endpoints. A trigger, since deliveries change in many ways and none may be forgotten; it does nothing
-/// while there is no endpoint. Calls under way, their retries, and what carries targets are not told.
+/// State changes for endpoints. While there is one, triggers write them, see `status`.
 const LEDGER_6: &str = "
 CREATE TABLE status_change (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, subject TEXT NOT NULL,
   id TEXT NOT NULL, broadcast TEXT NOT NULL, target INTEGER NOT NULL, account TEXT NOT NULL, grp TEXT NOT NULL,
   kind TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, code TEXT NOT NULL, platform_id TEXT NOT NULL);
 CREATE INDEX status_broadcast ON status_change (id, seq) WHERE subject = 'broadcast';
-CREATE TRIGGER delivery_moved AFTER UPDATE OF state ON delivery
-WHEN new.state <> old.state AND new.state <> 'sending' AND (new.state <> 'pending' OR old.state <> 'sending')
-  AND new.target < 2147483648 AND EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint')
-BEGIN
-  INSERT INTO status_change (at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code, platform_id)
-  VALUES (new.updated_ms, 'delivery', new.id, new.broadcast, new.target, new.account, new.grp, new.kind, new.state,
-    new.attempts, new.code, new.platform_id);
-END;
-CREATE TRIGGER delivery_ended AFTER INSERT ON delivery
-WHEN new.state NOT IN ('pending', 'sending') AND new.target < 2147483648
-  AND EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint')
-BEGIN
-  INSERT INTO status_change (at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code, platform_id)
-  VALUES (new.updated_ms, 'delivery', new.id, new.broadcast, new.target, new.account, new.grp, new.kind, new.state,
-    new.attempts, new.code, new.platform_id);
-END;
 ";
 
 const STATE_1: &str = "

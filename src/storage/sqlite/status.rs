@@ -8,6 +8,39 @@ use crate::storage::{StatusChange, StatusSpan, StorageError, Subject};
 /// Rows removed in one commit.
 const FORGET_ROWS: i64 = 10_000;
 
+/// Triggers, since deliveries change in many ways and none may be forgotten. Calls under way, their retries, and what
+/// carries targets are not told.
+const LISTEN: &str = "
+CREATE TRIGGER IF NOT EXISTS delivery_moved AFTER UPDATE OF state ON delivery
+WHEN new.state <> old.state AND new.state <> 'sending' AND (new.state <> 'pending' OR old.state <> 'sending')
+  AND new.target < 2147483648
+BEGIN
+  INSERT INTO status_change (at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code, platform_id)
+  VALUES (new.updated_ms, 'delivery', new.id, new.broadcast, new.target, new.account, new.grp, new.kind, new.state,
+    new.attempts, new.code, new.platform_id);
+END;
+CREATE TRIGGER IF NOT EXISTS delivery_ended AFTER INSERT ON delivery
+WHEN new.state NOT IN ('pending', 'sending') AND new.target < 2147483648
+BEGIN
+  INSERT INTO status_change (at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code, platform_id)
+  VALUES (new.updated_ms, 'delivery', new.id, new.broadcast, new.target, new.account, new.grp, new.kind, new.state,
+    new.attempts, new.code, new.platform_id);
+END;
+";
+
+const FALL_SILENT: &str = "
+DROP TRIGGER IF EXISTS delivery_moved;
+DROP TRIGGER IF EXISTS delivery_ended;
+";
+
+/// Listens to deliveries while there is an endpoint to be told, in the commit that writes or removes one: triggers cost
+/// every send, also when they have nothing to do.
+pub(super) fn listen(conn: &Connection) -> Result<(), StorageError> {
+    conn.query_row("SELECT EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint')", [], |row| row.get(0))
+        .and_then(|listens: bool| conn.execute_batch(if listens { LISTEN } else { FALL_SILENT }))
+        .map_err(fault("listen to deliveries"))
+}
+
 /// Writes where broadcasts stand, if anybody is to be told and was not told the same last.
 pub(super) fn tell(conn: &Connection, changes: &[StatusChange]) -> Result<(), StorageError> {
     for change in changes {
