@@ -136,6 +136,7 @@ impl Confirming for People {
     async fn progress(&self, _: &AccountId, task: &str, owner: &str) -> Result<TaskProgress, TaskError> {
         tokio::time::sleep(20 * MS).await;
         if *self.tasks.is_away.lock() {
+            self.tasks.asked_in_vain.fetch_add(1, Ordering::SeqCst);
             return Err(away());
         }
         let conceals = *self.tasks.conceals_cancelled.lock();
@@ -607,6 +608,8 @@ async fn no_range_goes_past_the_time_at_which_tasks_are_called_off() {
     *house.tasks.is_away.lock() = true;
     house.bench.pass(43 * HOUR).await;
     *house.tasks.is_away.lock() = false;
+    let asked = house.tasks.asked_in_vain.load(Ordering::SeqCst);
+    assert!(asked < 400, "asked {asked} times in two days of outage");
     house.until("it is called off", &first.id, |p| p.counts.expired == 3).await;
     let made_ms = |broadcast: &Broadcast| {
         let rows = house.rows(MASS_SEND).into_iter();

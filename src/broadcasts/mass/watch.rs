@@ -112,7 +112,12 @@ impl Broadcasts {
                 task.polls = task.polls.saturating_add(1);
             }
             Errand::CallOff if outcome.is_ok() => task.next_ms = now_ms,
-            Errand::CallOff => task.polls = task.polls.saturating_add(1),
+            Errand::CallOff => {
+                let wait_ms = asked_wait.unwrap_or_else(|| pause_ms(task.polls, config));
+                task.not_before_ms = task.not_before_ms.max(now_ms + wait_ms);
+                task.next_ms = task.next_ms.max(task.not_before_ms);
+                task.polls = task.polls.saturating_add(1);
+            }
             Errand::Remind => {}
         }
         // What was not written may have been written after all: the record is read again, and nothing more is asked of

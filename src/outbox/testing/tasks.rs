@@ -1,6 +1,7 @@
 //! Tasks at a platform that people must confirm. They outlive a crash of ours: a test hands them on.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicUsize;
 
 use parking_lot::Mutex;
 
@@ -40,6 +41,8 @@ pub(crate) struct PlatformTasks {
     pub(crate) answers: Mutex<Vec<(String, Answer)>>,
     /// It is away.
     pub(crate) is_away: Mutex<bool>,
+    /// How often it was asked while it was away.
+    pub(crate) asked_in_vain: AtomicUsize,
     /// It still hands tasks out.
     pub(crate) is_dispatching: Mutex<bool>,
     /// It tells nothing of a task that was cancelled.
