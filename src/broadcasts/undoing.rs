@@ -51,7 +51,10 @@ impl Undo {
     /// Says that nothing can be undone, and why.
     pub(super) fn nothing(self, cannot: &BTreeMap<&'static str, u64>) -> String {
         if cannot.is_empty() {
-            return format!("nothing was sent that there would be to {} (没有已发出的消息)", self.as_str());
+            return format!(
+                "nothing was sent that there would be to {} (没有可处理的已发消息)",
+                self.as_str()
+            );
         }
         let why: Vec<_> = cannot.iter().map(|(code, groups)| format!("{code} in {groups} groups")).collect();
         format!(
@@ -110,7 +113,7 @@ enum Fate {
 
 impl Broadcasts {
     /// Takes back what was sent of a broadcast, or puts another text in its place. What is still being sent is called off
-    /// first.
+    /// first: by a recall also where nothing that was sent can be taken back.
     ///
     /// # Errors
     /// When nothing of it was sent, no platform can do it, the text cannot be said, or the actor may not see it.
@@ -149,6 +152,10 @@ impl Broadcasts {
             control: Control::Running,
             ..Broadcast::draft(self.new_id(now_ms), actor, of.audience.clone(), of.place.clone(), now_ms)
         };
+        let cancels_anyway = under_way && how == Undo::Recall;
+        if cancels_anyway {
+            self.command(actor, id, Command::Cancel, reason).await?;
+        }
         self.survey_undoing(&mut new, how).await?;
         self.submitted(actor, &mut new)?;
         // What was said is taken back at once; other words than those that were approved need somebody's approval, too.
@@ -157,7 +164,7 @@ impl Broadcasts {
             new.control = Control::Submitted;
         }
         new.released(now_ms, &self.parts.book.default_time_zone());
-        if under_way {
+        if under_way && !cancels_anyway {
             self.command(actor, id, Command::Cancel, reason).await?;
         }
         self.store_undoing(actor, id, new, reason).await

@@ -50,7 +50,7 @@ pub(in crate::api) struct CorrectIn {
 /// limits; `undoes` says of which. Every target that was sent has its result there, also `cannot_recall` where the platform
 /// cannot (on WeCom nothing can be taken out of a group: an owner does it in the client) and `not_sure` where nobody knows
 /// whether it was sent. It needs nobody's approval and waits for no hours. Tasks that no owner has confirmed are withdrawn by
-/// the cancellation itself.
+/// the cancellation itself, which holds also when nothing that was sent can be taken back and this is refused.
 #[utoipa::path(
     post, path = "/v1/broadcasts/{broadcast}/recall", tag = "broadcasts", operation_id = "recallBroadcast",
     params(("broadcast" = String, Path, description = "Its id")), request_body = RecallIn,

@@ -1,4 +1,4 @@
-//! A few groups first, where their owners must confirm.
+//! A few groups first, and a recall, where owners must confirm.
 
 use super::*;
 
@@ -25,4 +25,18 @@ async fn the_first_groups_have_tasks_of_their_own_and_the_rest_follows_once_they
     house.tasks.confirm(|_| true, house.now_ms());
     let progress = house.until("all are sent", &broadcast.id, |p| p.state == State::Finished).await;
     assert_eq!(progress.counts.sent, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recall_stops_the_tasks_that_nobody_has_confirmed_and_says_that_nothing_is_taken_back() {
+    let house = House::open(&groups(40), 4, 10).await;
+    let broadcast = house.create("八折").await;
+    house.all_wait(&broadcast.id, 40).await;
+    house.tasks.confirm(|owner| owner == "u-0", house.now_ms());
+    house.until("an owner's are sent", &broadcast.id, |p| p.counts.sent == 10).await;
+    let refused = house.broadcasts.undo(&everybody(), &broadcast.id, None, "价格写错了").await.unwrap_err();
+    assert!(refused.to_string().contains("cannot_recall in 10 groups"), "{refused}");
+    let progress = house.until("the rest is off", &broadcast.id, |p| p.counts.cancelled == 30).await;
+    assert_eq!((progress.state, progress.counts.sent), (State::Cancelled, 10));
+    assert!(house.tasks.all().iter().all(|task| task.is_cancelled || task.confirmed_ms.is_some()));
 }
