@@ -280,7 +280,7 @@ impl Ruleset {
         scratch.units.clear();
         scratch.disguised.found.clear();
         self.find(text, &mut scratch.classes, &mut scratch.found);
-        let strictness = self.strictness_max(policy);
+        let strictness = if self.has_variants() { self.strictness_max(policy) } else { Strictness::Relaxed };
         if strictness > Strictness::Relaxed {
             let Scratch { classes, found, units, disguised, .. } = scratch;
             self.find_disguised(text, (classes, found), strictness, units, disguised);

@@ -8,14 +8,20 @@ use super::fold::{CELLS, Folded, fold};
 
 /// The class of a folded character that is in no term.
 pub(super) const CLASS_NONE: u16 = 0;
-/// The class cell of a character that is skipped.
-pub(super) const CLASS_SKIP: u16 = 0xFFFF;
-/// The class cell of a character that folds to several.
-pub(super) const CLASS_SEVERAL: u16 = 0xFFFE;
+/// The class cell of a character that is skipped: no class is as large.
+pub(super) const CLASS_SKIP: u16 = 0xFFFD;
 /// The class cell of a picture, which is skipped too.
-pub(super) const CLASS_PICTURE: u16 = 0xFFFD;
+pub(super) const CLASS_PICTURE: u16 = 0xFFFE;
+/// The class cell of a character that folds to several.
+pub(super) const CLASS_SEVERAL: u16 = 0xFFFF;
 /// The largest class.
 pub(super) const CLASS_MAX: u16 = 0xFFFC;
+
+/// Scalars that are encoded at once.
+const FOUR: usize = 4;
+
+/// Scalars of the first plane, which three bytes can spell.
+const PLANE: usize = 1 << 16;
 
 /// The classes of one ruleset: one number per folded character that some term holds, for every spelling of it.
 ///
@@ -59,28 +65,62 @@ impl Alphabet {
 
     /// Writes the classes of `text` over what `out` held.
     pub(super) fn encode(&self, text: &str, out: &mut Classes) {
-        // A scalar has one class at most; what folds to several makes room for the others.
-        if out.room.len() < text.len() {
-            out.room.resize(text.len(), CLASS_NONE);
+        // A scalar has one class at most; what folds to several makes room for the others. Four are written at once.
+        if out.room.len() < text.len() + FOUR {
+            out.room.resize(text.len() + FOUR, CLASS_NONE);
         }
         let mut rest = text.as_bytes();
         let mut length = 0;
         let mut pictured = false;
         while !rest.is_empty() {
+            (length, rest) = self.encode_fours(rest, length, &mut out.room);
+            if rest.is_empty() {
+                break;
+            }
             let cell;
             (cell, rest) = self.next_cell(rest);
             if cell == CLASS_SEVERAL {
                 length = self.encode_aside(text, rest.len(), length, &mut out.room);
                 continue;
             }
-            // Written first and kept or not: separators come too irregularly to guess, and a wrong guess costs more.
             if let Some(next) = out.room.get_mut(length) {
                 *next = cell;
             }
-            length += usize::from(cell < CLASS_PICTURE);
+            length += usize::from(cell < CLASS_SKIP);
             pictured |= cell == CLASS_PICTURE;
         }
         (out.length, out.pictured) = (length, pictured);
+    }
+
+    /// Writes classes as long as four scalars of three bytes follow each other, which is nearly all of a Chinese text, and
+    /// none asks for more than to be written or skipped; returns how many there are then, and the bytes that are left.
+    #[inline]
+    fn encode_fours<'t>(&self, mut rest: &'t [u8], mut length: usize, room: &mut [u16]) -> (usize, &'t [u8]) {
+        let Some(cells) = self.cells.first_chunk::<PLANE>() else { return (length, rest) };
+        while let Some((bytes, tail)) = rest.split_first_chunk::<{ 3 * FOUR }>() {
+            let [a1, b1, c1, a2, b2, c2, a3, b3, c3, a4, b4, c4] = *bytes;
+            // The first bytes of scalars: all that has to be known of a valid text.
+            if a1 & a2 & a3 & a4 < 0xE0 || a1 | a2 | a3 | a4 > 0xEF {
+                break;
+            }
+            let cell = |a, b, c| cells[usize::from(scalar_of_three(a, b, c))];
+            let four = [cell(a1, b1, c1), cell(a2, b2, c2), cell(a3, b3, c3), cell(a4, b4, c4)];
+            let [one, two, three, last] = four;
+            if one.max(two).max(three.max(last)) > CLASS_SKIP {
+                break;
+            }
+            let Some(places) = room.get_mut(length..).and_then(<[u16]>::first_chunk_mut::<FOUR>) else {
+                break;
+            };
+            // Written first and kept or not: separators come too irregularly to guess, and a wrong guess costs more.
+            let mut kept = 0;
+            for cell in four {
+                places[kept] = cell;
+                kept += usize::from(cell < CLASS_SKIP);
+            }
+            (length, rest) = (length + kept, tail);
+        }
+        (length, rest)
     }
 
     /// Takes the first scalar off the bytes of a `str`, which are whole scalars. By bytes, as `chars` tries the longest
@@ -128,6 +168,13 @@ impl Alphabet {
             None => self.above.get(&folded).copied().unwrap_or(CLASS_NONE),
         }
     }
+}
+
+/// Decodes a scalar of three bytes. What marks the bytes as such is subtracted, or shifted out, instead of masked.
+#[inline]
+fn scalar_of_three(a: u8, b: u8, c: u8) -> u16 {
+    const MARKS: u16 = 0x80 << 6 | 0x80;
+    (u16::from(a) << 12).wrapping_add(u16::from(b) << 6).wrapping_add(u16::from(c)).wrapping_sub(MARKS)
 }
 
 /// The classes of one text, in room that is kept from one text to the next.

@@ -15,7 +15,10 @@ use std::sync::LazyLock;
 const ANCHOR: usize = 4;
 
 /// Classes asked for before what was found is looked at.
-const BLOCK: usize = 32;
+const BLOCK: usize = 64;
+
+/// The answer to the first question of a block.
+const FIRST: u64 = 1 << (BLOCK - 1);
 
 const ONE: u64 = 0xFFFF;
 const PAIR: u64 = 0xFFFF_FFFF;
@@ -38,20 +41,20 @@ pub(super) struct Filter {
     /// The anchors.
     runs: Bits,
     /// Classes from here on may be patterns by themselves.
-    special_from: u32,
+    special_from: u16,
 }
 
 impl Filter {
-    /// Starts a filter with room for the anchors of so many patterns: 64 KiB and 128 KiB for 60,000, which the
+    /// Starts a filter with room for the anchors of so many patterns: 128 KiB and 128 KiB for 60,000, which the
     /// second-level cache holds.
     pub(super) fn new(patterns: usize) -> Self {
-        Self { pairs: Pairs::new(), runs: Bits::new(patterns), special_from: u32::MAX }
+        Self { pairs: Pairs::new(), runs: Bits::new(patterns), special_from: u16::MAX }
     }
 
     /// Adds an anchor.
     pub(super) fn add(&mut self, anchor: Anchor) {
         if anchor.classes == 1 {
-            self.special_from = self.special_from.min(u32::from(anchor.last()));
+            self.special_from = self.special_from.min(anchor.last());
         } else {
             self.pairs.set(pair_of(anchor.run));
             self.runs.set(hash(anchor.run));
@@ -60,23 +63,32 @@ impl Filter {
 
     /// Tells `look` every place where an anchor may stand: one past its last class, and its run.
     pub(super) fn places(&self, classes: &[u16], mut look: impl FnMut(usize, u64)) {
-        let mut before = 0_u32;
-        let mut suspects = [0_u32; BLOCK];
-        for (block, from) in classes.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+        let mut rest = classes;
+        let mut end = 1;
+        // A block has a pair more than one that stood alone: it begins with the last class of the one before.
+        while let Some(pairs) = rest.len().checked_sub(1).filter(|pairs| *pairs > 0) {
+            let pairs = pairs.min(BLOCK);
+            let Some((block, tail)) = rest.get(..=pairs).zip(rest.get(pairs..)) else { break };
             // No question waits for the answer to the one before, and no answer is a branch to guess.
-            let mut count = 0;
-            for (class, end) in block.iter().zip(from + 1..) {
-                let class = u32::from(*class);
-                if let Some(next) = suspects.get_mut(count) {
-                    *next = end;
-                }
-                let (is_pair, is_special) =
-                    (self.pairs.has(before << 16 | class), class >= self.special_from);
-                count += usize::from(is_pair) | usize::from(is_special);
-                before = class;
+            let ask = |asked: u64, pair: &[u16]| asked << 1 | self.pairs.bit(join(pair[0], pair[1]));
+            let mut found = block.windows(2).fold(0_u64, ask) << (BLOCK - pairs);
+            while found != 0 {
+                let at = found.leading_zeros();
+                found &= !(FIRST >> at);
+                self.look_closer(end + 1 + at as usize, classes, &mut look);
             }
-            for end in suspects.iter().take(count) {
-                self.look_closer(*end as usize, classes, &mut look);
+            (rest, end) = (tail, end + pairs);
+        }
+        self.singles(classes, look);
+    }
+
+    /// Tells every class that may be a pattern by itself.
+    fn singles(&self, classes: &[u16], mut look: impl FnMut(usize, u64)) {
+        let special = |class: &u16| *class >= self.special_from;
+        // Nearly never: so all are asked at once.
+        if classes.iter().fold(false, |any, class| any | special(class)) {
+            for (class, end) in classes.iter().zip(1..).filter(|(class, _)| special(class)) {
+                look(end, u64::from(*class) | SINGLE);
             }
         }
     }
@@ -91,9 +103,6 @@ impl Filter {
             if asked.replace(run) != Some(run) && self.runs.has(hash(run)) {
                 look(end, run);
             }
-        }
-        if run & ONE >= u64::from(self.special_from) {
-            look(end, run & ONE | SINGLE);
         }
     }
 
@@ -137,12 +146,12 @@ impl Anchor {
     }
 }
 
-/// A set of pairs that may seem to hold more than was put in: one bit each of 64 KiB, whatever the lists hold, so that no
+/// A set of pairs that may seem to hold more than was put in: one bit each of 128 KiB, whatever the lists hold, so that no
 /// length is asked for at each class.
 #[derive(Debug)]
 struct Pairs(Box<[u64; PAIR_WORDS]>);
 
-const PAIR_WORDS: usize = 1 << 13;
+const PAIR_WORDS: usize = 1 << 14;
 
 impl Pairs {
     fn new() -> Self {
@@ -150,20 +159,22 @@ impl Pairs {
     }
 
     fn set(&mut self, pair: u32) {
-        let bit = Self::bit(pair);
-        self.0[bit >> 6] |= 1 << (bit & 63);
+        let (word, bit) = Self::slot(pair);
+        self.0[word] |= 1 << bit;
     }
 
+    /// Returns 1 for a pair that was put in, and for some others.
     #[inline]
-    fn has(&self, pair: u32) -> bool {
-        let bit = Self::bit(pair);
-        self.0[bit >> 6] >> (bit & 63) & 1 != 0
+    fn bit(&self, pair: u32) -> u64 {
+        let (word, bit) = Self::slot(pair);
+        self.0[word] >> bit & 1
     }
 
     /// Fibonacci hashing: the upper bits of the product depend on both classes.
     #[inline]
-    fn bit(pair: u32) -> usize {
-        (pair.wrapping_mul(0x9E37_79B9) >> (32 - 6 - PAIR_WORDS.ilog2())) as usize
+    fn slot(pair: u32) -> (usize, u32) {
+        let hash = pair.wrapping_mul(0x9E37_79B9) >> (32 - 6 - PAIR_WORDS.ilog2());
+        ((hash >> 6) as usize, hash & 63)
     }
 
     fn memory_bytes(&self) -> usize {
@@ -172,7 +183,13 @@ impl Pairs {
 }
 
 fn pair_of(run: u64) -> u32 {
-    u32::try_from(run & PAIR).unwrap_or(u32::MAX)
+    u32::try_from(run & PAIR).unwrap_or(u32::MAX).rotate_left(16)
+}
+
+/// The later class in the upper half: so two classes in memory are one load.
+#[inline]
+fn join(first: u16, second: u16) -> u32 {
+    u32::from(first) | u32::from(second) << 16
 }
 
 /// A set of hashes that may seem to hold more than was put in: three bits of one word each, so that one load answers.

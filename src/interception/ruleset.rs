@@ -285,6 +285,11 @@ impl Ruleset {
         self.exact.find(classes.as_slice(), found);
     }
 
+    /// Says whether any term is looked for in disguise.
+    pub(super) fn has_variants(&self) -> bool {
+        !self.variants.is_empty()
+    }
+
     /// Returns the highest strictness that any hit may be judged by.
     pub(super) fn strictness_max(&self, policy: &Policy) -> Strictness {
         self.strictness.unwrap_or(Strictness::Relaxed).max(policy.strictness_max())

@@ -145,6 +145,11 @@ impl Variants {
         self.apart = apart;
     }
 
+    /// Says whether no term is looked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.trie.is_empty()
+    }
+
     /// Returns the bytes it occupies, without the tables that all rulesets share.
     pub(super) fn memory_bytes(&self) -> usize {
         let looks = self.looks.values().map(|codes| codes.len() * size_of::<Code>() + 32).sum::<usize>();
@@ -180,7 +185,7 @@ impl Variants {
         room: &mut Room,
     ) {
         room.found.clear();
-        let Some(gate) = self.gate.as_ref().filter(|_| !self.trie.is_empty()) else { return };
+        let Some(gate) = self.gate.as_ref().filter(|_| !self.is_empty()) else { return };
         let all = strictness == Strictness::Strict;
         room.windows.clear();
         if all {

@@ -24,7 +24,10 @@ use marks::{begins_slang, is_mark};
 const RUN: usize = 3;
 
 /// Classes asked for before what was found is looked at.
-const BLOCK: usize = 32;
+const BLOCK: usize = 64;
+
+/// The answer to the first question of a block.
+const FIRST: u64 = 1 << (BLOCK - 1);
 
 const SOUND_BITS: u32 = 9;
 /// The lower bits of a cell: a syllable; 0 for what is looked through.
@@ -124,32 +127,47 @@ impl Gate {
     /// Writes every run that stands in a text over what `open` held. Says whether some class is a mark.
     pub(super) fn find(&self, classes: &[u16], open: &mut Vec<Open>) -> bool {
         open.clear();
-        let (mut run, mut seen) = (0, 0);
-        let mut suspects = [(0_u32, 0_u32); BLOCK];
+        let (mut before, mut seen) = (0, 0);
         for (block, from) in classes.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
             // As in `filter`: no branch to guess.
-            let mut count = 0;
-            for (class, at) in block.iter().zip(from..) {
+            let mut found = 0_u64;
+            for class in block {
                 let cell = self.sounds[usize::from(*class)];
                 seen |= cell;
                 let sound = u32::from(cell & SOUND);
-                // Repeats are one, and some are looked through: neither moves the run on.
-                let is_next = (sound != 0) & (sound != run & u32::from(SOUND));
-                run = run << (u32::from(is_next) * SOUND_BITS) | sound;
-                if let Some(next) = suspects.get_mut(count) {
-                    *next = (run, at);
-                }
-                let (word, bit) = pair(run);
-                count += usize::from(is_next) & usize::from(self.pairs[word] >> bit & 1 != 0);
+                // No run holds a sound and itself again, nor what is looked through: neither is found.
+                let (word, bit) = pair(before << SOUND_BITS | sound);
+                found = found << 1 | self.pairs[word] >> bit & 1;
+                before = if sound == 0 { before } else { sound };
             }
-            for (run, at) in suspects.iter().take(count) {
-                let (word, bits) = slot(*run);
-                if self.runs[word] & bits == bits {
-                    self.look_closer(classes, *at as usize, open);
-                }
+            found <<= BLOCK - block.len();
+            while found != 0 {
+                let at = found.leading_zeros();
+                found &= !(FIRST >> at);
+                self.look_closer(classes, from + at as usize, open);
             }
         }
         seen & MARK != 0
+    }
+
+    /// Returns the last three sounds up to a class.
+    fn run_to(&self, classes: &[u16], at: usize) -> u32 {
+        let sound = |class: &u16| u32::from(self.sounds[usize::from(*class)] & SOUND);
+        let read = classes.get(..=at).unwrap_or_default();
+        if let [.., first, second, third] = read {
+            let [first, second, third] = [sound(first), sound(second), sound(third)];
+            if first != 0 && second != 0 && first != second && second != third {
+                return (first << SOUND_BITS | second) << SOUND_BITS | third;
+            }
+        }
+        let (mut run, mut last, mut shift) = (0, 0, 0);
+        for sound in read.iter().rev().map(sound) {
+            if sound != 0 && sound != last && shift < 3 * SOUND_BITS {
+                run |= sound << shift;
+                (last, shift) = (sound, shift + SOUND_BITS);
+            }
+        }
+        run
     }
 
     /// Adds the runs around two classes that stand for one character: 力口 for 加.
@@ -167,6 +185,10 @@ impl Gate {
     }
 
     fn look_closer(&self, classes: &[u16], at: usize, open: &mut Vec<Open>) {
+        let (word, bits) = slot(self.run_to(classes, at));
+        if self.runs[word] & bits != bits {
+            return;
+        }
         let mut heard = [Heard::default(); RUN + 2];
         let (left, right) = heard.split_at_mut(RUN + 1);
         self.hear(classes, (0..=at).rev(), 0, left.iter_mut().rev());
@@ -278,7 +300,7 @@ fn hash(run: u32) -> u32 {
 #[inline]
 fn pair(run: u32) -> (usize, u32) {
     let pair = run & ((1 << (2 * SOUND_BITS)) - 1);
-    ((pair >> 6) as usize, pair & 63)
+    ((pair >> 6) as usize & (PAIR_WORDS - 1), pair & 63)
 }
 
 /// Two bits of one word: what one would let through by mistake costs more than asking for two.
