@@ -15,7 +15,7 @@ use menshen::clock::Stopwatch;
 use menshen::event::json::{ParseLimits, parse};
 use menshen::event::{EventKey, Status};
 use menshen::interception::{self, Audience, Origin, Ruleset, WordlistSource};
-use menshen::pipeline::{self, Arrival, Limits, PartitionState, Recognised, Rules, Scratch, Setting};
+use menshen::pipeline::{self, Arrival, Home, Limits, PartitionState, Recognised, Rules, Scratch, Setting};
 use menshen::replies;
 use menshen::storage::codec;
 use menshen::welcomes::Welcomes;
@@ -77,7 +77,7 @@ fn rules(lexicon: &str) -> Rules {
     let config = interception::Config::default();
     let (words, _) = Ruleset::compile("r-1", &[list], Vec::new(), &config).expect("a lexicon within limits");
     let limits = Limits { policy: "standard".into(), ..Limits::default() };
-    let replies = replies::Rules::compile(&[], &limits.replies).expect("no rules");
+    let replies = replies::Rules::default();
     let welcomes = Welcomes::compile(&[], &limits.welcomes).expect("no welcomes");
     Rules { words, replies, welcomes, limits }
 }
@@ -98,6 +98,7 @@ impl Ours {
         let recognised = pipeline::recognise(&self.state, &self.rules.limits.dedupe, &event, &arrival, None);
         assert_eq!(recognised, Recognised::As(Status::Counted));
         let setting = Setting {
+            home: Home::unknown(),
             policy: self.rules.policy(None, event.role),
             audience: Audience::default(),
             variable: &|_| None,

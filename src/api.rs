@@ -44,6 +44,7 @@ pub mod ports;
 mod promises;
 mod protection;
 mod replays;
+mod replies;
 mod results;
 mod reviews;
 mod router;

@@ -153,6 +153,17 @@ pub enum Role {
     Bot,
 }
 
+/// What a member is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kin {
+    /// One of those we speak through.
+    Ourselves,
+    /// Staff of the group: its owner, its shop's manager or deputy.
+    Staff,
+    /// Nobody we know.
+    Other,
+}
+
 /// The kind of an event without its contents; the spelling of those that may be sent in is the API's `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

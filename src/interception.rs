@@ -52,7 +52,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
-pub use audience::{Audience, ListScope, Roles, Speaker};
+pub use audience::{Audience, ListScope, Roles, Speaker, moment};
 pub use detectors::DETECTORS;
 pub use explain::{ExplainedHit, Explanation};
 pub use findings::Earlier;
@@ -65,7 +65,9 @@ pub use policy::{
     PolicyBook, PolicyError, PolicyExplanation, PolicyOrigin, PushDown, StaffRule, Strictness, WordlistRule,
 };
 pub use resolve::Outcome;
-pub use rules::{Across, Near, Recent, Rule, RuleError, RuleParseError, RuleSource, Said, SpeakerKey};
+pub use rules::{
+    Across, Near, Recent, Rule, RuleError, RuleParseError, RuleSource, Said, SpeakerKey, compile_pattern,
+};
 pub use ruleset::{CompileError, ListKind, ListSummary, PatternRule, Ruleset, Sources, TrialCounts, shown};
 pub use wordlist::{
     AllowPhrase, CATEGORY_DEFAULT, NAME_BYTES_MAX, Origin, ParseError, Term, WordlistSource, shipped,

@@ -9,6 +9,7 @@ pub mod event;
 // 1 pure core
 pub mod conduct;
 pub mod dedupe;
+pub mod hours;
 pub mod interception;
 pub mod pipeline;
 pub mod replies;

@@ -10,13 +10,16 @@ mod asking;
 mod decision;
 mod keeping;
 mod marks;
+mod replying;
 mod state;
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
-use crate::event::{EventKey, GroupEvent, HOUR_MS, Role, Status, What};
+use crate::event::{EventKey, GroupEvent, HOUR_MS, Kin, Place, Role, Status, What};
 use crate::interception::{self, Audience, Earlier, Policy, Ruleset, Speaker, SpeakerKey};
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
@@ -71,6 +74,8 @@ pub struct Setting<'a> {
     pub policy: Option<&'a Policy>,
     /// Whom its texts are judged for; the time is that of the arrival.
     pub audience: Audience<'a>,
+    /// Where and with whom the group lives.
+    pub home: Home<'a>,
     /// The value of a variable such as `shop.name`.
     pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The platform can withdraw a message.
@@ -81,6 +86,28 @@ pub struct Setting<'a> {
     pub welcome_code_life: Option<Duration>,
     /// Who else judges the message.
     pub asking: Asking<'a>,
+}
+
+/// Where and with whom a group lives.
+#[derive(Clone, Copy)]
+pub struct Home<'a> {
+    /// Where it belongs.
+    pub place: &'a Place,
+    /// Its time zone.
+    pub zone: &'a TimeZone,
+    /// Whether its shop is open at a moment; `None` where nobody knows the hours.
+    pub is_open: &'a (dyn Fn(i64) -> Option<bool> + Sync),
+    /// What a member is to us.
+    pub kin: &'a (dyn Fn(&str) -> Kin + Sync),
+}
+
+impl Home<'static> {
+    /// A group of which nothing is known.
+    pub fn unknown() -> Self {
+        static NOWHERE: Place = Place { brand: None, region: None, shop: None };
+        static ZONE: TimeZone = TimeZone::UTC;
+        Self { place: &NOWHERE, zone: &ZONE, is_open: &|_| None, kin: &|_| Kin::Other }
+    }
 }
 
 /// What is known about the arrival of an event.
@@ -199,7 +226,7 @@ pub fn decide<'e>(
             scratch.folded.clear();
             interception::fold_into(&message.text, &mut scratch.folded);
             decision.fingerprinted(interception::fingerprint(&scratch.folded, &arrival.secret));
-            decision.reply(state, rules, setting, event, &scratch.folded);
+            decision.reply(state, rules, setting, event, message, &scratch.folded);
         }
         // A join found by comparing rosters may be days old, and whoever has been there for days is not new.
         What::MemberJoined { inferred: false, .. } if event.role == Role::Customer => {

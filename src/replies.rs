@@ -1,137 +1,46 @@
 //! Keyword rules that answer in the group.
 //!
-//! Rules are tried in their written order: `exact` before `contains`, a longer keyword before a shorter one, then by
-//! id. At most one rule answers a message. Keywords and messages meet folded, as in interception.
-//! Never answered: programs, blocked messages, repeats, late events.
+//! One answer a message. Rules that a message asks are ordered: `exact` before `all_of` and `near`, before `regex`, before
+//! `starts_with`, before `contains`; then the longer keyword, then the greater priority, then the newer rule. The first
+//! speaks or, in its cooldown, keeps silent; a worse one never answers in its stead.
+//!
+//! Never answered: programs, ourselves, staff (unless the configuration says so), blocked messages, repeats, late events.
 
+mod counts;
+mod guard;
+mod matching;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::time::Duration;
 
-use aho_corasick::AhoCorasick;
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use crate::interception::fold_into;
-use crate::template::{Template, TemplateError};
+use crate::event::Place;
+use crate::interception;
+use crate::template::Template;
+use crate::welcomes::library::Plan;
+use counts::Counts;
+use matching::{Matcher, Strings};
+use rule::{Texts, many};
 
-/// How a keyword must stand in the message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MatchKind {
-    /// The whole message is the keyword.
-    Exact,
-    /// The keyword stands anywhere in the message.
-    #[default]
-    Contains,
-}
-
-/// One rule, as operators write it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Any of these asks the rule.
-    pub keywords: Vec<String>,
-    /// How they must stand.
-    #[serde(default, rename = "match")]
-    pub match_kind: MatchKind,
-    /// What is answered; may hold variables such as `{shop.hours}`.
-    pub text: String,
-    /// How long the rule is silent in a group after it answered, in seconds.
-    #[serde(default = "cooldown_default_s")]
-    pub cooldown_s: u64,
-    /// Only in groups with one of these tags; empty for all.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// Switched off without being deleted.
-    #[serde(default = "yes")]
-    pub enabled: bool,
-}
-
-fn cooldown_default_s() -> u64 {
-    60
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Limits of reply rules.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Rules in all.
-    pub rules_max: usize,
-    /// Keywords of one rule.
-    pub keywords_max: usize,
-    /// Longest answer, in bytes.
-    pub text_bytes_max: usize,
-    /// An answer that could not be sent within this time is not sent: it would puzzle the group.
-    #[serde(with = "crate::units::duration")]
-    pub expiry: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { rules_max: 5_000, keywords_max: 200, text_bytes_max: 4_000, expiry: Duration::from_mins(5) }
-    }
-}
-
-/// Why a rule cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RuleError {
-    /// No keyword is left after folding.
-    #[error("keyword `{0}` has nothing to match: it is only spaces or signs")]
-    Keyword(String),
-    /// More than allowed.
-    #[error("{what}: {count}, at most {max}")]
-    Many {
-        /// Of what.
-        what: &'static str,
-        /// How many.
-        count: usize,
-        /// How many may be.
-        max: usize,
-    },
-    /// The text's variables.
-    #[error("text: {0}")]
-    Text(#[from] TemplateError),
-}
-
-impl Rule {
-    /// Checks a rule as it comes from outside.
-    ///
-    /// # Errors
-    /// Names what is wrong with it.
-    pub fn check(&self, config: &Config) -> Result<Template, RuleError> {
-        many("keywords", self.keywords.len(), config.keywords_max)?;
-        many("bytes of text", self.text.len(), config.text_bytes_max)?;
-        if self.keywords.is_empty() {
-            return Err(RuleError::Keyword(String::new()));
-        }
-        if let Some(empty) = self.keywords.iter().find(|keyword| folded(keyword).is_empty()) {
-            return Err(RuleError::Keyword(empty.clone()));
-        }
-        Ok(Template::parse(&self.text)?)
-    }
-}
-
-fn many(what: &'static str, count: usize, max: usize) -> Result<(), RuleError> {
-    if count > max { Err(RuleError::Many { what, count, max }) } else { Ok(()) }
-}
-
-fn folded(text: &str) -> String {
-    let mut out = String::new();
-    fold_into(text, &mut out);
-    out
-}
+pub use counts::{Came, Numbers};
+pub(crate) use guard::{ANSWERS_MAX, ANSWERS_WINDOW_MAX};
+pub use guard::{Answers, SaidHash, said_hash};
+pub use matching::Synonyms;
+pub use rule::{BusinessHours, Config, MatchKind, Mode, Rule, RuleError, SynonymList};
 
 /// All rules, compiled.
 #[derive(Debug, Default)]
 pub struct Rules {
     compiled: Vec<Compiled>,
-    exact: HashMap<String, Vec<usize>>,
-    contains: Option<AhoCorasick>,
-    /// Rule of each pattern of `contains`.
-    patterns: Vec<usize>,
+    matcher: Matcher,
+    /// Rules by topic.
+    topics: Vec<Vec<usize>>,
+    by_id: HashMap<Box<str>, usize>,
 }
 
 /// One compiled rule.
@@ -139,52 +48,146 @@ pub struct Rules {
 pub struct Compiled {
     /// Its id.
     pub id: Box<str>,
-    /// What it answers.
-    pub text: Template,
-    /// How long it is silent afterwards, in milliseconds.
-    pub cooldown_ms: i64,
-    tags: Vec<String>,
+    /// How its keywords must stand.
+    pub match_kind: MatchKind,
+    /// As they were written.
+    pub keywords: Vec<String>,
+    /// Whether it speaks.
+    pub mode: Mode,
+    /// How long it is silent afterwards: itself in the group, itself towards the member, every rule in the group; in
+    /// milliseconds.
+    pub silence_ms: Silences,
+    texts: Texts,
+    only_mentioned: bool,
+    hours: Option<BusinessHours>,
+    priority: i32,
+    written_ms: i64,
+    valid_from: i64,
+    valid_until: i64,
+    plan: Plan,
+    topic: Option<usize>,
+    counts: Counts,
+}
+
+/// Silences after an answer, in milliseconds; 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Silences {
+    /// Of the rule in the group.
+    pub rule: i64,
+    /// Of the rule towards the member.
+    pub member: i64,
+    /// Of every rule in the group.
+    pub group: i64,
+}
+
+/// Where and when a question is asked.
+#[derive(Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// Where the group belongs.
+    pub place: &'a Place,
+    /// The group's tags.
+    pub tags: &'a [String],
+    /// The group's time zone.
+    pub zone: &'a TimeZone,
+    /// Whether the group's shop is open at a moment; `None` where nobody knows its hours.
+    pub is_open: &'a (dyn Fn(i64) -> Option<bool> + Sync),
+    /// Whether the message mentions us or a staff member.
+    pub is_mentioned: bool,
+    /// Now, in milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+/// A rule that a message asks, and what becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'r> {
+    /// The rule.
+    pub rule: &'r Compiled,
+    /// The keyword, as it was written; of those that must all be there the first.
+    pub keyword: &'r str,
+    /// Length of what stands in the message, in folded characters.
+    pub chars: usize,
+    /// Why it takes no part; `None` when it does.
+    pub out: Option<Out>,
+    /// The text is the one for outside the hours.
+    pub is_closed: bool,
+}
+
+/// Why a rule that was asked takes no part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Out {
+    /// It is not for this group.
+    Elsewhere,
+    /// A closer rule of the same topic is for this group.
+    CloserRule,
+    /// Before its time or after it.
+    NotValid,
+    /// Outside its hours, for which it has no text.
+    Closed,
+    /// Neither we nor a staff member is mentioned.
+    NotMentioned,
+    /// It is on trial.
+    Shadow,
 }
 
 impl Rules {
-    /// Compiles rules, sorted by id. The first that cannot be used stops all, so that the old set stays.
+    /// Compiles rules. The first that cannot be used stops all, so that the old set stays.
     ///
     /// # Errors
     /// The rule's id and what is wrong with it.
-    pub fn compile(rules: &[(String, Rule)], config: &Config) -> Result<Self, (String, RuleError)> {
-        many("reply rules", rules.len(), config.rules_max).map_err(|e| (String::new(), e))?;
-        let mut sorted: Vec<&(String, Rule)> = rules.iter().filter(|(_, rule)| rule.enabled).collect();
-        sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    pub fn compile(
+        written: &[(String, Rule)],
+        synonyms: &Synonyms,
+        config: &Config,
+        words: &interception::Config,
+    ) -> Result<Self, (String, RuleError)> {
         let mut this = Self::default();
-        let mut patterns: Vec<String> = Vec::new();
-        for (id, rule) in sorted {
-            let text = rule.check(config).map_err(|e| (id.clone(), e))?;
-            let index = this.compiled.len();
-            for keyword in &rule.keywords {
-                match rule.match_kind {
-                    MatchKind::Exact => this.exact.entry(folded(keyword)).or_default().push(index),
-                    MatchKind::Contains => {
-                        patterns.push(folded(keyword));
-                        this.patterns.push(index);
-                    }
-                }
+        let (mut strings, mut topics) = (Strings::default(), HashMap::new());
+        let in_use = written.iter().filter(|(_, rule)| rule.enabled);
+        many("reply rules", in_use.clone().count(), config.rules_max).map_err(|e| (String::new(), e))?;
+        for (id, rule) in in_use {
+            let named = |error| (id.clone(), error);
+            let texts = rule.check(config, words).map_err(named)?;
+            let used = this.matcher.add(rule, &mut strings, synonyms, words).map_err(named)?;
+            many("keywords with their synonyms", used, config.keywords_max).map_err(named)?;
+            let number = this.compiled.len();
+            let topic = rule.topic.as_ref().map(|topic| {
+                let next = this.topics.len();
+                *topics.entry(topic.clone()).or_insert(next)
+            });
+            if let Some(topic) = topic {
+                this.topics.resize_with(this.topics.len().max(topic + 1), Vec::new);
+                this.topics[topic].push(number);
             }
-            let cooldown_ms = i64::try_from(rule.cooldown_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
             this.compiled.push(Compiled {
                 id: id.as_str().into(),
-                text,
-                cooldown_ms,
-                tags: rule.tags.clone(),
+                match_kind: rule.match_kind,
+                keywords: rule.keywords.clone(),
+                mode: rule.mode,
+                silence_ms: Silences {
+                    rule: millis(rule.cooldown_s),
+                    member: millis(rule.cooldown_member_s),
+                    group: millis(rule.cooldown_group_s),
+                },
+                texts,
+                only_mentioned: rule.only_mentioned,
+                hours: rule.hours.clone(),
+                priority: rule.priority,
+                written_ms: rule.written_at.unwrap_or(0),
+                valid_from: rule.valid_from.unwrap_or(i64::MIN),
+                valid_until: rule.valid_until.unwrap_or(i64::MAX),
+                plan: rule.plan(),
+                topic,
+                counts: Counts::default(),
             });
+            this.by_id.insert(id.as_str().into(), number);
         }
-        if !patterns.is_empty() {
-            let built = AhoCorasick::new(&patterns);
-            this.contains = Some(built.map_err(|_| {
-                // The automaton's own limit (2^31 states) lies far above `rules_max` × `keywords_max`.
-                let (count, max) = (patterns.len(), config.rules_max);
-                (String::new(), RuleError::Many { what: "keywords of all rules", count, max })
-            })?);
-        }
+        let count = strings.count();
+        this.matcher.build(strings).map_err(|_| {
+            // The automaton's own limit (2^31 states) lies far above `rules_max` × `keywords_max`.
+            let max = config.rules_max;
+            (String::new(), RuleError::Many { what: "keywords of all rules", count, max })
+        })?;
         Ok(this)
     }
 
@@ -193,72 +196,118 @@ impl Rules {
         self.compiled.is_empty()
     }
 
-    /// Returns the rules that a folded message asks, best first.
-    pub fn asked(&self, folded: &str, tags: &[String]) -> Vec<&Compiled> {
-        let fits = |index: &usize| {
-            let rule = &self.compiled[*index];
-            rule.tags.is_empty() || rule.tags.iter().any(|tag| tags.contains(tag))
-        };
-        let mut found: Vec<usize> = self.exact.get(folded).into_iter().flatten().copied().collect();
-        if let Some(automaton) = &self.contains {
-            let mut parts: Vec<(usize, usize)> = automaton
-                .find_overlapping_iter(folded)
-                .map(|hit| (hit.end() - hit.start(), self.patterns[hit.pattern().as_usize()]))
-                .collect();
-            parts.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-            found.extend(parts.into_iter().map(|(_, index)| index));
+    /// Returns every rule that a folded message asks, best first, with what becomes of it. The first that takes part is
+    /// the one that speaks.
+    pub fn asked(&self, folded: &str, at: &Circumstances<'_>) -> Vec<Candidate<'_>> {
+        let asked = self.matcher.asked(folded);
+        let mut candidates: Vec<Candidate<'_>> = asked
+            .into_iter()
+            .map(|asked| {
+                let rule = &self.compiled[asked.rule];
+                let (out, is_closed) = self.standing(asked.rule, at);
+                let keyword = rule.keywords.get(asked.keyword).map_or("", String::as_str);
+                Candidate { rule, keyword, chars: asked.chars, out, is_closed }
+            })
+            .collect();
+        candidates.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.rule.id.cmp(&b.rule.id)));
+        candidates
+    }
+
+    fn standing(&self, number: usize, at: &Circumstances<'_>) -> (Option<Out>, bool) {
+        let rule = &self.compiled[number];
+        let Some(fit) = rule.plan.fit(at.place, at.tags) else { return (Some(Out::Elsewhere), false) };
+        if !(rule.valid_from..rule.valid_until).contains(&at.now_ms) {
+            return (Some(Out::NotValid), false);
         }
-        found.into_iter().filter(fits).map(|index| &self.compiled[index]).collect()
+        if rule.only_mentioned && !at.is_mentioned {
+            return (Some(Out::NotMentioned), false);
+        }
+        let is_closer = |other: &Compiled| {
+            let is_in_force = (other.valid_from..other.valid_until).contains(&at.now_ms);
+            let speaks = is_in_force && other.mode != Mode::Shadow;
+            let theirs = other.plan.fit(at.place, at.tags).filter(|_| speaks);
+            theirs.is_some_and(|theirs| theirs > fit)
+        };
+        let rivals = rule.topic.and_then(|topic| self.topics.get(topic)).into_iter().flatten();
+        if rivals.filter(|other| **other != number).any(|other| is_closer(&self.compiled[*other])) {
+            return (Some(Out::CloserRule), false);
+        }
+        if rule.mode == Mode::Shadow {
+            return (Some(Out::Shadow), false);
+        }
+        match (rule.is_open(at), &rule.texts.closed) {
+            (true, _) => (None, false),
+            (false, Some(_)) => (None, true),
+            (false, None) => (Some(Out::Closed), false),
+        }
+    }
+
+    /// Counts what became of a rule that was asked.
+    pub fn count(&self, rule: &str, came: Came) {
+        if let Some(number) = self.by_id.get(rule) {
+            self.compiled[*number].counts.count(came);
+        }
+    }
+
+    /// Returns what became of a rule so far.
+    pub fn numbers(&self, rule: &str) -> Option<Numbers> {
+        Some(self.compiled[*self.by_id.get(rule)?].counts.numbers())
+    }
+
+    /// Goes on counting where an earlier set of rules left off, for rules that were not written anew.
+    pub fn continue_counts(&mut self, earlier: &Self) {
+        for rule in &mut self.compiled {
+            let before = earlier.by_id.get(&rule.id).map(|number| &earlier.compiled[*number]);
+            if let Some(before) = before.filter(|before| before.written_ms == rule.written_ms) {
+                rule.counts = before.counts.clone();
+            }
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Candidate<'_> {
+    /// Smaller is better.
+    fn rank(&self) -> (u8, Reverse<usize>, Reverse<i32>, Reverse<i64>) {
+        let kind = match self.rule.match_kind {
+            MatchKind::Exact => 0,
+            MatchKind::AllOf | MatchKind::Near => 1,
+            MatchKind::Regex => 2,
+            MatchKind::StartsWith => 3,
+            MatchKind::Contains => 4,
+        };
+        (kind, Reverse(self.chars), Reverse(self.rule.priority), Reverse(self.rule.written_ms))
+    }
 
-    fn rule(keywords: &[&str], match_kind: MatchKind, text: &str, tags: &[&str]) -> Rule {
-        Rule {
-            keywords: keywords.iter().map(ToString::to_string).collect(),
-            match_kind,
-            text: text.into(),
-            cooldown_s: 60,
-            tags: tags.iter().map(ToString::to_string).collect(),
-            enabled: true,
+    /// Returns the text to say; `turn` counts what was said before.
+    pub fn text(&self, turn: u64) -> &Template {
+        let texts = &self.rule.texts;
+        if let Some(closed) = texts.closed.as_ref().filter(|_| self.is_closed) {
+            return closed;
+        }
+        let count = u64::try_from(texts.open.len()).unwrap_or(u64::MAX).max(1);
+        &texts.open[usize::try_from(turn % count).unwrap_or(0)]
+    }
+}
+
+impl Compiled {
+    /// Returns how many texts it says in turn.
+    pub fn variants(&self) -> usize {
+        self.texts.open.len()
+    }
+
+    fn is_open(&self, at: &Circumstances<'_>) -> bool {
+        match &self.hours {
+            None => true,
+            Some(BusinessHours::Shop(_)) => (at.is_open)(at.now_ms).unwrap_or(true),
+            Some(BusinessHours::Windows(windows)) => {
+                let Ok(now) = Timestamp::from_millisecond(at.now_ms) else { return true };
+                let local = now.to_zoned(at.zone.clone()).datetime();
+                windows.iter().any(|window| window.contains(local))
+            }
         }
     }
+}
 
-    fn first(message: &str, tags: &[&str]) -> Option<String> {
-        let rules = [
-            ("a-hours".into(), rule(&["营业时间", "几点开门"], MatchKind::Contains, "十点", &[])),
-            ("b-hours-night".into(), rule(&["晚上营业时间"], MatchKind::Contains, "二十二点", &[])),
-            ("c-address".into(), rule(&["地址"], MatchKind::Exact, "人民路一号", &[])),
-            ("d-vip".into(), rule(&["优惠"], MatchKind::Contains, "八折", &["vip"])),
-        ];
-        let rules = Rules::compile(&rules, &Config::default()).unwrap();
-        let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
-        rules.asked(&folded(message), &tags).first().map(|rule| rule.id.to_string())
-    }
-
-    #[test]
-    fn the_most_specific_rule_answers() {
-        let table: &[(&str, &[&str], Option<&str>)] = &[
-            ("请问營業 時間？", &[], Some("a-hours")),
-            ("晚上营业时间是", &[], Some("b-hours-night")),
-            ("地址", &[], Some("c-address")),
-            ("你们地址在哪", &[], None),
-            ("有优惠吗", &[], None),
-            ("有优惠吗", &["vip"], Some("d-vip")),
-            ("早上好", &[], None),
-        ];
-        for (message, tags, expect) in table {
-            assert_eq!(first(message, tags).as_deref(), *expect, "{message}");
-        }
-    }
-
-    #[test]
-    fn a_rule_that_cannot_match_is_refused_by_name() {
-        let rules = [("dots".to_owned(), rule(&["……"], MatchKind::Contains, "x", &[]))];
-        let (id, error) = Rules::compile(&rules, &Config::default()).unwrap_err();
-        assert_eq!((id.as_str(), error), ("dots", RuleError::Keyword("……".into())));
-    }
+fn millis(seconds: u64) -> i64 {
+    i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
 }

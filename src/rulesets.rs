@@ -85,17 +85,20 @@ pub enum RuleKind {
     WordlistLife,
     /// Rules: terms together, over several messages, patterns.
     RuleSet,
+    /// Words that stand for each other in the keywords of replies.
+    Synonyms,
 }
 
 impl RuleKind {
     /// Every kind.
-    pub const ALL: [RuleKind; 6] = [
+    pub const ALL: [RuleKind; 7] = [
         RuleKind::Wordlist,
         RuleKind::Policy,
         RuleKind::Reply,
         RuleKind::Welcome,
         RuleKind::WordlistLife,
         RuleKind::RuleSet,
+        RuleKind::Synonyms,
     ];
 
     /// Returns the kind of its documents.
@@ -107,6 +110,7 @@ impl RuleKind {
             RuleKind::Welcome => DocumentKind::Welcome,
             RuleKind::WordlistLife => DocumentKind::WordlistLife,
             RuleKind::RuleSet => DocumentKind::RuleSet,
+            RuleKind::Synonyms => DocumentKind::Synonyms,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::template::{Template, TemplateError};
+use library::Plan;
 
 /// One welcome, as operators write it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -102,6 +103,18 @@ impl Welcome {
             return Err(WelcomeError::Tags);
         }
         Ok(Template::parse(&self.text)?)
+    }
+}
+
+impl Welcome {
+    /// Returns what is said in groups; nothing when it is for contacts.
+    pub fn in_groups(&self) -> impl Iterator<Item = &String> {
+        (self.on == Occasion::MemberJoined).then_some(&self.text).into_iter()
+    }
+
+    /// Returns for which groups it is.
+    pub fn plan(&self) -> Plan {
+        Plan { tags: self.tags.iter().cloned().collect(), ..Plan::default() }
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct AccountView {
     limits: Vec<String>,
     /// Limits of each of its groups.
     group_limits: Vec<String>,
+    /// Ids of the members we speak through in its groups.
+    own_members: Vec<String>,
     /// The limits that hold: its own, or its platform's; null when it is not connected.
     limits_in_force: Option<LimitsView>,
     /// What the platform can do; null when the account is not connected.
@@ -100,6 +102,7 @@ fn view(cx: &Cx, account: &Account) -> AccountView {
             .collect(),
         limits: record.limits.clone(),
         group_limits: record.group_limits.clone(),
+        own_members: record.own_members.clone(),
         limits_in_force: connectors.route(&account.id).map(|route| LimitsView {
             limits: route.limits.limits.iter().map(ToString::to_string).collect(),
             group_limits: route.limits.group_limits.iter().map(ToString::to_string).collect(),

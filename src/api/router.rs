@@ -17,8 +17,8 @@ use super::state::App;
 use super::{
     accounts, administration, audiences, audit, broadcasts, cases, checks, deliveries, endpoints, evidence,
     group_life, group_policy, groups, interception, letters, moderate, notices, openapi, operators, outbound,
-    places, platform_numbers, promises, protection, replays, results, reviews, rules, rulesets, statistics,
-    templates, tokens, verdicts, wordlist_life, wordlist_numbers,
+    places, platform_numbers, promises, protection, replays, replies, results, reviews, rules, rulesets,
+    statistics, templates, tokens, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -129,6 +129,13 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/policies/{policy}"                    Read  rules::policies::get;
         PUT    "/v1/policies/{policy}"                    RulesWrite rules::policies::put;
         DELETE "/v1/policies/{policy}"                    RulesWrite rules::policies::delete;
+        GET    "/v1/synonyms"                             Read  rules::synonyms::list;
+        GET    "/v1/synonyms/{synonyms}"                  Read  rules::synonyms::get;
+        PUT    "/v1/synonyms/{synonyms}"                  RulesWrite rules::synonyms::put;
+        DELETE "/v1/synonyms/{synonyms}"                  RulesWrite rules::synonyms::delete;
+        POST   "/v1/replies/test"                         Read  replies::test;
+        GET    "/v1/replies/{reply}/numbers"              Read  replies::numbers;
+        GET    "/v1/replies/{reply}/missing"              Read  replies::missing;
         GET    "/v1/replies"                              Read  rules::reply_rules::list;
         GET    "/v1/replies/{reply}"                      Read  rules::reply_rules::get;
         PUT    "/v1/replies/{reply}"                      RulesWrite rules::reply_rules::put;

@@ -1,4 +1,4 @@
-//! `/v1/wordlists`, `/v1/rule-sets`, `/v1/policies`, `/v1/replies`, `/v1/welcomes`: what operators add to the files of the configuration.
+//! `/v1/wordlists`, `/v1/rule-sets`, `/v1/policies`, `/v1/synonyms`, `/v1/replies`, `/v1/welcomes`: what operators add to the files of the configuration.
 //!
 //! These belong to everybody: whoever may read sees them (a wordlist that is for some groups only: whoever may see
 //! something it is for), only an unlimited scope changes them. A write is compiled with all other rules, stored with the
@@ -51,6 +51,21 @@ pub(super) struct Why {
     /// Why, in words; at most 500 characters. Stands in the version and in the audit log.
     #[serde(default)]
     reason: String,
+    /// What to do about groups that have no value for a variable of a reply or a welcome.
+    #[serde(default)]
+    #[param(inline)]
+    missing: Missing,
+}
+
+/// What becomes of a text whose variables have no value in some groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Missing {
+    /// It is refused, and the groups are named.
+    #[default]
+    Refuse,
+    /// In those groups it is not said.
+    Allow,
 }
 
 impl Why {
@@ -62,7 +77,7 @@ impl Why {
 
     /// Says why, for a change that comes of another.
     pub(super) fn of(reason: String) -> Self {
-        Self { reason }
+        Self { reason, missing: Missing::default() }
     }
 }
 
@@ -120,8 +135,14 @@ pub(super) async fn put(
             return Err(ApiError::fields(vec![FieldError::new("/name", "form", detail)]));
         }
     }
+    if kind == RuleKind::Reply {
+        body.insert("written_at".to_owned(), Value::String(moment::show(cx.now_ms())));
+    }
     let value = Value::Object(body);
     cx.house().check(kind.document(), &id, &value).await.map_err(ApiError::fields)?;
+    if why.missing == Missing::Refuse {
+        super::replies::refuse_missing(cx, kind, &value).await?;
+    }
     let is_new = cx.storage().document(kind.document(), &id).await?.is_none();
     let verb = if is_new { "create" } else { "update" };
     let body = value.to_string();
@@ -256,6 +277,8 @@ documents! {
         ["listRuleSets", "getRuleSet", "putRuleSet", "deleteRuleSet"], "sets of rules", "set of rules", "组合规则";
     policies: Policy, Policy, "/v1/policies", "/v1/policies/{policy}", "policy",
         ["listPolicies", "getPolicy", "putPolicy", "deletePolicy"], "policies", "policy", "策略";
+    synonyms: Synonyms, replies::SynonymList, "/v1/synonyms", "/v1/synonyms/{synonyms}", "synonyms",
+        ["listSynonyms", "getSynonyms", "putSynonyms", "deleteSynonyms"], "lists of synonyms", "list of synonyms", "同义词";
     reply_rules: Reply, replies::Rule, "/v1/replies", "/v1/replies/{reply}", "reply",
         ["listReplies", "getReply", "putReply", "deleteReply"], "replies", "reply", "自动回复";
     welcome_rules: Welcome, welcomes::Welcome, "/v1/welcomes", "/v1/welcomes/{welcome}", "welcome",

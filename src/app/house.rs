@@ -47,7 +47,12 @@ impl House for Residence {
             }
             DocumentKind::Reply => {
                 let rule: replies::Rule = read(body)?;
-                rule.check(&current.limits.replies).map(drop).map_err(|error| invalid(&error))
+                let words = self.rulebook.words();
+                rule.check(&current.limits.replies, words).map(drop).map_err(|error| invalid(&error))
+            }
+            DocumentKind::Synonyms => {
+                let list: replies::SynonymList = read(body)?;
+                list.check(&current.limits.replies).map_err(|error| invalid(&error))
             }
             DocumentKind::Welcome => {
                 let welcome: welcomes::Welcome = read(body)?;

@@ -24,7 +24,7 @@ use super::wordlists::{Cause, FileError};
 use crate::api;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::interception::{Ruleset, WordlistSource};
+use crate::interception::{self, Ruleset, WordlistSource};
 use crate::pipeline::Rules;
 use crate::rulesets::{
     self, Accepted, Author, Changed, Draft, Former, Head, LoadError, Proposal, Refused, Return, RuleKind,
@@ -113,6 +113,11 @@ impl Rulebook {
     /// Returns the cell that always holds the rules in force.
     pub fn current(&self) -> Arc<ArcSwap<Rules>> {
         self.current.clone()
+    }
+
+    /// Returns the limits of what is matched.
+    pub fn words(&self) -> &interception::Config {
+        &self.config.interception
     }
 
     /// Returns why the files are not in force as they are now.
@@ -284,6 +289,7 @@ impl Rulebook {
             rules
                 .words
                 .continue_trials(&earlier.words, |name| !changes.iter().any(|list| is_changed(list, name)));
+            rules.replies.continue_counts(&earlier.replies);
             anyhow::Ok(Some(News { rules, sums, changes, former }))
         });
         let news = compiled.await.map_err(|_| Refused::Stopping)?;

@@ -11,8 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
-use super::hours::{Hours, QuietHours};
-use crate::event::Day;
+use crate::hours::{QuietHours, Window};
 
 /// Days looked ahead for an opening: a year, and then some for a window on one day of it.
 const DAYS_MAX: i64 = 370;
@@ -32,23 +31,11 @@ pub struct Schedule {
     /// IANA name of the zone its hours and days are in; each group's own when left out.
     pub time_zone: Option<String>,
     /// Hours in which it is sent; any when empty.
-    pub windows: Vec<SendWindow>,
+    pub windows: Vec<Window>,
     /// Days on which none of it is sent.
     pub not_on: BTreeSet<Date>,
     /// Its targets leave evenly spread until then; 0 for as fast as the limits allow.
     pub spread_until_ms: i64,
-}
-
-/// Hours in which a broadcast is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SendWindow {
-    /// On which days it opens; every day when left out.
-    #[serde(default = "Day::every")]
-    pub days: Vec<Day>,
-    /// Like `09:00-21:30`; `22:00-02:00` ends on the day after.
-    #[schema(value_type = String, example = "09:00-21:30")]
-    pub hours: Hours,
 }
 
 /// A schedule is no schedule.
@@ -225,18 +212,9 @@ impl OpenTimes<'_> {
         let at = moment(at_ms);
         let here = at.to_zoned(zone.clone());
         let there = at.to_zoned(own.clone());
-        let (today, time) = (here.date(), here.time());
-        let in_window = |window: &SendWindow| {
-            // The hours after midnight belong to the day on which the window opened.
-            let began = if window.hours.span_midnight() && time < window.hours.until {
-                today.saturating_sub(1.day())
-            } else {
-                today
-            };
-            window.hours.contain(time) && window.days.iter().any(|day| day.weekday() == began.weekday())
-        };
+        let today = here.date();
         let Schedule { windows, not_on, .. } = self.schedule;
-        (windows.is_empty() || windows.iter().any(in_window))
+        (windows.is_empty() || windows.iter().any(|window| window.contains(here.datetime())))
             && !not_on.contains(&today)
             && !self.rules.closed.contains(&there.date())
             && !self.rules.quiet.contain(there.time())

@@ -56,6 +56,9 @@ pub struct AccountRecord {
     pub limits: Vec<String>,
     /// Limits of each of its groups.
     pub group_limits: Vec<String>,
+    /// Ids of the members we speak through in its groups.
+    #[serde(default)]
+    pub own_members: Vec<String>,
 }
 
 /// One encrypted secret.
@@ -107,6 +110,10 @@ pub struct AccountSpecIn {
     /// Limits of each of its groups.
     #[serde(default)]
     pub group_limits: Vec<String>,
+    /// Ids of the members we speak through in its groups: their messages are never answered, and naming one by @ is
+    /// naming us.
+    #[serde(default)]
+    pub own_members: Vec<String>,
 }
 
 /// One secret of an account: a new one by `value` (or just as a text), or one that stays by `id`.
@@ -242,6 +249,11 @@ impl AccountSpecIn {
         let limits = [("/limits", &self.limits), ("/group_limits", &self.group_limits)];
         for (pointer, limits) in limits {
             checker.count(pointer, limits.len(), checker.config.account_limits_max, "account_limits_max");
+        }
+        let (pointer, key) = ("/own_members", "own_members_max");
+        checker.count(pointer, self.own_members.len(), checker.config.own_members_max, key);
+        for (index, member) in self.own_members.iter().enumerate() {
+            checker.name(&format!("{pointer}/{index}"), member);
         }
         let settings = serde_json::to_string(&self.settings).map_or(0, |text| text.len());
         checker.bytes("/settings", settings, checker.config.settings_bytes_max, "settings_bytes_max");

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::account::Account;
 use super::chosen::{Chosen, brand_of};
 use super::limits::Checker;
-use super::shop::{Shop, Stored};
-use crate::event::{BrandId, Place, RegionId, Scope, ShopId};
+use super::shop::{Shop, ShopRecord, Stored};
+use crate::event::{BrandId, Kin, Place, RegionId, Scope, ShopId};
 use crate::interception::{Audience, EffectivePolicy, PolicyBook, Speaker};
 
 /// What people declare of a group; all of it is optional.
@@ -156,6 +156,22 @@ impl GroupContext {
             region: self.place.region.as_ref().map(RegionId::as_str),
             tags: self.tags(),
             now_ms: 0,
+        }
+    }
+
+    /// Returns what a member is to us.
+    pub fn kin(&self, member: &str) -> Kin {
+        let shop = self.shop.as_ref().map(|shop| &shop.record);
+        let runs = |of: fn(&ShopRecord) -> Option<&str>| shop.and_then(of) == Some(member);
+        if self.account.record.own_members.iter().any(|own| own == member) {
+            Kin::Ourselves
+        } else if self.owner() == Some(member)
+            || runs(|shop| shop.manager.as_deref())
+            || runs(|shop| shop.deputy.as_deref())
+        {
+            Kin::Staff
+        } else {
+            Kin::Other
         }
     }
 

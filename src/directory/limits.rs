@@ -65,6 +65,8 @@ pub struct Config {
     pub settings_bytes_max: usize,
     /// Most limits of an account, and most of its groups.
     pub account_limits_max: usize,
+    /// Most members that an account says we speak through.
+    pub own_members_max: usize,
 }
 
 impl Default for Config {
@@ -87,6 +89,7 @@ impl Default for Config {
             secret_bytes_max: 4_096,
             settings_bytes_max: 16 * 1024,
             account_limits_max: 16,
+            own_members_max: 32,
         }
     }
 }

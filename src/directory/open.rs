@@ -102,6 +102,7 @@ impl Directory {
             secrets: None,
             limits: Vec::new(),
             group_limits: Vec::new(),
+            own_members: Vec::new(),
         };
         let id = AccountId::parse(DEMO_ACCOUNT).expect("a constant, tested");
         self.put_account(&actor, &id, spec, Some(0), |_| Ok(())).await.map(|_| ())

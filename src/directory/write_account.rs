@@ -91,6 +91,7 @@ impl Directory {
             secrets,
             limits: spec.limits,
             group_limits: spec.group_limits,
+            own_members: spec.own_members,
         })
     }
 

@@ -149,6 +149,11 @@ impl EventKey {
         Self(siphasher::sip128::Hasher128::finish128(&hasher).as_u128())
     }
 
+    /// Returns a number that nobody outside can choose.
+    pub fn chance(self) -> u16 {
+        u16::try_from(self.0 & 0xFFFF).unwrap_or_default()
+    }
+
     /// Derives the stable id of the `index`-th thing this event sends.
     pub fn delivery(self, index: usize) -> DeliveryId {
         DeliveryId(Arc::from(format!("dlv_{:032x}_{index}", self.0)))

@@ -17,7 +17,8 @@ use crate::event::{Asked, Fact, GroupEvent, Message, Partition, Status, Verdict,
 use crate::hook::{Heard, Hook, Question};
 use crate::interception::{Audience, Speaker};
 use crate::outbox::delivery::Delivery;
-use crate::pipeline::{Asking, Decision, Rules, Setting, SkipReason, Skipped};
+use crate::pipeline::{Asking, Decision, Home, Rules, Setting, SkipReason, Skipped};
+use crate::replies::Came;
 use crate::storage::Receipt;
 use crate::telemetry::metrics::{self, SayRefusal};
 
@@ -219,7 +220,14 @@ impl Ingest {
             self.hook.as_ref().is_some_and(|hook| asking::wants(hook, standing, message, verdict))
         };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
+        let is_open = |at_ms: i64| group.shop.as_ref().and_then(|shop| shop.is_open_at(at_ms));
         let setting = Setting {
+            home: Home {
+                place: &group.place,
+                zone: &group.time_zone,
+                is_open: &is_open,
+                kin: &|member| group.kin(member),
+            },
             policy: effective.for_speaker(speaker),
             audience: group.audience(&event.group, speaker),
             variable: &variable,
@@ -240,14 +248,20 @@ impl Ingest {
         match self.partitions.take(rules, &setting, event).await {
             Ok(taken) => {
                 count_trials(rules, &setting, event, &taken.decision);
-                self.waiting(event, taken, standing)
+                self.waiting(rules, event, taken, standing)
             }
             Err(error) => refused(take_refusal(&error)),
         }
     }
 
     /// Notes what was decided and returns what waits for its commit.
-    fn waiting(&self, event: &GroupEvent<'_>, taken: Taken<'_>, standing: &Standing) -> Waiting {
+    fn waiting(
+        &self,
+        rules: &Rules,
+        event: &GroupEvent<'_>,
+        taken: Taken<'_>,
+        standing: &Standing,
+    ) -> Waiting {
         let decision = taken.decision;
         self.seen(event, decision.answer.status);
         self.keep(event, &decision);
@@ -257,6 +271,7 @@ impl Ingest {
         for skipped in &decision.skipped {
             tell_skipped(skipped, &event.group);
         }
+        count_replies(rules, &decision);
         let effects = decision.effects;
         let caused = effects.iter().flat_map(|e| e.facts.iter().filter_map(|f| Delivery::caused(&e.head, f)));
         Waiting {
@@ -291,6 +306,28 @@ impl Ingest {
         };
         let told = SeenGroup { name: change.name.as_deref(), owner: change.owner.as_deref() };
         self.directory.see_told(&event.account, &event.group, told);
+    }
+}
+
+/// Counts what became of reply rules: numbers to decide by, like those of wordlists on trial.
+fn count_replies(rules: &Rules, decision: &Decision<'_>) {
+    for skipped in &decision.skipped {
+        let came = match skipped.reason {
+            SkipReason::Missing(_) => Came::Missing,
+            SkipReason::Unsupported => Came::Unsupported,
+            SkipReason::Cooldown => Came::Cooldown,
+            SkipReason::Echo | SkipReason::Loop => Came::Loop,
+            SkipReason::Shadow => Came::Shadow,
+            SkipReason::Expired => continue, // only what is said with a code expires
+        };
+        rules.replies.count(&skipped.rule, came);
+    }
+    for fact in decision.effects.iter().flat_map(|effects| &effects.facts) {
+        if let Fact::Send(send) = fact
+            && send.kind == "reply"
+        {
+            rules.replies.count(&send.rule, Came::Answered);
+        }
     }
 }
 
@@ -347,6 +384,10 @@ fn tell_skipped(skipped: &Skipped, group: &str) {
         }
         SkipReason::Unsupported => SayRefusal::Unsupported,
         SkipReason::Expired => SayRefusal::Expired,
+        SkipReason::Cooldown => SayRefusal::Cooldown,
+        SkipReason::Echo => SayRefusal::Echo,
+        SkipReason::Loop => SayRefusal::Loop,
+        SkipReason::Shadow => SayRefusal::Shadow,
     };
     metrics::say_skipped(reason);
 }

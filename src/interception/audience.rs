@@ -208,24 +208,20 @@ pub(super) fn read_moment(text: &str) -> Option<i64> {
 pub(super) const MOMENT_FORM: &str =
     "a time is like 2026-11-01T09:00:00+08:00, or 2026-11-01 for its midnight in China";
 
-/// Times as RFC 3339 outside and milliseconds since the epoch inside.
-pub(super) mod moment {
+/// Times as RFC 3339 outside and milliseconds since the epoch inside, for `#[serde(with)]`.
+pub mod moment {
     use super::{Deserialize, Deserializer, MOMENT_FORM, Serializer, Timestamp, read_moment};
 
-    #[expect(clippy::ref_option, reason = "serde gives the field by reference")]
-    pub(in crate::interception) fn serialize<S: Serializer>(
-        ms: &Option<i64>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    /// Writes RFC 3339.
+    pub fn serialize<S: Serializer>(ms: &Option<i64>, to: S) -> Result<S::Ok, S::Error> {
         match ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
             Some(time) => to.collect_str(&time),
             None => to.serialize_none(),
         }
     }
 
-    pub(in crate::interception) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<i64>, D::Error> {
+    /// Reads RFC 3339; without an offset, or as a mere day, it is a time in China (UTC+8).
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
         let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
         let wrong = || serde::de::Error::custom(format!("`{text}` is no time: {MOMENT_FORM}"));
         read_moment(&text).map(Some).ok_or_else(wrong)

@@ -40,6 +40,7 @@ use crate::event::{Level, Verdict};
 
 pub(super) use compile::{Body, Rules};
 pub(super) use logic::{Occurrence, met};
+pub use pattern::compile_pattern;
 pub use recent::{Recent, Said, SpeakerKey};
 
 /// A set of rules. Its name stands among the names of wordlists: a policy that names its lists has these rules only if

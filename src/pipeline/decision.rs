@@ -7,11 +7,10 @@ use crate::conduct;
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, Asked, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
     GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, LateVerdictFact, Level, MemberFact,
-    OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, SendFact, SilenceFact, StateFact, StateKind,
-    Status, TagsFact, Verdict, What,
+    OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, SendFact, SilenceFact, Status, TagsFact,
+    Verdict, What,
 };
 use crate::interception::{Judgement, Said, SpeakerKey};
-use crate::pipeline::PartitionState;
 use crate::template::Template;
 
 /// A recall is pointless when members have read the message long ago.
@@ -52,15 +51,23 @@ pub enum SkipReason {
     Unsupported,
     /// The code to say it with can no longer be used.
     Expired,
+    /// It, or every rule, is silent for a while after an answer.
+    Cooldown,
+    /// The message repeats our own words.
+    Echo,
+    /// This member was answered too often: perhaps a program that answers us.
+    Loop,
+    /// It is on trial.
+    Shadow,
 }
 
 /// Something to be said: what for, by which rule, with which text, until when.
-struct Saying<'r, 'e> {
-    kind: &'static str,
-    rule: &'r str,
-    text: &'r Template,
-    welcome_code: Option<&'e str>,
-    expires_ms: i64,
+pub(super) struct Saying<'r, 'e> {
+    pub(super) kind: &'static str,
+    pub(super) rule: &'r str,
+    pub(super) text: &'r Template,
+    pub(super) welcome_code: Option<&'e str>,
+    pub(super) expires_ms: i64,
 }
 
 impl<'e> Decision<'e> {
@@ -201,44 +208,6 @@ impl<'e> Decision<'e> {
         }
     }
 
-    /// Answers with the best rule that may speak now. A blocked message is not rewarded with an answer.
-    pub(super) fn reply(
-        &mut self,
-        state: &PartitionState,
-        rules: &Rules,
-        setting: &Setting<'_>,
-        event: &'e GroupEvent<'_>,
-        folded: &str,
-    ) {
-        if rules.replies.is_empty() || self.answer.verdict == Verdict::Block {
-            return;
-        }
-        let now_ms = self.now_ms();
-        let may_speak = |rule: &&crate::replies::Compiled| {
-            state.small.get(StateKind::Cooldown, &cooldown_key(event, &rule.id), now_ms).is_none()
-        };
-        // The best rule that was asked speaks or stays silent; a worse one must not answer in its stead.
-        let Some(rule) =
-            rules.replies.asked(folded, setting.audience.tags).into_iter().next().filter(may_speak)
-        else {
-            return;
-        };
-        if !setting.can_post {
-            return self.skip(&rule.id, SkipReason::Unsupported);
-        }
-        let expires_ms = now_ms + millis(rules.limits.replies.expiry);
-        let saying =
-            Saying { kind: "reply", rule: &rule.id, text: &rule.text, welcome_code: None, expires_ms };
-        if self.say(&saying, setting, event) {
-            let key = cooldown_key(event, &rule.id);
-            let expires_ms = now_ms + rule.cooldown_ms;
-            self.fact(|| {
-                let value = Some(Cow::Borrowed(&[][..]));
-                Fact::State(StateFact { kind: StateKind::Cooldown, key: key.into(), value, expires_ms })
-            });
-        }
-    }
-
     /// Greets a member who has just joined.
     pub(super) fn welcome(&mut self, rules: &Rules, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
         let now_ms = self.now_ms();
@@ -315,7 +284,12 @@ impl<'e> Decision<'e> {
         }
     }
 
-    fn say(&mut self, saying: &Saying<'_, 'e>, setting: &Setting<'_>, event: &'e GroupEvent<'_>) -> bool {
+    pub(super) fn say(
+        &mut self,
+        saying: &Saying<'_, 'e>,
+        setting: &Setting<'_>,
+        event: &'e GroupEvent<'_>,
+    ) -> bool {
         let value = |name: &str| match (name, &event.what) {
             ("member.name", _) => event.name.as_deref().or(event.member.as_deref()),
             ("staff.id", What::ContactAdded { staff, .. }) => Some(staff.as_ref()),
@@ -343,7 +317,7 @@ impl<'e> Decision<'e> {
         }
     }
 
-    fn skip(&mut self, rule: &str, reason: SkipReason) {
+    pub(super) fn skip(&mut self, rule: &str, reason: SkipReason) {
         self.skipped.push(Skipped { rule: rule.to_owned(), reason });
     }
 
@@ -355,6 +329,11 @@ impl<'e> Decision<'e> {
         if let Some(effects) = &mut self.effects {
             effects.facts.push(fact());
         }
+    }
+
+    /// Returns a number that nobody can choose and a replay gives again.
+    pub(super) fn chance(&self) -> u16 {
+        self.effects.as_ref().map_or(0, |effects| effects.head.key.chance())
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -370,10 +349,6 @@ impl<'e> Decision<'e> {
 
 fn borrow(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
-}
-
-fn cooldown_key(event: &GroupEvent<'_>, rule: &str) -> String {
-    [&event.account, &event.group, rule].join("\u{1f}")
 }
 
 pub(super) fn hit_fact(hit: &Hit, term: u64) -> HitFact<'static> {

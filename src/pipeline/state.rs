@@ -9,6 +9,7 @@ use crate::conduct::Floods;
 use crate::dedupe::{self, Dedupe};
 use crate::event::{Effects, Fact, StateKind, Status};
 use crate::interception::Recent;
+use crate::replies::Answers;
 
 /// One partition's memory.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct PartitionState {
     pub dedupe: Dedupe,
     /// Recent message times of members.
     pub floods: Floods,
+    /// What was said lately, and to whom.
+    pub answers: Answers,
     /// Cooldowns and their kin.
     pub small: Small,
     /// What members said last, for rules over several messages: never written anywhere, empty after a start.
@@ -24,14 +27,15 @@ pub struct PartitionState {
 }
 
 impl PartitionState {
-    /// Takes in what an event caused. Applying the same effects again changes nothing, but for the flood windows, which
-    /// a start fills only once.
+    /// Takes in what an event caused. Applying the same effects again changes nothing, but for the windows of floods and
+    /// answers, which a start fills only once.
     pub fn apply(&mut self, effects: &Effects<'_>) {
         let head = &effects.head;
         if head.status == Status::Counted {
             self.dedupe.insert(head.key, dedupe::bucket_of(head.at_ms));
         }
         self.floods.observe(head);
+        self.answers.observe(effects);
         for fact in &effects.facts {
             if let Fact::State(state) = fact {
                 self.small.set(state.kind, &state.key, state.value.as_deref(), state.expires_ms);
@@ -43,6 +47,7 @@ impl PartitionState {
     pub fn sweep(&mut self, now_ms: i64, oldest_bucket: u32) {
         self.dedupe.forget_before(oldest_bucket);
         self.floods.sweep(now_ms);
+        self.answers.sweep(now_ms);
         self.small.sweep(now_ms);
         self.recent.sweep(now_ms);
     }

@@ -1,11 +1,14 @@
 //! The stages together, on events as they come.
 
+mod replying;
 mod verdicts;
+
+use std::collections::HashMap;
 
 use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
 use crate::interception::{Audience, Origin, Term, WordlistSource};
-use crate::replies::{MatchKind, Rule};
+use crate::replies::Rule;
 use crate::welcomes::{Occasion, Welcome};
 
 const NOW: i64 = 1_790_000_000_000;
@@ -18,11 +21,9 @@ fn rules() -> Rules {
     assert!(problems.is_empty());
     let reply = Rule {
         keywords: vec!["营业时间".into()],
-        match_kind: MatchKind::Contains,
         text: "{shop.name}：十点".into(),
         cooldown_s: 60,
-        tags: Vec::new(),
-        enabled: true,
+        ..Rule::default()
     };
     let welcome = |on, text: &str| Welcome { text: text.into(), on, tags: Vec::new(), enabled: true };
     let welcomes = [
@@ -39,10 +40,16 @@ fn rules() -> Rules {
     };
     Rules {
         words,
-        replies: replies::Rules::compile(&[("hours".into(), reply)], &limits.replies).unwrap(),
+        replies: reply_rules(&[("hours", reply)], &limits.replies),
         welcomes: Welcomes::compile(&welcomes, &limits.welcomes).unwrap(),
         limits,
     }
+}
+
+fn reply_rules(rules: &[(&str, Rule)], config: &replies::Config) -> replies::Rules {
+    let rules: Vec<_> = rules.iter().map(|(id, rule)| ((*id).to_owned(), rule.clone())).collect();
+    let words = interception::Config::default();
+    replies::Rules::compile(&rules, &replies::Synonyms::default(), config, &words).unwrap()
 }
 
 /// A house of one group: recognises, decides and applies like the real one.
@@ -56,6 +63,7 @@ struct House {
     heard: Option<crate::event::Opinion<'static>>,
     /// Somebody else is asked, and must answer.
     asks: bool,
+    kin: HashMap<&'static str, Kin>,
 }
 
 impl House {
@@ -69,6 +77,7 @@ impl House {
             welcome_code_life: Some(Duration::from_secs(20)),
             heard: None,
             asks: false,
+            kin: HashMap::new(),
         }
     }
 
@@ -91,6 +100,10 @@ impl House {
         let setting = Setting {
             policy,
             audience: Audience::default(),
+            home: Home {
+                kin: &|member| self.kin.get(member).copied().unwrap_or(Kin::Other),
+                ..Home::unknown()
+            },
             variable: &variable,
             can_recall: true,
             can_post: self.can_post,

@@ -49,6 +49,8 @@ pub enum DocumentKind {
     WordlistLife,
     /// A set of rules: terms together, over several messages, patterns.
     RuleSet,
+    /// Words that stand for each other in the keywords of replies.
+    Synonyms,
     /// Who made a version of the rules, why, and what was different: id is its number.
     Ruleset,
     /// What the documents of a version were before: id is its number.
@@ -99,6 +101,7 @@ impl DocumentKind {
             DocumentKind::OwnGroup => "own_group",
             DocumentKind::WordlistLife => "wordlist_life",
             DocumentKind::RuleSet => "rule_set",
+            DocumentKind::Synonyms => "synonyms",
             DocumentKind::Ruleset => "ruleset",
             DocumentKind::RulesetUndo => "ruleset_undo",
             DocumentKind::RulesetHead => "ruleset_head",

@@ -5,22 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, Method, StatusCode};
 use loadtest::sink::{Sink, SinkConfig};
 use menshen::webhooks::{VerifyKey, verify};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::support::chance::now_ms;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
+use crate::support::receiver;
 
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const GROUPS: usize = 150;
@@ -91,26 +85,7 @@ impl Integrator {
 
 /// Serves it; returns where.
 async fn serve(integrator: Arc<Mutex<Integrator>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/menshen", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let integrator = Arc::clone(&integrator);
-            let service = service_fn(move |request: Request<Incoming>| {
-                let integrator = Arc::clone(&integrator);
-                async move {
-                    let (parts, body) = request.into_parts();
-                    let body = body.collect().await?.to_bytes();
-                    let status = integrator.lock().take(&parts.headers, &body);
-                    let mut answer = Response::new(Full::new(Bytes::new()));
-                    *answer.status_mut() = status;
-                    Ok::<_, hyper::Error>(answer)
-                }
-            });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    url
+    receiver::serve("/menshen", move |headers, body| integrator.lock().take(headers, body)).await
 }
 
 async fn broadcast(gateway: &Gateway, body: &Value, key: &str) -> String {

@@ -4,6 +4,7 @@ pub(crate) mod chance;
 pub(crate) mod client;
 pub(crate) mod company;
 pub(crate) mod gateway;
+pub(crate) mod receiver;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::broadcasts::{Schedule, SendWindow};
+use crate::broadcasts::Schedule;
+use crate::hours::Window;
 
 /// Hours and days on which a broadcast is sent. Outside of them its targets wait; nothing is dropped.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -16,7 +17,7 @@ pub(in crate::api) struct ScheduleBody {
     #[schema(example = "Asia/Shanghai")]
     time_zone: Option<String>,
     /// Hours in which it is sent; any when left out.
-    windows: Vec<SendWindow>,
+    windows: Vec<Window>,
     /// Days on which none of it is sent.
     #[schema(value_type = Vec<String>, example = json!(["2026-12-13"]))]
     not_on: BTreeSet<Date>,

@@ -77,6 +77,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{token}", &ids.token)
         .replace("{wordlist}", "w-none")
         .replace("{rule_set}", "rs-none")
+        .replace("{synonyms}", "syn-none")
         .replace("{policy}", "p-none")
         .replace("{reply}", "r-none")
         .replace("{welcome}", "we-none")
@@ -144,6 +145,8 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/replays") => json!({"draft": {"wordlist": {"name": "own", "terms": [{"text": "会员日"}]}}}),
         (_, "/v1/wordlists/{wordlist}") => json!({"terms": ["taken over"]}),
         (_, "/v1/wordlists/{wordlist}/life") => json!({"life": "shadow"}),
+        (_, "/v1/replies/test") => json!({"account": "demo", "group": "g-none", "text": "几点开门"}),
+        (_, "/v1/synonyms/{synonyms}") => json!({"words": ["开门", "营业"]}),
         (_, "/v1/rule-sets/{rule_set}") => json!({"rules": [{"id": "taken", "all": ["over"]}]}),
         (_, "/v1/policies/{policy}") => json!({"wordlists": []}),
         (_, "/v1/replies/{reply}") => json!({"keywords": ["taken"], "text": "over"}),

@@ -186,7 +186,9 @@ pub(super) fn compile(
     let limits = limits(config);
     let named = |what: &str, id: String| format!("{what} `{id}`");
     let replies = read::<replies::Rule>(documents, RuleKind::Reply)?;
-    let replies = replies::Rules::compile(&replies, &limits.replies)
+    let synonyms = read::<replies::SynonymList>(documents, RuleKind::Synonyms)?;
+    let synonyms = replies::Synonyms::of(synonyms.iter().map(|(_, list)| list));
+    let replies = replies::Rules::compile(&replies, &synonyms, &limits.replies, &config.interception)
         .map_err(|(id, error)| anyhow::Error::new(error).context(named("reply rule", id)))?;
     let welcomes = read::<Welcome>(documents, RuleKind::Welcome)?;
     let welcomes = Welcomes::compile(&welcomes, &limits.welcomes)

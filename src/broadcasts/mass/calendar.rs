@@ -4,7 +4,8 @@ use jiff::civil::Date;
 use jiff::tz::{self, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
-use crate::broadcasts::{QuietHours, ReceivingCap};
+use crate::broadcasts::ReceivingCap;
+use crate::hours::QuietHours;
 
 /// China has one zone and no summer time.
 fn zone() -> TimeZone {

@@ -59,6 +59,15 @@ pub(super) fn compile(pattern: &str, config: &Config) -> Result<Pattern, String>
     Ok(Pattern { regex, gates })
 }
 
+/// Compiles a regular expression over folded text, in linear time; returns it and literals of which every match holds
+/// one, none where there are no such.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn compile_pattern(pattern: &str, config: &Config) -> Result<(Regex, Vec<String>), String> {
+    compile(pattern, config).map(|Pattern { regex, gates }| (regex, gates))
+}
+
 /// Refuses what must match a character that folding takes away.
 fn check_folded(hir: &Hir) -> Result<(), String> {
     match hir.kind() {

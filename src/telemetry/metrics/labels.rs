@@ -233,6 +233,14 @@ closed_set! {
         Unsupported = "unsupported",
         /// It would come too late.
         Expired = "expired",
+        /// Silent for a while after an answer.
+        Cooldown = "cooldown",
+        /// The message repeats our own words.
+        Echo = "echo",
+        /// The member was answered too often.
+        Loop = "loop",
+        /// The rule is on trial.
+        Shadow = "shadow",
     }
 }
 

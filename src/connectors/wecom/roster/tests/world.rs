@@ -17,7 +17,7 @@ use crate::event::{Fact, GroupEvent, Role, RosterMember, RosterStep, StateKind, 
 use crate::ingest::Partitions;
 use crate::ingest::partitions::TakeError;
 use crate::interception::{self, Ruleset};
-use crate::pipeline::{Asking, Limits, Rules, Setting};
+use crate::pipeline::{Asking, Home, Limits, Rules, Setting};
 use crate::replies;
 use crate::storage::{self, SharedStorage, memory};
 use crate::welcomes::{Occasion, Welcome, Welcomes};
@@ -284,6 +284,7 @@ impl EventSink for House {
             let setting = Setting {
                 policy: None,
                 audience: interception::Audience::default(),
+                home: Home::unknown(),
                 variable: &|_| None,
                 can_recall: false,
                 can_post: true,

@@ -3,16 +3,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::Time;
+use jiff::ToSpan;
+use jiff::civil::{DateTime, Time};
 use serde::{Deserialize, Serialize};
+
+use crate::event::Day;
 
 /// From a time of day until another; over midnight when the second is the earlier. Written `21:00-09:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Hours {
-    pub(super) from: Time,
+    pub(crate) from: Time,
     /// `00:00` for the end of the day.
-    pub(super) until: Time,
+    pub(crate) until: Time,
 }
 
 impl Hours {
@@ -75,10 +78,32 @@ impl From<Hours> for String {
     }
 }
 
+/// Hours on some days of the week.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// On which days it opens; every day when left out.
+    #[serde(default = "Day::every")]
+    pub days: Vec<Day>,
+    /// Like `09:00-21:30`; `22:00-02:00` ends on the day after.
+    #[schema(value_type = String, example = "09:00-21:30")]
+    pub hours: Hours,
+}
+
+impl Window {
+    /// Says whether a local moment lies within it. The hours after midnight belong to the day on which it opened.
+    pub fn contains(&self, at: DateTime) -> bool {
+        let (today, time) = (at.date(), at.time());
+        let is_morning_after = self.hours.span_midnight() && time < self.hours.until;
+        let began = if is_morning_after { today.saturating_sub(1.day()) } else { today };
+        self.hours.contain(time) && self.days.iter().any(|day| day.weekday() == began.weekday())
+    }
+}
+
 /// Hours in which people are left alone. Written as [`Hours`] are; empty for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct QuietHours(pub(super) Option<Hours>);
+pub struct QuietHours(pub(crate) Option<Hours>);
 
 impl QuietHours {
     /// From nine in the evening until nine in the morning.
