@@ -5,11 +5,12 @@
 
 // 0 words
 pub mod event;
+pub mod hours;
+pub mod reach;
 
 // 1 pure core
 pub mod conduct;
 pub mod dedupe;
-pub mod hours;
 pub mod interception;
 pub mod pipeline;
 pub mod replies;

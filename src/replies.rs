@@ -21,14 +21,13 @@ use jiff::tz::TimeZone;
 
 use crate::event::Place;
 use crate::interception;
+use crate::reach::Plan;
 use crate::template::Template;
-use crate::welcomes::library::Plan;
 use counts::Counts;
 use matching::{Matcher, Strings};
 use rule::{Texts, many};
 
 pub use counts::{Came, Numbers};
-pub(crate) use guard::{ANSWERS_MAX, ANSWERS_WINDOW_MAX};
 pub use guard::{Answers, SaidHash, said_hash};
 pub use matching::Synonyms;
 pub use rule::{BusinessHours, Config, MatchKind, Mode, Rule, RuleError, SynonymList};

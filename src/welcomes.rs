@@ -3,14 +3,12 @@
 //!
 //! Never greeted: programs, staff, members found by comparing rosters, joins reported long after they happened.
 
-pub mod library;
-
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reach::Plan;
 use crate::template::{Template, TemplateError};
-use library::Plan;
 
 /// One welcome, as operators write it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -14,11 +14,11 @@ use super::state::Cx;
 use crate::directory::{GroupFilter, GroupFound};
 use crate::event::{FieldError, Kin};
 use crate::interception::fold_into;
+use crate::reach::Plan;
 use crate::replies::{Candidate, Circumstances, MatchKind, Numbers, Out, Rule};
 use crate::rulesets::RuleKind;
 use crate::template::Template;
 use crate::welcomes::Welcome;
-use crate::welcomes::library::Plan;
 
 /// Groups that a refusal names; `GET /v1/replies/{reply}/missing` lists all.
 const GROUPS_NAMED: usize = 20;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::layers::{Leaf, source_of};
 use super::{Config, Problem};
-use crate::replies::{ANSWERS_MAX, ANSWERS_WINDOW_MAX};
 
 /// A rule that the configuration breaks.
 struct Broken {
@@ -51,7 +50,6 @@ fn rules(config: &Config) -> Vec<Broken> {
     evidence(config, &mut broken);
     hook(config, &mut broken);
     subscriptions(config, &mut broken);
-    replies(config, &mut broken);
     if config.fleet.case_groups_min > config.fleet.case_groups_max {
         broken.push(Broken {
             keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
@@ -261,26 +259,6 @@ fn subscriptions(config: &Config, broken: &mut Vec<Broken>) {
             value: quoted(subscriptions.retry_delay),
             detail: "longer than `subscriptions.retry_delay_max`, so it would never apply".to_owned(),
             remedy: format!("{} at most", quoted(subscriptions.retry_delay_max)),
-        });
-    }
-}
-
-fn replies(config: &Config, broken: &mut Vec<Broken>) {
-    let replies = &config.replies;
-    if replies.member_answers_max > ANSWERS_MAX {
-        broken.push(Broken {
-            keys: &["replies.member_answers_max"],
-            value: replies.member_answers_max.to_string(),
-            detail: format!("only the last {ANSWERS_MAX} answers to a member are remembered"),
-            remedy: format!("{ANSWERS_MAX} at most"),
-        });
-    }
-    if replies.member_answers_window > ANSWERS_WINDOW_MAX {
-        broken.push(Broken {
-            keys: &["replies.member_answers_window"],
-            value: quoted(replies.member_answers_window),
-            detail: "answers are remembered for an hour".to_owned(),
-            remedy: format!("{} at most", quoted(ANSWERS_WINDOW_MAX)),
         });
     }
 }

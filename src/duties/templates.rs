@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Failure, Stored};
 use crate::event::AccountId;
 use crate::outbox::delivery::Article;
+use crate::reach::{Plan, choose};
 use crate::storage::{DocumentKind, Storage, StorageError};
-use crate::welcomes::library::{Plan, choose};
 
 /// A template as people want it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -15,10 +15,10 @@ use crate::event::{Effects, Fact};
 const SAID_KEEP_MS: i64 = 10 * 60 * 1_000;
 /// Sayings remembered of one group.
 const SAID_MAX: usize = 16;
-/// Answers remembered of one member: a limit above it is refused by the configuration check.
-pub(crate) const ANSWERS_MAX: usize = 64;
+/// Answers remembered of one member.
+pub(super) const ANSWERS_MAX: usize = 64;
 /// Longest window of answers.
-pub(crate) const ANSWERS_WINDOW_MAX: Duration = Duration::from_hours(1);
+pub(super) const ANSWERS_WINDOW_MAX: Duration = Duration::from_hours(1);
 
 /// A hash of a folded text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::guard::{ANSWERS_MAX, ANSWERS_WINDOW_MAX};
 use super::matching;
 use crate::event::{BrandId, RegionId, ShopId};
 use crate::hours::Window;
 use crate::interception::{self, moment};
+use crate::reach::Plan;
 use crate::template::{Template, TemplateError};
-use crate::welcomes::library::Plan;
 
 /// How keywords must stand in the message. The order is that of the answers: an earlier kind goes before a later one.
 #[derive(
@@ -208,13 +210,30 @@ pub struct Config {
     pub answer_staff: bool,
     /// Answers that one member may get in one group within the window; after that something is amiss, such as another
     /// program that answers us.
+    #[serde(deserialize_with = "answers_max")]
     pub member_answers_max: usize,
     /// The window.
-    #[serde(with = "crate::units::duration")]
+    #[serde(serialize_with = "crate::units::duration::serialize", deserialize_with = "answers_window")]
     pub member_answers_window: Duration,
     /// An answer that could not be sent within this time is not sent: it would puzzle the group.
     #[serde(with = "crate::units::duration")]
     pub expiry: Duration,
+}
+
+fn answers_max<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    let max = usize::deserialize(from)?;
+    if max > ANSWERS_MAX {
+        return Err(D::Error::custom(format!("{max}: no more than the last {ANSWERS_MAX} are remembered")));
+    }
+    Ok(max)
+}
+
+fn answers_window<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let window = crate::units::de_duration(from)?;
+    if window > ANSWERS_WINDOW_MAX {
+        return Err(D::Error::custom("longer than an hour: answers are not remembered for longer"));
+    }
+    Ok(window)
 }
 
 impl Default for Config {

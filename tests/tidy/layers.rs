@@ -14,7 +14,7 @@ struct Room {
 }
 
 /// Layer 0: words, and what reads and writes them.
-const WORDS: &[&str] = &["event", "template", "units"];
+const WORDS: &[&str] = &["event", "hours", "reach", "template", "units"];
 
 /// Layer 1: the pure core.
 const CORE: &[&str] = &[
@@ -69,6 +69,8 @@ const ROOMS: &[Room] = &[
     // 0: words
     pure("units", &[]),
     pure("event", &[]),
+    pure("hours", &[&["event"]]),
+    pure("reach", &[&["event"]]),
     pure("template", &[&["event", "units"]]),
     // tools
     room("clock", &[]),

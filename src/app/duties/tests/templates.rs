@@ -7,8 +7,8 @@ use crate::connectors::offers::WelcomeTemplate;
 use crate::duties::templates::{Template, TemplateState};
 use crate::duties::{self, Stored};
 use crate::event::AccountId;
+use crate::reach::Plan;
 use crate::storage::{Change, DocumentKind, Write};
-use crate::welcomes::library::Plan;
 
 fn template(text: &str) -> Template {
     let account = AccountId::parse("shop").unwrap();

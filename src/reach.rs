@@ -1,4 +1,4 @@
-//! Which welcome template is meant for which group, where a platform greets newcomers itself.
+//! For which groups something is meant: a welcome template, a reply rule.
 //!
 //! The closest one wins: a shop's own before its region's, before its brand's, before everybody's; with a tag before
 //! without. Equally close ones: the first by id.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{BrandId, Place, RegionId, ShopId};
 
-/// For which groups a template is meant. Places add up; tags narrow them down. All empty: every group.
+/// For which groups something is meant. Places add up; tags narrow them down. All empty: every group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plan {
@@ -26,7 +26,7 @@ pub struct Plan {
     pub tags: BTreeSet<String>,
 }
 
-/// How closely a template is meant for a group; the greatest wins.
+/// How closely something is meant for a group; the greatest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fit {
     place: Nearness,
