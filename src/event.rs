@@ -202,6 +202,8 @@ pub enum EventType {
     TagsChanged,
     /// A verdict on an earlier message that came after its answer; not part of the API's events.
     LateVerdict,
+    /// The moment of something that was put off has come; not part of the API.
+    Due,
 }
 
 /// What happened, with the fields that only this kind has.
@@ -297,6 +299,8 @@ pub enum What<'a> {
         /// `tag` or `tag_group`, in the platform's words.
         tag_type: Option<Cow<'a, str>>,
     },
+    /// See [`EventType::Due`]. What it is stands in the state of the group's partition.
+    Due,
     /// See [`EventType::LateVerdict`].
     LateVerdict {
         /// Event id it is about: of a message, or of its edit.
@@ -341,6 +345,7 @@ impl What<'_> {
             What::ContactRemoved { .. } => EventType::ContactRemoved,
             What::TagsChanged { .. } => EventType::TagsChanged,
             What::LateVerdict { .. } => EventType::LateVerdict,
+            What::Due => EventType::Due,
         }
     }
 
@@ -363,7 +368,8 @@ impl What<'_> {
             | What::Silence { .. }
             | What::ContactRemoved { .. }
             | What::TagsChanged { .. }
-            | What::LateVerdict { .. } => None,
+            | What::LateVerdict { .. }
+            | What::Due => None,
         }
     }
 
@@ -385,7 +391,8 @@ impl What<'_> {
             | What::Silence { .. }
             | What::ContactRemoved { .. }
             | What::TagsChanged { .. }
-            | What::LateVerdict { .. } => None,
+            | What::LateVerdict { .. }
+            | What::Due => None,
         }
     }
 
@@ -413,6 +420,7 @@ impl What<'_> {
             What::GroupUpdated(c) => What::GroupUpdated(c.into_owned()),
             What::OwnerChanged(c) => What::OwnerChanged(c.into_owned()),
             What::GroupDismissed => What::GroupDismissed,
+            What::Due => What::Due,
             What::ConsentChanged { granted } => What::ConsentChanged { granted },
             What::Outcome { kind, value, broadcast } => {
                 What::Outcome { kind: Cow::Owned(kind.into_owned()), value, broadcast: owned(broadcast) }

@@ -117,6 +117,16 @@ impl QuietHours {
     }
 }
 
+impl QuietHours {
+    /// Returns when those around a local moment end; `None` outside of them.
+    pub fn end_after(self, at: DateTime) -> Option<DateTime> {
+        let hours = self.0.filter(|hours| hours.contain(at.time()))?;
+        let is_evening = hours.span_midnight() && at.time() >= hours.from;
+        let day = if is_evening { at.date().saturating_add(1.day()) } else { at.date() };
+        Some(day.to_datetime(hours.until))
+    }
+}
+
 impl TryFrom<String> for QuietHours {
     type Error = String;
 

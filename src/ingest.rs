@@ -1,13 +1,15 @@
 //! The way in: bytes become authenticated events, events become effects, effects become durable, then we answer.
 //!
 //! [`server`] speaks HTTP, [`events`] and [`callback`] are the two hot routes, [`batch`] takes bodies apart,
-//! [`partitions`] drives the pipeline; `asking` meets the verdict hook; `sink` takes what connectors find out by themselves. Order of refusal: connection, bytes in memory, token, work permit; only then is
+//! [`partitions`] drives the pipeline; `asking` meets the verdict hook; `sink` takes what
+//! connectors find out by themselves, `due` what was put off until now. Order of refusal: connection, bytes in memory, token, work permit; only then is
 //! anything decoded.
 
 mod asking;
 pub mod batch;
 pub mod body;
 pub mod callback;
+mod due;
 pub mod events;
 mod keeping;
 pub mod load;

@@ -8,6 +8,7 @@
 
 mod asking;
 mod decision;
+mod greeting;
 mod keeping;
 mod marks;
 mod replying;
@@ -230,8 +231,10 @@ pub fn decide<'e>(
         }
         // A join found by comparing rosters may be days old, and whoever has been there for days is not new.
         What::MemberJoined { inferred: false, .. } if event.role == Role::Customer => {
-            decision.welcome(rules, setting, event);
+            decision.welcome(state, rules, setting, event);
         }
+        What::MemberLeft { .. } if event.role == Role::Customer => decision.left(rules, event),
+        What::Due => decision.due(state, rules, setting, event),
         What::ContactAdded { welcome_code: Some(code), .. } => {
             decision.welcome_contact(rules, setting, event, code);
         }

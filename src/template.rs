@@ -13,10 +13,11 @@ use std::fmt;
 use thiserror::Error;
 
 /// Variables that exist without anybody declaring them.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "brand.name",
     "group.name",
     "group.owner",
+    "member.count",
     "member.name",
     "region.name",
     "shop.address",

@@ -310,5 +310,5 @@ impl Say {
 
 /// What only the event itself tells: the member has a name, or at least an id.
 fn known_later(name: &str) -> Option<&'static str> {
-    matches!(name, "member.name" | "staff.id").then_some("…")
+    matches!(name, "member.count" | "member.name" | "staff.id").then_some("…")
 }

@@ -107,6 +107,9 @@ impl Gateway {
         work_tasks.spawn("repair", repairing);
         house.keep(&config, &clock, &work_tasks, partitions).await?;
         verdicts::start(asker, &ingest, &clock, &config.hook, &work_tasks);
+        let due = ingest.clone();
+        let stopping = work_tasks.clone();
+        work_tasks.spawn("due", async move { due.watch_due(stopping).await });
         work_tasks.spawn("duties", duties.run(work_tasks.clone()));
         work_tasks.spawn("wordlist_files", rules::watch(rulebook.clone(), work_tasks.clone()));
         work_tasks.spawn("rollouts", rules::watch_rollouts(rulebook.clone(), work_tasks.clone()));

@@ -224,7 +224,7 @@ pub struct SendFact<'a> {
 }
 
 /// What a piece of small durable state is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateKind {
     /// When a reply rule may answer again in a group.

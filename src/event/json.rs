@@ -262,7 +262,8 @@ fn what<'a>(
         | EventType::Silence
         | EventType::ContactRemoved
         | EventType::TagsChanged
-        | EventType::LateVerdict => {
+        | EventType::LateVerdict
+        | EventType::Due => {
             return Err(not_sent_in());
         }
     })

@@ -223,7 +223,7 @@ impl Ingest {
         let is_open = |at_ms: i64| group.shop.as_ref().and_then(|shop| shop.is_open_at(at_ms));
         let setting = Setting {
             home: Home {
-                place: &group.place,
+                place: shop.as_ref().map_or(&group.place, |shop| &shop.place),
                 zone: &group.time_zone,
                 is_open: &is_open,
                 kin: &|member| group.kin(member),
@@ -318,7 +318,7 @@ fn count_replies(rules: &Rules, decision: &Decision<'_>) {
             SkipReason::Cooldown => Came::Cooldown,
             SkipReason::Echo | SkipReason::Loop => Came::Loop,
             SkipReason::Shadow => Came::Shadow,
-            SkipReason::Expired => continue, // only what is said with a code expires
+            SkipReason::Expired | SkipReason::Rejoined => continue, // of welcomes
         };
         rules.replies.count(&skipped.rule, came);
     }
@@ -388,6 +388,7 @@ fn tell_skipped(skipped: &Skipped, group: &str) {
         SkipReason::Echo => SayRefusal::Echo,
         SkipReason::Loop => SayRefusal::Loop,
         SkipReason::Shadow => SayRefusal::Shadow,
+        SkipReason::Rejoined => SayRefusal::Rejoined,
     };
     metrics::say_skipped(reason);
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Arrival, Keep, Rules, Setting, is_revision, millis};
+use super::{Arrival, Keep, Setting, is_revision};
 use crate::conduct;
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, Asked, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
@@ -59,6 +59,8 @@ pub enum SkipReason {
     Loop,
     /// It is on trial.
     Shadow,
+    /// They left only a few days ago.
+    Rejoined,
 }
 
 /// Something to be said: what for, by which rule, with which text, until when.
@@ -68,6 +70,18 @@ pub(super) struct Saying<'r, 'e> {
     pub(super) text: &'r Template,
     pub(super) welcome_code: Option<&'e str>,
     pub(super) expires_ms: i64,
+}
+
+/// How whoever is spoken to is called.
+pub(super) struct Called<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) count: &'a str,
+}
+
+impl<'a> Called<'a> {
+    pub(super) fn of(event: &'a GroupEvent<'_>) -> Self {
+        Self { name: event.name.as_deref().or(event.member.as_deref()), count: "1" }
+    }
 }
 
 impl<'e> Decision<'e> {
@@ -117,7 +131,7 @@ impl<'e> Decision<'e> {
     /// Notes what the event itself changes: roster, group, contact, consent, outcome.
     pub(super) fn happened(&mut self, event: &'e GroupEvent<'_>) {
         let fact = match &event.what {
-            What::Message(_) => return,
+            What::Message(_) | What::Due => return,
             What::MessageEdited { of, .. } => revision(of.as_deref(), false),
             What::MessageRecalled { of } => revision(of.as_deref(), true),
             What::MemberJoined { inviter, scene, channel, union_id, inferred } => Fact::Member(MemberFact {
@@ -208,42 +222,6 @@ impl<'e> Decision<'e> {
         }
     }
 
-    /// Greets a member who has just joined.
-    pub(super) fn welcome(&mut self, rules: &Rules, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
-        let now_ms = self.now_ms();
-        let late = event.at_ms.is_some_and(|at| now_ms - at > millis(rules.limits.welcomes.join_age_max));
-        let Some(welcome) = rules.welcomes.of(setting.audience.tags).filter(|_| !late) else { return };
-        if !setting.can_post {
-            return self.skip(&welcome.id, SkipReason::Unsupported);
-        }
-        let expires_ms = now_ms + millis(rules.limits.welcomes.expiry);
-        let (rule, text) = (&*welcome.id, &welcome.text);
-        self.say(&Saying { kind: "welcome", rule, text, welcome_code: None, expires_ms }, setting, event);
-    }
-
-    /// Greets a person who has just added a staff member, with the code the platform gave for it.
-    pub(super) fn welcome_contact(
-        &mut self,
-        rules: &Rules,
-        setting: &Setting<'_>,
-        event: &'e GroupEvent<'_>,
-        code: &'e str,
-    ) {
-        let Some(welcome) = rules.welcomes.of_contact() else { return };
-        let Some(life) = setting.welcome_code_life else {
-            return self.skip(&welcome.id, SkipReason::Unsupported);
-        };
-        let now_ms = self.now_ms();
-        // A platform's clock that is ahead of ours must not make a code live longer.
-        let expires_ms = event.at_ms.unwrap_or(now_ms).min(now_ms) + millis(life);
-        if expires_ms <= now_ms {
-            return self.skip(&welcome.id, SkipReason::Expired);
-        }
-        let (rule, text) = (&*welcome.id, &welcome.text);
-        let saying = Saying { kind: "welcome", rule, text, welcome_code: Some(code), expires_ms };
-        self.say(&saying, setting, event);
-    }
-
     /// Asks the platform to act on what the verdict says.
     pub(super) fn act(&mut self, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
         let verdict = self.answer.verdict;
@@ -287,11 +265,13 @@ impl<'e> Decision<'e> {
     pub(super) fn say(
         &mut self,
         saying: &Saying<'_, 'e>,
+        called: &Called<'_>,
         setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
     ) -> bool {
         let value = |name: &str| match (name, &event.what) {
-            ("member.name", _) => event.name.as_deref().or(event.member.as_deref()),
+            ("member.name", _) => called.name,
+            ("member.count", _) => Some(called.count),
             ("staff.id", What::ContactAdded { staff, .. }) => Some(staff.as_ref()),
             _ => (setting.variable)(name),
         };

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::decision::Saying;
+use super::decision::{Called, Saying};
 use super::{Decision, PartitionState, Rules, Setting, SkipReason, millis};
 use crate::event::{Fact, GroupEvent, Kin, Message, Role, StateFact, StateKind, Verdict};
 use crate::replies::{self, Circumstances, Compiled, Out, Silences};
@@ -69,7 +69,7 @@ impl<'e> Decision<'e> {
         let expires_ms = now_ms + millis(config.expiry);
         let text = best.text(turn);
         let saying = Saying { kind: "reply", rule: &rule.id, text, welcome_code: None, expires_ms };
-        if self.say(&saying, setting, event) {
+        if self.say(&saying, &Called::of(event), setting, event) {
             self.fall_silent(rule, keys, turn, now_ms);
         }
     }

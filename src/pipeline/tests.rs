@@ -1,5 +1,6 @@
 //! The stages together, on events as they come.
 
+mod greeting;
 mod replying;
 mod verdicts;
 
@@ -9,7 +10,7 @@ use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
 use crate::interception::{Audience, Origin, Term, WordlistSource};
 use crate::replies::Rule;
-use crate::welcomes::{Occasion, Welcome};
+use crate::welcomes::Welcome;
 
 const NOW: i64 = 1_790_000_000_000;
 
@@ -25,17 +26,18 @@ fn rules() -> Rules {
         cooldown_s: 60,
         ..Rule::default()
     };
-    let welcome = |on, text: &str| Welcome { text: text.into(), on, tags: Vec::new(), enabled: true };
-    let welcomes = [
-        ("all".into(), welcome(Occasion::MemberJoined, "欢迎 {member.name}")),
-        (
-            "contact".into(),
-            welcome(Occasion::ContactAdded, "您好 {member.name}，我是{shop.name}的 {staff.id}"),
-        ),
-    ];
+    let welcome = |json: &str| serde_json::from_str::<Welcome>(json).unwrap();
+    let contact = r#"{"text": "您好 {member.name}，我是{shop.name}的 {staff.id}", "on": "contact_added"}"#;
+    let welcomes =
+        [("all".into(), welcome(r#"{"text": "欢迎 {member.name}"}"#)), ("contact".into(), welcome(contact))];
     let limits = Limits {
         policy: "standard".into(),
         conduct: conduct::Config { flood_messages_max: 3, ..conduct::Config::default() },
+        welcomes: welcomes::Config {
+            burst_window: Duration::ZERO,
+            burst_gap: Duration::ZERO,
+            ..welcomes::Config::default()
+        },
         ..Limits::default()
     };
     Rules {

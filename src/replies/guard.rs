@@ -65,6 +65,9 @@ impl Answers {
 
     /// Says whether a member was answered so often that another answer would only go on with a loop.
     pub fn is_loop(&self, config: &Config, account: &str, group: &str, member: &str, now_ms: i64) -> bool {
+        if config.member_answers_max == 0 {
+            return false;
+        }
         let since = now_ms - millis(config.member_answers_window);
         let Some(times) = self.to.get(&hash((account, group, member))) else { return false };
         times.iter().rev().take_while(|at_ms| **at_ms > since).count() >= config.member_answers_max

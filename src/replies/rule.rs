@@ -209,7 +209,7 @@ pub struct Config {
     /// Staff members are answered too.
     pub answer_staff: bool,
     /// Answers that one member may get in one group within the window; after that something is amiss, such as another
-    /// program that answers us.
+    /// program that answers us; 0 for any number.
     #[serde(deserialize_with = "answers_max")]
     pub member_answers_max: usize,
     /// The window.

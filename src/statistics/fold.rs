@@ -252,7 +252,8 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         | EventType::Silence
         | EventType::ContactRemoved
         | EventType::TagsChanged
-        | EventType::LateVerdict => {}
+        | EventType::LateVerdict
+        | EventType::Due => {}
     }
     if matches!(head.what, EventType::Message | EventType::MessageEdited) {
         match head.verdict {
@@ -291,7 +292,8 @@ fn shows_member(what: EventType) -> bool {
         | EventType::Silence
         | EventType::ContactRemoved
         | EventType::TagsChanged
-        | EventType::LateVerdict => false,
+        | EventType::LateVerdict
+        | EventType::Due => false,
     }
 }
 

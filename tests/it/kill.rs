@@ -205,7 +205,12 @@ async fn every_acknowledged_event_is_counted_once_whatever_is_killed() {
         ("MENSHEN_CONNECTORS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#),
         ("MENSHEN_ACCESS__REQUESTS", "pace:10000000/m,max_burst=1000000"),
         ("MENSHEN_REPLIES__EXPIRY", "1h"),
+        ("MENSHEN_REPLIES__MEMBER_ANSWERS_MAX", "0"),
         ("MENSHEN_WELCOMES__EXPIRY", "1h"),
+        // One greeting for each who joins, so that each can be looked for.
+        ("MENSHEN_WELCOMES__BURST_WINDOW", "0s"),
+        ("MENSHEN_WELCOMES__BURST_GAP", "0s"),
+        ("MENSHEN_WELCOMES__REJOIN_DAYS", "0"),
         ("MENSHEN_CONDUCT__FLOOD_MESSAGES_MAX", "0"),
     ]);
     set_up(&gateway.client, &sink).await;

@@ -79,7 +79,8 @@ impl Fields {
             | EventType::Silence
             | EventType::ContactRemoved
             | EventType::TagsChanged
-            | EventType::LateVerdict => 0,
+            | EventType::LateVerdict
+            | EventType::Due => 0,
         })
     }
 
@@ -108,7 +109,8 @@ pub(super) fn needs_member(kind: EventType) -> bool {
         | EventType::Silence
         | EventType::ContactRemoved
         | EventType::TagsChanged
-        | EventType::LateVerdict => false,
+        | EventType::LateVerdict
+        | EventType::Due => false,
     }
 }
 
@@ -132,5 +134,6 @@ pub(super) fn name(kind: EventType) -> &'static str {
         EventType::ContactRemoved => "contact_removed",
         EventType::TagsChanged => "tags_changed",
         EventType::LateVerdict => "late_verdict",
+        EventType::Due => "due",
     }
 }

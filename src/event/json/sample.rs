@@ -56,7 +56,8 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
         | What::Silence { .. }
         | What::ContactRemoved { .. }
         | What::TagsChanged { .. }
-        | What::LateVerdict { .. } => {}
+        | What::LateVerdict { .. }
+        | What::Due => {}
         What::ConsentChanged { granted } => put("granted", json!(granted)),
         What::Outcome { kind, value, broadcast } => {
             put("kind", json!(kind));

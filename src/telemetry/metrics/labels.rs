@@ -241,6 +241,8 @@ closed_set! {
         Loop = "loop",
         /// The rule is on trial.
         Shadow = "shadow",
+        /// The member left a few days ago.
+        Rejoined = "rejoined",
     }
 }
 

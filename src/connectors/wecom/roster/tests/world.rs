@@ -20,7 +20,7 @@ use crate::interception::{self, Ruleset};
 use crate::pipeline::{Asking, Home, Limits, Rules, Setting};
 use crate::replies;
 use crate::storage::{self, SharedStorage, memory};
-use crate::welcomes::{Occasion, Welcome, Welcomes};
+use crate::welcomes::{self, Welcome, Welcomes};
 
 pub(super) const ACCOUNT: &str = "corp";
 pub(super) const GROUP: &str = "wr1";
@@ -204,9 +204,15 @@ impl House {
         // Nothing is judged here.
         let config = interception::Config { variants: false, ..interception::Config::default() };
         let (words, _) = Ruleset::compile("r", &[], Vec::new(), &config).unwrap();
-        let limits = Limits { policy: "standard".into(), ..Limits::default() };
-        let on = Occasion::MemberJoined;
-        let welcome = Welcome { text: "hello".into(), on, tags: Vec::new(), enabled: true };
+        // Every newcomer is greeted, at once: so it shows who is taken for one.
+        let at_once = welcomes::Config {
+            burst_window: Duration::ZERO,
+            burst_gap: Duration::ZERO,
+            rejoin_days: 0,
+            ..welcomes::Config::default()
+        };
+        let limits = Limits { policy: "standard".into(), welcomes: at_once, ..Limits::default() };
+        let welcome: Welcome = serde_json::from_str(r#"{"text": "hello"}"#).unwrap();
         let welcomes = Welcomes::compile(&[("all".into(), welcome)], &limits.welcomes).unwrap();
         let house = Self {
             disk: memory::Disk::new([9; 16]),
