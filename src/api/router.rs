@@ -137,10 +137,12 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/replies/{reply}/numbers"              Read  replies::numbers;
         GET    "/v1/replies/{reply}/missing"              Read  replies::missing;
         GET    "/v1/replies"                              Read  rules::reply_rules::list;
+        POST   "/v1/replies"                              RulesWrite rules::import::replies;
         GET    "/v1/replies/{reply}"                      Read  rules::reply_rules::get;
         PUT    "/v1/replies/{reply}"                      RulesWrite rules::reply_rules::put;
         DELETE "/v1/replies/{reply}"                      RulesWrite rules::reply_rules::delete;
         GET    "/v1/welcomes"                             Read  rules::welcome_rules::list;
+        POST   "/v1/welcomes"                             RulesWrite rules::import::welcomes;
         GET    "/v1/welcomes/{welcome}"                   Read  rules::welcome_rules::get;
         PUT    "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::put;
         DELETE "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::delete;

@@ -4,6 +4,8 @@
 //! something it is for), only an unlimited scope changes them. A write is compiled with all other rules, stored with the
 //! version it makes, and put in force; what cannot be compiled with the rest is refused.
 
+pub(super) mod import;
+
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -135,10 +137,7 @@ pub(super) async fn put(
             return Err(ApiError::fields(vec![FieldError::new("/name", "form", detail)]));
         }
     }
-    if kind == RuleKind::Reply {
-        body.insert("written_at".to_owned(), Value::String(moment::show(cx.now_ms())));
-    }
-    let value = Value::Object(body);
+    let value = stamped(cx, kind, body);
     cx.house().check(kind.document(), &id, &value).await.map_err(ApiError::fields)?;
     if why.missing == Missing::Refuse {
         super::replies::refuse_missing(cx, kind, &value).await?;
@@ -158,6 +157,14 @@ pub(super) async fn put(
     })?;
     let document = Document { kind: kind.document(), id, version, body, updated_ms: cx.now_ms() };
     Ok(Answer::written(is_new, view(&document)).version(version))
+}
+
+/// Notes in a reply rule when it was written: among rules that are asked alike the newer goes first.
+fn stamped(cx: &Cx, kind: RuleKind, mut body: Map<String, Value>) -> Value {
+    if kind == RuleKind::Reply {
+        body.insert("written_at".to_owned(), Value::String(moment::show(cx.now_ms())));
+    }
+    Value::Object(body)
 }
 
 async fn delete(cx: &Cx, kind: RuleKind, id: &str, why: Why) -> ApiResult<StatusCode> {

@@ -19,3 +19,4 @@ mod status;
 mod surface;
 mod tour;
 mod wecom_day;
+mod welcomes;

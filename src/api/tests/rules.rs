@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Gateway;
+use super::{Gateway, Got};
 
 #[tokio::test]
 async fn a_text_is_judged_without_effect() {
@@ -40,6 +40,7 @@ async fn rules_are_written_read_and_removed() {
         ("/v1/wordlists/own", json!({"terms": [{"text": "店庆"}]})),
         ("/v1/rule-sets/rebate", json!({"rules": [{"id": "scan", "all": ["返现", "扫码"]}]})),
         ("/v1/policies/mild", json!({"wordlists": ["own"]})),
+        ("/v1/synonyms/open", json!({"words": ["开门", "营业"]})),
         ("/v1/replies/hours", json!({"keywords": ["营业时间"], "text": "十点到十点"})),
         ("/v1/welcomes/all", json!({"text": "欢迎 {member.name}"})),
     ];
@@ -151,4 +152,88 @@ async fn a_set_of_rules_that_cannot_be_used_names_the_fields() {
         "r-1",
         "refused ones make none"
     );
+}
+
+#[tokio::test]
+async fn an_import_of_replies_is_one_version_with_an_answer_a_line() {
+    let gateway = Gateway::open().await;
+    let lines = [
+        r#"{"id":"a","keywords":["几点"],"text":"十点"}"#,
+        r#"{"id":"b","keywords":["……"],"text":"x"}"#,
+        r#"{"id":"a","keywords":["两次"],"text":"x"}"#,
+        r#"{"id":"c","keywords":["在哪"],"text":"人民路"}"#,
+        r#"{"keywords":["x"],"text":"x"}"#,
+    ];
+    let status = |got: &Got| -> Vec<Value> {
+        let lines = got.text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|line| line["status"].clone()).collect()
+    };
+    let path = "/v1/replies?reason=%E5%BC%80%E4%B8%9A";
+    let answer = gateway.call("POST", path, json!(lines.join("\n"))).await.expect(200);
+    assert_eq!(status(&answer), ["created", "error", "error", "created", "error"]);
+    let version = gateway.get("/v1/rulesets/versions").await.expect(200).json()["items"][0].clone();
+    assert_eq!(
+        (&version["reason"], version["changes"].as_array().unwrap().len()),
+        (&json!("开业"), 2),
+        "{version}"
+    );
+    let answer = gateway.call("POST", "/v1/replies", json!(lines[0])).await.expect(200);
+    assert_eq!(status(&answer), ["updated"]);
+}
+
+#[tokio::test]
+async fn a_message_is_tried_and_says_which_rule_wins_and_why_the_others_do_not() {
+    let gateway = Gateway::open().await;
+    gateway.call("PUT", "/v1/shops/s-1", json!({"name": "南京路店"})).await.expect(201);
+    gateway.call("PUT", "/v1/groups/demo/g-1", json!({"shop": "s-1"})).await.expect(201);
+    let rules = [
+        ("long", json!({"keywords": ["营业时间"], "text": "{shop.name}：{shop.hours|十点}"})),
+        ("short", json!({"keywords": ["时间"], "text": "三点", "tags": ["vip"]})),
+        ("trial", json!({"keywords": ["營業"], "text": "x", "mode": "shadow"})),
+    ];
+    for (id, rule) in rules {
+        gateway.call("PUT", &format!("/v1/replies/{id}"), rule).await.expect(201);
+    }
+    let asked = json!({"account": "demo", "group": "g-1", "text": "请问营业 时间"});
+    let got = gateway.call("POST", "/v1/replies/test", asked).await.expect(200).json();
+    assert_eq!((&got["winner"], &got["text"]), (&json!("long"), &json!("南京路店：十点")), "{got}");
+    let rules: Vec<_> = got["rules"].as_array().unwrap().iter().map(|r| (&r["rule"], &r["out"])).collect();
+    assert_eq!(
+        rules,
+        [
+            (&json!("long"), &Value::Null),
+            (&json!("trial"), &json!("shadow")),
+            (&json!("short"), &json!("elsewhere")),
+        ]
+    );
+    let nowhere = json!({"account": "demo", "group": "nobody", "text": "x"});
+    gateway.call("POST", "/v1/replies/test", nowhere).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_text_with_gaps_is_refused_with_the_groups() {
+    let gateway = Gateway::open().await;
+    gateway
+        .call("PUT", "/v1/shops/s-1", json!({"name": "甲", "variables": {"address": "人民路"}}))
+        .await
+        .expect(201);
+    gateway.call("PUT", "/v1/groups/demo/g-1", json!({"shop": "s-1"})).await.expect(201);
+    gateway.call("PUT", "/v1/groups/demo/g-2", json!({"tags": ["new"]})).await.expect(201);
+    let rule = json!({"keywords": ["在哪"], "text": "{shop.address}"});
+    let refused = gateway.call("PUT", "/v1/replies/place", rule.clone()).await.expect(422);
+    assert_eq!(refused.pointers(), ["/text"]);
+    let detail = refused.json()["errors"][0]["detail"].to_string();
+    assert!(
+        detail.contains("1 groups") && detail.contains("demo/g-2") && detail.contains("shop.address"),
+        "{detail}"
+    );
+    let welcome = json!({"text": "欢迎来 {shop.address}", "tags": ["new"]});
+    assert_eq!(gateway.call("PUT", "/v1/welcomes/new", welcome).await.expect(422).pointers(), ["/text"]);
+    gateway.call("PUT", "/v1/replies/place?missing=allow", rule).await.expect(201);
+    let missing = gateway.get("/v1/replies/place/missing").await.expect(200).json();
+    assert_eq!(missing["items"][0]["group"], "g-2");
+    assert_eq!(missing["items"].as_array().unwrap().len(), 1);
+    gateway.call("PUT", "/v1/groups/demo/g-2", json!({"shop": "s-1"})).await.expect(200);
+    let missing = gateway.get("/v1/replies/place/missing").await.expect(200).json();
+    assert_eq!(missing["items"], json!([]));
 }

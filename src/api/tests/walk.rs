@@ -149,6 +149,8 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/synonyms/{synonyms}") => json!({"words": ["开门", "营业"]}),
         (_, "/v1/rule-sets/{rule_set}") => json!({"rules": [{"id": "taken", "all": ["over"]}]}),
         (_, "/v1/policies/{policy}") => json!({"wordlists": []}),
+        (_, "/v1/replies") => json!("{\"id\":\"taken\",\"keywords\":[\"over\"],\"text\":\"x\"}\n"),
+        (_, "/v1/welcomes") => json!("{\"id\":\"taken\",\"text\":\"over\"}\n"),
         (_, "/v1/replies/{reply}") => json!({"keywords": ["taken"], "text": "over"}),
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),
         (_, "/v1/rulesets/{version}/rollback" | "/v1/broadcasts/{broadcast}/recall") => {
