@@ -51,12 +51,14 @@ mod router;
 mod rules;
 mod rulesets;
 mod scoped;
+mod sheet;
 mod state;
 mod statistics;
 mod templates;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod variables;
 mod verdicts;
 mod wordlist_life;
 mod wordlist_numbers;

@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod open;
 mod shop;
+mod values;
 mod write;
 mod write_account;
 mod write_group;
@@ -43,6 +44,7 @@ pub use group::{GroupContext, GroupFilter, GroupFound, GroupRecord, SeenGroup};
 pub use keys::{KeyError, Keyring, Sealed, SealedBytes};
 pub use limits::{Config, KeyText, plain_id};
 pub use shop::{BrandRecord, OpeningHours, RegionRecord, Shop, ShopRecord, ShopState, Stored};
+pub use values::VariableChanges;
 pub use write::Written;
 
 /// Why the directory did not do as asked.

@@ -17,7 +17,6 @@ struct Run {
     #[serde(default)]
     round: u32,
     events_per_s: f64,
-    cpu_us_per_request: Option<f64>,
     cpu_us_per_event: Option<f64>,
     latency_ms: Quantiles,
     wrong: u64,
@@ -41,7 +40,7 @@ pub enum CompareError {
     NoReference(String),
 }
 
-/// Makes the table; the reference's CPU per request is what every CPU per event is divided by.
+/// Makes the table; the reference's CPU per event is what every other is divided by.
 ///
 /// # Errors
 /// When a line cannot be read, or the reference is missing.
@@ -53,7 +52,7 @@ pub fn compare(results: &str, reference: &str) -> Result<Table, CompareError> {
     let base: BTreeMap<u32, f64> = runs
         .iter()
         .filter(|run| run.label == reference)
-        .filter_map(|run| Some((run.round, run.cpu_us_per_request?)))
+        .filter_map(|run| Some((run.round, run.cpu_us_per_event?)))
         .collect();
     if !runs.iter().any(|run| run.label == reference) {
         return Err(CompareError::NoReference(reference.to_owned()));
@@ -65,9 +64,8 @@ pub fn compare(results: &str, reference: &str) -> Result<Table, CompareError> {
         }
     }
     let rounds = runs.iter().map(|run| run.round).collect::<std::collections::BTreeSet<_>>().len();
-    let title = format!(
-        "{rounds} rounds; median (lowest to highest); ratio = CPU per event / CPU per request of `{reference}`"
-    );
+    let title =
+        format!("{rounds} rounds; median (lowest to highest); ratio = CPU per event / that of `{reference}`");
     let header = ["run", "events/s", "CPU us/event", "ratio", "p50 ms", "p99 ms", "p99.9 ms", "defects"];
     let mut table = Table::columns(title, &header);
     for label in labels {

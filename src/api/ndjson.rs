@@ -110,21 +110,31 @@ pub(super) struct Chunk<R> {
 pub(super) fn chunks<R>(
     lines: &[(usize, Bytes)],
     read: impl Fn(&[u8]) -> ApiResult<(String, R)>,
-) -> impl Iterator<Item = Chunk<R>> {
-    lines.chunks(CHUNK_LINES).map(move |lines| {
-        let mut chunk = Chunk { records: Vec::new(), answers: Vec::new() };
-        for (number, line) in lines {
-            let (id, error) = match read(line) {
-                Ok((id, record)) => {
-                    chunk.records.push(record);
-                    (Some(id), None)
-                }
-                Err(error) => (None, Some(error.into())),
-            };
-            chunk.answers.push(ImportLine { line: *number, id, status: ImportStatus::Error, error });
+) -> Vec<Chunk<R>> {
+    read_chunks(lines.iter().map(|(number, line)| (*number, Ok(line))).collect(), |line: &Bytes| read(line))
+}
+
+/// Takes lines that were read, makes records of them, and cuts them into chunks.
+pub(super) fn read_chunks<L, R>(
+    lines: Vec<(usize, ApiResult<L>)>,
+    record: impl Fn(L) -> ApiResult<(String, R)>,
+) -> Vec<Chunk<R>> {
+    let mut chunks: Vec<Chunk<R>> = Vec::new();
+    for (at, (number, line)) in lines.into_iter().enumerate() {
+        if at % CHUNK_LINES == 0 {
+            chunks.push(Chunk { records: Vec::new(), answers: Vec::new() });
         }
-        chunk
-    })
+        let Some(chunk) = chunks.last_mut() else { continue };
+        let (id, error) = match line.and_then(&record) {
+            Ok((id, record)) => {
+                chunk.records.push(record);
+                (Some(id), None)
+            }
+            Err(error) => (None, Some(error.into())),
+        };
+        chunk.answers.push(ImportLine { line: number, id, status: ImportStatus::Error, error });
+    }
+    chunks
 }
 
 /// The answers of an import, growing.

@@ -18,7 +18,7 @@ use super::{
     accounts, administration, audiences, audit, broadcasts, cases, checks, deliveries, endpoints, evidence,
     group_life, group_policy, groups, interception, letters, moderate, notices, openapi, operators, outbound,
     places, platform_numbers, promises, protection, replays, replies, results, reviews, rules, rulesets,
-    statistics, templates, tokens, verdicts, wordlist_life, wordlist_numbers,
+    statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -67,11 +67,13 @@ pub(super) fn table() -> Vec<Route> {
         DELETE "/v1/regions/{region}"                     Admin places::delete_region;
         GET    "/v1/shops"                                Read  places::list_shops;
         POST   "/v1/shops"                                Admin places::import_shops;
+        POST   "/v1/shops/variables"                      Admin variables::shops;
         GET    "/v1/shops/{shop}"                         Read  places::get_shop;
         PUT    "/v1/shops/{shop}"                         Admin places::put_shop;
         DELETE "/v1/shops/{shop}"                         Admin places::delete_shop;
         GET    "/v1/groups"                               Read  groups::list;
         POST   "/v1/groups"                               Admin groups::import;
+        POST   "/v1/groups/variables"                     Admin variables::groups;
         GET    "/v1/groups/{account}/{group}"             Read  groups::get;
         PUT    "/v1/groups/{account}/{group}"             Admin groups::put;
         DELETE "/v1/groups/{account}/{group}"             Admin groups::delete;

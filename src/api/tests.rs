@@ -49,6 +49,7 @@ use crate::interception::Ruleset;
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::Rules;
+use crate::replies;
 use crate::reviews::Reviews;
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
 use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
@@ -83,6 +84,13 @@ impl House for Quiet {
     async fn check(&self, kind: DocumentKind, _: &str, body: &Value) -> Result<(), Vec<FieldError>> {
         if kind == DocumentKind::RuleSet {
             return self.0.check_rule_set(body).await;
+        }
+        if kind == DocumentKind::Reply {
+            let rule: replies::Rule = serde_json::from_value(body.clone()).unwrap();
+            let checked = rule.check(&replies::Config::default(), self.0.words());
+            return checked
+                .map(drop)
+                .map_err(|error| vec![FieldError::new("", "invalid", error.to_string())]);
         }
         match body.get("text") {
             Some(Value::String(text)) if text.contains("{nobody}") => {
@@ -374,6 +382,16 @@ impl Gateway {
 
     async fn call(&self, method: &str, path: &str, body: Value) -> Got {
         self.call_as(&self.admin, method, path, body).await
+    }
+
+    /// Sends a sheet.
+    async fn csv(&self, method: &str, path: &str, sheet: &str) -> Got {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.admin))
+            .header(header::CONTENT_TYPE, "text/csv; charset=utf-8");
+        self.request(request.body(Body::from(sheet.to_owned())).unwrap()).await
     }
 
     async fn get(&self, path: &str) -> Got {

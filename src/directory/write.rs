@@ -134,6 +134,16 @@ impl Directory {
         expect: Option<u64>,
     ) -> Result<Vec<Result<Written, DirectoryError>>, DirectoryError> {
         let _one_at_a_time = self.changing.lock().await;
+        self.write_shops(actor, shops, expect).await
+    }
+
+    /// The part that whoever changes one after the other holds the lock for.
+    pub(super) async fn write_shops(
+        &self,
+        actor: &Actor,
+        shops: Vec<(ShopId, ShopRecord)>,
+        expect: Option<u64>,
+    ) -> Result<Vec<Result<Written, DirectoryError>>, DirectoryError> {
         let mut new = 0;
         let mut checked = Vec::with_capacity(shops.len());
         for (id, record) in &shops {

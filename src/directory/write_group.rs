@@ -32,10 +32,20 @@ impl Directory {
     pub async fn put_groups(
         &self,
         actor: &Actor,
-        mut groups: Vec<(GroupName, GroupRecord)>,
+        groups: Vec<(GroupName, GroupRecord)>,
         expect: Option<u64>,
     ) -> Result<Vec<Result<Written, DirectoryError>>, DirectoryError> {
         let _one_at_a_time = self.changing.lock().await;
+        self.write_groups(actor, groups, expect).await
+    }
+
+    /// The part that whoever changes one after the other holds the lock for.
+    pub(super) async fn write_groups(
+        &self,
+        actor: &Actor,
+        mut groups: Vec<(GroupName, GroupRecord)>,
+        expect: Option<u64>,
+    ) -> Result<Vec<Result<Written, DirectoryError>>, DirectoryError> {
         for (_, record) in &mut groups {
             record.normalise();
         }

@@ -1,7 +1,6 @@
 //! Lists of groups as people have them: NDJSON, or the CSV that a spreadsheet saves.
 //!
-//! Each line is read by itself: a wrong one is an answer, not the end. Spreadsheets put a byte order mark in front and
-//! often write in another encoding than UTF-8: the first is skipped, the second is said with what to click.
+//! Each line is read by itself: a wrong one is an answer, not the end.
 
 use axum::extract::{FromRequest, Request};
 use http::header;
@@ -10,8 +9,9 @@ use serde::Deserialize;
 use crate::api::body;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::ndjson;
+use crate::api::sheet::{CSV, Row, Sheet, without_mark};
 use crate::api::state::App;
-use crate::event::{AccountId, FieldError, GroupId, GroupName};
+use crate::event::{AccountId, GroupId, GroupName};
 
 /// One line of a list of groups.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -28,9 +28,6 @@ pub(in crate::api) struct GroupLine {
 pub(in crate::api) struct Table(pub Vec<(usize, ApiResult<GroupName>)>);
 
 const NDJSON: [&str; 2] = ["application/x-ndjson", "application/ndjson"];
-const CSV: &str = "text/csv";
-/// What some programs put in front of UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl FromRequest<App> for Table {
     type Rejection = ApiError;
@@ -40,7 +37,7 @@ impl FromRequest<App> for Table {
         let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_csv = given.is_some_and(|given| given.trim_start().to_ascii_lowercase().starts_with(CSV));
         let body = body::read(request, app.import_bytes_max(), app.body_timeout()).await?;
-        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&body);
+        let body = without_mark(&body);
         let lines = if is_csv { from_csv(body)? } else { from_ndjson(body) };
         let max = app.import_lines_max();
         if lines.len() > max {
@@ -66,69 +63,10 @@ fn from_ndjson(body: &[u8]) -> Vec<(usize, ApiResult<GroupName>)> {
 }
 
 fn from_csv(body: &[u8]) -> ApiResult<Vec<(usize, ApiResult<GroupName>)>> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(body);
-    let head = reader.byte_headers().map_err(|error| broken("/", &error))?.clone();
-    let column = |wanted: &str| {
-        let at = head.iter().position(|name| name.eq_ignore_ascii_case(wanted.as_bytes()));
-        let missing = || {
-            let detail =
-                format!("the first line names no column `{wanted}` (第一行须有列名 account 和 group)");
-            ApiError::unreadable(format!("/{wanted}"), "required", detail)
-        };
-        at.ok_or_else(missing)
-    };
-    let (account, group) = (column("account")?, column("group")?);
-    let mut counted = Counted { body, at: 0, line: 1 };
-    let mut lines = Vec::new();
-    for record in reader.byte_records() {
-        let record = record.map_err(|error| broken("", &error))?;
-        let number = counted.line_at(record.position().map_or(0, csv::Position::byte));
-        if record.iter().all(<[u8]>::is_empty) {
-            continue;
-        }
-        let field = |at: usize, name: &str| {
-            let bytes = record.get(at).ok_or_else(|| {
-                ApiError::unreadable(
-                    format!("/{name}"),
-                    "required",
-                    format!("the line has no column `{name}`"),
-                )
-            })?;
-            std::str::from_utf8(bytes).map_err(|_| {
-                let detail =
-                    "is not UTF-8; save the sheet as \"CSV UTF-8\" (请另存为“CSV UTF-8（逗号分隔）”)";
-                ApiError::unreadable(format!("/{name}"), "encoding", detail)
-            })
-        };
-        let name = field(account, "account").and_then(|account| named(account, field(group, "group")?));
-        lines.push((number, name));
-    }
-    Ok(lines)
-}
-
-/// Numbers lines as an editor does. To the reader the second byte of a line's end (`\r\n`) is the first of the next record.
-struct Counted<'a> {
-    body: &'a [u8],
-    at: usize,
-    line: usize,
-}
-
-impl Counted<'_> {
-    /// Returns the line of a record that begins at a byte; records come in order.
-    fn line_at(&mut self, byte: u64) -> usize {
-        let begin = usize::try_from(byte).unwrap_or(usize::MAX);
-        let rest = self.body.get(begin..).unwrap_or_default();
-        let begin =
-            begin.saturating_add(rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count());
-        let passed = self.body.get(self.at..begin).unwrap_or_default();
-        self.line += passed.split(|byte| *byte == b'\n').count().saturating_sub(1);
-        self.at = begin;
-        self.line
-    }
-}
-
-fn broken(pointer: &str, error: &csv::Error) -> ApiError {
-    ApiError::fields(vec![FieldError::new(pointer, "syntax", format!("the body is no CSV: {error}"))])
+    let sheet = Sheet::read(body)?;
+    let (account, group) = (sheet.column("account")?, sheet.column("group")?);
+    let read = |row: &Row| named(row.cell(account, "account")?, row.cell(group, "group")?);
+    Ok(sheet.rows.iter().map(|(line, row)| (*line, read(row))).collect())
 }
 
 #[cfg(test)]

@@ -1,23 +1,12 @@
 //! Saved audiences, lists of groups, and audiences by what was counted.
 
-use axum::body::Body;
-use http::{Request, header};
 use serde_json::{Value, json};
 
-use super::{Gateway, Got, NOW_MS};
+use super::{Gateway, NOW_MS};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
 impl Gateway {
-    async fn put_csv(&self, path: &str, csv: &str) -> Got {
-        let request = Request::builder()
-            .method("PUT")
-            .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.admin))
-            .header(header::CONTENT_TYPE, "text/csv; charset=utf-8");
-        self.request(request.body(Body::from(csv.to_owned())).unwrap()).await
-    }
-
     async fn count(&self, audience: Value) -> Value {
         self.call("POST", "/v1/broadcasts/preview", json!({"audience": audience})).await.expect(200).json()
     }
@@ -59,7 +48,7 @@ async fn a_sheet_becomes_an_audience_line_by_line() {
     let gateway = Gateway::open().await;
     gateway.furnish().await;
     let sheet = "\u{feff}account,group,店名\ndemo,g-east,东店\ndemo,g-none,无\n,g,坏\ndemo,g-west,西店\n";
-    let answers = gateway.put_csv("/v1/audiences/sheet/groups", sheet).await.expect(200);
+    let answers = gateway.csv("PUT", "/v1/audiences/sheet/groups", sheet).await.expect(200);
     let lines: Vec<Value> = answers.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told: Vec<_> = lines.iter().map(|line| line["status"].as_str().unwrap()).collect();
     assert_eq!(told, ["created", "error", "error", "created"]);
@@ -74,9 +63,10 @@ async fn a_sheet_becomes_an_audience_line_by_line() {
     gateway.call("PUT", "/v1/audiences/sheet/groups", more).await.expect(200);
     assert_eq!(gateway.count(json!({"saved": "sheet"})).await["groups"], 1);
     // A list of which nothing can be taken leaves what is there.
-    gateway.put_csv("/v1/audiences/sheet/groups", "account,group\ndemo,gone\n").await.expect(200);
+    gateway.csv("PUT", "/v1/audiences/sheet/groups", "account,group\ndemo,gone\n").await.expect(200);
     assert_eq!(gateway.count(json!({"saved": "sheet"})).await["groups"], 1);
-    let refused = gateway.put_csv("/v1/audiences/sheet/groups", "账号,群\ndemo,g-east\n").await.expect(400);
+    let refused =
+        gateway.csv("PUT", "/v1/audiences/sheet/groups", "账号,群\ndemo,g-east\n").await.expect(400);
     assert_eq!(refused.json()["errors"][0]["pointer"], "/account");
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Gateway;
+use super::{Gateway, Got};
 use crate::storage::DocumentKind;
 
 #[tokio::test]
@@ -205,4 +205,44 @@ async fn a_group_says_what_is_promised_and_what_is_not() {
     assert!(items.iter().all(|item| item["kept"] == "no"), "{items:?}");
     assert!(find(&items, "protection")["zh"].as_str().unwrap().contains("没有连接"));
     gateway.get("/v1/groups/demo/g-gone/promises").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_sheet_of_values_changes_them_and_nothing_else() {
+    let gateway = Gateway::open().await;
+    let shop = json!({"name": "南京路店", "manager": "li", "variables": {"address": "旧址", "phone": "1"}});
+    gateway.call("PUT", "/v1/shops/s-1", shop).await.expect(201);
+    gateway.call("PUT", "/v1/shops/s-2", json!({"name": "人民路店"})).await.expect(201);
+    let told = |got: &Got| -> Vec<(u64, Value)> {
+        let lines = got.text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|l| (l["line"].as_u64().unwrap(), l["status"].clone())).collect()
+    };
+    let sheet = "\u{feff}店名,id,address,coupon\n甲,s-1,人民路一号,满100减20\n乙,s-2,,八折\n丙,s-9,x,y\n丁,s-1,,满100减30\n";
+    let got = gateway.csv("POST", "/v1/shops/variables", sheet).await.expect(200);
+    let (updated, error) = (json!("updated"), json!("error"));
+    assert_eq!(
+        told(&got),
+        [(2, updated.clone()), (3, updated.clone()), (4, error.clone()), (5, updated.clone())]
+    );
+    let first = gateway.get("/v1/shops/s-1").await.expect(200).json();
+    assert_eq!(first["manager"], "li");
+    let expect = json!({"address": "人民路一号", "coupon": "满100减30", "phone": "1", "店名": "丁"});
+    assert_eq!(first["variables"], expect);
+    assert_eq!(
+        gateway.get("/v1/shops/s-2").await.expect(200).json()["variables"],
+        json!({"coupon": "八折", "店名": "乙"})
+    );
+    let lines =
+        "{\"id\":\"s-1\",\"variables\":{\"phone\":null,\"coupon\":\"五折\"}}\n{\"id\":\"s-1\",\"x\":1}\n";
+    let got = gateway.call("POST", "/v1/shops/variables", json!(lines)).await.expect(200);
+    assert_eq!(told(&got), [(1, updated.clone()), (2, error)]);
+    let first = gateway.get("/v1/shops/s-1").await.expect(200).json();
+    assert_eq!((&first["variables"]["coupon"], first["variables"].get("phone")), (&json!("五折"), None));
+
+    gateway.call("PUT", "/v1/groups/demo/g-1", json!({"shop": "s-1", "tags": ["vip"]})).await.expect(201);
+    let got =
+        gateway.csv("POST", "/v1/groups/variables", "account,group,wifi\ndemo,g-1,guest\n").await.expect(200);
+    assert_eq!(told(&got), [(2, updated)]);
+    let group = gateway.get("/v1/groups/demo/g-1").await.expect(200).json();
+    assert_eq!((&group["tags"], &group["variables"]), (&json!(["vip"]), &json!({"wifi": "guest"})));
 }

@@ -202,8 +202,8 @@ async fn a_message_is_tried_and_says_which_rule_wins_and_why_the_others_do_not()
         rules,
         [
             (&json!("long"), &Value::Null),
-            (&json!("trial"), &json!("shadow")),
             (&json!("short"), &json!("elsewhere")),
+            (&json!("trial"), &json!("shadow")),
         ]
     );
     let nowhere = json!({"account": "demo", "group": "nobody", "text": "x"});

@@ -123,6 +123,10 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/brands/{brand}" | "/v1/regions/{region}") => json!({"name": "taken over"}),
         (_, "/v1/shops/{shop}") => json!({"name": "taken over", "region": "west"}),
         (_, "/v1/shops") => json!("{\"id\":\"s-east\",\"name\":\"taken over\",\"region\":\"west\"}\n"),
+        (_, "/v1/shops/variables") => json!("{\"id\":\"s-east\",\"variables\":{\"address\":\"over\"}}\n"),
+        (_, "/v1/groups/variables") => {
+            json!("{\"account\":\"demo\",\"group\":\"g-east\",\"variables\":{\"address\":\"over\"}}\n")
+        }
         (_, "/v1/groups/{account}/{group}") => json!({"name": "taken over", "shop": "s-west"}),
         (_, "/v1/groups") => {
             json!("{\"account\":\"demo\",\"group\":\"g-east\",\"name\":\"taken over\",\"shop\":\"s-west\"}\n")
