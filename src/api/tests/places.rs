@@ -244,5 +244,8 @@ async fn a_sheet_of_values_changes_them_and_nothing_else() {
         gateway.csv("POST", "/v1/groups/variables", "account,group,wifi\ndemo,g-1,guest\n").await.expect(200);
     assert_eq!(told(&got), [(2, updated)]);
     let group = gateway.get("/v1/groups/demo/g-1").await.expect(200).json();
-    assert_eq!((&group["tags"], &group["variables"]), (&json!(["vip"]), &json!({"wifi": "guest"})));
+    assert_eq!(
+        (&group["tags"], &group["declared"]["variables"]),
+        (&json!(["vip"]), &json!({"wifi": "guest"}))
+    );
 }
