@@ -1,7 +1,8 @@
-//! How members behave over several messages: the flood limit of one member in one group.
+//! How members behave over several messages: the flood limits of one member in one group, stricter for new members.
 //!
 //! Not for: what a message says (that is `interception`) or what spans groups (that is `fleet`).
 
 mod flood;
 
-pub use flood::{Config, Floods};
+pub use flood::{Config, Exceeded, Floods, Limit, Newcomers, Subject};
+pub(crate) use flood::{PROBATION_MAX, TIMES_MAX, WINDOW_MAX};

@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{
-    ActionFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact, FactKind,
-    GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, MemberFact, OutcomeFact, ReviewFact,
-    RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
+    ActionFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact,
+    FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, MemberFact, OutcomeFact,
+    ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;

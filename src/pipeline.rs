@@ -7,6 +7,7 @@
 //! ```
 
 mod asking;
+mod conducting;
 mod decision;
 mod greeting;
 mod keeping;
@@ -215,12 +216,7 @@ pub fn decide<'e>(
         decision.stepped(marks::taken(state, event, step));
     }
 
-    if let (What::Message(_), Role::Customer, Some(member)) = (&event.what, event.role, &event.member) {
-        let limit = &rules.limits.conduct;
-        if state.floods.is_flood(limit, &event.account, &event.group, member, arrival.now_ms) {
-            decision.flooded(limit);
-        }
-    }
+    decision.conduct(state, &rules.limits.conduct, setting, event);
 
     match &event.what {
         What::Message(message) if event.role != Role::Bot => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::layers::{Leaf, source_of};
 use super::{Config, Problem};
+use crate::conduct::{PROBATION_MAX, TIMES_MAX, WINDOW_MAX};
 
 /// A rule that the configuration breaks.
 struct Broken {
@@ -50,6 +51,7 @@ fn rules(config: &Config) -> Vec<Broken> {
     evidence(config, &mut broken);
     hook(config, &mut broken);
     subscriptions(config, &mut broken);
+    conduct(config, &mut broken);
     if config.fleet.case_groups_min > config.fleet.case_groups_max {
         broken.push(Broken {
             keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
@@ -59,6 +61,41 @@ fn rules(config: &Config) -> Vec<Broken> {
         });
     }
     broken
+}
+
+fn conduct(config: &Config, broken: &mut Vec<Broken>) {
+    let conduct = &config.conduct;
+    let new = &conduct.newcomers;
+    let most: [(&'static [&'static str], usize); 8] = [
+        (&["conduct.flood_messages_max"], conduct.flood_messages_max),
+        (&["conduct.flood_links_max"], conduct.flood_links_max),
+        (&["conduct.flood_images_max"], conduct.flood_images_max),
+        (&["conduct.flood_mentions_max"], conduct.flood_mentions_max),
+        (&["conduct.newcomers.messages_max"], new.messages_max),
+        (&["conduct.newcomers.links_max"], new.links_max),
+        (&["conduct.newcomers.images_max"], new.images_max),
+        (&["conduct.newcomers.mentions_max"], new.mentions_max),
+    ];
+    for (keys, max) in most.into_iter().filter(|(_, max)| *max > TIMES_MAX) {
+        broken.push(Broken {
+            keys,
+            value: max.to_string(),
+            detail: format!("{TIMES_MAX} messages are remembered of a member, so it would never be reached"),
+            remedy: format!("{TIMES_MAX} at most; 0 switches the limit off"),
+        });
+    }
+    let longest: [(&'static [&'static str], Duration, Duration); 2] = [
+        (&["conduct.flood_window"], conduct.flood_window, WINDOW_MAX),
+        (&["conduct.newcomers.probation"], new.probation, PROBATION_MAX),
+    ];
+    for (keys, length, max) in longest.into_iter().filter(|(_, length, max)| length > max) {
+        broken.push(Broken {
+            keys,
+            value: quoted(length),
+            detail: "longer than it is remembered".to_owned(),
+            remedy: format!("{} at most", quoted(max)),
+        });
+    }
 }
 
 fn evidence(config: &Config, broken: &mut Vec<Broken>) {

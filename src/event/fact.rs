@@ -98,6 +98,8 @@ pub enum Fact<'a> {
     ShadowHit(HitFact<'a>),
     /// By which rules a message was held up.
     Judged(JudgedFact<'a>),
+    /// What a customer's message carried that limits of conduct count.
+    Carried(CarriedFact),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -126,6 +128,7 @@ pub enum FactKind {
     Tags = 19,
     LateVerdict = 20,
     ShadowHit = 128,
+    Carried = 129,
     Judged = 24,
 }
 
@@ -229,7 +232,7 @@ pub struct SendFact<'a> {
 pub enum StateKind {
     /// When a reply rule may answer again in a group.
     Cooldown,
-    /// Recent message times of a member.
+    /// That a member joined lately, and is held to stricter limits.
     Flood,
     /// A burst of joins that is greeted once.
     Burst,
@@ -406,6 +409,17 @@ pub struct JudgedFact<'a> {
     pub policy: Cow<'a, str>,
 }
 
+/// What a customer's message carried, counted up to 255 each: written only where a limit counts it and there is any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedFact {
+    /// Links, in the text and as attachments.
+    pub links: u8,
+    /// Images.
+    pub images: u8,
+    /// Members named with @.
+    pub mentions: u8,
+}
+
 /// Somebody else's verdict on an earlier message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LateVerdictFact<'a> {
@@ -451,6 +465,7 @@ impl Fact<'_> {
             Fact::LateVerdict(_) => FactKind::LateVerdict,
             Fact::ShadowHit(_) => FactKind::ShadowHit,
             Fact::Judged(_) => FactKind::Judged,
+            Fact::Carried(_) => FactKind::Carried,
         }
     }
 }

@@ -367,6 +367,13 @@ fn judge_types(message: &Message<'_>, rule: &TypeRule, findings: &mut Findings) 
     }
 }
 
+/// Returns how many addresses a text holds; one inside another's path is part of it.
+pub fn links_in(text: &str) -> usize {
+    let mut links = 0;
+    address::each_in(text, &mut |address| links += usize::from(!address.is_nested));
+    links
+}
+
 fn judge_addresses(message: &Message<'_>, rule: &DomainRule, findings: &mut Findings) {
     address::each_in(&message.text, &mut |address| {
         if let Some(held) = rule.judge(&address) {

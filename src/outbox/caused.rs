@@ -38,6 +38,7 @@ impl Delivery {
             | Fact::Tags(_)
             | Fact::ShadowHit(_)
             | Fact::Judged(_)
+            | Fact::Carried(_)
             | Fact::LateVerdict(_) => return None,
         };
         Some(Self {

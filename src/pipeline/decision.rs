@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 
 use super::{Arrival, Keep, Setting, is_revision};
-use crate::conduct;
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, Asked, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
-    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, LateVerdictFact, Level, MemberFact,
+    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, LateVerdictFact, MemberFact,
     OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, SendFact, SilenceFact, Status, TagsFact,
     Verdict, What,
 };
@@ -197,23 +196,6 @@ impl<'e> Decision<'e> {
     /// The group's roster has moved on.
     pub(super) fn stepped(&mut self, mark: Fact<'e>) {
         self.fact(|| mark);
-    }
-
-    /// The member says too much in too short a time.
-    pub(super) fn flooded(&mut self, config: &conduct::Config) {
-        self.raise(config.flood_verdict);
-        let hit = Hit {
-            wordlist: "conduct".into(),
-            category: "flood".into(),
-            level: Level::Medium,
-            term: format!("{} / {}s", config.flood_messages_max, config.flood_window.as_secs()),
-            matched: String::new(),
-            span: [0, 0],
-            via: Vec::new(),
-            confidence: 100,
-        };
-        self.fact(|| Fact::Hit(hit_fact(&hit, 0)));
-        self.answer.hits.push(hit);
     }
 
     pub(super) fn fingerprinted(&mut self, fingerprint: Option<u64>) {

@@ -34,7 +34,7 @@ impl PartitionState {
         if head.status == Status::Counted {
             self.dedupe.insert(head.key, dedupe::bucket_of(head.at_ms));
         }
-        self.floods.observe(head);
+        self.floods.observe(effects);
         self.answers.observe(effects);
         for fact in &effects.facts {
             if let Fact::State(state) = fact {

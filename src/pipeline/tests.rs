@@ -1,5 +1,6 @@
 //! The stages together, on events as they come.
 
+mod conducting;
 mod greeting;
 mod replying;
 mod verdicts;

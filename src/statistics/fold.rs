@@ -134,6 +134,7 @@ impl Delta {
                 | Fact::ContactEnd(_)
                 | Fact::Tags(_)
                 | Fact::Judged(_)
+                | Fact::Carried(_)
                 | Fact::LateVerdict(_) => {}
             }
         }

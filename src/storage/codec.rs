@@ -83,6 +83,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::ContactEnd(f) => record(kind, f, out),
             Fact::Tags(f) => record(kind, f, out),
             Fact::Judged(f) => record(kind, f, out),
+            Fact::Carried(f) => record(kind, f, out),
             Fact::LateVerdict(f) => record(kind, f, out),
         }
     }
@@ -253,11 +254,12 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Tags => Fact::Tags(body_of(kind, body)?),
         FactKind::ShadowHit => Fact::ShadowHit(body_of(kind, body)?),
         FactKind::Judged => Fact::Judged(body_of(kind, body)?),
+        FactKind::Carried => Fact::Carried(body_of(kind, body)?),
         FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 22] = [
+const KINDS: [FactKind; 23] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -279,6 +281,7 @@ const KINDS: [FactKind; 22] = [
     FactKind::Tags,
     FactKind::ShadowHit,
     FactKind::Judged,
+    FactKind::Carried,
     FactKind::LateVerdict,
 ];
 

@@ -101,7 +101,8 @@ impl Pass {
                 | Fact::Revision(_)
                 | Fact::Case(_)
                 | Fact::Roster(_)
-                | Fact::Judged(_) => continue,
+                | Fact::Judged(_)
+                | Fact::Carried(_) => continue,
             };
             let waits_ms = effects.head.arrived_ms.saturating_add(SEND_WAITS_MS);
             let time_ms = if expires_ms > 0 { expires_ms } else { waits_ms };

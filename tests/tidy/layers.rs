@@ -163,7 +163,8 @@ const ROOMS: &[Room] = &[
     // 5: surfaces
     room("api", &[WORDS, CORE, TOOLS, STATE, EDGES, &["ingest"]]),
     room("console", &[WORDS, CORE, TOOLS, STATE, EDGES, &["ingest", "api"]]),
-    room("config", &[WORDS]),
+    // What a stage cannot remember is no limit that can be configured.
+    room("config", &[WORDS, &["conduct::PROBATION_MAX", "conduct::TIMES_MAX", "conduct::WINDOW_MAX"]]),
 ];
 
 /// The entry may use everything and is used by nobody.

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{
-    ActionFact, ActionKind, CaseFact, ConsentFact, ContactEnd, ContactEndFact, ContactFact, EventKey,
-    EventType, EvidenceFact, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, Level,
-    MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SilenceFact,
-    StateFact, StateKind, Status, TagsFact, Verdict, Via,
+    ActionFact, ActionKind, CarriedFact, CaseFact, ConsentFact, ContactEnd, ContactEndFact, ContactFact,
+    EventKey, EventType, EvidenceFact, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact,
+    Level, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact,
+    SilenceFact, StateFact, StateKind, Status, TagsFact, Verdict, Via,
 };
 
 fn text() -> impl Strategy<Value = Cow<'static, str>> {
@@ -175,6 +175,11 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
             })),
         text().prop_map(|rule| Fact::Review(ReviewFact { rule })),
         (text(), text()).prop_map(|(ruleset, policy)| Fact::Judged(JudgedFact { ruleset, policy })),
+        any::<(u8, u8, u8)>().prop_map(|(links, images, mentions)| Fact::Carried(CarriedFact {
+            links,
+            images,
+            mentions
+        })),
         ("case-[0-2]", any::<u64>(), vec((text(), text()), 0..4), time(), time()).prop_map(
             |(id, fingerprint, groups, first_ms, last_ms)| Fact::Case(CaseFact {
                 id: Cow::Owned(id),
@@ -278,7 +283,7 @@ fn an_unknown_kind_is_refused_below_128_and_skipped_above() {
     for (kind, expect) in [(21, Err(CodecError::KindNewer(21))), (127, Err(CodecError::KindNewer(127)))] {
         assert_eq!(read(&with_record(kind)), expect);
     }
-    for kind in [129, 200, 255] {
+    for kind in [130, 200, 255] {
         assert_eq!(read(&with_record(kind)), Ok(2), "kind {kind}");
     }
     let newer = CodecError::KindNewer(21).to_string();
