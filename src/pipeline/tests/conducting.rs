@@ -40,10 +40,10 @@ fn house(config: conduct::Config) -> House {
 }
 
 fn carrying(id: &str, member: &'static str, carried: CarriedFact) -> GroupEvent<'static> {
-    let links: String = (0..carried.links).map(|n| format!("看 http://shop.cn/{n} 。")).collect();
+    let links: Vec<String> = (0..carried.links).map(|n| format!("看 http://shop.cn/{n} 。")).collect();
     let image = Attachment { kind: "Image".into(), ..Attachment::default() };
     let message = Message {
-        text: links.into(),
+        text: links.concat().into(),
         mentions: (0..carried.mentions).map(|n| format!("m-{n}").into()).collect(),
         attachments: vec![image; carried.images.into()],
         ..Message::default()
