@@ -151,7 +151,7 @@ fn what_came_too_late_is_not_said() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
     /// Each newcomer is part of exactly one greeting, two greetings are a gap apart, a repeat changes nothing, and a
     /// restart at any moment changes nothing.
     #[test]
