@@ -2,7 +2,7 @@
 //!
 //! All run in one process, interleaved round by round; what counts are the ratios at the end. Also: how long compiling
 //! takes, what a ruleset occupies, and how long a message of 4,000 characters takes.
-//! `cargo bench --bench interception`; with `-- --test` or `MENSHEN_BENCH_SMALL=1` it only shows that it runs.
+//! `cargo bench --bench interception`, for figures with `--profile dist`; with `-- --test` or `MENSHEN_BENCH_SMALL=1` it only shows that it runs.
 
 #![expect(clippy::print_stdout, reason = "a bench speaks on standard output")]
 #![expect(clippy::cast_precision_loss, reason = "rates are for people")]
