@@ -62,11 +62,7 @@ pub(super) struct Moderated {
     responses((status = 200, description = "The verdict", body = Moderated)),
 )]
 pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiResult<Answer<Moderated>> {
-    let text_bytes_max = cx.config().moderate_text_bytes_max;
-    if asked.text.len() > text_bytes_max {
-        let detail = format!("has {} bytes, at most {text_bytes_max}", asked.text.len());
-        return Err(ApiError::fields(vec![FieldError::new("/text", "too_long", detail)]));
-    }
+    check_text(&cx, &asked.text)?;
     let rules = cx.rules();
     if let Some(name) = asked.policy.as_deref().filter(|name| rules.words.policy(name).is_none()) {
         let detail = format!("there is no policy `{name}`; see GET /v1/rulesets");
@@ -106,6 +102,16 @@ pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiRe
         }
     });
     Ok(Answer::ok(judged.await.map_err(|error| ApiError::internal(&error))?))
+}
+
+/// Refuses a text that is too long to be tried.
+pub(super) fn check_text(cx: &Cx, text: &str) -> ApiResult<()> {
+    let max = cx.config().moderate_text_bytes_max;
+    if text.len() <= max {
+        return Ok(());
+    }
+    let detail = format!("has {} bytes, at most {max}", text.len());
+    Err(ApiError::fields(vec![FieldError::new("/text", "too_long", detail)]))
 }
 
 fn incomplete(pointer: &str, detail: &str) -> ApiError {

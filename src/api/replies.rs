@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::body::{Answer, Path, Query, Strict};
 use super::error::{ApiError, ApiResult};
+use super::moderate::check_text;
 use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::state::Cx;
@@ -88,11 +89,7 @@ pub(super) struct TriedRule {
     responses((status = 200, description = "The rules it asks", body = Tried)),
 )]
 pub(super) async fn test(cx: Cx, Strict(asked): Strict<AskIn>) -> ApiResult<Answer<Tried>> {
-    let max = cx.config().moderate_text_bytes_max;
-    if asked.text.len() > max {
-        let detail = format!("has {} bytes, at most {max}", asked.text.len());
-        return Err(ApiError::fields(vec![FieldError::new("/text", "too_long", detail)]));
-    }
+    check_text(&cx, &asked.text)?;
     let now_ms = match &asked.at {
         Some(at) => moment::read("at", at, &jiff::tz::TimeZone::UTC)?,
         None => cx.now_ms(),

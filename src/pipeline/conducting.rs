@@ -28,37 +28,20 @@ impl<'e> Decision<'e> {
         event: &'e GroupEvent<'_>,
     ) {
         let Some(member) = event.member.as_deref().filter(|_| event.role == Role::Customer) else { return };
-        match &event.what {
-            What::Message(message) => {
-                let carried = if config.counts_carried() { carried(message) } else { CarriedFact::default() };
-                if carried != CarriedFact::default() {
-                    self.fact(|| Fact::Carried(carried));
-                }
-                if (setting.home.kin)(member) == Kin::Other {
-                    let who = (&*event.account, &*event.group, member);
-                    let is_new = is_new(state, config, who, self.now_ms());
-                    for exceeded in state.floods.exceeded(config, who, is_new, carried, self.now_ms()) {
-                        self.flooded(config, &exceeded);
-                    }
+        if let What::Message(message) = &event.what {
+            let carried = if config.counts_carried() { carried(message) } else { CarriedFact::default() };
+            if carried != CarriedFact::default() {
+                self.fact(|| Fact::Carried(carried));
+            }
+            if (setting.home.kin)(member) == Kin::Other {
+                let who = (&*event.account, &*event.group, member);
+                let is_new = is_new(state, config, who, self.now_ms());
+                for exceeded in state.floods.exceeded(config, who, is_new, carried, self.now_ms()) {
+                    self.flooded(config, &exceeded);
                 }
             }
-            What::MemberJoined { inferred, .. } => self.joined(config, event, member, *inferred),
-            What::MessageEdited { .. }
-            | What::MessageRecalled { .. }
-            | What::MemberLeft { .. }
-            | What::ContactAdded { .. }
-            | What::GroupCreated(_)
-            | What::GroupUpdated(_)
-            | What::OwnerChanged(_)
-            | What::GroupDismissed
-            | What::ConsentChanged { .. }
-            | What::Outcome { .. }
-            | What::RosterRead(_)
-            | What::Silence { .. }
-            | What::ContactRemoved { .. }
-            | What::TagsChanged { .. }
-            | What::LateVerdict { .. }
-            | What::Due => {}
+        } else if let What::MemberJoined { inferred, .. } = &event.what {
+            self.joined(config, event, member, *inferred);
         }
     }
 

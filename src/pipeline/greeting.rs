@@ -39,8 +39,7 @@ impl<'e> Decision<'e> {
         let waiting = state.small.get(StateKind::Burst, &keys.group, now_ms).and_then(Burst::from_bytes);
         if waiting.is_none() && config.burst_window.is_zero() && earliest <= now_ms {
             let called = Called::of(event);
-            self.greet(welcome, &called, config, setting, event);
-            return self.gap(config, &keys);
+            return self.greet(welcome, &called, config, &keys, setting, event);
         }
         let due_ms = earliest.max(now_ms + millis(config.burst_window));
         let mut burst = waiting.unwrap_or_else(|| Burst::due_at(due_ms));
@@ -69,8 +68,8 @@ impl<'e> Decision<'e> {
             return self.skip(&welcome.id, SkipReason::Expired);
         }
         let (names, count) = (burst.names(), burst.count().to_string());
-        self.greet(welcome, &Called { name: Some(&names), count: &count }, config, setting, event);
-        self.gap(config, &keys);
+        let called = Called { name: Some(&names), count: &count };
+        self.greet(welcome, &called, config, &keys, setting, event);
     }
 
     /// A member has left: whoever comes again soon is not greeted once more.
@@ -87,18 +86,16 @@ impl<'e> Decision<'e> {
         welcome: &Compiled,
         called: &Called<'_>,
         config: &Config,
+        keys: &Keys,
         setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
     ) {
         let expires_ms = self.now_ms() + millis(config.expiry);
         let (rule, text) = welcome.text(self.chance());
         let saying = Saying { kind: "welcome", rule, text, welcome_code: None, expires_ms };
-        self.say(&saying, called, setting, event);
-    }
-
-    fn gap(&mut self, config: &Config, keys: &Keys) {
-        let until_ms = self.now_ms() + millis(config.burst_gap);
-        if !config.burst_gap.is_zero() {
+        let said = self.say(&saying, called, setting, event);
+        if said && !config.burst_gap.is_zero() {
+            let until_ms = self.now_ms() + millis(config.burst_gap);
             let value = Some(until_ms.to_le_bytes().to_vec());
             self.keep_state(StateKind::Cooldown, keys.gap.clone(), value, until_ms);
         }

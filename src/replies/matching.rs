@@ -3,7 +3,7 @@
 //! Keywords and messages meet folded, as in interception. A pattern is looked at only when one of the literals that every
 //! match of it holds was seen.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
@@ -102,7 +102,8 @@ pub(super) struct Asked {
     pub(super) chars: usize,
 }
 
-/// Keywords looked at in one message: what holds more is no question, and nobody may make us work for long.
+/// Places looked at in one message; past them only keywords that were not seen yet. What repeats itself so often is no
+/// question, and nobody may make us work for long.
 const SEEN_MAX: usize = 4_096;
 
 #[derive(Debug)]
@@ -161,14 +162,19 @@ impl Matcher {
     /// Returns the rules that a folded message asks, each once, in no order.
     pub(super) fn asked(&self, folded: &str) -> Vec<Asked> {
         let Some(automaton) = &self.automaton else { return Vec::new() };
-        let mut seen: Vec<(u32, Seen)> = Vec::new();
+        let (mut seen, mut strings): (Vec<(u32, Seen)>, HashSet<_>) = Default::default();
         for hit in automaton.find_overlapping_iter(folded) {
-            for of in &self.uses[hit.pattern().as_usize()] {
-                let keyword = of.keyword as usize;
-                seen.push((of.rule, Seen { keyword, at: hit.start()..hit.end() }));
+            // The first place of a string says all of it, but where it must stand near another.
+            let is_first = strings.insert(hit.pattern());
+            if !is_first && seen.len() >= SEEN_MAX {
+                continue;
             }
-            if seen.len() >= SEEN_MAX {
-                break;
+            for of in &self.uses[hit.pattern().as_usize()] {
+                let is_placed = matches!(self.conditions[of.rule as usize], Condition::All { .. });
+                if is_first || is_placed {
+                    let keyword = of.keyword as usize;
+                    seen.push((of.rule, Seen { keyword, at: hit.start()..hit.end() }));
+                }
             }
         }
         // Stable: the strings of one rule stay in the order of the text.

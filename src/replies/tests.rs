@@ -38,8 +38,12 @@ fn compiled(rules: &serde_json::Value) -> Result<Rules, (String, RuleError)> {
 }
 
 impl Asking {
-    /// Returns every rule asked, best first; those that take no part in brackets.
-    fn ask(&self, rules: &serde_json::Value, message: &str) -> Vec<String> {
+    fn asks<T>(
+        &self,
+        rules: &serde_json::Value,
+        message: &str,
+        see: impl FnOnce(&[Candidate<'_>]) -> T,
+    ) -> T {
         let rules = compiled(rules).unwrap();
         let at = Circumstances {
             place: &self.place,
@@ -49,26 +53,22 @@ impl Asking {
             is_mentioned: self.mentioned,
             now_ms: self.now_ms,
         };
-        let asked = rules.asked(&fold(message), &at);
-        asked
-            .iter()
-            .map(|c| if c.out.is_some() { format!("[{}]", c.rule.id) } else { c.rule.id.to_string() })
-            .collect()
+        see(&rules.asked(&fold(message), &at))
+    }
+
+    /// Returns every rule asked, best first; those that take no part in brackets.
+    fn ask(&self, rules: &serde_json::Value, message: &str) -> Vec<String> {
+        let shown = |c: &Candidate<'_>| {
+            if c.out.is_some() { format!("[{}]", c.rule.id) } else { c.rule.id.to_string() }
+        };
+        self.asks(rules, message, |asked| asked.iter().map(shown).collect())
     }
 
     fn text(&self, rules: &serde_json::Value, message: &str) -> String {
-        let rules = compiled(rules).unwrap();
-        let at = Circumstances {
-            place: &self.place,
-            tags: &self.tags,
-            zone: &self.zone,
-            is_open: &|_| self.open,
-            is_mentioned: self.mentioned,
-            now_ms: self.now_ms,
-        };
-        let asked = rules.asked(&fold(message), &at);
-        let best = asked.iter().find(|c| c.out.is_none());
-        best.map(|best| best.text(0).source().to_owned()).unwrap_or_default()
+        self.asks(rules, message, |asked| {
+            let best = asked.iter().find(|c| c.out.is_none());
+            best.map(|best| best.text(0).source().to_owned()).unwrap_or_default()
+        })
     }
 }
 
@@ -253,6 +253,22 @@ fn a_message_full_of_keywords_is_looked_at_in_bounded_time() {
     }
     let asked = Asking::default().ask(&rules.into(), &"好啊".repeat(2_700));
     assert!(!asked.is_empty());
+}
+
+#[test]
+fn thousands_of_shops_that_answer_the_same_word_hide_no_other_word() {
+    let mut rules = serde_json::Map::new();
+    for n in 0..4_500 {
+        let rule =
+            serde_json::json!({"keywords": ["营业时间", "地址"], "text": "x", "shops": [format!("s-{n}")]});
+        rules.insert(format!("r-{n}"), rule);
+    }
+    let other = serde_json::json!({"keywords": ["大闸蟹什么时候到"], "text": "周五"});
+    rules.insert("crabs".to_owned(), other);
+    let asking = Asking { place: Place::of_path("tea/east/s-7"), ..Asking::default() };
+    let asked = asking.ask(&rules.into(), "营业时间和地址，还有大闸蟹什么时候到");
+    let taking_part: Vec<_> = asked.iter().filter(|rule| !rule.starts_with('[')).collect();
+    assert_eq!(taking_part, ["crabs", "r-7"]);
 }
 
 /// Looks for each keyword by itself, by the letter of the definitions.
