@@ -23,8 +23,9 @@ pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact,
-    FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, MemberFact, OutcomeFact,
-    ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
+    FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, Mark, MarkKind, MemberFact,
+    OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
+    TraitsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;

@@ -6,6 +6,7 @@
 // 0 words
 pub mod event;
 pub mod hours;
+pub mod near;
 pub mod reach;
 
 // 1 pure core

@@ -14,6 +14,7 @@ mod keeping;
 mod marks;
 mod replying;
 mod state;
+mod traits;
 
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct Limits {
     pub welcomes: welcomes::Config,
     /// Original text that may be kept.
     pub evidence: KeepingLimits,
+    /// What a message is known again by in other groups is noted.
+    pub traits: bool,
 }
 
 /// What is known about the group an event happened in.
@@ -223,6 +226,9 @@ pub fn decide<'e>(
             scratch.folded.clear();
             interception::fold_into(&message.text, &mut scratch.folded);
             decision.fingerprinted(interception::fingerprint(&scratch.folded, &arrival.secret));
+            if rules.limits.traits && event.role == Role::Customer {
+                decision.traits(message, &event.id, &scratch.folded, &arrival.secret);
+            }
             decision.reply(state, rules, setting, event, message, &scratch.folded);
         }
         // A join found by comparing rosters may be days old, and whoever has been there for days is not new.

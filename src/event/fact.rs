@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::near::Sketch;
+
 use super::{ActionKind, ContactEnd, EventKey, EventType, Level, Role, RosterMember, Status, Verdict, Via};
 
 /// Everything that one event caused; one journal record.
@@ -100,6 +102,8 @@ pub enum Fact<'a> {
     Judged(JudgedFact<'a>),
     /// What a customer's message carried that limits of conduct count.
     Carried(CarriedFact),
+    /// By what a customer's message is known again in other groups.
+    Traits(TraitsFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -129,6 +133,7 @@ pub enum FactKind {
     LateVerdict = 20,
     ShadowHit = 128,
     Carried = 129,
+    Traits = 130,
     Judged = 24,
 }
 
@@ -420,6 +425,39 @@ pub struct CarriedFact {
     pub mentions: u8,
 }
 
+/// By what a customer's message is known again in other groups: never what it says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraitsFact<'a> {
+    /// The platform's id of the message: what an action is about.
+    #[serde(borrow)]
+    pub of: Cow<'a, str>,
+    /// Of its folded text, where that is long enough.
+    pub sketch: Option<Sketch>,
+    /// Where it leads and what it brings.
+    pub marks: Vec<Mark>,
+}
+
+/// Something by which different texts are the same advert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Mark {
+    /// What.
+    pub kind: MarkKind,
+    /// Its keyed hash.
+    pub hash: u64,
+}
+
+/// What a mark is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    /// An address without its query.
+    Link,
+    /// A way to reach somebody outside of the group.
+    Contact,
+    /// The digest of a file.
+    File,
+}
+
 /// Somebody else's verdict on an earlier message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LateVerdictFact<'a> {
@@ -466,6 +504,7 @@ impl Fact<'_> {
             Fact::ShadowHit(_) => FactKind::ShadowHit,
             Fact::Judged(_) => FactKind::Judged,
             Fact::Carried(_) => FactKind::Carried,
+            Fact::Traits(_) => FactKind::Traits,
         }
     }
 }

@@ -374,6 +374,21 @@ pub fn links_in(text: &str) -> usize {
     links
 }
 
+/// Calls `visit` for each address in a text as it is written, without query and fragment.
+pub fn each_link(text: &str, mut visit: impl FnMut(&str)) {
+    address::each_in(text, &mut |address| {
+        let [start, end] = address.span;
+        if let Some(link) = text.get(start..end).filter(|_| !address.is_nested) {
+            visit(without_query(link));
+        }
+    });
+}
+
+/// Returns an address as far as its query or fragment.
+pub fn without_query(link: &str) -> &str {
+    link.split(['?', '#', '？']).next().unwrap_or(link)
+}
+
 fn judge_addresses(message: &Message<'_>, rule: &DomainRule, findings: &mut Findings) {
     address::each_in(&message.text, &mut |address| {
         if let Some(held) = rule.judge(&address) {

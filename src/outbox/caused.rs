@@ -39,6 +39,7 @@ impl Delivery {
             | Fact::ShadowHit(_)
             | Fact::Judged(_)
             | Fact::Carried(_)
+            | Fact::Traits(_)
             | Fact::LateVerdict(_) => return None,
         };
         Some(Self {

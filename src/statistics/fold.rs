@@ -135,6 +135,7 @@ impl Delta {
                 | Fact::Tags(_)
                 | Fact::Judged(_)
                 | Fact::Carried(_)
+                | Fact::Traits(_)
                 | Fact::LateVerdict(_) => {}
             }
         }

@@ -84,6 +84,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Tags(f) => record(kind, f, out),
             Fact::Judged(f) => record(kind, f, out),
             Fact::Carried(f) => record(kind, f, out),
+            Fact::Traits(f) => record(kind, f, out),
             Fact::LateVerdict(f) => record(kind, f, out),
         }
     }
@@ -255,11 +256,12 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::ShadowHit => Fact::ShadowHit(body_of(kind, body)?),
         FactKind::Judged => Fact::Judged(body_of(kind, body)?),
         FactKind::Carried => Fact::Carried(body_of(kind, body)?),
+        FactKind::Traits => Fact::Traits(body_of(kind, body)?),
         FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 23] = [
+const KINDS: [FactKind; 24] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -282,6 +284,7 @@ const KINDS: [FactKind; 23] = [
     FactKind::ShadowHit,
     FactKind::Judged,
     FactKind::Carried,
+    FactKind::Traits,
     FactKind::LateVerdict,
 ];
 

@@ -102,7 +102,8 @@ impl Pass {
                 | Fact::Case(_)
                 | Fact::Roster(_)
                 | Fact::Judged(_)
-                | Fact::Carried(_) => continue,
+                | Fact::Carried(_)
+                | Fact::Traits(_) => continue,
             };
             let waits_ms = effects.head.arrived_ms.saturating_add(SEND_WAITS_MS);
             let time_ms = if expires_ms > 0 { expires_ms } else { waits_ms };

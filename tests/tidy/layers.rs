@@ -14,7 +14,7 @@ struct Room {
 }
 
 /// Layer 0: words, and what reads and writes them.
-const WORDS: &[&str] = &["event", "hours", "reach", "template", "units"];
+const WORDS: &[&str] = &["event", "hours", "near", "reach", "template", "units"];
 
 /// Layer 1: the pure core.
 const CORE: &[&str] = &[
@@ -68,7 +68,8 @@ const fn room(path: &'static str, may_use: &'static [&'static [&'static str]]) -
 const ROOMS: &[Room] = &[
     // 0: words
     pure("units", &[]),
-    pure("event", &[]),
+    pure("near", &[]),
+    pure("event", &[&["near"]]),
     pure("hours", &[&["event"]]),
     pure("reach", &[&["event"]]),
     pure("template", &[&["event", "units"]]),

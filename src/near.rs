@@ -1,0 +1,197 @@
+//! Texts that are almost the same: a sketch of each, by which near ones are found among many.
+//!
+//! MinHash over pairs of neighbouring characters: each lane holds the least of one keyed hash over all pairs, so two texts
+//! agree in a lane with the probability that a pair of either is a pair of both (their Jaccard similarity). Short chat texts
+//! are told apart by it where a SimHash is not: a changed number among thirty characters moves ten of its 64 bits.
+//!
+//! Pure. Not for: whether two texts mean the same.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher as _};
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
+
+/// Numbers of a sketch.
+pub const LANES: usize = 16;
+/// Shorter texts have none: different people write them on their own.
+pub const CHARS_MIN: usize = 12;
+/// What follows in a longer text is not looked at: the work is bounded.
+const CHARS_MAX: usize = 400;
+
+/// What is remembered of a text's pairs of characters. Keyed: without the key it says nothing about the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sketch(pub [u16; LANES]);
+
+impl Sketch {
+    /// Makes the sketch of a folded text; `None` where it is too short.
+    pub fn of(folded: &str, secret: &[u8; 16]) -> Option<Self> {
+        folded.chars().nth(CHARS_MIN - 1)?;
+        let mut least = [u32::MAX; LANES];
+        let chars = folded.chars().take(CHARS_MAX);
+        for (first, second) in chars.clone().zip(chars.skip(1)) {
+            let mut hasher = SipHasher13::new_with_key(secret);
+            hasher.write_u64(u64::from(u32::from(first)) << 32 | u64::from(u32::from(second)));
+            let hash = hasher.finish();
+            for (least, factor) in least.iter_mut().zip(FACTORS) {
+                *least = (*least).min(high(hash.wrapping_mul(factor)));
+            }
+        }
+        Some(Self(least.map(low)))
+    }
+
+    /// Returns in how many lanes two sketches agree.
+    pub fn agreement(&self, other: &Self) -> usize {
+        self.0.iter().zip(&other.0).filter(|(one, other)| one == other).count()
+    }
+}
+
+/// Odd numbers without a pattern: the fractions of the square roots of the first primes.
+const FACTORS: [u64; LANES] = [
+    0x6a09_e667_f3bc_c909,
+    0xbb67_ae85_84ca_a73b,
+    0x3c6e_f372_fe94_f82b,
+    0xa54f_f53a_5f1d_36f1,
+    0x510e_527f_ade6_82d1,
+    0x9b05_688c_2b3e_6c1f,
+    0x1f83_d9ab_fb41_bd6b,
+    0x5be0_cd19_137e_2179,
+    0xcbbb_9d5d_c105_9ed9,
+    0x629a_292a_367c_d507,
+    0x9159_015a_3070_dd17,
+    0x152f_ecd8_f70e_5939,
+    0x6733_2667_ffc0_0b31,
+    0x8eb4_4a87_6858_1511,
+    0xdb0c_2e0d_64f9_8fa7,
+    0x47b5_481d_befa_4fa5,
+];
+
+#[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
+fn high(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower half is meant: the least ones begin with zeros"
+)]
+fn low(hash: u32) -> u16 {
+    hash as u16
+}
+
+/// Finds near ones among many sketches. The owner bounds how many there are.
+#[derive(Debug)]
+pub struct Index<T> {
+    lanes: HashMap<(usize, u16), Vec<T>>,
+}
+
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Self { lanes: HashMap::new() }
+    }
+}
+
+impl<T: Copy + Eq + Hash + Ord> Index<T> {
+    /// Takes in the sketch of `id`; an id may have several.
+    pub fn insert(&mut self, sketch: &Sketch, id: T) {
+        for key in keys(sketch) {
+            self.lanes.entry(key).or_default().push(id);
+        }
+    }
+
+    /// Takes one out again.
+    pub fn remove(&mut self, sketch: &Sketch, id: T) {
+        for key in keys(sketch) {
+            if let Some(ids) = self.lanes.get_mut(&key) {
+                if let Some(place) = ids.iter().position(|other| *other == id) {
+                    ids.swap_remove(place);
+                }
+                if ids.is_empty() {
+                    self.lanes.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Returns the id that agrees in most lanes, in at least `lanes_min` of them; of several the smallest.
+    pub fn nearest(&self, sketch: &Sketch, lanes_min: usize) -> Option<T> {
+        let mut agreed: HashMap<T, usize> = HashMap::new();
+        for key in keys(sketch) {
+            for id in self.lanes.get(&key).into_iter().flatten() {
+                *agreed.entry(*id).or_default() += 1;
+            }
+        }
+        let near = agreed.into_iter().filter(|(_, lanes)| *lanes >= lanes_min);
+        near.max_by(|(a, in_a), (b, in_b)| in_a.cmp(in_b).then(b.cmp(a))).map(|(id, _)| id)
+    }
+}
+
+fn keys(sketch: &Sketch) -> impl Iterator<Item = (usize, u16)> {
+    sketch.0.into_iter().enumerate()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ADVERT: &str = "招聘兼职打字员每天两百元日结联系微信abc123有意者速来";
+
+    fn sketch(text: &str) -> Sketch {
+        Sketch::of(text, &[7; 16]).unwrap()
+    }
+
+    #[test]
+    fn an_advert_with_another_number_is_near_and_other_talk_is_not() {
+        let near = sketch("招聘兼职打字员每天三百元日结联系微信abc999有意者速来哦");
+        let other = sketch("请问你们店里的三黄鸡今天还有没有货几点关门呢");
+        assert!(sketch(ADVERT).agreement(&near) >= 8, "{}", sketch(ADVERT).agreement(&near));
+        assert!(sketch(ADVERT).agreement(&other) <= 2);
+        assert_eq!(Sketch::of("太短了", &[7; 16]), None);
+        assert_ne!(sketch(ADVERT), Sketch::of(ADVERT, &[8; 16]).unwrap(), "keyed");
+    }
+
+    #[test]
+    fn what_was_taken_out_is_not_found() {
+        let mut index = Index::default();
+        index.insert(&sketch(ADVERT), 1);
+        index.insert(&sketch(ADVERT), 2);
+        assert_eq!(index.nearest(&sketch(ADVERT), LANES), Some(1));
+        index.remove(&sketch(ADVERT), 1);
+        assert_eq!(index.nearest(&sketch(ADVERT), LANES), Some(2));
+        index.remove(&sketch(ADVERT), 2);
+        assert!(index.lanes.is_empty());
+    }
+
+    fn pairs(text: &str) -> HashSet<(char, char)> {
+        text.chars().zip(text.chars().skip(1)).collect()
+    }
+
+    proptest! {
+        /// The agreement estimates the share of common pairs: far off only by a chance that would be seen here.
+        #[test]
+        fn agreement_follows_the_share_of_common_pairs(common in "[a-z]{0,60}", one in "[0-9]{12,40}", other in "[A-Z]{12,40}") {
+            let (one, other) = (format!("{common}{one}"), format!("{common}{other}"));
+            let (of_one, of_other) = (pairs(&one), pairs(&other));
+            let share = of_one.intersection(&of_other).count() as f64 / of_one.union(&of_other).count() as f64;
+            let agreed = sketch(&one).agreement(&sketch(&other)) as f64 / LANES as f64;
+            prop_assert!((share - agreed).abs() < 0.65, "{share} {agreed}");
+        }
+
+        /// The index finds what a look at every sketch finds.
+        #[test]
+        fn the_index_misses_nothing(texts in proptest::collection::vec("[ab]{12,16}", 1..20), asked in "[ab]{12,16}", lanes_min in 1_usize..=LANES) {
+            let mut index = Index::default();
+            for (nth, text) in texts.iter().enumerate() {
+                index.insert(&sketch(text), nth);
+            }
+            let asked = sketch(&asked);
+            let best = texts.iter().map(|text| sketch(text).agreement(&asked)).max().filter(|best| *best >= lanes_min);
+            let found = index.nearest(&asked, lanes_min);
+            prop_assert_eq!(found.map(|nth| sketch(&texts[nth]).agreement(&asked)), best);
+        }
+    }
+}
