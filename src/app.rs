@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod backup;
 pub(crate) mod book;
+mod case_powers;
 pub mod cli;
 pub mod config_command;
 mod connector_state;

@@ -4,6 +4,7 @@
 //! Times are milliseconds since the Unix epoch (`*_ms: i64`), spans are half-open byte ranges of the original
 //! UTF-8 text.
 
+mod advert;
 mod day;
 mod evidence;
 mod fact;
@@ -11,6 +12,7 @@ mod field;
 mod ids;
 pub mod json;
 mod opinion;
+mod people;
 mod scope;
 mod verdict;
 
@@ -19,13 +21,13 @@ use std::hash::Hasher as _;
 
 use serde::{Deserialize, Serialize};
 
+pub use advert::{Alike, Mark, MarkKind, SightedFact, TraitsFact};
 pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact,
-    FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, Mark, MarkKind, MemberFact,
-    OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
-    TraitsFact,
+    FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, MemberFact, OutcomeFact,
+    ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;
@@ -34,6 +36,7 @@ pub use ids::{
     PARTITIONS, Partition, RegionId, ShopId, TokenId, partition_of,
 };
 pub use opinion::{Asked, Opinion};
+pub use people::{ContactEnd, Kin, Role};
 pub use scope::{Actor, GroupName, Place, Places, Scope};
 pub use verdict::{Action, ActionKind, Answer, Hit, Level, Status, Verdict, Via};
 
@@ -141,30 +144,6 @@ impl GroupEvent<'_> {
     }
 }
 
-/// Who a member is to the brand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// A customer (the default: the stricter treatment).
-    #[default]
-    Customer,
-    /// An employee of the brand.
-    Staff,
-    /// A program; never answered, so that two programs cannot talk to each other for ever.
-    Bot,
-}
-
-/// What a member is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kin {
-    /// One of those we speak through.
-    Ourselves,
-    /// Staff of the group: its owner, its shop's manager or deputy.
-    Staff,
-    /// Nobody we know.
-    Other,
-}
-
 /// The kind of an event without its contents; the spelling of those that may be sent in is the API's `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -205,6 +184,8 @@ pub enum EventType {
     LateVerdict,
     /// The moment of something that was put off has come; not part of the API.
     Due,
+    /// A person forgives a member; not part of the API's events.
+    Pardoned,
 }
 
 /// What happened, with the fields that only this kind has.
@@ -302,6 +283,11 @@ pub enum What<'a> {
     },
     /// See [`EventType::Due`]. What it is stands in the state of the group's partition.
     Due,
+    /// See [`EventType::Pardoned`].
+    Pardoned {
+        /// The operator.
+        by: Cow<'a, str>,
+    },
     /// See [`EventType::LateVerdict`].
     LateVerdict {
         /// Event id it is about: of a message, or of its edit.
@@ -311,18 +297,6 @@ pub enum What<'a> {
         /// What was said about it.
         opinion: Opinion<'a>,
     },
-}
-
-/// Whose doing it was that a contact ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ContactEnd {
-    /// The customer took the staff member out of their contacts.
-    Customer,
-    /// The staff member took the customer out.
-    Staff,
-    /// The customer was handed on to another staff member.
-    Transfer,
 }
 
 impl What<'_> {
@@ -347,6 +321,7 @@ impl What<'_> {
             What::TagsChanged { .. } => EventType::TagsChanged,
             What::LateVerdict { .. } => EventType::LateVerdict,
             What::Due => EventType::Due,
+            What::Pardoned { .. } => EventType::Pardoned,
         }
     }
 
@@ -370,6 +345,7 @@ impl What<'_> {
             | What::ContactRemoved { .. }
             | What::TagsChanged { .. }
             | What::LateVerdict { .. }
+            | What::Pardoned { .. }
             | What::Due => None,
         }
     }
@@ -393,6 +369,7 @@ impl What<'_> {
             | What::ContactRemoved { .. }
             | What::TagsChanged { .. }
             | What::LateVerdict { .. }
+            | What::Pardoned { .. }
             | What::Due => None,
         }
     }
@@ -422,6 +399,7 @@ impl What<'_> {
             What::OwnerChanged(c) => What::OwnerChanged(c.into_owned()),
             What::GroupDismissed => What::GroupDismissed,
             What::Due => What::Due,
+            What::Pardoned { by } => What::Pardoned { by: Cow::Owned(by.into_owned()) },
             What::ConsentChanged { granted } => What::ConsentChanged { granted },
             What::Outcome { kind, value, broadcast } => {
                 What::Outcome { kind: Cow::Owned(kind.into_owned()), value, broadcast: owned(broadcast) }

@@ -2,7 +2,7 @@
 //!
 //! [`server`] speaks HTTP, [`events`] and [`callback`] are the two hot routes, [`batch`] takes bodies apart,
 //! [`partitions`] drives the pipeline; `asking` meets the verdict hook; `sink` takes what
-//! connectors find out by themselves, `due` what was put off until now. Order of refusal: connection, bytes in memory, token, work permit; only then is
+//! connectors find out by themselves, `due` what was put off until now, `punished` shows what members did. Order of refusal: connection, bytes in memory, token, work permit; only then is
 //! anything decoded.
 
 mod asking;
@@ -14,6 +14,7 @@ pub mod events;
 mod keeping;
 pub mod load;
 pub mod partitions;
+mod punished;
 pub mod reply;
 pub mod server;
 mod sink;
@@ -25,15 +26,18 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
 use crate::clock::Clock;
+use crate::conduct::budget::Spent;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::json::ParseLimits;
 use crate::evidence::Evidence;
+use crate::fleet::kicks::Kicks;
 use crate::hook::Hook;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
@@ -109,6 +113,9 @@ pub struct Ingest {
     outbox: Arc<Outbox>,
     evidence: Arc<Evidence>,
     hook: Option<Hook>,
+    kicks: Arc<Kicks>,
+    /// What ladders have spent of their budgets.
+    spent: Mutex<Spent>,
     clock: Clock,
     tasks: Tasks,
 }
@@ -131,6 +138,8 @@ pub struct Parts {
     pub evidence: Arc<Evidence>,
     /// Who else judges messages.
     pub hook: Option<Hook>,
+    /// Who is kept out of groups.
+    pub kicks: Arc<Kicks>,
     /// Time.
     pub clock: Clock,
     /// Background work.
@@ -146,6 +155,7 @@ impl Ingest {
             policy_header: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("\"requests\"")),
             permits: Semaphore::new(config.in_flight_max),
             memory: Semaphore::new(config.in_flight_bytes_max.min(Semaphore::MAX_PERMITS)),
+            spent: Mutex::new(punished::spent(&parts.partitions)),
             partitions: parts.partitions,
             rules: parts.rules,
             access: parts.access,
@@ -154,6 +164,7 @@ impl Ingest {
             outbox: parts.outbox,
             evidence: parts.evidence,
             hook: parts.hook,
+            kicks: parts.kicks,
             clock: parts.clock,
             tasks: parts.tasks,
             config,

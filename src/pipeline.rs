@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! recognise   dedupe, then the roster's order: new, seen before, late, from the future, or a gap
-//! decide      interception → conduct → replies | welcomes → effects
+//! decide      interception → conduct → replies | welcomes → actions → ladder → effects
 //! apply       the state takes the effects in; so does a replay of the journal
 //! ```
 
 mod asking;
 mod conducting;
 mod decision;
+mod escalating;
 mod greeting;
+mod judging;
 mod keeping;
 mod marks;
 mod replying;
@@ -23,7 +25,7 @@ use jiff::tz::TimeZone;
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Kin, Place, Role, Status, What};
-use crate::interception::{self, Audience, Earlier, Policy, Ruleset, Speaker, SpeakerKey};
+use crate::interception::{self, Audience, Policy, Ruleset, Speaker};
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
@@ -87,6 +89,14 @@ pub struct Setting<'a> {
     pub can_recall: bool,
     /// The platform lets us say something in the group.
     pub can_post: bool,
+    /// The platform can keep a member from speaking.
+    pub can_mute: bool,
+    /// The platform can take a member out.
+    pub can_remove: bool,
+    /// The list by which the member is to be kept out of the group.
+    pub kicked: Option<&'a str>,
+    /// Spends one of an act that cannot be taken back, where the hour's budget allows it; see [`conduct::budget`].
+    pub budget: &'a (dyn Fn(&str) -> bool + Sync),
     /// How long after its event a one-time welcome code can be used; `None` where the platform has no such codes.
     pub welcome_code_life: Option<Duration>,
     /// Who else judges the message.
@@ -191,22 +201,7 @@ pub fn decide<'e>(
 ) -> Decision<'e> {
     let mut decision = Decision::new(event, status, arrival, rules.words.version());
 
-    if let (Some(message), Some(policy)) = (event.what.message(), setting.policy) {
-        let audience = Audience { now_ms: arrival.now_ms, ..setting.audience };
-        // A repeat or a late event is judged by itself: what is kept came after it.
-        let looks_back = status == Status::Counted && rules.words.looks_back(policy);
-        let member = event.member.as_deref().filter(|_| looks_back);
-        let speaker = member.map(|m| SpeakerKey::new(&arrival.secret, &event.account, &event.group, m));
-        let (recent, now_ms) = (&state.recent, arrival.now_ms);
-        let earlier = speaker.map(|speaker| Earlier { recent, speaker, now_ms });
-        let words = &mut scratch.words;
-        let judgement = rules.words.judge_after(&message.text, policy, &audience, earlier, words);
-        decision.said = speaker.map(|speaker| (speaker, rules.words.said(&message.text, words)));
-        decision.judged(rules.words.judge_beside(judgement, message, policy, &audience, words));
-        decision.heard(setting.asking.heard);
-    } else if let What::LateVerdict { opinion, .. } = &event.what {
-        decision.heard(Some(opinion));
-    }
+    decision.judge((state, rules), setting, event, status, arrival, &mut scratch.words);
     if status == Status::Duplicate {
         return decision; // judged by today's rules, with no effect
     }
@@ -227,7 +222,7 @@ pub fn decide<'e>(
             interception::fold_into(&message.text, &mut scratch.folded);
             decision.fingerprinted(interception::fingerprint(&scratch.folded, &arrival.secret));
             if rules.limits.traits && event.role == Role::Customer {
-                decision.traits(message, &event.id, &scratch.folded, &arrival.secret);
+                decision.traits(message, &event.id, &scratch.folded, (setting.policy, &arrival.secret));
             }
             decision.reply(state, rules, setting, event, message, &scratch.folded);
         }
@@ -236,7 +231,11 @@ pub fn decide<'e>(
             decision.welcome(state, rules, setting, event);
         }
         What::MemberLeft { .. } if event.role == Role::Customer => decision.left(rules, event),
-        What::Due => decision.due(state, rules, setting, event),
+        What::Due => {
+            decision.due(state, rules, setting, event);
+            decision.lift(state, event);
+        }
+        What::Pardoned { by } => decision.pardon(state, event, by),
         What::ContactAdded { welcome_code: Some(code), .. } => {
             decision.welcome_contact(rules, setting, event, code);
         }
@@ -260,6 +259,8 @@ pub fn decide<'e>(
     }
 
     decision.act(setting, event);
+    decision.keep_out(state, setting, event);
+    decision.escalate(state, setting, event);
     decision.keep(&rules.limits.evidence, setting, event);
     decision.ask(setting, event);
     decision

@@ -47,12 +47,13 @@ pub use ledger::{
     MASS_TARGET, Settlement, UNSAID, Write,
 };
 pub use projection::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
-    PendingSend, Projected, StateRow, Totals,
+    CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow,
+    OutcomeRow, PendingSend, Projected, StateRow, Totals,
 };
 pub use status::{StatusChange, StatusSpan, Subject};
 
 pub use crate::statistics::definitions::Counters;
+pub use crate::statistics::fold::CaseMessage;
 
 /// Why storage did not do as asked.
 #[derive(Debug, Error)]
@@ -300,6 +301,9 @@ pub trait Storage: EvidenceStore {
         limit: usize,
     ) -> Result<Vec<MemberRow>, StorageError>;
 
+    /// Returns in which groups of an account some members are now, as (group, member), in that order.
+    fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError>;
+
     /// Returns the latest hits of a group, newest first.
     fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError>;
 
@@ -308,6 +312,14 @@ pub trait Storage: EvidenceStore {
 
     /// Returns cases of the fleet stage, newest first.
     fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError>;
+
+    /// Returns messages of a case after a place, in the order of their arrival.
+    fn case_messages(
+        &self,
+        case: &str,
+        after: Option<CasePlace>,
+        limit: usize,
+    ) -> Result<Vec<CaseMessage>, StorageError>;
 
     /// Makes a change and its audit entries in one commit; returns the new version of each written document.
     async fn apply(&self, change: Change) -> Result<Vec<u64>, StorageError>;

@@ -15,10 +15,10 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audiences, audit, broadcasts, cases, checks, deliveries, endpoints, evidence,
-    group_life, group_policy, groups, interception, letters, moderate, notices, openapi, operators, outbound,
-    places, platform_numbers, promises, protection, replays, replies, results, reviews, rules, rulesets,
-    statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
+    accounts, administration, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints,
+    evidence, group_life, group_policy, groups, interception, kicks, letters, moderate, notices, openapi,
+    operators, outbound, places, platform_numbers, promises, protection, replays, replies, results, reviews,
+    rules, rulesets, statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -78,6 +78,8 @@ pub(super) fn table() -> Vec<Route> {
         PUT    "/v1/groups/{account}/{group}"             Admin groups::put;
         DELETE "/v1/groups/{account}/{group}"             Admin groups::delete;
         GET    "/v1/groups/{account}/{group}/members"     Read  groups::members;
+        GET    "/v1/groups/{account}/{group}/members/{member}/conduct" Read conduct::get;
+        POST   "/v1/members/{account}/{member}/pardon"    ReviewsDecide conduct::pardon;
         GET    "/v1/groups/{account}/{group}/hits"        Read  groups::hits;
         GET    "/v1/groups/{account}/{group}/policy"      Read  group_policy::get;
         GET    "/v1/groups/{account}/{group}/promises"    Read  promises::list;
@@ -104,6 +106,12 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/moderate"                             Moderate moderate::moderate;
         POST   "/v1/verdicts"                             VerdictsWrite verdicts::create;
         GET    "/v1/cases"                                Read  cases::list;
+        GET    "/v1/cases/{case}"                         Read  cases::get;
+        GET    "/v1/cases/{case}/messages"                Read  cases::messages;
+        POST   "/v1/cases/{case}/decision"                ReviewsDecide cases::decide;
+        GET    "/v1/kicks"                                Read  kicks::list;
+        POST   "/v1/kicks"                                ReviewsDecide kicks::create;
+        DELETE "/v1/kicks/{kick}"                         ReviewsDecide kicks::delete;
         GET    "/v1/reviews"                              Read  reviews::list;
         GET    "/v1/reviews/{review}"                     Read  reviews::get;
         GET    "/v1/reviews/{review}/offer"               EvidenceRead reviews::offer::offer;

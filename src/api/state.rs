@@ -22,6 +22,8 @@ use crate::connectors::Connectors;
 use crate::directory::Directory;
 use crate::event::{Actor, Scope};
 use crate::evidence::Evidence;
+use crate::fleet::cases::Cases;
+use crate::fleet::kicks::Kicks;
 use crate::ingest::Ingest;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
@@ -56,6 +58,10 @@ pub struct Parts {
     pub evidence: Arc<Evidence>,
     /// What waits for a person.
     pub reviews: Arc<Reviews>,
+    /// What is decided about cases.
+    pub cases: Arc<Cases>,
+    /// Who is kept out of groups.
+    pub kicks: Arc<Kicks>,
     /// Words, replies, welcomes: what decides.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
@@ -80,6 +86,11 @@ impl App {
     /// Connects the API.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Inner { parts, running: Mutex::new(HashSet::new()) }))
+    }
+
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> &Parts {
+        &self.0.parts
     }
 
     pub(super) fn access(&self) -> &Access {
@@ -185,6 +196,16 @@ impl Cx {
     /// Returns original texts that are kept; handlers find and open them through [`super::evidence`].
     pub(super) fn evidence(&self) -> &Evidence {
         &self.app.0.parts.evidence
+    }
+
+    /// Returns who is kept out of groups.
+    pub(super) fn kicks(&self) -> &Kicks {
+        &self.app.0.parts.kicks
+    }
+
+    /// Returns what is decided about cases.
+    pub(super) fn fleet(&self) -> &Cases {
+        &self.app.0.parts.cases
     }
 
     /// Returns what waits for a person.

@@ -1,9 +1,12 @@
 //! The API over its real router, on a storage in a temporary directory.
 
 mod audiences;
+mod cases;
+mod conduct;
 mod document;
 mod endpoints;
 mod group_life;
+mod kicks;
 mod ledger;
 mod notices;
 mod outbound;
@@ -44,6 +47,8 @@ use crate::event::{
     Effects, EventKey, EventType, Fact, FieldError, Head, Role, Status, Verdict, partition_of,
 };
 use crate::evidence::{self, Evidence};
+use crate::fleet::cases::{Cases, Powers};
+use crate::fleet::kicks::Kicks;
 use crate::ingest::{self, Ingest, Partitions};
 use crate::interception::Ruleset;
 use crate::notices::Notices;
@@ -262,6 +267,27 @@ async fn partitions_for(
     opened.await.unwrap().unwrap().0
 }
 
+/// Platforms that can do everything but take members out of g-west; one removal for each gateway.
+struct Mighty;
+
+impl Powers for Mighty {
+    fn can_recall(&self, _account: &str, _group: &str) -> bool {
+        true
+    }
+
+    fn can_remove(&self, _account: &str, group: &str) -> bool {
+        group != "g-west"
+    }
+
+    fn is_spared(&self, _account: &str, _group: &str, member: &str) -> bool {
+        member == "owner"
+    }
+
+    fn spend(&self, _account: &str, group: &str) -> bool {
+        group != "g-poor"
+    }
+}
+
 impl Gateway {
     async fn open() -> Self {
         Self::open_with(access::Config::default(), Config::default()).await
@@ -303,6 +329,7 @@ impl Gateway {
             broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks.clone()).await;
         let notices = notices_for(&storage, &outbox, &rules, &clock);
         let (evidence, reviews) = evidence_for(&storage, &clock, &tasks).await;
+        let kicks = Kicks::open(Arc::clone(&storage), clock.clone()).await.unwrap();
         let ingest = ingest::Parts {
             partitions: partitions_for(&storage, epoch, &rules, &clock).await,
             rules: Arc::clone(&rules),
@@ -312,10 +339,13 @@ impl Gateway {
             outbox: Arc::clone(&outbox),
             evidence: Arc::clone(&evidence),
             hook: None,
+            kicks: Arc::clone(&kicks),
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
         let ingest = Arc::new(Ingest::new(ingest::Config::default(), ingest));
+        let cases = Cases::open(Arc::clone(&storage), Arc::clone(&outbox), Arc::new(Mighty), clock.clone());
+        let cases = cases.await.unwrap();
         let app = App::new(Parts {
             config,
             access: Arc::clone(&access),
@@ -329,6 +359,8 @@ impl Gateway {
             subscriptions: subscriptions_for(&storage, &clock, &tasks).await,
             evidence: Arc::clone(&evidence),
             reviews: Arc::clone(&reviews),
+            cases,
+            kicks,
             rules,
             house: Arc::new(Quiet(rulebook)),
             platforms: Arc::new(platforms::Watched),

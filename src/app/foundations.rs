@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::accounts::Accounts;
 use super::book::{Book, Confirmers, Judge};
+use super::case_powers::CasePowers;
 use super::connector_state::States;
 use super::duties::Duties;
 use super::house::Residence;
@@ -22,6 +23,8 @@ use crate::connectors::{ConnectorStates, Connectors, EventSink};
 use crate::directory::{Directory, Keyring};
 use crate::evidence::{Evidence, Writer};
 use crate::fleet;
+use crate::fleet::cases::Cases;
+use crate::fleet::kicks::Kicks;
 use crate::ingest::partitions::Repair;
 use crate::ingest::{self, Ingest, Partitions};
 use crate::interception;
@@ -46,6 +49,13 @@ pub(super) struct Foundations {
     pub(super) evidence: Arc<Evidence>,
     pub(super) evidence_writer: Option<Writer>,
     pub(super) reviews: Arc<Reviews>,
+}
+
+/// What the API reaches beside storage and sending.
+pub(super) struct Doors {
+    pub(super) ingest: Arc<Ingest>,
+    pub(super) cases: Arc<Cases>,
+    pub(super) kicks: Arc<Kicks>,
 }
 
 impl Foundations {
@@ -177,7 +187,7 @@ impl Foundations {
         outbox: &Arc<Outbox>,
         residence: Residence,
         platforms: Arc<Platforms>,
-        ingest: Arc<Ingest>,
+        Doors { ingest, cases, kicks }: Doors,
     ) -> anyhow::Result<api::App> {
         let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -225,11 +235,34 @@ impl Foundations {
             subscriptions: subscriptions.await.context("read endpoints")?,
             evidence: self.evidence.clone(),
             reviews: self.reviews.clone(),
+            cases,
+            kicks,
             rules,
             platforms,
             house: Arc::new(residence),
             clock: clock.clone(),
         }))
+    }
+
+    /// Reads who is kept out of groups.
+    pub(super) async fn kicks(&self, clock: &Clock) -> anyhow::Result<Arc<Kicks>> {
+        Kicks::open(self.storage.clone(), clock.clone()).await.context("read the kick lists")
+    }
+
+    /// Reads what was decided about cases.
+    pub(super) async fn cases(
+        &self,
+        clock: &Clock,
+        outbox: &Arc<Outbox>,
+        ingest: &Arc<Ingest>,
+    ) -> anyhow::Result<Arc<Cases>> {
+        let powers = CasePowers {
+            directory: self.directory.clone(),
+            connectors: self.connectors.clone(),
+            ingest: ingest.clone(),
+        };
+        let opened = Cases::open(self.storage.clone(), outbox.clone(), Arc::new(powers), clock.clone());
+        opened.await.context("read what was decided about cases")
     }
 
     /// Starts what goes on by itself: housekeeping and the fleet stage.
@@ -239,10 +272,11 @@ impl Foundations {
         clock: &Clock,
         tasks: &Tasks,
         partitions: Partitions,
+        cases: Arc<Cases>,
     ) -> anyhow::Result<()> {
         let (storage, epoch) = (self.storage.clone(), self.epoch);
         let (fleet_clock, fleet_config) = (clock.clone(), config.fleet.clone());
-        let open = move || fleet::runner::Runner::open(storage, epoch, fleet_clock, fleet_config);
+        let open = move || fleet::runner::Runner::open(storage, epoch, fleet_clock, fleet_config, cases);
         let fleet =
             tokio::task::spawn_blocking(open).await?.context("read the journal for the fleet stage")?;
         let queue = Follower::open(self.reviews.clone()).await.context("read the review queue")?;

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::control::ControlSocket;
-use super::foundations::Foundations;
+use super::foundations::{Doors, Foundations};
 use super::house::Residence;
 use super::rules::{self, Rulebook};
 use super::verdicts;
@@ -68,6 +68,7 @@ impl Gateway {
         let accounts = house.accounts(&outbox, &health).await;
         let (partitions, repair) = house.partitions(&rulebook, &clock).await?;
         let (hook, asker) = Hook::new(config.hook.clone(), clock.clone()).unzip();
+        let kicks = house.kicks(&clock).await?;
         let ingest = Arc::new(Ingest::new(
             config.ingest.clone(),
             ingest::Parts {
@@ -79,6 +80,7 @@ impl Gateway {
                 outbox: outbox.clone(),
                 evidence: house.evidence.clone(),
                 hook,
+                kicks: kicks.clone(),
                 clock: clock.clone(),
                 tasks: work_tasks.clone(),
             },
@@ -97,15 +99,16 @@ impl Gateway {
         let (api_address, metrics_address) = (listener.local_addr()?, metrics.address()?);
         let duties = house.duties(&config, &clock, &rulebook);
         let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
-        let app = house
-            .api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone(), ingest.clone())
-            .await?;
+        let cases = house.cases(&clock, &outbox, &ingest).await?;
+        let doors = Doors { ingest: ingest.clone(), cases: cases.clone(), kicks };
+        let app =
+            house.api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone(), doors).await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
 
         let repairing =
             repair.run(partitions.clone(), config.dedupe.clone(), storage_check.clone(), work_tasks.clone());
         work_tasks.spawn("repair", repairing);
-        house.keep(&config, &clock, &work_tasks, partitions).await?;
+        house.keep(&config, &clock, &work_tasks, partitions, cases).await?;
         verdicts::start(asker, &ingest, &clock, &config.hook, &work_tasks);
         let due = ingest.clone();
         let stopping = work_tasks.clone();

@@ -71,6 +71,8 @@ impl House for Residence {
             | DocumentKind::Broadcast
             | DocumentKind::BroadcastGroups
             | DocumentKind::Hold
+            | DocumentKind::CaseDecision
+            | DocumentKind::Kick
             | DocumentKind::Endpoint
             | DocumentKind::ConnectorState
             | DocumentKind::MassTask

@@ -33,6 +33,18 @@ pub struct Config {
     pub flood_mentions_max: usize,
     /// Its verdict.
     pub flood_mentions_verdict: Verdict,
+    /// Customers who may join one group within the window before it is a wave; 0 switches the limit off.
+    pub join_wave_max: u32,
+    /// The window.
+    #[serde(with = "crate::units::duration")]
+    pub join_wave_window: Duration,
+    /// How long after the last join above the limit it lasts.
+    #[serde(with = "crate::units::duration")]
+    pub join_wave_hold: Duration,
+    /// The verdict meanwhile of a message of somebody who came with it.
+    pub join_wave_verdict: Verdict,
+    /// Members that the ladder of one policy may remove in one region within an hour.
+    pub removals_per_hour: u32,
     /// What holds for new members besides.
     pub newcomers: Newcomers,
 }
@@ -74,6 +86,11 @@ impl Default for Config {
             flood_images_verdict: Verdict::Review,
             flood_mentions_max: 0,
             flood_mentions_verdict: Verdict::Review,
+            join_wave_max: 0,
+            join_wave_window: Duration::from_mins(10),
+            join_wave_hold: Duration::from_hours(1),
+            join_wave_verdict: Verdict::Review,
+            removals_per_hour: 20,
             newcomers: Newcomers::default(),
         }
     }
@@ -164,6 +181,16 @@ impl Config {
             limit(Subject::Images, self.flood_images_max, self.flood_images_verdict),
             limit(Subject::Mentions, self.flood_mentions_max, self.flood_mentions_verdict),
         ]
+    }
+
+    /// Returns the window of waves in milliseconds.
+    pub fn join_wave_window_ms(&self) -> i64 {
+        millis(self.join_wave_window)
+    }
+
+    /// Returns how long a wave lasts after its last join, in milliseconds.
+    pub fn join_wave_hold_ms(&self) -> i64 {
+        millis(self.join_wave_hold)
     }
 
     /// Says whether any limit counts what messages carry, so that it must be counted and recorded.

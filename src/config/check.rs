@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::layers::{Leaf, source_of};
 use super::{Config, Problem};
 use crate::conduct::{PROBATION_MAX, TIMES_MAX, WINDOW_MAX};
+use crate::near::LANES;
 
 /// A rule that the configuration breaks.
 struct Broken {
@@ -58,6 +59,14 @@ fn rules(config: &Config) -> Vec<Broken> {
             value: config.fleet.case_groups_max.to_string(),
             detail: "less than `fleet.case_groups_min`: no case could name its groups".to_owned(),
             remedy: format!("raise it to {} at least", config.fleet.case_groups_min),
+        });
+    }
+    if config.fleet.near_min > LANES {
+        broken.push(Broken {
+            keys: &["fleet.near_min"],
+            value: config.fleet.near_min.to_string(),
+            detail: format!("more than the {LANES} numbers of a sketch: no two texts could be near"),
+            remedy: format!("lower it to {LANES} at most"),
         });
     }
     broken

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, Method};
 
 use super::{Callback, Connector};
-use crate::event::{AccountId, ActionKind, EventType};
+use crate::event::{AccountId, EventType};
 use crate::outbox::delivery::{Content, Delivery, Outcome, Payload, Priority};
 
 pub(super) use callbacks::*;
@@ -148,12 +148,7 @@ pub(super) fn delivery(number: u32, group: &str, payload: Payload) -> Delivery {
         Payload::Text { .. } | Payload::MassSend { .. } => "reply",
         Payload::Content { .. } => "notice",
         Payload::Edit { .. } => "edit",
-        Payload::Action { action, .. } => match action {
-            ActionKind::Recall => "recall",
-            ActionKind::Warn => "warn",
-            ActionKind::Mute => "mute",
-            ActionKind::Remove => "remove",
-        },
+        Payload::Action { action, .. } => action.as_str(),
     };
     Delivery {
         id: crate::event::DeliveryId::parse(&format!("c-{number}")).unwrap(),

@@ -7,8 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::near::Sketch;
-
+use super::advert::{SightedFact, TraitsFact};
 use super::{ActionKind, ContactEnd, EventKey, EventType, Level, Role, RosterMember, Status, Verdict, Via};
 
 /// Everything that one event caused; one journal record.
@@ -104,6 +103,8 @@ pub enum Fact<'a> {
     Carried(CarriedFact),
     /// By what a customer's message is known again in other groups.
     Traits(TraitsFact<'a>),
+    /// A message belongs to a case of the fleet stage.
+    Sighted(SightedFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -134,6 +135,7 @@ pub enum FactKind {
     ShadowHit = 128,
     Carried = 129,
     Traits = 130,
+    Sighted = 131,
     Judged = 24,
 }
 
@@ -425,39 +427,6 @@ pub struct CarriedFact {
     pub mentions: u8,
 }
 
-/// By what a customer's message is known again in other groups: never what it says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TraitsFact<'a> {
-    /// The platform's id of the message: what an action is about.
-    #[serde(borrow)]
-    pub of: Cow<'a, str>,
-    /// Of its folded text, where that is long enough.
-    pub sketch: Option<Sketch>,
-    /// Where it leads and what it brings.
-    pub marks: Vec<Mark>,
-}
-
-/// Something by which different texts are the same advert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Mark {
-    /// What.
-    pub kind: MarkKind,
-    /// Its keyed hash.
-    pub hash: u64,
-}
-
-/// What a mark is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MarkKind {
-    /// An address without its query.
-    Link,
-    /// A way to reach somebody outside of the group.
-    Contact,
-    /// The digest of a file.
-    File,
-}
-
 /// Somebody else's verdict on an earlier message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LateVerdictFact<'a> {
@@ -505,6 +474,7 @@ impl Fact<'_> {
             Fact::Judged(_) => FactKind::Judged,
             Fact::Carried(_) => FactKind::Carried,
             Fact::Traits(_) => FactKind::Traits,
+            Fact::Sighted(_) => FactKind::Sighted,
         }
     }
 }
@@ -556,7 +526,9 @@ fn owned(value: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
 }
 
 /// Reads an optional text without copying it: serde's own `borrow` reaches only a bare `Cow`, not one inside an `Option`.
-fn borrowed<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+pub(super) fn borrowed<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Cow<'a, str>>, D::Error> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     Ok(Option::<Text<'a>>::deserialize(deserializer)?.map(|text| text.0))

@@ -263,7 +263,8 @@ fn what<'a>(
         | EventType::ContactRemoved
         | EventType::TagsChanged
         | EventType::LateVerdict
-        | EventType::Due => {
+        | EventType::Due
+        | EventType::Pardoned => {
             return Err(not_sent_in());
         }
     })

@@ -136,6 +136,24 @@ pub enum ActionKind {
     Mute,
     /// Take the member out of the group. Irreversible: budgeted.
     Remove,
+    /// Let the member speak again.
+    Unmute,
+    /// Forget what the member did: a person says so. Nothing is asked of the platform.
+    Pardon,
+}
+
+impl ActionKind {
+    /// Returns the word of it, as deliveries name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActionKind::Recall => "recall",
+            ActionKind::Warn => "warn",
+            ActionKind::Mute => "mute",
+            ActionKind::Remove => "remove",
+            ActionKind::Unmute => "unmute",
+            ActionKind::Pardon => "pardon",
+        }
+    }
 }
 
 /// One action in the answer to the caller.

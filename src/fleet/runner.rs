@@ -4,13 +4,16 @@
 //! kept from being written is found again. A case written twice is the same case (its id is derived).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::spread::{Config, Spread};
+use async_trait::async_trait;
+
+use super::spread::{Config, Found, Spread};
 use crate::clock::Clock;
 use crate::dedupe;
 use crate::event::{
-    CaseFact, Effects, EventKey, EventType, Fact, Head, PARTITION_FLEET, Role, Status, Verdict,
+    Effects, EventKey, EventType, Fact, Head, PARTITION_FLEET, Role, SightedFact, Status, Verdict,
 };
 use crate::storage::{Append, SharedStorage, StorageError, codec, visit_effects};
 use crate::tasks::Tasks;
@@ -23,6 +26,19 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Open cases continued after a restart.
 const CASES_RESUMED_MAX: usize = 10_000;
 
+/// Facts written in one record at most.
+const FACTS_MAX: usize = 1_000;
+
+/// Hears of messages that belong to cases, after they are durable. May hear of one again.
+#[async_trait]
+pub trait Copies: Send + Sync {
+    /// Does what a person has decided about their cases.
+    ///
+    /// # Errors
+    /// When storage fails; it is told of them again.
+    async fn seen(&self, sightings: &[SightedFact<'static>]) -> Result<(), StorageError>;
+}
+
 /// The fleet stage of one node. Owns its memory; dropped when the gateway stops.
 #[derive(Debug)]
 pub struct Runner {
@@ -32,13 +48,23 @@ pub struct Runner {
     config: Config,
     spread: Spread,
     /// Found and not yet written.
-    found: VecDeque<CaseFact<'static>>,
+    found: VecDeque<Found>,
+    /// Who acts on messages of cases that a person has decided.
+    copies: Listener,
     position: u64,
     /// The position everything up to which was dealt with: the journal may be pruned up to here.
     passed: tokio::sync::watch::Sender<u64>,
 }
 
 struct RunnerStorage(SharedStorage);
+
+struct Listener(Arc<dyn Copies>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Copies")
+    }
+}
 
 impl std::fmt::Debug for RunnerStorage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,6 +82,7 @@ impl Runner {
         epoch: u64,
         clock: Clock,
         config: Config,
+        copies: Arc<dyn Copies>,
     ) -> Result<Self, StorageError> {
         let since_ms = clock.now_ms() - config.window_ms();
         let mut spread = Spread::default();
@@ -67,11 +94,21 @@ impl Runner {
         let (passed, _) = tokio::sync::watch::channel(0);
         let storage = RunnerStorage(storage);
         let found = VecDeque::new();
-        let mut this = Self { storage, epoch, clock, config, spread, found, position: head, passed };
+        let mut this = Self {
+            storage,
+            epoch,
+            clock,
+            config,
+            spread,
+            found,
+            copies: Listener(copies),
+            position: head,
+            passed,
+        };
         let (spread, found, config) = (&mut this.spread, &mut this.found, &this.config);
         this.storage.0.replay(dedupe::bucket_of(since_ms), &mut |row| {
             if row.partition != PARTITION_FLEET && row.position <= head {
-                visit_effects(&row, |effects| found.extend(spread.observe(&effects.head, config)))?;
+                visit_effects(&row, |effects| keep(found, spread.observe(effects, config)))?;
             }
             Ok(())
         })?;
@@ -118,7 +155,7 @@ impl Runner {
         let (spread, found, config) = (&mut self.spread, &mut self.found, &self.config);
         let last = self.storage.0.tail(self.position, ROWS_MAX, &mut |row| {
             if row.partition != PARTITION_FLEET {
-                let seen = visit_effects(&row, |effects| found.extend(spread.observe(&effects.head, config)));
+                let seen = visit_effects(&row, |effects| keep(found, spread.observe(effects, config)));
                 unreadable = unreadable.take().or(seen.err());
             }
         })?;
@@ -129,8 +166,9 @@ impl Runner {
 
     /// Writes what was found, in order; what cannot be written now is kept and tried again.
     async fn write(&mut self) -> Result<(), StorageError> {
-        while let Some(case) = self.found.front() {
-            let effects = self.effects(case.clone());
+        while !self.found.is_empty() {
+            let (taken, facts) = self.front();
+            let effects = self.effects(facts);
             let mut payload = Vec::new();
             codec::encode(&effects, &mut payload);
             let bucket = dedupe::bucket_of(effects.head.arrived_ms);
@@ -146,21 +184,40 @@ impl Runner {
                 operation: "commit a case",
                 source: Box::new(error),
             })?;
-            tracing::info!(case.id = %case.id, groups = case.groups.len(), "the same text in many groups");
-            metrics::fleet_case();
-            self.found.pop_front();
+            let sightings: Vec<_> =
+                self.found.iter().take(taken).flat_map(|found| found.sightings.clone()).collect();
+            self.copies.0.seen(&sightings).await?;
+            for case in self.found.drain(..taken).filter_map(|found| found.case) {
+                tracing::info!(case.id = %case.id, groups = case.groups.len(), "the same advert in many groups");
+                metrics::fleet_case();
+            }
         }
         self.passed.send_replace(self.position);
         metrics::fleet_lag(self.storage.0.head_position()?.saturating_sub(self.position));
         Ok(())
     }
 
-    fn effects(&self, case: CaseFact<'static>) -> Effects<'static> {
+    /// Returns how many of what was found go into the next record, one at least, and their facts.
+    fn front(&self) -> (usize, Vec<Fact<'static>>) {
+        let (mut taken, mut facts) = (0, Vec::new());
+        for found in &self.found {
+            if taken > 0 && facts.len() + found.sightings.len() >= FACTS_MAX {
+                break;
+            }
+            taken += 1;
+            facts.extend(found.case.clone().map(Fact::Case));
+            facts.extend(found.sightings.iter().cloned().map(Fact::Sighted));
+        }
+        (taken, facts)
+    }
+
+    fn effects(&self, facts: Vec<Fact<'static>>) -> Effects<'static> {
+        let (now_ms, number) = (self.clock.now_ms(), self.position);
         let secret = self.storage.0.dedupe_secret();
         let head = Head {
-            key: EventKey::of(&secret, "", &case.id, &case.groups.len().to_string()),
-            at_ms: case.last_ms,
-            arrived_ms: self.clock.now_ms(),
+            key: EventKey::of(&secret, "", "", &format!("{now_ms}-{number}")),
+            at_ms: now_ms,
+            arrived_ms: now_ms,
             account: "".into(),
             group: "".into(),
             member: None,
@@ -172,6 +229,12 @@ impl Runner {
             revised: false,
             fingerprint: None,
         };
-        Effects { head, facts: vec![Fact::Case(case)] }
+        Effects { head, facts }
+    }
+}
+
+fn keep(found: &mut VecDeque<Found>, more: Found) {
+    if !more.is_empty() {
+        found.push_back(more);
     }
 }

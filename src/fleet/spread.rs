@@ -1,4 +1,8 @@
-//! The same folded text in several groups within a time: one case, however many groups follow.
+//! The same advert in several groups within a time: one case, however many groups follow.
+//!
+//! Messages belong together when their folded texts are the same or near, when they lead to the same address, name the same
+//! contact or bring the same file. The first message in which something new is seen makes a cluster; who shares anything
+//! with a cluster joins it, so an advert that changes its words and later its number stays one case.
 //!
 //! Pure. Deterministic in the order of sightings: replaying the journal finds the same cases.
 
@@ -7,9 +11,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{CaseFact, EventType, Head, Role, Status};
+use crate::event::{
+    Alike, CaseFact, Effects, EventType, Fact, Mark, MarkKind, Role, SightedFact, Status, TraitsFact,
+};
+use crate::near::{Index, LANES, Sketch};
 
-/// When a text becomes a case.
+/// Sketches kept of one cluster: near texts drift.
+const SKETCHES_MAX: usize = 8;
+/// Keys kept of one cluster.
+const KEYS_MAX: usize = 64;
+
+/// When messages become a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -22,6 +34,16 @@ pub struct Config {
     pub texts_max: usize,
     /// Groups named in one case.
     pub case_groups_max: usize,
+    /// Messages listed in one case.
+    pub case_messages_max: usize,
+    /// Of the 16 numbers of two texts' sketches, how many must agree for the texts to be near; 0 for only equal ones.
+    pub near_min: usize,
+    /// The same address makes messages belong together.
+    pub by_link: bool,
+    /// The same contact does.
+    pub by_contact: bool,
+    /// The same file does.
+    pub by_file: bool,
 }
 
 impl Default for Config {
@@ -31,6 +53,11 @@ impl Default for Config {
             case_window: Duration::from_mins(10),
             texts_max: 200_000,
             case_groups_max: 1_000,
+            case_messages_max: 20_000,
+            near_min: 11,
+            by_link: true,
+            by_contact: true,
+            by_file: true,
         }
     }
 }
@@ -40,101 +67,303 @@ impl Config {
     pub fn window_ms(&self) -> i64 {
         i64::try_from(self.case_window.as_millis()).unwrap_or(i64::MAX)
     }
+
+    fn counts(&self, mark: &Mark) -> bool {
+        match mark.kind {
+            MarkKind::Link => self.by_link,
+            MarkKind::Contact => self.by_contact,
+            MarkKind::File => self.by_file,
+        }
+    }
 }
 
 /// A group by account and id.
 type Place = (String, String);
 
-/// Texts seen lately, and where.
+/// By what messages are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Key {
+    /// The folded text.
+    Text(u64),
+    /// Something it carries.
+    Mark(Mark),
+}
+
+impl Key {
+    fn hash(self) -> u64 {
+        match self {
+            Key::Text(hash) | Key::Mark(Mark { hash, .. }) => hash,
+        }
+    }
+
+    fn alike(self) -> Alike {
+        match self {
+            Key::Text(_) => Alike::Text,
+            Key::Mark(Mark { kind: MarkKind::Link, .. }) => Alike::Link,
+            Key::Mark(Mark { kind: MarkKind::Contact, .. }) => Alike::Contact,
+            Key::Mark(Mark { kind: MarkKind::File, .. }) => Alike::File,
+        }
+    }
+}
+
+/// What one event adds to the cases.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The case it opens or makes notably larger (twice as many groups).
+    pub case: Option<CaseFact<'static>>,
+    /// Messages that belong to a case and were not told before.
+    pub sightings: Vec<SightedFact<'static>>,
+}
+
+impl Found {
+    /// Says whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.case.is_none() && self.sightings.is_empty()
+    }
+}
+
+/// Messages seen lately, and where.
 #[derive(Debug, Default)]
 pub struct Spread {
-    texts: HashMap<u64, Sighting>,
-    /// Fingerprints by last sighting, so that the oldest is found without a scan.
+    clusters: HashMap<u64, Cluster>,
+    /// Of the next cluster; the older of two is the smaller.
+    next: u64,
+    keys: HashMap<Key, u64>,
+    near: Index<u64>,
+    /// Clusters by last sighting, so that the oldest is found without a scan.
     by_age: BTreeSet<(i64, u64)>,
 }
 
 #[derive(Debug)]
-struct Sighting {
+struct Cluster {
     first_ms: i64,
     last_ms: i64,
+    /// The first thing it is known by: names the case.
+    name: u64,
     groups: Vec<Place>,
+    keys: Vec<Key>,
+    sketches: Vec<Sketch>,
+    /// Its messages until it becomes a case.
+    waiting: Vec<SightedFact<'static>>,
+    /// Messages told of.
+    told: usize,
     /// The case's id, and how many groups it was last reported with.
     case: Option<(String, usize)>,
 }
 
+/// What is known of one message.
+struct Seen<'a> {
+    keys: Vec<Key>,
+    traits: Option<&'a TraitsFact<'a>>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(effects: &'a Effects<'_>, config: &Config) -> Self {
+        let traits = effects.facts.iter().find_map(|fact| match fact {
+            Fact::Traits(traits) => Some(traits),
+            _other => None,
+        });
+        let marks = traits.iter().flat_map(|traits| &traits.marks).filter(|mark| config.counts(mark));
+        let keys = effects.head.fingerprint.map(Key::Text).into_iter().chain(marks.copied().map(Key::Mark));
+        Self { keys: keys.collect(), traits }
+    }
+
+    fn sketch(&self, config: &Config) -> Option<Sketch> {
+        self.traits.and_then(|traits| traits.sketch).filter(|_| config.near_min > 0)
+    }
+}
+
 impl Spread {
     /// Takes in a case found before a restart, so that it is continued and not opened again.
-    pub fn resume(&mut self, fingerprint: u64, id: String, groups: Vec<Place>, first_ms: i64, last_ms: i64) {
+    pub fn resume(&mut self, name: u64, id: String, groups: Vec<Place>, first_ms: i64, last_ms: i64) {
+        let marks = [MarkKind::Link, MarkKind::Contact, MarkKind::File];
+        let keys = marks.into_iter().map(|kind| Key::Mark(Mark { kind, hash: name }));
         let case = Some((id, groups.len()));
-        self.by_age.insert((last_ms, fingerprint));
-        self.texts.insert(fingerprint, Sighting { first_ms, last_ms, groups, case });
+        let number = self.open(first_ms, name);
+        self.learn(number, std::iter::once(Key::Text(name)).chain(keys), None);
+        if let Some(cluster) = self.clusters.get_mut(&number) {
+            (cluster.groups, cluster.case) = (groups, case);
+        }
+        self.touch(number, last_ms);
     }
 
-    /// Takes in one committed event; returns the case it opens or makes notably larger (twice as many groups).
-    pub fn observe(&mut self, head: &Head<'_>, config: &Config) -> Option<CaseFact<'static>> {
-        let fingerprint = head.fingerprint?;
-        let relevant = head.what == EventType::Message && head.role == Role::Customer;
-        if config.case_groups_min == 0 || !relevant || head.status != Status::Counted {
-            return None;
+    /// Takes in one committed event; returns what it adds.
+    pub fn observe(&mut self, effects: &Effects<'_>, config: &Config) -> Found {
+        let head = &effects.head;
+        let is_relevant = head.what == EventType::Message && head.role == Role::Customer;
+        if config.case_groups_min == 0 || !is_relevant || head.status != Status::Counted {
+            return Found::default();
         }
+        let seen = Seen::of(effects, config);
+        let sketch = seen.sketch(config);
         let at_ms = head.arrived_ms;
-        let seen = self.sighting(fingerprint, at_ms, config);
-        let place = (head.account.as_ref(), head.group.as_ref());
-        let known = seen.groups.iter().any(|(account, group)| (account.as_str(), group.as_str()) == place);
-        if !known && seen.groups.len() < config.case_groups_max {
-            seen.groups.push((place.0.to_owned(), place.1.to_owned()));
-        }
-        let reported = seen.case.as_ref().map(|(_, groups)| *groups);
-        let due = reported.map_or(config.case_groups_min, |groups| groups * 2);
-        let due = due.min(config.case_groups_max);
-        if seen.groups.len() < due || reported == Some(seen.groups.len()) {
-            return None;
-        }
-        let opened = format!("case_{:013}_{fingerprint:016x}", seen.first_ms);
-        let id = seen.case.take().map_or(opened, |(id, _)| id);
-        seen.case = Some((id.clone(), seen.groups.len()));
-        let groups = seen.groups.iter().cloned().map(|(a, g)| (a.into(), g.into())).collect();
-        Some(CaseFact { id: id.into(), fingerprint, groups, first_ms: seen.first_ms, last_ms: seen.last_ms })
-    }
-
-    fn sighting(&mut self, fingerprint: u64, at_ms: i64, config: &Config) -> &mut Sighting {
         self.forget(at_ms - config.window_ms(), config.texts_max);
-        let seen = self.texts.entry(fingerprint).or_insert_with(|| Sighting {
-            first_ms: at_ms,
-            last_ms: at_ms,
-            groups: Vec::new(),
-            case: None,
-        });
-        self.by_age.remove(&(seen.last_ms, fingerprint));
-        seen.last_ms = seen.last_ms.max(at_ms);
-        self.by_age.insert((seen.last_ms, fingerprint));
-        seen
+        let known = self.known(&seen.keys, sketch.as_ref(), config);
+        let (number, by) = match (known, seen.keys.first(), sketch) {
+            (Some(known), _, _) => known,
+            (None, Some(key), _) => (self.open(at_ms, key.hash()), key.alike()),
+            (None, None, Some(sketch)) => (self.open(at_ms, name_of(&sketch)), Alike::Near),
+            (None, None, None) => return Found::default(),
+        };
+        self.learn(number, seen.keys.iter().copied(), sketch);
+        self.touch(number, at_ms);
+        let sighting = SightedFact {
+            case: "".into(),
+            account: head.account.to_string().into(),
+            group: head.group.to_string().into(),
+            member: head.member.as_ref().map(|member| member.to_string().into()),
+            of: seen.traits.map(|traits| traits.of.to_string().into()),
+            at_ms,
+            by,
+            verdict: head.verdict,
+        };
+        self.clusters.get_mut(&number).map(|cluster| cluster.see(sighting, config)).unwrap_or_default()
     }
 
-    /// Drops texts last seen before `since_ms`, and the oldest while there are too many.
+    /// Returns the cluster that a message belongs to, and by what: the oldest it shares a key with, else the nearest.
+    fn known(&self, keys: &[Key], sketch: Option<&Sketch>, config: &Config) -> Option<(u64, Alike)> {
+        let by_key = keys.iter().filter_map(|key| Some((*self.keys.get(key)?, key.alike())));
+        by_key.min_by_key(|(number, _)| *number).or_else(|| {
+            let near = self.near.nearest(sketch?, config.near_min.min(LANES))?;
+            Some((near, Alike::Near))
+        })
+    }
+
+    fn open(&mut self, first_ms: i64, name: u64) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let cluster = Cluster {
+            first_ms,
+            last_ms: first_ms,
+            name,
+            groups: Vec::new(),
+            keys: Vec::new(),
+            sketches: Vec::new(),
+            waiting: Vec::new(),
+            told: 0,
+            case: None,
+        };
+        self.clusters.insert(number, cluster);
+        self.by_age.insert((first_ms, number));
+        number
+    }
+
+    /// Remembers by what a cluster is known.
+    fn learn(&mut self, number: u64, keys: impl Iterator<Item = Key>, sketch: Option<Sketch>) {
+        let Some(cluster) = self.clusters.get_mut(&number) else { return };
+        for key in keys {
+            if cluster.keys.len() < KEYS_MAX && !self.keys.contains_key(&key) {
+                self.keys.insert(key, number);
+                cluster.keys.push(key);
+            }
+        }
+        if let Some(sketch) = sketch.filter(|sketch| !cluster.sketches.contains(sketch))
+            && cluster.sketches.len() < SKETCHES_MAX
+        {
+            self.near.insert(&sketch, number);
+            cluster.sketches.push(sketch);
+        }
+    }
+
+    fn touch(&mut self, number: u64, at_ms: i64) {
+        let Some(cluster) = self.clusters.get_mut(&number) else { return };
+        self.by_age.remove(&(cluster.last_ms, number));
+        cluster.last_ms = cluster.last_ms.max(at_ms);
+        self.by_age.insert((cluster.last_ms, number));
+    }
+
+    /// Drops what was last seen before `since_ms`, and the oldest while there is too much.
     fn forget(&mut self, since_ms: i64, texts_max: usize) {
-        while let Some((last_ms, fingerprint)) = self.by_age.first().copied() {
-            if last_ms >= since_ms && self.texts.len() < texts_max.max(1) {
+        while let Some((last_ms, number)) = self.by_age.first().copied() {
+            if last_ms >= since_ms && self.clusters.len() < texts_max.max(1) {
                 return;
             }
             self.by_age.pop_first();
-            self.texts.remove(&fingerprint);
+            let Some(cluster) = self.clusters.remove(&number) else { continue };
+            for key in cluster.keys {
+                self.keys.remove(&key);
+            }
+            for sketch in cluster.sketches {
+                self.near.remove(&sketch, number);
+            }
         }
     }
 
-    /// Returns how many texts are remembered.
-    pub fn texts(&self) -> usize {
-        self.texts.len()
+    /// Returns how many clusters are remembered.
+    pub fn clusters(&self) -> usize {
+        self.clusters.len()
     }
+}
+
+impl Cluster {
+    fn see(&mut self, mut sighting: SightedFact<'static>, config: &Config) -> Found {
+        let place = (sighting.account.to_string(), sighting.group.to_string());
+        if self.groups.len() < config.case_groups_max && !self.groups.contains(&place) {
+            self.groups.push(place);
+        }
+        let reported = self.case.as_ref().map(|(_, groups)| *groups);
+        let due = reported.map_or(config.case_groups_min, |groups| groups * 2).min(config.case_groups_max);
+        let is_due = self.groups.len() >= due && reported != Some(self.groups.len());
+        if self.told < config.case_messages_max {
+            self.told += 1;
+            match &self.case {
+                Some((id, _)) => sighting.case = id.clone().into(),
+                None => {
+                    self.waiting.push(sighting);
+                    if !is_due {
+                        return Found::default();
+                    }
+                    return self.report();
+                }
+            }
+            let sightings = vec![sighting];
+            return if is_due {
+                Found { sightings, ..self.report() }
+            } else {
+                Found { case: None, sightings }
+            };
+        }
+        if is_due { self.report() } else { Found::default() }
+    }
+
+    /// Opens the case, or tells how large it has become.
+    fn report(&mut self) -> Found {
+        let opened = format!("case_{:013}_{:016x}", self.first_ms, self.name);
+        let id = self.case.take().map_or(opened, |(id, _)| id);
+        self.case = Some((id.clone(), self.groups.len()));
+        let groups =
+            self.groups.iter().cloned().map(|(account, group)| (account.into(), group.into())).collect();
+        let mut sightings = std::mem::take(&mut self.waiting);
+        for sighting in &mut sightings {
+            sighting.case = id.clone().into();
+        }
+        let (first_ms, last_ms) = (self.first_ms, self.last_ms);
+        let case = CaseFact { id: id.into(), fingerprint: self.name, groups, first_ms, last_ms };
+        Found { case: Some(case), sightings }
+    }
+}
+
+/// Names a cluster that is known by nothing but a sketch.
+fn name_of(sketch: &Sketch) -> u64 {
+    sketch.0.iter().fold(0, |name, lane| name.rotate_left(5) ^ u64::from(*lane))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::event::{EventKey, Verdict};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
-    fn seen(fingerprint: u64, group: &str, at_ms: i64) -> Head<'static> {
-        Head {
+    use super::*;
+    use crate::event::{EventKey, Head, Verdict};
+
+    fn effects(
+        group: &str,
+        at_ms: i64,
+        text: Option<u64>,
+        sketch: Option<Sketch>,
+        marks: &[Mark],
+    ) -> Effects<'static> {
+        let head = Head {
             key: EventKey(0),
             at_ms,
             arrived_ms: at_ms,
@@ -147,25 +376,67 @@ mod tests {
             status: Status::Counted,
             verdict: Verdict::Pass,
             revised: false,
-            fingerprint: Some(fingerprint),
-        }
+            fingerprint: text,
+        };
+        let traits = TraitsFact { of: format!("e-{group}-{at_ms}").into(), sketch, marks: marks.to_vec() };
+        Effects { head, facts: vec![Fact::Traits(traits)] }
+    }
+
+    fn seen(text: u64, group: &str, at_ms: i64) -> Effects<'static> {
+        effects(group, at_ms, Some(text), None, &[])
     }
 
     fn config() -> Config {
         Config { case_groups_min: 3, ..Config::default() }
     }
 
+    fn mark(kind: MarkKind, hash: u64) -> Mark {
+        Mark { kind, hash }
+    }
+
     #[test]
-    fn one_case_for_one_advert_reported_again_only_when_it_doubles() {
+    fn one_case_for_one_advert_reported_again_only_when_it_doubles_and_every_message_is_listed() {
         let mut spread = Spread::default();
-        let mut reports = Vec::new();
+        let (mut reports, mut listed) = (Vec::new(), Vec::new());
         for n in 0..13 {
-            let head = seen(7, &format!("g{}", n % 12), n * 1_000);
-            reports.extend(spread.observe(&head, &config()).map(|case| (case.id, case.groups.len())));
+            let found = spread.observe(&seen(7, &format!("g{}", n % 12), n * 1_000), &config());
+            reports.extend(found.case.map(|case| (case.id, case.groups.len())));
+            listed.extend(found.sightings.into_iter().map(|sighting| (sighting.case, sighting.at_ms)));
         }
         let sizes: Vec<usize> = reports.iter().map(|(_, size)| *size).collect();
         assert_eq!(sizes, [3, 6, 12]);
         assert!(reports.iter().all(|(id, _)| *id == reports[0].0));
+        let expect: Vec<_> = (0..13).map(|n| (reports[0].0.clone(), n * 1_000)).collect();
+        assert_eq!(listed, expect);
+    }
+
+    #[test]
+    fn another_wording_the_same_number_and_another_number_the_same_picture_are_one_case() {
+        let near = |text: &str| Sketch::of(text, &[1; 16]);
+        let (number, picture, link) =
+            (mark(MarkKind::Contact, 1), mark(MarkKind::File, 2), mark(MarkKind::Link, 3));
+        let steps = [
+            effects("g1", 1, Some(10), near("招聘兼职打字员每天两百元日结有意者速来报名从速"), &[]),
+            effects("g2", 2, Some(11), near("招聘兼职打字员每天三百元日结有意者速来报名从速"), &[number]),
+            effects(
+                "g3",
+                3,
+                Some(12),
+                near("今天天气真不错大家周末一起出去走走看看吧朋友们"),
+                &[number, picture],
+            ),
+            effects("g4", 4, None, None, &[picture, link]),
+            effects("g5", 5, None, None, &[link]),
+        ];
+        let mut spread = Spread::default();
+        let found: Vec<Found> = steps.iter().map(|step| spread.observe(step, &config())).collect();
+        assert_eq!(spread.clusters(), 1);
+        let by: Vec<Alike> =
+            found.iter().flat_map(|found| found.sightings.iter().map(|sighting| sighting.by)).collect();
+        assert_eq!(by, [Alike::Text, Alike::Near, Alike::Contact, Alike::File, Alike::Link]);
+        let off = Config { near_min: 0, by_link: false, by_contact: false, by_file: false, ..config() };
+        let mut apart = Spread::default();
+        assert!(steps.iter().all(|step| apart.observe(step, &off).is_empty()));
     }
 
     #[test]
@@ -173,32 +444,72 @@ mod tests {
         let mut spread = Spread::default();
         for n in 0..10 {
             let at = n * (config().window_ms() + 1);
-            assert_eq!(spread.observe(&seen(7, &format!("g{n}"), at), &config()), None);
+            assert!(spread.observe(&seen(7, &format!("g{n}"), at), &config()).is_empty());
         }
-        assert_eq!(spread.texts(), 1);
+        assert_eq!(spread.clusters(), 1);
     }
 
     #[test]
     fn a_restart_continues_a_case() {
         let mut before = Spread::default();
-        let case = (0..3).find_map(|n| before.observe(&seen(7, &format!("g{n}"), n), &config())).unwrap();
+        let found = (0..3).map(|n| before.observe(&seen(7, &format!("g{n}"), n), &config()));
+        let case = found.filter_map(|found| found.case).next().unwrap();
         let mut after = Spread::default();
         let groups = case.groups.iter().map(|(a, g)| (a.to_string(), g.to_string())).collect();
         after.resume(7, case.id.to_string(), groups, case.first_ms, case.last_ms);
         for n in 0..5 {
-            assert_eq!(after.observe(&seen(7, &format!("g{n}"), n), &config()), None);
+            let found = after.observe(&seen(7, &format!("g{n}"), n), &config());
+            assert_eq!((found.case, &found.sightings[0].case), (None, &case.id));
         }
-        let grown = after.observe(&seen(7, "g5", 5), &config()).unwrap();
+        let grown = after.observe(&seen(7, "g5", 5), &config()).case.unwrap();
         assert_eq!((grown.id, grown.groups.len()), (case.id, 6));
     }
 
     #[test]
-    fn memory_is_bounded() {
-        let config = Config { texts_max: 10, ..config() };
+    fn memory_is_bounded_and_lists_end_somewhere() {
+        let config = Config { texts_max: 10, case_messages_max: 4, near_min: 0, ..config() };
         let mut spread = Spread::default();
         for n in 0..100 {
-            spread.observe(&seen(n, "g", 0), &config);
+            spread.observe(
+                &effects("g", 0, Some(n), Sketch::of(&format!("{n:012}{n:012}"), &[0; 16]), &[]),
+                &config,
+            );
         }
-        assert!(spread.texts() <= 10);
+        assert!(spread.clusters() <= 10 && spread.keys.len() <= 10);
+        let listed = (0..9).map(|n| spread.observe(&seen(500, &format!("g{n}"), n), &config).sightings.len());
+        assert_eq!(listed.sum::<usize>(), 4);
+    }
+
+    proptest! {
+        /// Without near texts: a cluster is what the messages before, taken one by one, would have joined.
+        #[test]
+        fn messages_belong_together_as_a_plain_look_at_all_before_says(
+            said in vec((0_u64..6, vec(0_u64..6, 0..3), 0_usize..6), 1..60)
+        ) {
+            let config = Config { near_min: 0, ..config() };
+            let mut spread = Spread::default();
+            // What each key belongs to: the oldest of the message's keys, else a cluster of its own.
+            let (mut of_key, mut groups): (HashMap<Key, usize>, Vec<BTreeSet<usize>>) = (HashMap::new(), Vec::new());
+            let mut ids: HashMap<usize, String> = HashMap::new();
+            for (at, (text, marks, group)) in said.into_iter().enumerate() {
+                let marks: Vec<Mark> = marks.into_iter().map(|hash| mark(MarkKind::Link, hash)).collect();
+                let keys: Vec<Key> = std::iter::once(Key::Text(text)).chain(marks.iter().copied().map(Key::Mark)).collect();
+                let cluster = keys.iter().filter_map(|key| of_key.get(key)).min().copied().unwrap_or_else(|| {
+                    groups.push(BTreeSet::new());
+                    groups.len() - 1
+                });
+                for key in keys {
+                    of_key.entry(key).or_insert(cluster);
+                }
+                groups[cluster].insert(group);
+                let found = spread.observe(&effects(&group.to_string(), at as i64, Some(text), None, &marks), &config);
+                let is_case = groups[cluster].len() >= config.case_groups_min;
+                prop_assert_eq!(found.sightings.is_empty(), !is_case);
+                for sighting in found.sightings {
+                    let id = ids.entry(cluster).or_insert_with(|| sighting.case.to_string());
+                    prop_assert_eq!(&*sighting.case, &**id);
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Brings what was put off to its moment: greetings of those who joined together.
+//! Brings what was put off to its moment: greetings of those who joined together, ends of mutes.
 //!
 //! What waits, and until when, stands in the partitions' durable state; here an event is made of each moment that has come,
 //! and the pipeline decides what follows. Its id is the moment, so a second look at the same moment is a repeat.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Ingest;
 use crate::connectors::EventSink;
-use crate::event::{GroupEvent, Role, StateKind, What};
+use crate::event::{GroupEvent, Role, RosterStep, StateKind, What};
 use crate::tasks::Tasks;
 
 /// How often it is looked for what is due.
@@ -45,11 +45,15 @@ impl Ingest {
 
 fn event((kind, key, at_ms): (StateKind, &str, i64)) -> Option<GroupEvent<'static>> {
     let mut place = key.splitn(3, '\u{1f}').map(str::to_owned);
+    let (account, group, member) = (place.next()?, place.next()?, place.next());
+    // Of two members whose moment is the same each has an event.
+    let whose =
+        member.as_ref().map(|member| format!("-{:016x}", RosterStep::mark(member))).unwrap_or_default();
     Some(GroupEvent {
-        id: format!("due-{kind:?}-{at_ms}").to_lowercase().into(),
-        account: place.next()?.into(),
-        group: place.next()?.into(),
-        member: None,
+        id: format!("due-{kind:?}-{at_ms}{whose}").to_lowercase().into(),
+        account: account.into(),
+        group: group.into(),
+        member: member.map(Into::into),
         name: None,
         role: Role::Bot,
         at_ms: None,

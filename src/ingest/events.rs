@@ -13,7 +13,9 @@ use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
 use crate::directory::SeenGroup;
-use crate::event::{Asked, Fact, GroupEvent, Message, Partition, Status, Verdict, What, json, pointer_part};
+use crate::event::{
+    Asked, Fact, GroupEvent, Message, Partition, Role, Status, Verdict, What, json, pointer_part,
+};
 use crate::hook::{Heard, Hook, Question};
 use crate::interception::{Audience, Speaker};
 use crate::outbox::delivery::Delivery;
@@ -221,7 +223,11 @@ impl Ingest {
         };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
         let is_open = |at_ms: i64| group.shop.as_ref().and_then(|shop| shop.is_open_at(at_ms));
+        let kicked = event.member.as_deref().filter(|_| event.role == Role::Customer).and_then(|member| {
+            self.kicks.find(&event.account, member, &group.place, group.tags(), self.clock.now_ms())
+        });
         let setting = Setting {
+            kicked: kicked.as_ref().map(|kick| kick.id.as_str()),
             home: Home {
                 place: shop.as_ref().map_or(&group.place, |shop| &shop.place),
                 zone: &group.time_zone,
@@ -234,6 +240,9 @@ impl Ingest {
             can_recall: can.is_some_and(|can| can.can_recall),
             // Without a connector nobody knows yet; the outbox waits for one, and then it is refused or said.
             can_post: can.is_none_or(|can| can.can_post_into_group),
+            can_mute: can.is_some_and(|can| can.can_mute),
+            can_remove: can.is_some_and(|can| can.can_remove),
+            budget: &|key| self.spend(rules, key),
             welcome_code_life,
             asking: Asking {
                 heard: if let Standing::Heard(Heard::Said(opinion)) = standing {

@@ -13,6 +13,7 @@ use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
 use crate::event::{GroupEvent, Role, RosterStep, What};
 use crate::evidence::{self, Evidence};
+use crate::fleet::kicks::Kicks;
 use crate::hook::Hook;
 use crate::interception::{self, Ruleset};
 use crate::outbox::{self, Outbox};
@@ -71,6 +72,7 @@ impl House {
         let (partitions, _repair) = opened.await.unwrap().unwrap();
         let evidence =
             Evidence::new(None, Arc::clone(&storage), clock.clone(), evidence::Config::default()).0;
+        let kicks = Kicks::open(Arc::clone(&storage), clock.clone()).await.unwrap();
         let ingest = Ingest::new(
             Config::default(),
             Parts {
@@ -82,6 +84,7 @@ impl House {
                 outbox,
                 evidence,
                 hook,
+                kicks,
                 clock,
                 tasks,
             },

@@ -50,6 +50,8 @@ pub struct ContentPolicy {
     pub titles: AsideRule,
     /// By the digest of files.
     pub hashes: HashRule,
+    /// How customers' display names are judged, with each message and when they join.
+    pub names: AsideRule,
 }
 
 impl Default for ContentPolicy {
@@ -62,6 +64,7 @@ impl Default for ContentPolicy {
             quoted: AsideRule::Off,
             titles: AsideRule::Same,
             hashes: HashRule::default(),
+            names: AsideRule::Off,
         }
     }
 }
@@ -315,6 +318,22 @@ impl Ruleset {
         judgement
     }
 
+    /// Judges a member's display name beside what they said; its hits are of the category `name`.
+    pub fn judge_name(
+        &self,
+        judgement: Judgement,
+        name: &str,
+        policy: &Policy,
+        audience: &Audience<'_>,
+        scratch: &mut Scratch,
+    ) -> Judgement {
+        let rules = rules_of(policy);
+        let mut aside = Aside { policy, rules, audience, scratch };
+        let mut findings = Findings { judgement, hits_max: self.config().hits_max };
+        self.judge_aside(name, Some("name"), rules.names, &mut aside, &mut findings);
+        findings.judgement
+    }
+
     /// Judges a text beside the message's own; its hits have no place in the text.
     fn judge_aside(
         &self,
@@ -374,14 +393,32 @@ pub fn links_in(text: &str) -> usize {
     links
 }
 
-/// Calls `visit` for each address in a text as it is written, without query and fragment.
-pub fn each_link(text: &str, mut visit: impl FnMut(&str)) {
+/// Calls `visit` for each address in a text as it is written, without query and fragment; not for those that lead to a
+/// domain of `own` and nowhere else.
+pub fn each_link(text: &str, own: Option<&DomainList>, mut visit: impl FnMut(&str)) {
     address::each_in(text, &mut |address| {
         let [start, end] = address.span;
-        if let Some(link) = text.get(start..end).filter(|_| !address.is_nested) {
+        let is_own = own.is_some_and(|own| is_within(own, &address));
+        if let Some(link) = text.get(start..end).filter(|_| !address.is_nested && !is_own) {
             visit(without_query(link));
         }
     });
+}
+
+/// Says whether an attachment's address leads to a domain of `own` and nowhere else.
+pub fn is_own(url: &str, own: Option<&DomainList>) -> bool {
+    let (mut addresses, mut within) = (0, 0);
+    address::each_of(url, &mut |address| {
+        addresses += 1;
+        within += usize::from(own.is_some_and(|own| is_within(own, &address)));
+    });
+    addresses > 0 && addresses == within
+}
+
+fn is_within(own: &DomainList, address: &Address) -> bool {
+    !address.is_unreadable
+        && !address.hosts.is_empty()
+        && address.hosts.iter().all(|host| own.above(host).is_some())
 }
 
 /// Returns an address as far as its query or fragment.

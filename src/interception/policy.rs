@@ -22,7 +22,9 @@ use written::{strictness_if, strictness_of};
 use super::content::ContentPolicy;
 use super::keeping::Keeping;
 use super::wordlist::{NAME_BYTES_MAX, is_name};
+use crate::conduct::ladder::Ladder;
 use crate::event::{Level, Verdict};
+use crate::template::Template;
 
 /// The name of the policy that applies where none is chosen.
 pub const POLICY_DEFAULT: &str = "standard";
@@ -86,6 +88,9 @@ pub struct Policy {
     /// What follows from what a message carries beside its words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentPolicy>,
+    /// What follows when a customer's messages are held up again and again; nothing unless said here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<Ladder>,
 }
 
 /// A wordlist that applies. Written as its name, or as an object with what else the policy says of it.
@@ -275,6 +280,14 @@ pub enum PolicyError {
         /// What is wrong and what would be right.
         reason: &'static str,
     },
+    /// Its ladder makes no sense.
+    #[error("policy `{policy}`: ladder: {reason}")]
+    Ladder {
+        /// The policy.
+        policy: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
     /// Staff are sent to a policy that is not there.
     #[error("policy `{policy}`: staff are judged by `{other}`, which does not exist")]
     StaffPolicy {
@@ -340,8 +353,21 @@ impl Policy {
             std::iter::once(&self.name).chain(lists).chain(self.categories.keys()).chain(&self.tags);
         match names.find(|name| !is_name(name)) {
             Some(name) => Err(PolicyError::Name { policy: self.name.clone(), name: name.clone() }),
-            None => self.check_push_down().and_then(|()| self.check_evidence()),
+            None => {
+                self.check_push_down().and_then(|()| self.check_evidence()).and_then(|()| self.check_ladder())
+            }
         }
+    }
+
+    fn check_ladder(&self) -> Result<(), PolicyError> {
+        let Some(ladder) = &self.ladder else { return Ok(()) };
+        let wrong = |reason| PolicyError::Ladder { policy: self.name.clone(), reason };
+        ladder.check().map_err(wrong)?;
+        for (nth, step) in ladder.steps.iter().enumerate() {
+            let text = step.text.as_deref().unwrap_or_default();
+            Template::parse(text).map_err(|error| wrong(format!("`steps[{nth}].text`: {error}")))?;
+        }
+        Ok(())
     }
 
     fn check_evidence(&self) -> Result<(), PolicyError> {

@@ -2,7 +2,7 @@
 //! the same ids, so nothing is sent twice.
 
 use super::delivery::{Delivery, Payload, Priority};
-use crate::event::{AccountId, ActionKind, Fact, Head};
+use crate::event::{AccountId, Fact, Head};
 
 impl Delivery {
     /// Returns the delivery that a fact asks for, if it asks for one.
@@ -17,7 +17,7 @@ impl Delivery {
             Fact::Action(action) => {
                 let of = action.of.as_ref().map(ToString::to_string);
                 let payload = Payload::Action { action: action.kind, of };
-                let kind = kind_of(action.kind).to_owned();
+                let kind = action.kind.as_str().to_owned();
                 (action.index, kind, &action.rule, Priority::Urgent, payload, action.expires_ms)
             }
             Fact::Member(_)
@@ -40,6 +40,7 @@ impl Delivery {
             | Fact::Judged(_)
             | Fact::Carried(_)
             | Fact::Traits(_)
+            | Fact::Sighted(_)
             | Fact::LateVerdict(_) => return None,
         };
         Some(Self {
@@ -55,15 +56,5 @@ impl Delivery {
             expires_ms,
             cost: 1,
         })
-    }
-}
-
-/// Returns the delivery kind of an action.
-fn kind_of(action: ActionKind) -> &'static str {
-    match action {
-        ActionKind::Recall => "recall",
-        ActionKind::Warn => "warn",
-        ActionKind::Mute => "mute",
-        ActionKind::Remove => "remove",
     }
 }

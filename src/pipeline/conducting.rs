@@ -7,9 +7,11 @@ use std::borrow::Cow;
 
 use super::decision::{Decision, hit_fact};
 use super::{PartitionState, Setting};
+use crate::conduct::wave::Wave;
 use crate::conduct::{Config, Exceeded};
 use crate::event::{
-    CarriedFact, Fact, GroupEvent, Hit, Kin, Level, Message, Role, StateFact, StateKind, What,
+    CarriedFact, Fact, GroupEvent, Hit, Kin, Level, Message, ReviewFact, Role, StateFact, StateKind, Verdict,
+    What,
 };
 use crate::interception;
 
@@ -39,22 +41,36 @@ impl<'e> Decision<'e> {
                 for exceeded in state.floods.exceeded(config, who, is_new, carried, self.now_ms()) {
                     self.flooded(config, &exceeded);
                 }
+                if let Some(list) = setting.kicked {
+                    self.misbehaved(Verdict::Block, "kicked", list.to_owned());
+                }
+                if came_with_a_wave(state, config, who, self.now_ms()) {
+                    self.misbehaved(config.join_wave_verdict, "join_wave", "join_wave".to_owned());
+                }
             }
         } else if let What::MemberJoined { inferred, .. } = &event.what {
             self.joined(config, event, member, *inferred);
+            if !*inferred && config.join_wave_max > 0 {
+                self.counted_join(state, config, event);
+            }
         }
     }
 
     /// The member says too much in too short a time.
     fn flooded(&mut self, config: &Config, exceeded: &Exceeded) {
         let limit = &exceeded.limit;
-        self.raise(limit.verdict);
         let whose = if exceeded.of_newcomers { ", newcomers" } else { "" };
+        let term = format!("{} / {}s{whose}", limit.max, config.flood_window.as_secs());
+        self.misbehaved(limit.verdict, limit.subject.category(), term);
+    }
+
+    fn misbehaved(&mut self, verdict: Verdict, category: &str, term: String) {
+        self.raise(verdict);
         let hit = Hit {
             wordlist: "conduct".into(),
-            category: limit.subject.category().into(),
+            category: category.into(),
             level: Level::Medium,
-            term: format!("{} / {}s{whose}", limit.max, config.flood_window.as_secs()),
+            term,
             matched: String::new(),
             span: [0, 0],
             via: Vec::new(),
@@ -70,13 +86,55 @@ impl<'e> Decision<'e> {
         let since_ms = event.at_ms.or((!inferred).then_some(now_ms));
         // A platform's clock that is ahead of ours must not make a member new for longer.
         let Some(since_ms) = since_ms.map(|at| at.min(now_ms)) else { return };
-        let expires_ms = since_ms.saturating_add(config.newcomers.probation_ms());
+        let wave_ms = if config.join_wave_max > 0 {
+            config.join_wave_window_ms().saturating_add(config.join_wave_hold_ms())
+        } else {
+            0
+        };
+        let expires_ms = since_ms.saturating_add(config.newcomers.probation_ms().max(wave_ms));
         if expires_ms > now_ms {
             let key = Cow::Owned(key((&event.account, &event.group, member)));
             let value = Some(Cow::Owned(since_ms.to_le_bytes().to_vec()));
             self.fact(|| Fact::State(StateFact { kind: StateKind::Flood, key, value, expires_ms }));
         }
     }
+
+    /// Counts a join of the group; a person is told when a wave begins.
+    fn counted_join(&mut self, state: &PartitionState, config: &Config, event: &GroupEvent<'_>) {
+        let (key, now_ms) = (group_key(&event.account, &event.group), self.now_ms());
+        let mut wave = wave(state, &key, now_ms);
+        if wave.join(config, now_ms) {
+            self.fact(|| Fact::Review(ReviewFact { rule: Cow::Borrowed("join_wave") }));
+        }
+        let lasts_ms =
+            wave.until_ms.max(now_ms.saturating_add(config.join_wave_window_ms().saturating_mul(2)));
+        let (key, value) = (Cow::Owned(key), Some(Cow::Owned(wave.to_bytes())));
+        self.fact(|| Fact::State(StateFact { kind: StateKind::Flood, key, value, expires_ms: lasts_ms }));
+    }
+}
+
+/// Says whether a member joined with a wave that lasts.
+fn came_with_a_wave(state: &PartitionState, config: &Config, who: (&str, &str, &str), now_ms: i64) -> bool {
+    let (account, group, _) = who;
+    config.join_wave_max > 0
+        && joined_ms(state, who, now_ms).is_some_and(|joined_ms| {
+            wave(state, &group_key(account, group), now_ms).brought(joined_ms, now_ms)
+        })
+}
+
+fn wave(state: &PartitionState, key: &str, now_ms: i64) -> Wave {
+    state.small.get(StateKind::Flood, key, now_ms).and_then(Wave::from_bytes).unwrap_or_default()
+}
+
+/// Members' keys have a third part.
+fn group_key(account: &str, group: &str) -> String {
+    [account, group].join("\u{1f}")
+}
+
+/// Returns when a member joined, as long as that is remembered.
+fn joined_ms(state: &PartitionState, who: (&str, &str, &str), now_ms: i64) -> Option<i64> {
+    let since_ms = state.small.get(StateKind::Flood, &key(who), now_ms)?;
+    since_ms.try_into().ok().map(i64::from_le_bytes)
 }
 
 /// Says whether a member is on probation, by the time that is configured now: a shorter one holds at once.
@@ -85,9 +143,7 @@ fn is_new(state: &PartitionState, config: &Config, who: (&str, &str, &str), now_
     if probation_ms == 0 {
         return false;
     }
-    let since_ms = state.small.get(StateKind::Flood, &key(who), now_ms);
-    let since_ms = since_ms.and_then(|value| value.try_into().ok()).map(i64::from_le_bytes);
-    since_ms.is_some_and(|since| now_ms < since.saturating_add(probation_ms))
+    joined_ms(state, who, now_ms).is_some_and(|since| now_ms < since.saturating_add(probation_ms))
 }
 
 fn key((account, group, member): (&str, &str, &str)) -> String {

@@ -130,7 +130,7 @@ impl<'e> Decision<'e> {
     /// Notes what the event itself changes: roster, group, contact, consent, outcome.
     pub(super) fn happened(&mut self, event: &'e GroupEvent<'_>) {
         let fact = match &event.what {
-            What::Message(_) | What::Due => return,
+            What::Message(_) | What::Due | What::Pardoned { .. } => return,
             What::MessageEdited { of, .. } => revision(of.as_deref(), false),
             What::MessageRecalled { of } => revision(of.as_deref(), true),
             What::MemberJoined { inviter, scene, channel, union_id, inferred } => Fact::Member(MemberFact {
@@ -302,7 +302,7 @@ impl<'e> Decision<'e> {
         self.effects.as_ref().map_or(0, |effects| effects.head.arrived_ms)
     }
 
-    fn next_index(&self) -> u16 {
+    pub(super) fn next_index(&self) -> u16 {
         let facts = self.effects.as_ref().map_or(&[][..], |effects| &effects.facts);
         let used = facts.iter().filter(|fact| matches!(fact, Fact::Send(_) | Fact::Action(_))).count();
         u16::try_from(used).unwrap_or(u16::MAX)

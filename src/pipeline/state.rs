@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::conduct::Floods;
+use crate::conduct::ladder::Record;
 use crate::dedupe::{self, Dedupe};
 use crate::event::{Effects, Fact, StateKind, Status};
 use crate::interception::Recent;
@@ -77,10 +78,17 @@ impl Entry {
 
 /// Returns the moment that a value waits for, in milliseconds since the epoch.
 fn due_of(kind: StateKind, value: &[u8]) -> Option<i64> {
-    if kind != StateKind::Burst {
-        return None;
+    match kind {
+        StateKind::Burst => Some(i64::from_le_bytes(*value.first_chunk()?)),
+        StateKind::Ladder => Record::due(value),
+        StateKind::Cooldown
+        | StateKind::Flood
+        | StateKind::Journey
+        | StateKind::Budget
+        | StateKind::Case
+        | StateKind::Roster
+        | StateKind::Asked => None,
     }
-    Some(i64::from_le_bytes(*value.first_chunk()?))
 }
 
 impl Small {

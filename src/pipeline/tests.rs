@@ -1,11 +1,14 @@
 //! The stages together, on events as they come.
 
 mod conducting;
+mod escalating;
 mod greeting;
 mod replying;
 mod verdicts;
 
 use std::collections::HashMap;
+
+use parking_lot::Mutex;
 
 use super::*;
 use crate::event::{ActionKind, Effects, Fact, Message, RosterRead, RosterStep, Verdict};
@@ -67,6 +70,10 @@ struct House {
     /// Somebody else is asked, and must answer.
     asks: bool,
     kin: HashMap<&'static str, Kin>,
+    can_punish: bool,
+    kicked: Option<&'static str>,
+    removals_max: u32,
+    spent: Mutex<conduct::budget::Spent>,
 }
 
 impl House {
@@ -81,6 +88,10 @@ impl House {
             heard: None,
             asks: false,
             kin: HashMap::new(),
+            can_punish: true,
+            kicked: None,
+            removals_max: 1,
+            spent: Mutex::default(),
         }
     }
 
@@ -94,12 +105,17 @@ impl House {
     }
 
     fn take<'e>(&mut self, event: &'e GroupEvent<'_>) -> Decision<'e> {
+        self.take_by(event, None)
+    }
+
+    /// Takes an event by a policy of its own.
+    fn take_by<'e>(&mut self, event: &'e GroupEvent<'_>, policy: Option<&Policy>) -> Decision<'e> {
         let arrival = self.arrival(event);
         let recognised = self.recognise(event);
         let Recognised::As(status) = recognised else { panic!("{recognised:?}") };
         let shop = self.shop;
         let variable = |name: &str| if name == "shop.name" { shop } else { None };
-        let policy = self.rules.policy(None, event.role);
+        let policy = policy.or_else(|| self.rules.policy(None, event.role));
         let setting = Setting {
             policy,
             audience: Audience::default(),
@@ -110,6 +126,10 @@ impl House {
             variable: &variable,
             can_recall: true,
             can_post: self.can_post,
+            can_mute: self.can_punish,
+            can_remove: self.can_punish,
+            kicked: self.kicked,
+            budget: &|key| self.spent.lock().try_spend(key, self.removals_max, self.now_ms),
             welcome_code_life: self.welcome_code_life,
             asking: Asking {
                 heard: self.heard.as_ref(),

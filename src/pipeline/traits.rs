@@ -7,7 +7,8 @@ use siphasher::sip::SipHasher13;
 
 use super::Decision;
 use crate::event::{Fact, Hit, Mark, MarkKind, Message, TraitsFact};
-use crate::interception::{self, DETECTORS};
+use crate::interception::content::DomainList;
+use crate::interception::{self, DETECTORS, Policy};
 use crate::near::Sketch;
 
 /// Most marks of one message; the rest of a longer list is not looked at.
@@ -18,11 +19,18 @@ const CONTACTS: [&str; 7] = ["invite", "qr", "wechat_id", "qq_id", "email", "mob
 
 impl<'e> Decision<'e> {
     /// Notes the traits of a message; nothing of one that has none.
-    pub(super) fn traits(&mut self, message: &Message<'_>, of: &'e str, folded: &str, secret: &[u8; 16]) {
+    pub(super) fn traits(
+        &mut self,
+        message: &Message<'_>,
+        of: &'e str,
+        folded: &str,
+        (policy, secret): (Option<&Policy>, &[u8; 16]),
+    ) {
+        let own = policy.and_then(|policy| policy.content.as_ref()).map(|content| &content.domains.allow);
         let traits = TraitsFact {
             of: Cow::Borrowed(of),
             sketch: Sketch::of(folded, secret),
-            marks: marks(message, &self.answer.hits, secret),
+            marks: marks(message, &self.answer.hits, own, secret),
         };
         if traits.sketch.is_some() || !traits.marks.is_empty() {
             self.fact(|| Fact::Traits(traits));
@@ -30,7 +38,7 @@ impl<'e> Decision<'e> {
     }
 }
 
-fn marks(message: &Message<'_>, hits: &[Hit], secret: &[u8; 16]) -> Vec<Mark> {
+fn marks(message: &Message<'_>, hits: &[Hit], own: Option<&DomainList>, secret: &[u8; 16]) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut folded = String::new();
     let mut mark = |kind: MarkKind, text: &str| {
@@ -45,7 +53,7 @@ fn marks(message: &Message<'_>, hits: &[Hit], secret: &[u8; 16]) -> Vec<Mark> {
             marks.push(mark);
         }
     };
-    interception::content::each_link(&message.text, |link| mark(MarkKind::Link, link));
+    interception::content::each_link(&message.text, own, |link| mark(MarkKind::Link, link));
     for hit in hits.iter().filter(|hit| hit.wordlist == DETECTORS) {
         if CONTACTS.contains(&hit.category.as_str()) {
             mark(MarkKind::Contact, &hit.matched);
@@ -55,7 +63,7 @@ fn marks(message: &Message<'_>, hits: &[Hit], secret: &[u8; 16]) -> Vec<Mark> {
         if let Some(digest) = &attachment.sha256 {
             mark(MarkKind::File, digest);
         }
-        if let Some(url) = &attachment.url {
+        if let Some(url) = attachment.url.as_ref().filter(|url| !interception::content::is_own(url, own)) {
             mark(MarkKind::Link, interception::content::without_query(url));
         }
     }

@@ -11,16 +11,16 @@ mod roster;
 mod tests;
 
 use crate::event::{
-    CaseFact, Effects, EventType, Fact, HOUR_MS, Head, HitFact, OutcomeFact, Partition, Role, StateFact,
-    Status, Verdict,
+    CaseFact, Effects, EventType, Fact, HOUR_MS, Head, HitFact, OutcomeFact, Partition, Role, SightedFact,
+    StateFact, Status, Verdict,
 };
 use crate::statistics::definitions::Counters;
 
 use delta::{GroupName, GroupRef};
 
 pub use delta::{
-    CaseDelta, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, ListCount, MemberDelta, OutcomeSum,
-    Place, Sighting, StateDelta,
+    CaseDelta, CaseMessage, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, ListCount, MemberDelta,
+    OutcomeSum, Place, Sighting, StateDelta,
 };
 pub use latest::Latest;
 pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Register, introduce};
@@ -53,6 +53,7 @@ impl Delta {
             outcomes,
             states,
             cases,
+            case_messages,
             lates,
             events,
             arrived_ms_max,
@@ -68,6 +69,7 @@ impl Delta {
         outcomes.clear();
         states.clear();
         cases.clear();
+        case_messages.clear();
         lates.clear();
         group_index.clear();
         member_index.clear();
@@ -120,6 +122,7 @@ impl Delta {
                         self.list(group, effects, roster);
                     }
                 }
+                Fact::Sighted(seen) => self.case_messages.push(case_message(seen)),
                 Fact::Case(case) => _ = self.cases.insert(case.id.to_string(), case_delta(case)),
                 Fact::Member(_)
                 | Fact::Action(_)
@@ -255,7 +258,8 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         | EventType::ContactRemoved
         | EventType::TagsChanged
         | EventType::LateVerdict
-        | EventType::Due => {}
+        | EventType::Due
+        | EventType::Pardoned => {}
     }
     if matches!(head.what, EventType::Message | EventType::MessageEdited) {
         match head.verdict {
@@ -295,7 +299,8 @@ fn shows_member(what: EventType) -> bool {
         | EventType::ContactRemoved
         | EventType::TagsChanged
         | EventType::LateVerdict
-        | EventType::Due => false,
+        | EventType::Due
+        | EventType::Pardoned => false,
     }
 }
 
@@ -320,6 +325,19 @@ fn case_delta(case: &CaseFact<'_>) -> CaseDelta {
         groups: case.groups.iter().map(|(account, group)| (account.to_string(), group.to_string())).collect(),
         first_ms: case.first_ms,
         last_ms: case.last_ms,
+    }
+}
+
+fn case_message(seen: &SightedFact<'_>) -> CaseMessage {
+    CaseMessage {
+        case: seen.case.to_string(),
+        account: seen.account.to_string(),
+        group: seen.group.to_string(),
+        member: seen.member.as_deref().unwrap_or_default().to_owned(),
+        of: seen.of.as_deref().unwrap_or_default().to_owned(),
+        at_ms: seen.at_ms,
+        by: seen.by,
+        verdict: seen.verdict,
     }
 }
 

@@ -85,6 +85,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Judged(f) => record(kind, f, out),
             Fact::Carried(f) => record(kind, f, out),
             Fact::Traits(f) => record(kind, f, out),
+            Fact::Sighted(f) => record(kind, f, out),
             Fact::LateVerdict(f) => record(kind, f, out),
         }
     }
@@ -257,11 +258,12 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Judged => Fact::Judged(body_of(kind, body)?),
         FactKind::Carried => Fact::Carried(body_of(kind, body)?),
         FactKind::Traits => Fact::Traits(body_of(kind, body)?),
+        FactKind::Sighted => Fact::Sighted(body_of(kind, body)?),
         FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 24] = [
+const KINDS: [FactKind; 25] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -285,6 +287,7 @@ const KINDS: [FactKind; 24] = [
     FactKind::Judged,
     FactKind::Carried,
     FactKind::Traits,
+    FactKind::Sighted,
     FactKind::LateVerdict,
 ];
 

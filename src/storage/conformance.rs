@@ -120,6 +120,7 @@ macro_rules! all {
             a_person_keeps_one_number_over_groups,
             a_list_of_members_is_taken_over_and_counts_nobody,
             cases_show_their_last_sighting,
+            members_are_found_in_their_groups,
             readers_page_through_groups_and_members,
             evidence_is_kept_once_over_restarts,
             expired_evidence_is_not_given_out_and_is_pruned,

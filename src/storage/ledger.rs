@@ -67,6 +67,10 @@ pub enum DocumentKind {
     LearnedLimits,
     /// When the wall clock was set: one document.
     WallSteps,
+    /// What a person decided about a case: id is the case's.
+    CaseDecision,
+    /// Members who are to be kept out of groups.
+    Kick,
 }
 
 impl DocumentKind {
@@ -110,6 +114,8 @@ impl DocumentKind {
             DocumentKind::Follower => "follower",
             DocumentKind::LearnedLimits => "learned_limits",
             DocumentKind::WallSteps => "wall_steps",
+            DocumentKind::CaseDecision => "case_decision",
+            DocumentKind::Kick => "kick",
         }
     }
 }

@@ -21,11 +21,11 @@ use async_trait::async_trait;
 
 use super::queue::Queue;
 use super::{
-    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseRow, Change, Config, CountRow,
-    CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow,
-    IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend,
-    Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, StatusChange, StatusSpan, Storage,
-    StorageError, Totals, codec, pass,
+    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseMessage, CasePlace, CaseRow, Change,
+    Config, CountRow, CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind,
+    GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
+    PendingSend, Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, StatusChange,
+    StatusSpan, Storage, StorageError, Totals, codec, pass,
 };
 use crate::dedupe::Filter;
 use crate::event::{EventKey, Partition};
@@ -259,6 +259,19 @@ impl Storage for Memory {
 
     fn lates(&self, account: &str, group: &str, limit: usize) -> Result<Vec<LateRow>, StorageError> {
         Ok(self.disk.data.lock().state.lates(account, group, limit))
+    }
+
+    fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError> {
+        Ok(self.disk.data.lock().state.memberships(account, members))
+    }
+
+    fn case_messages(
+        &self,
+        case: &str,
+        after: Option<CasePlace>,
+        limit: usize,
+    ) -> Result<Vec<CaseMessage>, StorageError> {
+        Ok(self.disk.data.lock().state.case_messages(case, after, limit))
     }
 
     fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError> {

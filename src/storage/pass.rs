@@ -103,7 +103,8 @@ impl Pass {
                 | Fact::Roster(_)
                 | Fact::Judged(_)
                 | Fact::Carried(_)
-                | Fact::Traits(_) => continue,
+                | Fact::Traits(_)
+                | Fact::Sighted(_) => continue,
             };
             let waits_ms = effects.head.arrived_ms.saturating_add(SEND_WAITS_MS);
             let time_ms = if expires_ms > 0 { expires_ms } else { waits_ms };

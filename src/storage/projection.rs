@@ -174,6 +174,9 @@ pub struct CaseRow {
     pub last_ms: i64,
 }
 
+/// Where a page of a case's messages begins: after this one, as (arrival, account, group, message).
+pub type CasePlace = (i64, String, String, String);
+
 /// A piece of small durable state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateRow {

@@ -36,11 +36,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::queue::Queue;
 use super::{
-    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseRow, Change, Config, CountRow,
-    CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind, GroupRow, HitRow,
-    IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow, PendingSend,
-    Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, StatusChange, StatusSpan, Storage,
-    StorageError, Totals,
+    Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseMessage, CasePlace, CaseRow, Change,
+    Config, CountRow, CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind,
+    GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
+    PendingSend, Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, StatusChange,
+    StatusSpan, Storage, StorageError, Totals,
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
@@ -299,6 +299,19 @@ impl Storage for Sqlite {
 
     fn lates(&self, account: &str, group: &str, limit: usize) -> Result<Vec<LateRow>, StorageError> {
         self.state(|conn| queries::lates(conn, account, group, limit))
+    }
+
+    fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError> {
+        self.state(|conn| queries::memberships(conn, account, members))
+    }
+
+    fn case_messages(
+        &self,
+        case: &str,
+        after: Option<CasePlace>,
+        limit: usize,
+    ) -> Result<Vec<CaseMessage>, StorageError> {
+        self.state(|conn| queries::case_messages(conn, case, after, limit))
     }
 
     fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError> {

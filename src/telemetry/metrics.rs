@@ -116,6 +116,11 @@ pub fn say_skipped(reason: SayRefusal) {
     add(Metric::SaysSkipped, reason.place(), 1);
 }
 
+/// A member was not removed: the budget of the hour is spent.
+pub fn removal_over_budget() {
+    add(Metric::RemovalsOverBudget, 0, 1);
+}
+
 /// Callback ids were forgotten before their time: the memory of an account was full.
 pub fn replay_ids_evicted(count: u64) {
     add(Metric::ReplayIdsEvicted, 0, count);

@@ -10,6 +10,8 @@ mod support;
 
 mod broadcast;
 mod broadcast_kill;
+mod cases;
+mod conduct;
 mod kill;
 mod operations;
 mod peers;

@@ -82,7 +82,8 @@ const ROOMS: &[Room] = &[
     // keyword rules match over the same folding as wordlists.
     pure("pipeline", &[WORDS, &["dedupe", "interception", "conduct", "replies", "welcomes"]]),
     pure("dedupe", &[WORDS]),
-    pure("interception", &[WORDS]),
+    // A policy says what follows from strikes, so it holds the ladder.
+    pure("interception", &[WORDS, &["conduct::ladder"]]),
     pure("conduct", &[WORDS]),
     pure("replies", &[WORDS, &["interception"]]),
     pure("welcomes", &[WORDS]),
@@ -104,7 +105,8 @@ const ROOMS: &[Room] = &[
     room("access", &[WORDS, CORE, TOOLS, &["storage"]]),
     room("directory", &[WORDS, CORE, TOOLS, &["storage"]]),
     room("statistics", &[WORDS, CORE, TOOLS, &["storage"]]),
-    room("fleet", &[WORDS, CORE, TOOLS, &["storage"]]),
+    // What a person decides about a case is sent.
+    room("fleet", &[WORDS, CORE, TOOLS, &["storage", "outbox"]]),
     room("outbox", &[WORDS, CORE, TOOLS, &["storage"]]),
     // A broadcast's targets are the outbox's deliveries.
     room("broadcasts", &[WORDS, CORE, TOOLS, &["storage", "outbox"]]),

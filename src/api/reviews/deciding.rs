@@ -53,7 +53,7 @@ pub(in crate::api) struct DecisionView {
 
 /// What became of an allow phrase.
 #[derive(Serialize, utoipa::ToSchema)]
-struct AllowedView {
+pub(in crate::api) struct AllowedView {
     /// The phrase.
     phrase: String,
     /// The wordlist it is in.
@@ -100,7 +100,7 @@ pub(in crate::api) async fn decide(
     let review = cx.reviews().close(cx.actor(), review, closed, &place).await?;
     let (zh, en) = effect(&review);
     let allow_phrase = match asked.allow_phrase {
-        Some(phrase) => Some(allow(&cx, &review.id, phrase.trim().to_owned()).await),
+        Some(phrase) => Some(allow(&cx, &format!("review {}", review.id), phrase.trim().to_owned()).await),
         None => None,
     };
     let (rules, now_ms) = (cx.rules(), cx.now_ms());
@@ -109,7 +109,7 @@ pub(in crate::api) async fn decide(
 }
 
 /// Checks the words of a decision or an appeal.
-pub(super) fn check_reason(cx: &Cx, reason: &str) -> ApiResult<String> {
+pub(in crate::api) fn check_reason(cx: &Cx, reason: &str) -> ApiResult<String> {
     let (reason, chars_max) = (reason.trim(), cx.reviews().config().reason_chars_max);
     let field =
         |code: &str, detail: String| Err(ApiError::fields(vec![FieldError::new("/reason", code, detail)]));
@@ -129,6 +129,14 @@ fn check_phrase(cx: &Cx, decision: ReviewDecision, phrase: &str) -> ApiResult<()
     if decision == ReviewDecision::Deny {
         return field("invalid", "goes with `approve` only");
     }
+    may_allow(cx, phrase)
+}
+
+/// Checks that the caller may allow a phrase, and that it is one.
+pub(in crate::api) fn may_allow(cx: &Cx, phrase: &str) -> ApiResult<()> {
+    let field = |code: &str, detail: &str| {
+        Err(ApiError::fields(vec![FieldError::new("/allow_phrase", code, detail)]))
+    };
     if !cx.caller().may(Right::RulesWrite) || !cx.scope().is_everything() {
         let detail = "an allow phrase is a rule for everybody: it needs `rules:write` and the whole scope";
         return Err(ApiError::new(Code::Forbidden, detail));
@@ -176,14 +184,14 @@ fn effect(review: &Review) -> (&'static str, &'static str) {
 }
 
 /// Puts a phrase into the wordlist of allowed ones, the same way as `PUT /v1/wordlists/{wordlist}`.
-async fn allow(cx: &Cx, review: &str, phrase: String) -> AllowedView {
+pub(in crate::api) async fn allow(cx: &Cx, why: &str, phrase: String) -> AllowedView {
     let wordlist = cx.reviews().config().allow_wordlist.clone();
-    let written = write_phrase(cx, review, &wordlist, &phrase).await;
+    let written = write_phrase(cx, why, &wordlist, &phrase).await;
     let reason = written.err().map(|error| error.detail);
     AllowedView { phrase, wordlist, in_force: reason.is_none(), reason }
 }
 
-async fn write_phrase(cx: &Cx, review: &str, wordlist: &str, phrase: &str) -> ApiResult<()> {
+async fn write_phrase(cx: &Cx, why: &str, wordlist: &str, phrase: &str) -> ApiResult<()> {
     let (mut body, version) = allowed(cx, wordlist).await?;
     let entry = json!({"text": phrase});
     match body.entry("allow").or_insert_with(|| Value::Array(Vec::new())) {
@@ -194,7 +202,7 @@ async fn write_phrase(cx: &Cx, review: &str, wordlist: &str, phrase: &str) -> Ap
         }
     }
     let at = Precondition::at(version);
-    let why = Why::of(format!("review {review}"));
+    let why = Why::of(why.to_owned());
     rules::put(cx, RuleKind::Wordlist, wordlist.to_owned(), at, why, body).await.map(drop)
 }
 

@@ -72,6 +72,9 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{group}", "g-east")
         .replace("{brand}", "acme")
         .replace("{region}", "east")
+        .replace("{member}", "m-east")
+        .replace("{case}", "case_none")
+        .replace("{kick}", "kck_none")
         .replace("{shop}", "s-east")
         .replace("{operator}", "op-east")
         .replace("{token}", &ids.token)
@@ -142,6 +145,11 @@ fn body(method: &str, path: &str) -> Value {
         }
         (_, "/v1/moderate") => json!({"text": "加微信领优惠"}),
         (_, "/v1/reviews/{review}/decision") => json!({"decision": "approve", "reason": "taken over"}),
+        (_, "/v1/members/{account}/{member}/pardon") => json!({"reason": "taken over"}),
+        (_, "/v1/kicks") => {
+            json!({"account": "demo", "members": ["m-1"], "until": "2099-01-01T00:00:00Z", "reason": "over", "confirm": 0})
+        }
+        (_, "/v1/cases/{case}/decision") => json!({"act": "dismiss", "reason": "taken over"}),
         (_, "/v1/appeals") => {
             json!({"account": "demo", "group": "g-east", "event": "e-1", "reason": "taken over"})
         }

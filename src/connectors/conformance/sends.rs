@@ -49,6 +49,7 @@ pub(in crate::connectors) async fn what_it_cannot_it_refuses_and_sends_nothing<R
         (can.can_recall, act(ActionKind::Recall)),
         (can.can_edit, Payload::Edit { of: "m-1".to_owned(), text: "你好".to_owned() }),
         (can.can_mute, act(ActionKind::Mute)),
+        (can.can_mute, act(ActionKind::Unmute)),
         (can.can_remove, act(ActionKind::Remove)),
         (can.can_post_into_group, act(ActionKind::Warn)),
         (can.can_post_into_group, text(None)),

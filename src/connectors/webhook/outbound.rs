@@ -91,6 +91,8 @@ fn type_of(action: ActionKind) -> &'static str {
         ActionKind::Warn => "action.warn",
         ActionKind::Mute => "action.mute",
         ActionKind::Remove => "action.remove",
+        ActionKind::Unmute => "action.unmute",
+        ActionKind::Pardon => "action.pardon",
     }
 }
 
@@ -170,8 +172,10 @@ pub(super) fn unsupported(account: &Webhook, delivery: &Delivery) -> Option<Outc
         Payload::Action { action, .. } => match action {
             ActionKind::Recall => Ability::Recall,
             ActionKind::Warn => Ability::Send,
-            ActionKind::Mute => Ability::Mute,
+            ActionKind::Mute | ActionKind::Unmute => Ability::Mute,
             ActionKind::Remove => Ability::Remove,
+            // Asked of nobody.
+            ActionKind::Pardon => return None,
         },
     };
     if !account.can(needed) {

@@ -128,7 +128,16 @@ impl Acts {
     async fn act(&self, delivery: &Delivery, kind: GroupKind<'_>, action: ActionKind) -> Outcome {
         match (action, kind, &delivery.member) {
             (ActionKind::Remove, GroupKind::Appchat(chat), Some(member)) => self.take_out(chat, member).await,
-            (ActionKind::Remove | ActionKind::Recall | ActionKind::Mute | ActionKind::Warn, _, _) => {
+            (
+                ActionKind::Remove
+                | ActionKind::Recall
+                | ActionKind::Mute
+                | ActionKind::Unmute
+                | ActionKind::Pardon
+                | ActionKind::Warn,
+                _,
+                _,
+            ) => {
                 let detail = "WeCom has no interface for this in this kind of group; only a member of a group that \
                               our own app made can be removed";
                 Unfit::new("unsupported", detail).into()

@@ -80,7 +80,8 @@ impl Fields {
             | EventType::ContactRemoved
             | EventType::TagsChanged
             | EventType::LateVerdict
-            | EventType::Due => 0,
+            | EventType::Due
+            | EventType::Pardoned => 0,
         })
     }
 
@@ -110,7 +111,8 @@ pub(super) fn needs_member(kind: EventType) -> bool {
         | EventType::ContactRemoved
         | EventType::TagsChanged
         | EventType::LateVerdict
-        | EventType::Due => false,
+        | EventType::Due
+        | EventType::Pardoned => false,
     }
 }
 
@@ -135,5 +137,6 @@ pub(super) fn name(kind: EventType) -> &'static str {
         EventType::TagsChanged => "tags_changed",
         EventType::LateVerdict => "late_verdict",
         EventType::Due => "due",
+        EventType::Pardoned => "pardoned",
     }
 }

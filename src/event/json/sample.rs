@@ -57,6 +57,7 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
         | What::ContactRemoved { .. }
         | What::TagsChanged { .. }
         | What::LateVerdict { .. }
+        | What::Pardoned { .. }
         | What::Due => {}
         What::ConsentChanged { granted } => put("granted", json!(granted)),
         What::Outcome { kind, value, broadcast } => {

@@ -2,7 +2,7 @@
 //!
 //! From the bottom: what is built in, the configuration's default, the account's, the brand's, the region's, the
 //! shop's, those of the group's tags in the order of the tags, the group's own. For each part the topmost policy that
-//! says something wins. `wordlists`, `evidence` and `content` are one part each: replaced whole, never mixed. Verdicts by level are
+//! says something wins. `wordlists`, `evidence`, `content` and `ladder` are one part each: replaced whole, never mixed. Verdicts by level are
 //! three parts, and each category has parts of its own.
 //!
 //! A chosen policy that does not exist is passed over, and shown as missing. `tags` and `push_down` say where a policy
@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{CategoryRule, LEVELS, LevelVerdicts, Policy, StaffRule, Strictness, VARIANT_VERDICT_MAX};
+use crate::conduct::ladder::Ladder;
 use crate::event::pointer_part;
 use crate::interception::content::ContentPolicy;
 use crate::interception::keeping::Keeping;
@@ -111,6 +112,7 @@ impl Policy {
             staff: Some(StaffRule::Same),
             evidence: Some(Keeping::default()),
             content: Some(ContentPolicy::default()),
+            ladder: Some(Ladder::default()),
             ..Self::default()
         }
     }
@@ -136,6 +138,7 @@ impl Policy {
             staff: self.staff.clone().or_else(|| below.staff.clone()),
             evidence: self.evidence.clone().or_else(|| below.evidence.clone()),
             content: self.content.clone().or_else(|| below.content.clone()),
+            ladder: self.ladder.clone().or_else(|| below.ladder.clone()),
             tags: self.tags.clone(),
             push_down: self.push_down.clone(),
         }
@@ -178,7 +181,7 @@ impl CategoryRule {
 }
 
 /// Parts that are objects.
-const WHOLE: [&str; 3] = ["/content", "/evidence", "/staff"];
+const WHOLE: [&str; 4] = ["/content", "/evidence", "/ladder", "/staff"];
 
 /// Notes where in an object something stands that is no object. How staff are treated is one part in both its
 /// forms, and so is what is replaced whole.

@@ -571,6 +571,19 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
+    fn memberships(&self, _: &str, _: &[String]) -> Result<Vec<(String, String)>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn case_messages(
+        &self,
+        _: &str,
+        _: Option<CasePlace>,
+        _: usize,
+    ) -> Result<Vec<CaseMessage>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
     fn cases(&self, _: usize) -> Result<Vec<CaseRow>, StorageError> {
         unreachable!("sending reads no projection")
     }

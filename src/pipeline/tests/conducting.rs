@@ -19,6 +19,11 @@ fn config() -> conduct::Config {
         flood_images_verdict: Verdict::Review,
         flood_mentions_max: 6,
         flood_mentions_verdict: Verdict::Block,
+        removals_per_hour: 0,
+        join_wave_max: 0,
+        join_wave_window: Duration::ZERO,
+        join_wave_hold: Duration::ZERO,
+        join_wave_verdict: Verdict::Pass,
         newcomers: conduct::Newcomers {
             probation: Duration::from_secs(40),
             messages_max: 3,
@@ -267,4 +272,61 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_wave_of_joins_is_told_once_and_whoever_came_with_it_is_looked_at() {
+    let config = conduct::Config {
+        join_wave_max: 3,
+        join_wave_window: Duration::from_mins(10),
+        join_wave_hold: Duration::from_hours(1),
+        join_wave_verdict: Verdict::Review,
+        flood_messages_max: 0,
+        newcomers: conduct::Newcomers::default(),
+        ..config()
+    };
+    let mut house = house(config);
+    let mut reviews = Vec::new();
+    for n in 0..6 {
+        let joined =
+            GroupEvent { member: Some(format!("w-{n}").into()), at_ms: None, ..joined(&format!("j-{n}")) };
+        let facts = house.take(&joined).effects.unwrap().facts;
+        reviews.extend(facts.iter().filter(|fact| matches!(fact, Fact::Review(_))).map(|_| n));
+    }
+    assert_eq!(reviews, [3], "the fourth is one too many, and a person is told once");
+    let says = |id: &str, member: &'static str| GroupEvent {
+        member: Some(member.into()),
+        at_ms: None,
+        ..says(id, "大家好")
+    };
+    let came = says("a", "w-0");
+    let decision = house.take(&came);
+    assert_eq!(decision.answer.verdict, Verdict::Review);
+    assert_eq!(categories(&decision), pairs(&[("join_wave", "join_wave")]));
+    assert_eq!(house.take(&says("b", "u-old")).answer.verdict, Verdict::Pass, "who was there before");
+    house.now_ms += 3_600_000;
+    assert_eq!(house.take(&says("c", "w-0")).answer.verdict, Verdict::Pass, "it is over");
+}
+
+#[test]
+fn a_name_is_judged_with_what_is_said_and_at_the_door() {
+    use crate::interception::content::{AsideRule, ContentPolicy};
+    let mut house = House::new();
+    let base = house.rules.policy(None, Role::Customer).unwrap().clone();
+    let policy =
+        |names| Policy { content: Some(ContentPolicy { names, ..ContentPolicy::default() }), ..base.clone() };
+    let named = |event: GroupEvent<'static>| GroupEvent { name: Some("加微信领红包".into()), ..event };
+    let off = named(says("1", "大家好"));
+    assert_eq!(house.take_by(&off, Some(&policy(AsideRule::Off))).answer.verdict, Verdict::Pass);
+    let same = named(says("2", "大家好"));
+    let decision = house.take_by(&same, Some(&policy(AsideRule::Same)));
+    assert_eq!(
+        (decision.answer.verdict, decision.answer.hits[0].category.as_str()),
+        (Verdict::Block, "name")
+    );
+    let door = named(joined("3"));
+    let decision = house.take_by(&door, Some(&policy(AsideRule::Same)));
+    assert_eq!(decision.answer.verdict, Verdict::Review);
+    assert!(decision.answer.actions.is_empty(), "a join cannot be withdrawn");
+    assert!(decision.effects.unwrap().facts.iter().any(|fact| matches!(fact, Fact::Review(_))));
 }

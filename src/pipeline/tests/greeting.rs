@@ -76,7 +76,7 @@ impl Door {
 }
 
 /// What a restart finds of an event that only joins, leaves and greets.
-fn kept(effects: Effects<'_>) -> Effects<'static> {
+pub(super) fn kept(effects: Effects<'_>) -> Effects<'static> {
     let facts = effects.facts.into_iter().filter_map(|fact| {
         let Fact::State(StateFact { kind, key, value, expires_ms }) = fact else { return None };
         let (key, value) = (key.into_owned().into(), value.map(|value| value.into_owned().into()));

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use hashbrown::{Equivalent, HashMap};
 
 use super::latest::Latest;
-use crate::event::{EventKey, EventType, Partition, Role, StateKind, Via};
+use crate::event::{Alike, EventKey, EventType, Partition, Role, StateKind, Verdict, Via};
 use crate::statistics::definitions::Counters;
 
 /// Where effects stand in the journal.
@@ -40,6 +40,8 @@ pub struct Delta {
     pub states: HashMap<(Partition, StateKind, String), StateDelta>,
     /// The last sighting of each case.
     pub cases: HashMap<String, CaseDelta>,
+    /// Messages of cases.
+    pub case_messages: Vec<CaseMessage>,
     /// Events too late to count, in journal order.
     pub lates: Vec<LateDelta>,
     /// How many events.
@@ -205,6 +207,27 @@ pub struct CaseDelta {
     pub first_ms: i64,
     /// Last sighting.
     pub last_ms: i64,
+}
+
+/// A message of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseMessage {
+    /// The case.
+    pub case: String,
+    /// Account.
+    pub account: String,
+    /// Group.
+    pub group: String,
+    /// Who said it; empty when the platform did not say.
+    pub member: String,
+    /// The platform's id of it; empty where it was not noted.
+    pub of: String,
+    /// When it arrived.
+    pub at_ms: i64,
+    /// By what it belongs to the case.
+    pub by: Alike,
+    /// What was decided about it.
+    pub verdict: Verdict,
 }
 
 /// An event that was too late to count.

@@ -8,10 +8,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{
-    ActionFact, ActionKind, CarriedFact, CaseFact, ConsentFact, ContactEnd, ContactEndFact, ContactFact,
-    EventKey, EventType, EvidenceFact, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact,
-    Level, Mark, MarkKind, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember,
-    SendFact, SilenceFact, StateFact, StateKind, Status, TagsFact, TraitsFact, Verdict, Via,
+    ActionFact, ActionKind, Alike, CarriedFact, CaseFact, ConsentFact, ContactEnd, ContactEndFact,
+    ContactFact, EventKey, EventType, EvidenceFact, GroupFact, Head, HitFact, JudgedFact, KickFact,
+    LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role,
+    RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact, StateKind, Status, TagsFact,
+    TraitsFact, Verdict, Via,
 };
 use crate::near::{LANES, Sketch};
 
@@ -181,6 +182,13 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
             images,
             mentions
         })),
+        ("case-[0-2]", text(), text(), optional(), optional(), time()).prop_map(
+            |(case, account, group, member, of, at_ms)| {
+                let case = Cow::Owned(case);
+                let (by, verdict) = (Alike::Near, Verdict::Review);
+                Fact::Sighted(SightedFact { case, account, group, member, of, at_ms, by, verdict })
+            }
+        ),
         (text(), option::of(any::<[u16; LANES]>()), vec(any::<(u8, u64)>(), 0..4)).prop_map(
             |(of, sketch, marks)| {
                 let kind = |n: u8| [MarkKind::Link, MarkKind::Contact, MarkKind::File][usize::from(n % 3)];

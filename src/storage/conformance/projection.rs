@@ -6,6 +6,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{TestRng, TestRunner};
 
 use super::{HOUR, Harness, NOW_MS, append, commit, event, message};
+use crate::event::{Alike, SightedFact};
 use crate::event::{
     CaseFact, Effects, EventType, Fact, GroupFact, HOUR_MS, HitFact, Level, MemberFact, OutcomeFact, Role,
     RosterFact, RosterMember, SendFact, StateFact, StateKind, Status, Verdict, Via,
@@ -388,6 +389,42 @@ pub(in crate::storage) async fn a_list_of_members_is_taken_over_and_counts_nobod
     assert_eq!(totals[0].counters, Counters { messages: 1, ..Counters::default() });
 }
 
+pub(in crate::storage) async fn members_are_found_in_their_groups<H: Harness>(harness: &H) {
+    let storage = harness.open(&Config::default()).unwrap();
+    let epoch = storage.lease("a").await.unwrap();
+    let step = |n: u128, group: &'static str, member: &'static str, joined: bool| {
+        let fact = MemberFact {
+            joined,
+            inviter: None,
+            scene: None,
+            channel: None,
+            reason: None,
+            union_id: None,
+            inferred: false,
+        };
+        let what = if joined { EventType::MemberJoined } else { EventType::MemberLeft };
+        event(what, n, group, member, vec![Fact::Member(fact)])
+    };
+    let steps = [
+        step(1, "g-2", "u-1", true),
+        step(2, "g-1", "u-1", true),
+        step(3, "g-1", "u-2", true),
+        step(4, "g-3", "u-1", true),
+        step(5, "g-3", "u-1", false),
+        step(6, "g-1", "u-3", true),
+    ];
+    commit(&storage, epoch, &steps).await;
+    storage.project().unwrap();
+    let of = |members: &[&str]| {
+        let members: Vec<String> = members.iter().map(|member| (*member).to_owned()).collect();
+        storage.memberships("demo", &members).unwrap()
+    };
+    let pair = |group: &str, member: &str| (group.to_owned(), member.to_owned());
+    assert_eq!(of(&["u-1", "u-2", "u-9"]), [pair("g-1", "u-1"), pair("g-1", "u-2"), pair("g-2", "u-1")]);
+    assert_eq!(of(&[]), []);
+    assert!(storage.memberships("other", &["u-1".to_owned()]).unwrap().is_empty());
+}
+
 pub(in crate::storage) async fn cases_show_their_last_sighting<H: Harness>(harness: &H) {
     let storage = harness.open(&Config::default()).unwrap();
     let epoch = storage.lease("a").await.unwrap();
@@ -408,6 +445,30 @@ pub(in crate::storage) async fn cases_show_their_last_sighting<H: Harness>(harne
     storage.project().unwrap();
     let cases = storage.cases(10).unwrap();
     assert_eq!((cases.len(), cases[0].groups.len(), cases[0].fingerprint), (1, 5, u64::MAX));
+    assert!(storage.case_messages("case-2", None, 10).unwrap().is_empty());
+    let list = |after, limit| storage.case_messages("case-1", after, limit).unwrap();
+    assert!(list(None, 10).is_empty());
+    let sighted = |n: u128| {
+        let fact = SightedFact {
+            case: "case-1".into(),
+            account: "demo".into(),
+            group: format!("g-{n}").into(),
+            member: Some("u-1".into()),
+            of: Some("e-1".into()),
+            at_ms: NOW_MS + i64::try_from(n / 2).unwrap(),
+            by: Alike::Near,
+            verdict: Verdict::Review,
+        };
+        Effects { facts: vec![Fact::Sighted(fact)], ..case(10 + n, 0) }
+    };
+    commit(&storage, epoch, &[sighted(2), sighted(1), sighted(0), sighted(1)]).await;
+    storage.project().unwrap();
+    let all = list(None, 10);
+    let groups: Vec<_> = all.iter().map(|message| message.group.as_str()).collect();
+    assert_eq!(groups, ["g-0", "g-1", "g-2"]);
+    assert_eq!((all[0].by, all[0].verdict, all[0].member.as_str()), (Alike::Near, Verdict::Review, "u-1"));
+    let after = (all[0].at_ms, "demo".to_owned(), "g-0".to_owned(), "e-1".to_owned());
+    assert_eq!(list(Some(after), 1), all[1..2]);
     assert!(storage.groups(None, 10).unwrap().is_empty(), "what spans groups is no group");
     assert!(storage.totals(0, i64::MAX).unwrap().is_empty());
 }

@@ -6,13 +6,13 @@ use std::convert::Infallible;
 use super::ledger::all_if_zero;
 use crate::event::{HOUR_MS, Partition, StateKind};
 use crate::statistics::fold::{
-    CaseDelta, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, ListCount, MemberRecord, NEVER_MS,
-    OutcomeSum, Register, StateDelta, hour_of, introduce,
+    CaseDelta, CaseMessage, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, ListCount, MemberRecord,
+    NEVER_MS, OutcomeSum, Register, StateDelta, hour_of, introduce,
 };
 use crate::storage::pass::{self, Kept, Pass};
 use crate::storage::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
-    PendingSend, StateRow, StorageError, Totals,
+    CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow,
+    OutcomeRow, PendingSend, StateRow, StorageError, Totals,
 };
 
 type GroupName = (String, String);
@@ -31,6 +31,7 @@ pub(super) struct StateData {
     lates: BTreeMap<GroupName, Vec<LateDelta>>,
     states: Vec<((Partition, StateKind, String), StateDelta)>,
     cases: BTreeMap<String, CaseDelta>,
+    case_messages: BTreeMap<(String, CasePlace), CaseMessage>,
     sends: Vec<Kept>,
 }
 
@@ -101,6 +102,11 @@ impl StateData {
             if state.value.is_some() {
                 self.states.push((key.clone(), state.clone()));
             }
+        }
+        for message in delta.case_messages {
+            let of = message.clone();
+            let place = (of.at_ms, of.account, of.group, of.of);
+            self.case_messages.insert((of.case, place), message);
         }
         self.cases.extend(delta.cases.iter().map(|(id, case)| (id.clone(), case.clone())));
         self.sends.append(&mut sends);
@@ -288,6 +294,24 @@ impl StateData {
                 what: late.what,
             })
             .collect()
+    }
+
+    pub(super) fn memberships(&self, account: &str, members: &[String]) -> Vec<(String, String)> {
+        let present = self.members.iter().filter(|(((of, _), member), record)| {
+            of == account && record.present && members.contains(member)
+        });
+        present.map(|(((_, group), member), _)| (group.clone(), member.clone())).collect()
+    }
+
+    pub(super) fn case_messages(
+        &self,
+        case: &str,
+        after: Option<CasePlace>,
+        limit: usize,
+    ) -> Vec<CaseMessage> {
+        let of_case = self.case_messages.iter().filter(|((of, _), _)| of == case);
+        let later = of_case.filter(|((_, place), _)| after.as_ref().is_none_or(|after| place > after));
+        later.map(|(_, message)| message.clone()).take(all_if_zero(limit)).collect()
     }
 
     pub(super) fn cases(&self, limit: usize) -> Vec<CaseRow> {

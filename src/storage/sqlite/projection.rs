@@ -339,6 +339,12 @@ fn listings(
             words::event_type(l.what)
         ])?;
     }
+    let mut message =
+        tx.prepare_cached("INSERT OR REPLACE INTO case_message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for m in &delta.case_messages {
+        let (by, verdict) = (words::word(&m.by), words::word(&m.verdict));
+        message.execute(params![m.case, m.at_ms, m.account, m.group, m.of, m.member, by, verdict])?;
+    }
     let mut case = tx.prepare_cached("INSERT OR REPLACE INTO fleet_case VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (id, c) in &delta.cases {
         case.execute(params![id, signed(c.fingerprint), words::groups(&c.groups), c.first_ms, c.last_ms])?;
@@ -381,6 +387,8 @@ fn sweep(tx: &Transaction<'_>, config: &Config, before_ms: i64, now_ms: i64) -> 
     tx.execute("DELETE FROM hit WHERE at_ms < ?1", [hits_ms])?;
     tx.execute("DELETE FROM list_count WHERE hour < ?1", [hits_ms.div_euclid(HOUR_MS)])?;
     tx.execute("DELETE FROM outcome WHERE last_ms < ?1", [hits_ms])?;
+    tx.execute("DELETE FROM case_message WHERE at_ms < ?1", [hits_ms])?;
+    tx.execute("DELETE FROM fleet_case WHERE last_ms < ?1", [hits_ms])?;
     tx.execute("DELETE FROM late WHERE arrived_ms < ?1", [hits_ms])?;
     tx.execute("DELETE FROM record WHERE at_ms < ?1", [now_ms.saturating_sub(ms(config.records_keep))])?;
     Ok(())

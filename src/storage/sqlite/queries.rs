@@ -7,8 +7,8 @@ use crate::event::{EventKey, HOUR_MS, Partition};
 use crate::statistics::definitions::Counters;
 use crate::statistics::fold::{NEVER_MS, hour_of};
 use crate::storage::{
-    CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
-    PendingSend, StateRow, StorageError, Totals, pass,
+    CaseMessage, CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow,
+    MemberRow, OutcomeRow, PendingSend, StateRow, StorageError, Totals, pass,
 };
 
 const COUNTERS: &str = "messages, staff_messages, joins, leaves, hits, masked, reviewed, blocked, replies, welcomes, \
@@ -313,6 +313,54 @@ pub(super) fn lates(
             .collect()
     })
     .map_err(fault("read late events"))
+}
+
+/// Returns in which groups of an account some members are now. A look at all members: people ask for it, rarely.
+pub(super) fn memberships(
+    conn: &Connection,
+    account: &str,
+    members: &[String],
+) -> Result<Vec<(String, String)>, StorageError> {
+    let members = serde_json::to_string(members).expect("strings are JSON");
+    conn.prepare_cached(
+        "SELECT grp.grp, member FROM member JOIN grp ON grp.no = member.grp
+         WHERE account = ?1 AND present AND member IN (SELECT value FROM json_each(?2)) ORDER BY grp.grp, member",
+    )
+    .and_then(|mut query| query.query_map(params![account, members], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+    .map_err(fault("read who is where"))
+}
+
+/// Returns messages of a case after a place, in the order of their arrival.
+pub(super) fn case_messages(
+    conn: &Connection,
+    case: &str,
+    after: Option<CasePlace>,
+    limit: usize,
+) -> Result<Vec<CaseMessage>, StorageError> {
+    let (at_ms, account, group, id) =
+        after.unwrap_or_else(|| (i64::MIN, String::new(), String::new(), String::new()));
+    conn.prepare_cached(
+        "SELECT at_ms, account, grp, id, member, alike, verdict FROM case_message
+         WHERE fleet_case = ?1 AND (at_ms, account, grp, id) > (?2, ?3, ?4, ?5)
+         ORDER BY at_ms, account, grp, id LIMIT ?6",
+    )
+    .and_then(|mut query| {
+        query
+            .query_map(params![case, at_ms, account, group, id, super::limit(limit)], |row| {
+                Ok(CaseMessage {
+                    case: case.to_owned(),
+                    at_ms: row.get(0)?,
+                    account: row.get(1)?,
+                    group: row.get(2)?,
+                    of: row.get(3)?,
+                    member: row.get(4)?,
+                    by: words::read(5, row.get_ref(5)?.as_str()?)?,
+                    verdict: words::read(6, row.get_ref(6)?.as_str()?)?,
+                })
+            })?
+            .collect()
+    })
+    .map_err(fault("read a case's messages"))
 }
 
 /// Returns cases, newest first.

@@ -44,7 +44,7 @@ pub(super) const LEDGER: Schema = Schema {
 pub(super) const STATE: Schema = Schema {
     file: "state.db",
     synchronous: "NORMAL",
-    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5],
+    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6],
 };
 
 /// Sealed texts. Not in a backup: what is erased here must be gone.
@@ -190,6 +190,13 @@ CREATE TABLE list_count (hour INTEGER NOT NULL, wordlist TEXT NOT NULL, hits INT
 const STATE_5: &str = "
 CREATE TABLE outcome (broadcast TEXT NOT NULL, grp INTEGER NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL,
   value_micros INTEGER NOT NULL, last_ms INTEGER NOT NULL, PRIMARY KEY (broadcast, grp, kind)) WITHOUT ROWID;
+";
+
+/// Messages of cases. One without an id is told from others by its time.
+const STATE_6: &str = "
+CREATE TABLE case_message (fleet_case TEXT NOT NULL, at_ms INTEGER NOT NULL, account TEXT NOT NULL, grp TEXT NOT NULL,
+  id TEXT NOT NULL, member TEXT NOT NULL, alike TEXT NOT NULL, verdict TEXT NOT NULL,
+  PRIMARY KEY (fleet_case, at_ms, account, grp, id)) WITHOUT ROWID;
 ";
 
 const EVIDENCE_1: &str = "

@@ -60,6 +60,11 @@ pub(super) fn event_type(what: EventType) -> String {
     json(&what)
 }
 
+/// Anything that is a word, in JSON.
+pub(super) fn word<T: Serialize>(value: &T) -> String {
+    json(value)
+}
+
 /// Reads what the functions above wrote.
 pub(super) fn read<T: DeserializeOwned>(column: usize, text: &str) -> Result<T, rusqlite::Error> {
     serde_json::from_str(text).map_err(|e| {

@@ -97,6 +97,8 @@ metrics! {
         "Requests answered from the stored answer to the same Idempotency-Key.";
     SaysSkipped: Counter, "menshen_says_skipped_total", [SKIP],
         "Replies and welcomes that were due and not said.";
+    RemovalsOverBudget: Counter, "menshen_removals_over_budget_total", [],
+        "Members who were put up for review because the removals of the hour were used up.";
     LateVerdicts: Counter, "menshen_late_verdicts_total", [VERDICT],
         "Verdicts on messages that came after the messages were answered.";
     HookRequests: Counter, "menshen_hook_requests_total", [HOOK_OUTCOME],

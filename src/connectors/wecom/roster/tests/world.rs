@@ -294,6 +294,10 @@ impl EventSink for House {
                 variable: &|_| None,
                 can_recall: false,
                 can_post: true,
+                can_mute: false,
+                can_remove: false,
+                kicked: None,
+                budget: &|_| false,
                 welcome_code_life: None,
                 asking: Asking::default(),
             };

@@ -1,0 +1,202 @@
+//! The fleet's kick list (黑名单): members who are to be kept out of groups, where and until when.
+//!
+//! Looked at in the hot path whenever a customer joins or speaks, so it lies in memory: a list is one document, and its
+//! members are found by one look. Not for: what follows (the pipeline decides), nor who would be hit (`api` shows it first).
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::event::{Actor, Place};
+use crate::reach::Plan;
+use crate::storage::{AuditEntry, Change, DocumentKind, SharedStorage, StorageError, Write};
+
+/// Lists read at once.
+const PAGE: usize = 500;
+/// Most lists.
+pub const LISTS_MAX: usize = 1_000;
+/// Most members of one list.
+pub const MEMBERS_MAX: usize = 1_000;
+
+/// Some members who are to be kept out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kick {
+    /// `kck_…`.
+    pub id: String,
+    /// Of this account.
+    pub account: String,
+    /// The platform's ids of them.
+    pub members: BTreeSet<String>,
+    /// From which groups.
+    #[serde(rename = "where")]
+    pub plan: Plan,
+    /// Until when.
+    pub until_ms: i64,
+    /// Why, in words.
+    pub reason: String,
+    /// The operator.
+    pub by: String,
+    /// Since when.
+    pub at_ms: i64,
+}
+
+/// Why a list was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum KickError {
+    /// Too many of them.
+    #[error("there are {LISTS_MAX} kick lists; remove one")]
+    TooMany,
+    /// No such list.
+    #[error("no such kick list")]
+    Unknown,
+    /// Storage failed.
+    #[error("store a kick list")]
+    Storage(#[from] StorageError),
+}
+
+/// Lists by account and member.
+type Index = HashMap<(String, String), Vec<Arc<Kick>>>;
+
+/// All kick lists. One per gateway.
+pub struct Kicks {
+    storage: SharedStorage,
+    clock: Clock,
+    index: ArcSwap<Index>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl std::fmt::Debug for Kicks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kicks({} members)", self.index.load().len())
+    }
+}
+
+impl Kicks {
+    /// Reads the lists.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    pub async fn open(storage: SharedStorage, clock: Clock) -> Result<Arc<Self>, StorageError> {
+        let writing = tokio::sync::Mutex::default();
+        let this = Self { storage, clock, index: ArcSwap::default(), writing };
+        this.reload().await?;
+        Ok(Arc::new(this))
+    }
+
+    /// Returns the list by which a member is to be kept out of a group now.
+    pub fn find(
+        &self,
+        account: &str,
+        member: &str,
+        place: &Place,
+        tags: &[String],
+        now_ms: i64,
+    ) -> Option<Arc<Kick>> {
+        let index = self.index.load();
+        if index.is_empty() {
+            return None; // most of the time: no key need be made
+        }
+        let lists = index.get(&(account.to_owned(), member.to_owned()))?;
+        lists.iter().find(|kick| kick.until_ms > now_ms && kick.plan.fit(place, tags).is_some()).cloned()
+    }
+
+    /// Returns every list that is in force, by id.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    pub async fn all(&self) -> Result<Vec<Kick>, StorageError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.storage.documents(DocumentKind::Kick, after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|document| document.id.clone());
+            for document in page {
+                let kick: Kick = serde_json::from_str(&document.body)
+                    .map_err(|error| StorageError::unreadable("a kick list", error.to_string()))?;
+                all.push(kick);
+            }
+            if is_last {
+                break;
+            }
+        }
+        let now_ms = self.clock.now_ms();
+        all.retain(|kick| kick.until_ms > now_ms);
+        Ok(all)
+    }
+
+    /// Puts a list in force.
+    ///
+    /// # Errors
+    /// When there are too many, or storage fails.
+    pub async fn add(&self, actor: &Actor, kick: Kick) -> Result<(), KickError> {
+        let _writing = self.writing.lock().await;
+        if self.all().await?.len() >= LISTS_MAX {
+            return Err(KickError::TooMany);
+        }
+        let body = serde_json::to_string(&kick).expect("words and numbers are JSON");
+        let detail =
+            serde_json::json!({"members": kick.members.len(), "where": kick.plan, "reason": kick.reason});
+        let audit = AuditEntry::by(actor, kick.at_ms, "create", "kick", &kick.id).with(&detail);
+        let write = Write::Put { kind: DocumentKind::Kick, id: kick.id, body, expect: Some(0) };
+        self.write(kick.at_ms, vec![write], audit).await
+    }
+
+    /// Takes a list out of force, and forgets those that are over.
+    ///
+    /// # Errors
+    /// When there is none, or storage fails.
+    pub async fn remove(&self, actor: &Actor, id: &str) -> Result<(), KickError> {
+        let _writing = self.writing.lock().await;
+        let now_ms = self.clock.now_ms();
+        self.storage.document(DocumentKind::Kick, id).await?.ok_or(KickError::Unknown)?;
+        let write = Write::Delete { kind: DocumentKind::Kick, id: id.to_owned() };
+        self.write(now_ms, vec![write], AuditEntry::by(actor, now_ms, "delete", "kick", id)).await
+    }
+
+    /// Takes a member out of every list, as a pardon does; returns how many lists named them.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn forget(&self, actor: &Actor, account: &str, member: &str) -> Result<usize, KickError> {
+        let _writing = self.writing.lock().await;
+        let now_ms = self.clock.now_ms();
+        let mut writes = Vec::new();
+        for mut kick in self.all().await? {
+            if kick.account != account || !kick.members.remove(member) {
+                continue;
+            }
+            writes.push(if kick.members.is_empty() {
+                Write::Delete { kind: DocumentKind::Kick, id: kick.id }
+            } else {
+                let body = serde_json::to_string(&kick).expect("words and numbers are JSON");
+                Write::Put { kind: DocumentKind::Kick, id: kick.id, body, expect: None }
+            });
+        }
+        let lists = writes.len();
+        if lists > 0 {
+            let id = format!("{account}/{member}");
+            self.write(now_ms, writes, AuditEntry::by(actor, now_ms, "delete", "kick", &id)).await?;
+        }
+        Ok(lists)
+    }
+
+    async fn write(&self, at_ms: i64, writes: Vec<Write>, audit: AuditEntry) -> Result<(), KickError> {
+        self.storage.apply(Change { at_ms, writes, audit: vec![audit], ..Change::default() }).await?;
+        Ok(self.reload().await?)
+    }
+
+    async fn reload(&self) -> Result<(), StorageError> {
+        let mut index = Index::new();
+        for kick in self.all().await? {
+            let kick = Arc::new(kick);
+            for member in &kick.members {
+                index.entry((kick.account.clone(), member.clone())).or_default().push(Arc::clone(&kick));
+            }
+        }
+        self.index.store(Arc::new(index));
+        Ok(())
+    }
+}

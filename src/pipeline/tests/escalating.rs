@@ -1,0 +1,338 @@
+//! The ladder on events as they come: warned, muted, removed, forgotten, forgiven.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::greeting::kept;
+use super::*;
+use crate::conduct::ladder::{Came, Ladder, Punishment, Record, Step};
+use crate::event::StateKind;
+use crate::interception::Policy;
+
+const MINUTE: i64 = 60_000;
+
+fn ladder() -> Ladder {
+    let step = |at, act, lasts: Option<u64>, text: Option<&str>| Step {
+        at,
+        act,
+        lasts: lasts.map(Duration::from_secs),
+        text: text.map(str::to_owned),
+    };
+    Ladder {
+        window: Duration::from_hours(1),
+        steps: vec![
+            step(1, Punishment::Warn, None, Some("{member.name}，请勿发广告")),
+            step(2, Punishment::Mute, Some(600), None),
+            step(4, Punishment::Remove, None, None),
+        ],
+        ..Ladder::default()
+    }
+}
+
+/// A house whose policy has this ladder.
+struct Strict {
+    house: House,
+    policy: Policy,
+    told: usize,
+}
+
+impl Strict {
+    fn new(ladder: Ladder) -> Self {
+        let mut house = House::new();
+        house.rules.limits.conduct.flood_messages_max = 0;
+        let policy =
+            Policy { ladder: Some(ladder), ..house.rules.policy(None, Role::Customer).unwrap().clone() };
+        policy.check().unwrap();
+        Self { house, policy, told: 0 }
+    }
+
+    fn says(&mut self, member: &'static str, role: Role, text: &'static str) -> Vec<(ActionKind, String)> {
+        self.told += 1;
+        let said = GroupEvent {
+            member: Some(member.into()),
+            role,
+            at_ms: None,
+            ..says(&self.told.to_string(), text)
+        };
+        self.take(&said)
+    }
+
+    fn advertises(&mut self) -> Vec<(ActionKind, String)> {
+        self.says("u-1", Role::Customer, "加微信")
+    }
+
+    fn take(&mut self, event: &GroupEvent<'_>) -> Vec<(ActionKind, String)> {
+        let decision = self.house.take_by(event, Some(&self.policy));
+        let recalls = |action: &crate::event::Action| action.kind == ActionKind::Recall;
+        let actions = decision.answer.actions.iter().filter(|action| !recalls(action));
+        actions.map(|action| (action.kind, action.state.clone())).collect()
+    }
+
+    /// Brings every moment that has come, as the edge does.
+    fn due(&mut self) -> Vec<(ActionKind, String)> {
+        let due: Vec<(String, i64)> =
+            self.house.state.small.due(self.house.now_ms).map(|(_, key, at)| (key.to_owned(), at)).collect();
+        let mut done = Vec::new();
+        for (key, at_ms) in due {
+            let member = key.rsplit('\u{1f}').next().unwrap().to_owned();
+            let due = GroupEvent {
+                id: format!("due-{at_ms}-{member}").into(),
+                member: Some(member.into()),
+                role: Role::Bot,
+                at_ms: None,
+                ..event("", What::Due)
+            };
+            done.extend(self.take(&due));
+        }
+        done
+    }
+
+    fn record(&self, member: &str) -> Record {
+        let key = format!("demo\u{1f}g-1\u{1f}{member}");
+        let kept = self.house.state.small.get(StateKind::Ladder, &key, self.house.now_ms);
+        kept.and_then(Record::from_bytes).unwrap_or_default()
+    }
+}
+
+fn queued(kind: ActionKind) -> Vec<(ActionKind, String)> {
+    vec![(kind, "queued".to_owned())]
+}
+
+#[test]
+fn warned_then_muted_then_removed_and_the_record_says_so() {
+    let mut group = Strict::new(ladder());
+    assert_eq!(group.advertises(), queued(ActionKind::Warn));
+    assert_eq!(group.advertises(), queued(ActionKind::Mute));
+    group.house.now_ms += MINUTE;
+    assert_eq!(group.advertises(), queued(ActionKind::Mute), "between two steps the lower one holds");
+    assert_eq!(group.advertises(), queued(ActionKind::Remove));
+    let record = group.record("u-1");
+    let taken: Vec<_> =
+        record.taken.iter().map(|taken| (taken.action, taken.strikes, taken.by.as_str())).collect();
+    let expect = [
+        (ActionKind::Warn, 1, "standard"),
+        (ActionKind::Mute, 2, "standard"),
+        (ActionKind::Mute, 3, "standard"),
+        (ActionKind::Remove, 4, "standard"),
+    ];
+    assert_eq!(taken, expect);
+    assert_eq!(record.muted_until_ms, Some(NOW + 11 * MINUTE));
+}
+
+#[test]
+fn a_warning_names_the_member_and_goes_out_as_one() {
+    let mut group = Strict::new(ladder());
+    let said = GroupEvent { name: Some("小王".into()), ..says("1", "加微信") };
+    let decision = group.house.take_by(&said, Some(&group.policy));
+    let facts = decision.effects.unwrap().facts;
+    let warning =
+        facts.iter().find_map(|fact| if let Fact::Send(send) = fact { Some(send) } else { None }).unwrap();
+    assert_eq!((&*warning.kind, &*warning.rule, &*warning.text), ("warning", "standard", "小王，请勿发广告"));
+}
+
+#[test]
+fn whoever_may_not_speak_may_again_when_the_time_is_over() {
+    let mut group = Strict::new(ladder());
+    group.advertises();
+    group.advertises();
+    group.house.now_ms += 10 * MINUTE - 1;
+    assert_eq!(group.due(), []);
+    group.house.now_ms += 1;
+    assert_eq!(group.due(), queued(ActionKind::Unmute));
+    assert_eq!(group.due(), [], "once");
+    assert_eq!(group.record("u-1").muted_until_ms, None);
+    group.house.now_ms += 60 * MINUTE;
+    assert_eq!(group.advertises(), queued(ActionKind::Warn), "what was left behind is taken again");
+}
+
+#[test]
+fn staff_programs_our_own_and_those_who_behave_are_never_punished() {
+    let mut group = Strict::new(ladder());
+    group.house.kin = HashMap::from([("robot", Kin::Ourselves), ("owner", Kin::Staff)]);
+    for _ in 0..5 {
+        for (member, role) in
+            [("u-1", Role::Staff), ("u-1", Role::Bot), ("robot", Role::Customer), ("owner", Role::Customer)]
+        {
+            assert_eq!(group.says(member, role, "加微信"), []);
+        }
+        assert_eq!(group.says("u-1", Role::Customer, "今天营业吗"), []);
+    }
+    assert_eq!(group.record("u-1"), Record::new());
+}
+
+#[test]
+fn a_disguised_word_alone_never_removes() {
+    for (variants_remove, expect) in [(false, ActionKind::Mute), (true, ActionKind::Remove)] {
+        let mut group = Strict::new(Ladder { counts: Verdict::Review, variants_remove, ..ladder() });
+        for _ in 0..3 {
+            group.says("u-1", Role::Customer, "加威信");
+        }
+        assert_eq!(group.says("u-1", Role::Customer, "加威信"), queued(expect), "{:?}", group.record("u-1"));
+    }
+}
+
+#[test]
+fn past_the_budget_and_where_the_platform_cannot_a_person_decides() {
+    let unsupported = |kind: ActionKind| vec![(kind, "unsupported".to_owned())];
+    let mut group = Strict::new(ladder());
+    group.house.removals_max = 0;
+    for _ in 0..3 {
+        group.advertises();
+    }
+    assert_eq!(group.advertises(), [(ActionKind::Remove, "over_budget".to_owned())]);
+    assert_eq!(group.record("u-1").taken.last().unwrap().came, Came::OverBudget);
+    let mut group = Strict::new(ladder());
+    (group.house.can_punish, group.house.can_post) = (false, false);
+    assert_eq!(group.advertises(), unsupported(ActionKind::Warn));
+    let said = says("x", "加微信");
+    let decision = group.house.take_by(&said, Some(&group.policy));
+    assert_eq!(group.record("u-1").muted_until_ms, None, "nobody was muted");
+    let facts = decision.effects.unwrap().facts;
+    let rules = facts
+        .iter()
+        .filter_map(|fact| if let Fact::Review(review) = fact { Some(&*review.rule) } else { None });
+    assert_eq!(rules.collect::<Vec<_>>(), ["ladder:mute:unsupported"]);
+    assert!(
+        !facts.iter().any(|fact| matches!(fact, Fact::Action(action) if action.kind == ActionKind::Mute))
+    );
+}
+
+#[test]
+fn a_pardon_undoes_strikes_and_mute_and_stays_on_record() {
+    let mut group = Strict::new(ladder());
+    let pardon = |id: &str| event(id, What::Pardoned { by: "op-li".into() });
+    let nothing = pardon("p-0");
+    assert_eq!(group.take(&nothing), []);
+    assert_eq!(group.record("u-1"), Record::new(), "nothing to forgive leaves nothing behind");
+    group.advertises();
+    group.advertises();
+    let pardon = pardon("p-1");
+    assert_eq!(group.take(&pardon), queued(ActionKind::Unmute));
+    let record = group.record("u-1");
+    assert_eq!((record.strikes.len(), record.muted_until_ms), (0, None));
+    let last = record.taken.last().unwrap();
+    assert_eq!((last.action, last.by.as_str()), (ActionKind::Pardon, "op-li"));
+    assert_eq!(group.advertises(), queued(ActionKind::Warn));
+}
+
+#[test]
+fn whoever_is_on_a_kick_list_is_taken_out_at_the_door_and_when_they_speak_once() {
+    let mut group = Strict::new(Ladder::default());
+    group.house.removals_max = 2;
+    group.house.kicked = Some("kck_1");
+    let door = GroupEvent { at_ms: None, ..joined("j") };
+    assert_eq!(group.take(&door), queued(ActionKind::Remove));
+    assert_eq!(group.says("u-1", Role::Customer, "大家好"), [], "asked for already");
+    assert_eq!(group.says("u-2", Role::Customer, "大家好"), queued(ActionKind::Remove));
+    assert_eq!(group.says("u-3", Role::Customer, "大家好"), [(ActionKind::Remove, "over_budget".to_owned())]);
+    assert_eq!(group.says("u-4", Role::Staff, "大家好"), []);
+    let spoken = says("x", "大家好");
+    let decision = group.house.take_by(&spoken, Some(&group.policy));
+    assert_eq!(decision.answer.verdict, Verdict::Block, "what they say is withdrawn");
+    assert_eq!(group.record("u-1").taken[0].by, "kck_1");
+}
+
+/// What happens in a group over a month, in virtual time.
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    Advert(usize),
+    Repeat,
+    Chat(usize),
+    Pardon(usize),
+    Wait(i64),
+    Restart,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        4 => (0..3_usize).prop_map(Happens::Advert),
+        1 => Just(Happens::Repeat),
+        1 => (0..3_usize).prop_map(Happens::Chat),
+        1 => (0..3_usize).prop_map(Happens::Pardon),
+        3 => prop_oneof![1..20_i64, Just(24 * 60)].prop_map(Happens::Wait),
+        1 => Just(Happens::Restart),
+    ]
+}
+
+const MEMBERS: [&str; 3] = ["u-1", "u-2", "u-3"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever comes in whichever order: nobody is muted without its end, no act beyond the budget, what a start finds is
+    /// what was there, and a repeat does nothing.
+    #[test]
+    fn a_month_of_strikes(month in vec(happens(), 1..80), removals_max in 0_u32..3) {
+        let mut group = Strict::new(ladder());
+        group.house.removals_max = removals_max;
+        let mut journal: Vec<Effects<'static>> = Vec::new();
+        let (mut muted, mut removals): (HashMap<String, i64>, Vec<i64>) = (HashMap::new(), Vec::new());
+        let mut last: Option<GroupEvent<'static>> = None;
+        for (nth, what) in month.into_iter().enumerate() {
+            let mut told = Vec::new();
+            match what {
+                Happens::Wait(minutes) => {
+                    for _ in 0..minutes.min(24 * 60) / 5 + 1 {
+                        group.house.now_ms += 5 * MINUTE;
+                        let due: Vec<(String, i64)> = group.house.state.small.due(group.house.now_ms)
+                            .map(|(_, key, at)| (key.rsplit('\u{1f}').next().unwrap().to_owned(), at)).collect();
+                        for (member, at_ms) in due {
+                            let id = format!("due-{at_ms}-{member}");
+                            let due = GroupEvent { id: id.into(), member: Some(member.into()), role: Role::Bot, at_ms: None, ..event("", What::Due) };
+                            let decision = group.house.take_by(&due, Some(&group.policy));
+                            note(&decision, group.house.now_ms, &mut muted, &mut removals);
+                            journal.extend(decision.effects.map(kept));
+                        }
+                        for (member, until_ms) in &muted {
+                            prop_assert!(*until_ms > group.house.now_ms, "{member} is muted for longer than was said");
+                        }
+                    }
+                }
+                Happens::Restart => {
+                    let mut state = PartitionState::default();
+                    journal.iter().for_each(|effects| state.apply(effects));
+                    group.house.state = state;
+                }
+                Happens::Advert(who) | Happens::Chat(who) | Happens::Pardon(who) => {
+                    let what = match what {
+                        Happens::Advert(_) => What::Message(Message { text: "加微信".into(), ..Message::default() }),
+                        Happens::Pardon(_) => What::Pardoned { by: "op".into() },
+                        _ => What::Message(Message { text: "好".into(), ..Message::default() }),
+                    };
+                    told.push(GroupEvent { member: Some(MEMBERS[who].into()), at_ms: None, ..event(&nth.to_string(), what) });
+                }
+                Happens::Repeat => told.extend(last.clone()),
+            }
+            for told in told {
+                let is_repeat = last.as_ref().is_some_and(|last| last.id == told.id);
+                let decision = group.house.take_by(&told, Some(&group.policy));
+                prop_assert_eq!(is_repeat, decision.effects.is_none());
+                note(&decision, group.house.now_ms, &mut muted, &mut removals);
+                journal.extend(decision.effects.map(kept));
+                last = Some(told.clone());
+            }
+        }
+        let mut by_hour: HashMap<i64, u32> = HashMap::new();
+        for at_ms in removals {
+            *by_hour.entry(at_ms.div_euclid(HOUR_MS)).or_default() += 1;
+        }
+        prop_assert!(by_hour.values().all(|count| *count <= removals_max), "{by_hour:?}");
+        for member in MEMBERS {
+            prop_assert_eq!(group.record(member).muted_until_ms, muted.get(member).copied());
+        }
+    }
+}
+
+fn note(decision: &Decision<'_>, now_ms: i64, muted: &mut HashMap<String, i64>, removals: &mut Vec<i64>) {
+    let Some(effects) = &decision.effects else { return };
+    let member = effects.head.member.as_ref().map(ToString::to_string).unwrap_or_default();
+    for fact in &effects.facts {
+        let Fact::Action(action) = fact else { continue };
+        match action.kind {
+            ActionKind::Mute => _ = muted.insert(member.clone(), now_ms + 10 * MINUTE),
+            ActionKind::Unmute => assert!(muted.remove(&member).is_some(), "{member} was not muted"),
+            ActionKind::Remove => removals.push(now_ms),
+            ActionKind::Recall | ActionKind::Warn | ActionKind::Pardon => {}
+        }
+    }
+}
