@@ -29,6 +29,7 @@ mod holds;
 mod idempotency;
 mod intake;
 mod interception;
+mod journeys;
 mod letters;
 mod moderate;
 mod moment;

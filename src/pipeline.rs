@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! recognise   dedupe, then the roster's order: new, seen before, late, from the future, or a gap
-//! decide      interception → conduct → replies | welcomes → effects
+//! decide      interception → conduct → replies | welcomes → journeys → effects
 //! apply       the state takes the effects in; so does a replay of the journal
 //! ```
 
@@ -10,6 +10,7 @@ mod asking;
 mod conducting;
 mod decision;
 mod greeting;
+mod journeying;
 mod keeping;
 mod marks;
 mod replying;
@@ -24,11 +25,13 @@ use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Kin, Place, Role, Status, What};
 use crate::interception::{self, Audience, Earlier, Policy, Ruleset, Speaker, SpeakerKey};
+use crate::journeys::{self, Journeys};
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
 pub use asking::{Asking, Asks};
 pub use decision::{Decision, SkipReason, Skipped};
+pub use journeying::Travelled;
 pub use keeping::{Keep, KeepingLimits};
 pub use state::{PartitionState, Small};
 
@@ -41,6 +44,8 @@ pub struct Rules {
     pub replies: replies::Rules,
     /// Welcomes.
     pub welcomes: Welcomes,
+    /// Journeys.
+    pub journeys: Journeys,
     /// Limits of behaviour and of age.
     pub limits: Limits,
 }
@@ -66,6 +71,8 @@ pub struct Limits {
     pub replies: replies::Config,
     /// Welcomes.
     pub welcomes: welcomes::Config,
+    /// Journeys.
+    pub journeys: journeys::Config,
     /// Original text that may be kept.
     pub evidence: KeepingLimits,
     /// What a message is known again by in other groups is noted.
@@ -87,6 +94,8 @@ pub struct Setting<'a> {
     pub can_recall: bool,
     /// The platform lets us say something in the group.
     pub can_post: bool,
+    /// The platform shows what members say.
+    pub can_hear: bool,
     /// How long after its event a one-time welcome code can be used; `None` where the platform has no such codes.
     pub welcome_code_life: Option<Duration>,
     /// Who else judges the message.
@@ -258,6 +267,7 @@ pub fn decide<'e>(
         | What::ContactRemoved { .. }
         | What::TagsChanged { .. } => {}
     }
+    decision.journeys(state, rules, setting, event);
 
     decision.act(setting, event);
     decision.keep(&rules.limits.evidence, setting, event);

@@ -16,9 +16,9 @@ use super::guard::{Door, guard};
 use super::state::App;
 use super::{
     accounts, administration, audiences, audit, broadcasts, cases, checks, deliveries, endpoints, evidence,
-    group_life, group_policy, groups, interception, letters, moderate, notices, openapi, operators, outbound,
-    places, platform_numbers, promises, protection, replays, replies, results, reviews, rules, rulesets,
-    statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
+    group_life, group_policy, groups, interception, journeys, letters, moderate, notices, openapi, operators,
+    outbound, places, platform_numbers, promises, protection, replays, replies, results, reviews, rules,
+    rulesets, statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -77,6 +77,7 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/groups/{account}/{group}"             Read  groups::get;
         PUT    "/v1/groups/{account}/{group}"             Admin groups::put;
         DELETE "/v1/groups/{account}/{group}"             Admin groups::delete;
+        GET    "/v1/groups/{account}/{group}/journeys"    Read  journeys::of_group;
         GET    "/v1/groups/{account}/{group}/members"     Read  groups::members;
         GET    "/v1/groups/{account}/{group}/hits"        Read  groups::hits;
         GET    "/v1/groups/{account}/{group}/policy"      Read  group_policy::get;
@@ -148,6 +149,11 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/welcomes/{welcome}"                   Read  rules::welcome_rules::get;
         PUT    "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::put;
         DELETE "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::delete;
+        GET    "/v1/journeys"                             Read  rules::journey_rules::list;
+        GET    "/v1/journeys/{journey}"                   Read  rules::journey_rules::get;
+        PUT    "/v1/journeys/{journey}"                   RulesWrite rules::journey_rules::put;
+        DELETE "/v1/journeys/{journey}"                   RulesWrite rules::journey_rules::delete;
+        GET    "/v1/journeys/{journey}/numbers"           Read  journeys::numbers;
         GET    "/v1/welcome-templates"                    Read  templates::list;
         GET    "/v1/welcome-templates/todo"               Read  templates::todo::list;
         POST   "/v1/welcome-templates/todo/remind"        BroadcastsWrite templates::todo::remind;

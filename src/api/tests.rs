@@ -4,6 +4,7 @@ mod audiences;
 mod document;
 mod endpoints;
 mod group_life;
+mod journeys;
 mod ledger;
 mod notices;
 mod outbound;
@@ -63,6 +64,7 @@ const NOW_MS: i64 = 1_795_312_800_000;
 struct Gateway {
     router: Router,
     app: App,
+    ingest: Arc<Ingest>,
     storage: SharedStorage,
     directory: Arc<Directory>,
     access: Arc<Access>,
@@ -323,7 +325,7 @@ impl Gateway {
             storage: Arc::clone(&storage),
             connectors,
             outbox,
-            ingest,
+            ingest: Arc::clone(&ingest),
             broadcasts,
             notices,
             subscriptions: subscriptions_for(&storage, &clock, &tasks).await,
@@ -338,6 +340,7 @@ impl Gateway {
         Self {
             router,
             app,
+            ingest,
             storage,
             directory,
             access,

@@ -17,7 +17,7 @@ use crate::event::{Asked, Fact, GroupEvent, Message, Partition, Status, Verdict,
 use crate::hook::{Heard, Hook, Question};
 use crate::interception::{Audience, Speaker};
 use crate::outbox::delivery::Delivery;
-use crate::pipeline::{Asking, Decision, Home, Rules, Setting, SkipReason, Skipped};
+use crate::pipeline::{Asking, Decision, Home, Rules, Setting, SkipReason, Skipped, Travelled};
 use crate::replies::Came;
 use crate::storage::Receipt;
 use crate::telemetry::metrics::{self, SayRefusal};
@@ -234,6 +234,7 @@ impl Ingest {
             can_recall: can.is_some_and(|can| can.can_recall),
             // Without a connector nobody knows yet; the outbox waits for one, and then it is refused or said.
             can_post: can.is_none_or(|can| can.can_post_into_group),
+            can_hear: can.is_none_or(|can| can.gives_message_text),
             welcome_code_life,
             asking: Asking {
                 heard: if let Standing::Heard(Heard::Said(opinion)) = standing {
@@ -272,6 +273,10 @@ impl Ingest {
             tell_skipped(skipped, &event.group);
         }
         count_replies(rules, &decision);
+        for Travelled { journey, came, members } in &decision.travelled {
+            rules.journeys.count(journey, *came, *members);
+            metrics::journey(came.as_str(), *members);
+        }
         let effects = decision.effects;
         let caused = effects.iter().flat_map(|e| e.facts.iter().filter_map(|f| Delivery::caused(&e.head, f)));
         Waiting {

@@ -15,6 +15,7 @@ use crate::event::{GroupEvent, Role, RosterStep, What};
 use crate::evidence::{self, Evidence};
 use crate::hook::Hook;
 use crate::interception::{self, Ruleset};
+use crate::journeys::Journeys;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
@@ -94,7 +95,13 @@ fn rules() -> Rules {
     let config = interception::Config::default();
     let (words, _) = Ruleset::compile("r-1", &[], Vec::new(), &config).unwrap();
     let limits = Limits { policy: config.policy, ..Limits::default() };
-    Rules { words, replies: replies::Rules::default(), welcomes: Welcomes::default(), limits }
+    Rules {
+        words,
+        replies: replies::Rules::default(),
+        welcomes: Welcomes::default(),
+        journeys: Journeys::default(),
+        limits,
+    }
 }
 
 /// An event in `demo`'s group `g-1` that is a step of its roster.

@@ -2,6 +2,7 @@
 
 mod conducting;
 mod greeting;
+mod journeying;
 mod replying;
 mod verdicts;
 
@@ -45,6 +46,7 @@ fn rules() -> Rules {
         words,
         replies: reply_rules(&[("hours", reply)], &limits.replies),
         welcomes: Welcomes::compile(&welcomes, &limits.welcomes).unwrap(),
+        journeys: Journeys::default(),
         limits,
     }
 }
@@ -62,6 +64,7 @@ struct House {
     now_ms: i64,
     shop: Option<&'static str>,
     can_post: bool,
+    can_hear: bool,
     welcome_code_life: Option<Duration>,
     heard: Option<crate::event::Opinion<'static>>,
     /// Somebody else is asked, and must answer.
@@ -77,6 +80,7 @@ impl House {
             now_ms: NOW,
             shop: Some("南京东路店"),
             can_post: true,
+            can_hear: true,
             welcome_code_life: Some(Duration::from_secs(20)),
             heard: None,
             asks: false,
@@ -110,6 +114,7 @@ impl House {
             variable: &variable,
             can_recall: true,
             can_post: self.can_post,
+            can_hear: self.can_hear,
             welcome_code_life: self.welcome_code_life,
             asking: Asking {
                 heard: self.heard.as_ref(),

@@ -1,8 +1,8 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY,
-    QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL,
+    CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, JOURNEY, LEVEL, Label, MASS_STEP, PLATFORM,
+    PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL,
     WECOM_FAMILY, WECOM_IGNORED,
 };
 
@@ -97,6 +97,8 @@ metrics! {
         "Requests answered from the stored answer to the same Idempotency-Key.";
     SaysSkipped: Counter, "menshen_says_skipped_total", [SKIP],
         "Replies and welcomes that were due and not said.";
+    JourneyMembers: Counter, "menshen_journey_members_total", [JOURNEY],
+        "Members of journeys, by what became of them and their steps.";
     LateVerdicts: Counter, "menshen_late_verdicts_total", [VERDICT],
         "Verdicts on messages that came after the messages were answered.";
     HookRequests: Counter, "menshen_hook_requests_total", [HOOK_OUTCOME],
