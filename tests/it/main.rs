@@ -10,6 +10,7 @@ mod support;
 
 mod broadcast;
 mod broadcast_kill;
+mod journeys;
 mod kill;
 mod operations;
 mod peers;
