@@ -15,6 +15,7 @@ use menshen::clock::Stopwatch;
 use menshen::event::json::{ParseLimits, parse};
 use menshen::event::{EventKey, Status};
 use menshen::interception::{self, Audience, Origin, Ruleset, WordlistSource};
+use menshen::journeys::Journeys;
 use menshen::pipeline::{self, Arrival, Home, Limits, PartitionState, Recognised, Rules, Scratch, Setting};
 use menshen::replies;
 use menshen::storage::codec;
@@ -79,7 +80,7 @@ fn rules(lexicon: &str) -> Rules {
     let limits = Limits { policy: "standard".into(), ..Limits::default() };
     let replies = replies::Rules::default();
     let welcomes = Welcomes::compile(&[], &limits.welcomes).expect("no welcomes");
-    Rules { words, replies, welcomes, limits }
+    Rules { words, replies, welcomes, journeys: Journeys::default(), limits }
 }
 
 /// Ours: decode, recognise, decide, encode, apply.
@@ -104,6 +105,7 @@ impl Ours {
             variable: &|_| None,
             can_recall: true,
             can_post: true,
+            can_hear: true,
             welcome_code_life: None,
             asking: pipeline::Asking::default(),
         };

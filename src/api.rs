@@ -31,6 +31,7 @@ mod idempotency;
 mod intake;
 mod interception;
 mod kicks;
+mod journeys;
 mod letters;
 mod moderate;
 mod moment;

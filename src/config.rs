@@ -65,6 +65,8 @@ sections! {
     replies: crate::replies::Config,
     /// Greetings.
     welcomes: crate::welcomes::Config,
+    /// What members hear on the days after they joined.
+    journeys: crate::journeys::Config,
     /// What spans groups.
     fleet: crate::fleet::Config,
     /// Journal, ledger, projection, retention.

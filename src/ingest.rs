@@ -20,6 +20,7 @@ pub mod server;
 mod sink;
 #[cfg(test)]
 mod testing;
+mod travelling;
 
 use std::sync::Arc;
 use std::time::Duration;

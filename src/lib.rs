@@ -13,6 +13,7 @@ pub mod reach;
 pub mod conduct;
 pub mod dedupe;
 pub mod interception;
+pub mod journeys;
 pub mod pipeline;
 pub mod replies;
 pub mod template;

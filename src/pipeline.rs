@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! recognise   dedupe, then the roster's order: new, seen before, late, from the future, or a gap
-//! decide      interception → conduct → replies | welcomes → actions → ladder → effects
+//! decide      interception → conduct → replies | welcomes → journeys → actions → ladder → effects
 //! apply       the state takes the effects in; so does a replay of the journal
 //! ```
 
@@ -11,6 +11,7 @@ mod conducting;
 mod decision;
 mod escalating;
 mod greeting;
+mod journeying;
 mod judging;
 mod keeping;
 mod marks;
@@ -26,11 +27,13 @@ use crate::conduct;
 use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Kin, Place, Role, Status, What};
 use crate::interception::{self, Audience, Policy, Ruleset, Speaker};
+use crate::journeys::{self, Journeys};
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
 pub use asking::{Asking, Asks};
 pub use decision::{Decision, SkipReason, Skipped};
+pub use journeying::Travelled;
 pub use keeping::{Keep, KeepingLimits};
 pub use state::{PartitionState, Small};
 
@@ -43,6 +46,8 @@ pub struct Rules {
     pub replies: replies::Rules,
     /// Welcomes.
     pub welcomes: Welcomes,
+    /// Journeys.
+    pub journeys: Journeys,
     /// Limits of behaviour and of age.
     pub limits: Limits,
 }
@@ -68,6 +73,8 @@ pub struct Limits {
     pub replies: replies::Config,
     /// Welcomes.
     pub welcomes: welcomes::Config,
+    /// Journeys.
+    pub journeys: journeys::Config,
     /// Original text that may be kept.
     pub evidence: KeepingLimits,
     /// What a message is known again by in other groups is noted.
@@ -97,6 +104,8 @@ pub struct Setting<'a> {
     pub kicked: Option<&'a str>,
     /// Spends one of an act that cannot be taken back, where the hour's budget allows it; see [`conduct::budget`].
     pub budget: &'a (dyn Fn(&str) -> bool + Sync),
+    /// The platform shows what members say.
+    pub can_hear: bool,
     /// How long after its event a one-time welcome code can be used; `None` where the platform has no such codes.
     pub welcome_code_life: Option<Duration>,
     /// Who else judges the message.
@@ -231,10 +240,8 @@ pub fn decide<'e>(
             decision.welcome(state, rules, setting, event);
         }
         What::MemberLeft { .. } if event.role == Role::Customer => decision.left(rules, event),
-        What::Due => {
-            decision.due(state, rules, setting, event);
-            decision.lift(state, event);
-        }
+        What::Due if event.member.is_some() => decision.lift(state, event),
+        What::Due => decision.due(state, rules, setting, event),
         What::Pardoned { by } => decision.pardon(state, event, by),
         What::ContactAdded { welcome_code: Some(code), .. } => {
             decision.welcome_contact(rules, setting, event, code);
@@ -257,6 +264,7 @@ pub fn decide<'e>(
         | What::ContactRemoved { .. }
         | What::TagsChanged { .. } => {}
     }
+    decision.journeys(state, rules, setting, event);
 
     decision.act(setting, event);
     decision.keep_out(state, setting, event);

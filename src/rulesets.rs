@@ -87,11 +87,13 @@ pub enum RuleKind {
     RuleSet,
     /// Words that stand for each other in the keywords of replies.
     Synonyms,
+    /// What members hear on the days after they joined.
+    Journey,
 }
 
 impl RuleKind {
     /// Every kind.
-    pub const ALL: [RuleKind; 7] = [
+    pub const ALL: [RuleKind; 8] = [
         RuleKind::Wordlist,
         RuleKind::Policy,
         RuleKind::Reply,
@@ -99,6 +101,7 @@ impl RuleKind {
         RuleKind::WordlistLife,
         RuleKind::RuleSet,
         RuleKind::Synonyms,
+        RuleKind::Journey,
     ];
 
     /// Returns the kind of its documents.
@@ -111,6 +114,7 @@ impl RuleKind {
             RuleKind::WordlistLife => DocumentKind::WordlistLife,
             RuleKind::RuleSet => DocumentKind::RuleSet,
             RuleKind::Synonyms => DocumentKind::Synonyms,
+            RuleKind::Journey => DocumentKind::Journey,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::state::Cx;
 use crate::directory::{GroupFilter, GroupFound};
 use crate::event::{FieldError, Kin};
 use crate::interception::fold_into;
+use crate::journeys::Journey;
 use crate::reach::Plan;
 use crate::replies::{Candidate, Circumstances, MatchKind, Numbers, Out, Rule};
 use crate::rulesets::RuleKind;
@@ -236,7 +237,8 @@ pub(super) async fn refuse_missing(cx: &Cx, kind: RuleKind, body: &Value) -> Api
         found.len(),
         groups.join(", "),
     );
-    Err(ApiError::fields(vec![FieldError::new("/text", "missing_variable", detail)]))
+    let pointer = if kind == RuleKind::Journey { "/steps" } else { "/text" };
+    Err(ApiError::fields(vec![FieldError::new(pointer, "missing_variable", detail)]))
 }
 
 /// What a rule says, and where.
@@ -258,6 +260,10 @@ impl Say {
             let welcome = Welcome::deserialize(body).ok()?;
             let texts = welcome.in_groups().filter_map(read).collect();
             Self { plan: welcome.plan(), texts, is_live: welcome.enabled }
+        } else if kind == RuleKind::Journey {
+            let journey = Journey::deserialize(body).ok()?;
+            let texts = journey.steps.iter().map(|step| &step.text).filter_map(read).collect();
+            Self { plan: journey.plan(), texts, is_live: journey.is_live() }
         } else {
             return None;
         };

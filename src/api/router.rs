@@ -16,7 +16,7 @@ use super::guard::{Door, guard};
 use super::state::App;
 use super::{
     accounts, administration, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints,
-    evidence, group_life, group_policy, groups, interception, kicks, letters, moderate, notices, openapi,
+    evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, moderate, notices, openapi,
     operators, outbound, places, platform_numbers, promises, protection, replays, replies, results, reviews,
     rules, rulesets, statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
@@ -77,6 +77,7 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/groups/{account}/{group}"             Read  groups::get;
         PUT    "/v1/groups/{account}/{group}"             Admin groups::put;
         DELETE "/v1/groups/{account}/{group}"             Admin groups::delete;
+        GET    "/v1/groups/{account}/{group}/journeys"    Read  journeys::of_group;
         GET    "/v1/groups/{account}/{group}/members"     Read  groups::members;
         GET    "/v1/groups/{account}/{group}/members/{member}/conduct" Read conduct::get;
         POST   "/v1/members/{account}/{member}/pardon"    ReviewsDecide conduct::pardon;
@@ -156,6 +157,11 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/welcomes/{welcome}"                   Read  rules::welcome_rules::get;
         PUT    "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::put;
         DELETE "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::delete;
+        GET    "/v1/journeys"                             Read  rules::journey_rules::list;
+        GET    "/v1/journeys/{journey}"                   Read  rules::journey_rules::get;
+        PUT    "/v1/journeys/{journey}"                   RulesWrite rules::journey_rules::put;
+        DELETE "/v1/journeys/{journey}"                   RulesWrite rules::journey_rules::delete;
+        GET    "/v1/journeys/{journey}/numbers"           Read  journeys::numbers;
         GET    "/v1/welcome-templates"                    Read  templates::list;
         GET    "/v1/welcome-templates/todo"               Read  templates::todo::list;
         POST   "/v1/welcome-templates/todo/remind"        BroadcastsWrite templates::todo::remind;

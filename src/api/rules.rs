@@ -1,4 +1,4 @@
-//! `/v1/wordlists`, `/v1/rule-sets`, `/v1/policies`, `/v1/synonyms`, `/v1/replies`, `/v1/welcomes`: what operators add to the files of the configuration.
+//! `/v1/wordlists`, `/v1/rule-sets`, `/v1/policies`, `/v1/synonyms`, `/v1/replies`, `/v1/welcomes`, `/v1/journeys`: what operators add to the files of the configuration.
 //!
 //! These belong to everybody: whoever may read sees them (a wordlist that is for some groups only: whoever may see
 //! something it is for), only an unlimited scope changes them. A write is compiled with all other rules, stored with the
@@ -21,7 +21,7 @@ use crate::event::FieldError;
 use crate::interception::{Policy, RuleSource, WordlistSource};
 use crate::rulesets::{Author, Edit, Proposal, REASON_CHARS_MAX, Refused, RuleKind};
 use crate::storage::{AuditEntry, Document};
-use crate::{replies, welcomes};
+use crate::{journeys, replies, welcomes};
 
 /// A rule under its id.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -159,9 +159,10 @@ pub(super) async fn put(
     Ok(Answer::written(is_new, view(&document)).version(version))
 }
 
-/// Notes in a reply rule when it was written: among rules that are asked alike the newer goes first.
+/// Notes when a reply rule or a journey was written: among rules that are asked alike the newer goes first, and of a
+/// journey it is the version that members under way are held against.
 fn stamped(cx: &Cx, kind: RuleKind, mut body: Map<String, Value>) -> Value {
-    if kind == RuleKind::Reply {
+    if matches!(kind, RuleKind::Reply | RuleKind::Journey) {
         body.insert("written_at".to_owned(), Value::String(moment::show(cx.now_ms())));
     }
     Value::Object(body)
@@ -290,4 +291,6 @@ documents! {
         ["listReplies", "getReply", "putReply", "deleteReply"], "replies", "reply", "自动回复";
     welcome_rules: Welcome, welcomes::Welcome, "/v1/welcomes", "/v1/welcomes/{welcome}", "welcome",
         ["listWelcomes", "getWelcome", "putWelcome", "deleteWelcome"], "welcomes", "welcome", "欢迎语";
+    journey_rules: Journey, journeys::Journey, "/v1/journeys", "/v1/journeys/{journey}", "journey",
+        ["listJourneys", "getJourney", "putJourney", "deleteJourney"], "journeys", "journey", "旅程";
 }

@@ -7,6 +7,7 @@ mod document;
 mod endpoints;
 mod group_life;
 mod kicks;
+mod journeys;
 mod ledger;
 mod notices;
 mod outbound;
@@ -68,6 +69,7 @@ const NOW_MS: i64 = 1_795_312_800_000;
 struct Gateway {
     router: Router,
     app: App,
+    ingest: Arc<Ingest>,
     storage: SharedStorage,
     directory: Arc<Directory>,
     access: Arc<Access>,
@@ -353,7 +355,7 @@ impl Gateway {
             storage: Arc::clone(&storage),
             connectors,
             outbox,
-            ingest,
+            ingest: Arc::clone(&ingest),
             broadcasts,
             notices,
             subscriptions: subscriptions_for(&storage, &clock, &tasks).await,
@@ -370,6 +372,7 @@ impl Gateway {
         Self {
             router,
             app,
+            ingest,
             storage,
             directory,
             access,

@@ -14,6 +14,7 @@ use crate::api::{Draft, House, Reloaded};
 use crate::event::{FieldError, pointer_part};
 use crate::evidence;
 use crate::interception::{Keeping, Policy, Ruleset, WordlistSource};
+use crate::journeys;
 use crate::pipeline::KeepingLimits;
 use crate::replies;
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
@@ -58,6 +59,10 @@ impl House for Residence {
                 let welcome: welcomes::Welcome = read(body)?;
                 welcome.check(&current.limits.welcomes).map(drop).map_err(|error| invalid(&error))
             }
+            DocumentKind::Journey => {
+                let journey: journeys::Journey = read(body)?;
+                journey.check(&current.limits.journeys).map(drop).map_err(|error| invalid(&error))
+            }
             // Checked by whoever owns them; the rulebook does not read them.
             DocumentKind::Operator
             | DocumentKind::Token
@@ -66,7 +71,6 @@ impl House for Residence {
             | DocumentKind::Region
             | DocumentKind::Shop
             | DocumentKind::Group
-            | DocumentKind::Journey
             | DocumentKind::Audience
             | DocumentKind::Broadcast
             | DocumentKind::BroadcastGroups

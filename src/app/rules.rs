@@ -290,6 +290,7 @@ impl Rulebook {
                 .words
                 .continue_trials(&earlier.words, |name| !changes.iter().any(|list| is_changed(list, name)));
             rules.replies.continue_counts(&earlier.replies);
+            rules.journeys.continue_counts(&earlier.journeys);
             anyhow::Ok(Some(News { rules, sums, changes, former }))
         });
         let news = compiled.await.map_err(|_| Refused::Stopping)?;

@@ -183,12 +183,20 @@ fn sending(config: &Config, broken: &mut Vec<Broken>) {
         });
     }
     // A delivery forgotten while it may still be sent would be taken for a new one after a restart.
-    let longest = config.replies.expiry.max(config.welcomes.expiry).max(config.notices.expiry);
+    let longest = config.replies.expiry.max(config.welcomes.expiry).max(config.journeys.expiry);
+    let longest = longest.max(config.notices.expiry);
     if keep <= longest {
         broken.push(Broken {
-            keys: &["storage.deliveries_keep", "replies.expiry", "welcomes.expiry", "notices.expiry"],
+            keys: &[
+                "storage.deliveries_keep",
+                "replies.expiry",
+                "welcomes.expiry",
+                "journeys.expiry",
+                "notices.expiry",
+            ],
             value: quoted(keep),
-            detail: "replies, welcomes and notices may wait longer than they are remembered".to_owned(),
+            detail: "replies, welcomes, journeys and notices may wait longer than they are remembered"
+                .to_owned(),
             remedy: format!("more than {}", quoted(longest)),
         });
     }

@@ -12,6 +12,7 @@ use crate::interception::{
     self, AllowPhrase, Assigned, Audience, EffectivePolicy, Layer, LayerKind, Origin, Policy, PolicyBook,
     Ruleset, Scratch, Speaker, Term, WordlistSource,
 };
+use crate::journeys::Journeys;
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
 use crate::storage::AuditFilter;
@@ -179,6 +180,7 @@ fn rules(list: WordlistSource) -> Arc<Rules> {
         words: compile(list),
         replies: replies::Rules::default(),
         welcomes: Welcomes::default(),
+        journeys: Journeys::default(),
         limits,
     })
 }

@@ -19,7 +19,7 @@ use crate::event::{
 use crate::hook::{Heard, Hook, Question};
 use crate::interception::{Audience, Speaker};
 use crate::outbox::delivery::Delivery;
-use crate::pipeline::{Asking, Decision, Home, Rules, Setting, SkipReason, Skipped};
+use crate::pipeline::{Asking, Decision, Home, Rules, Setting, SkipReason, Skipped, Travelled};
 use crate::replies::Came;
 use crate::storage::Receipt;
 use crate::telemetry::metrics::{self, SayRefusal};
@@ -243,6 +243,7 @@ impl Ingest {
             can_mute: can.is_some_and(|can| can.can_mute),
             can_remove: can.is_some_and(|can| can.can_remove),
             budget: &|key| self.spend(rules, key),
+            can_hear: can.is_none_or(|can| can.gives_message_text),
             welcome_code_life,
             asking: Asking {
                 heard: if let Standing::Heard(Heard::Said(opinion)) = standing {
@@ -281,6 +282,10 @@ impl Ingest {
             tell_skipped(skipped, &event.group);
         }
         count_replies(rules, &decision);
+        for Travelled { journey, came, members } in &decision.travelled {
+            rules.journeys.count(journey, *came, *members);
+            metrics::journey(came.as_str(), *members);
+        }
         let effects = decision.effects;
         let caused = effects.iter().flat_map(|e| e.facts.iter().filter_map(|f| Delivery::caused(&e.head, f)));
         Waiting {

@@ -125,6 +125,19 @@ impl Partitions {
         cells.filter(|cell| !cell.broken).map(|cell| look(&cell.state)).collect()
     }
 
+    /// Looks at the state of one partition.
+    ///
+    /// # Errors
+    /// When the partition is out of service.
+    pub(super) fn with_state<T>(
+        &self,
+        partition: Partition,
+        look: impl FnOnce(&PartitionState) -> T,
+    ) -> Result<T, TakeError> {
+        let cell = self.0.cells[usize::from(partition.0)].lock();
+        if cell.broken { Err(TakeError::NotReady) } else { Ok(look(&cell.state)) }
+    }
+
     /// Returns where effects become durable.
     pub(super) fn storage(&self) -> &SharedStorage {
         &self.0.storage

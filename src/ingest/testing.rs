@@ -16,6 +16,7 @@ use crate::evidence::{self, Evidence};
 use crate::fleet::kicks::Kicks;
 use crate::hook::Hook;
 use crate::interception::{self, Ruleset};
+use crate::journeys::Journeys;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
@@ -97,7 +98,13 @@ fn rules() -> Rules {
     let config = interception::Config::default();
     let (words, _) = Ruleset::compile("r-1", &[], Vec::new(), &config).unwrap();
     let limits = Limits { policy: config.policy, ..Limits::default() };
-    Rules { words, replies: replies::Rules::default(), welcomes: Welcomes::default(), limits }
+    Rules {
+        words,
+        replies: replies::Rules::default(),
+        welcomes: Welcomes::default(),
+        journeys: Journeys::default(),
+        limits,
+    }
 }
 
 /// An event in `demo`'s group `g-1` that is a step of its roster.

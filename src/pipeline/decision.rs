@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Arrival, Keep, Setting, is_revision};
+use super::{Arrival, Keep, Setting, Travelled, is_revision};
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, Asked, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
     GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, LateVerdictFact, MemberFact,
@@ -24,6 +24,8 @@ pub struct Decision<'e> {
     pub effects: Option<Effects<'e>>,
     /// A reply or welcome that was due and could not be made.
     pub skipped: Vec<Skipped>,
+    /// What became of members of journeys.
+    pub travelled: Vec<Travelled>,
     /// What to keep in memory of what was said, and of whom, where a rule or policy looks over several messages.
     pub said: Option<(SpeakerKey, Said)>,
     /// The text is to be kept.
@@ -111,7 +113,15 @@ impl<'e> Decision<'e> {
             masked: None,
         };
         let effects = (status != Status::Duplicate).then(|| Effects { head, facts: Vec::new() });
-        Self { answer, effects, skipped: Vec::new(), said: None, evidence: None, asked: None }
+        Self {
+            answer,
+            effects,
+            skipped: Vec::new(),
+            travelled: Vec::new(),
+            said: None,
+            evidence: None,
+            asked: None,
+        }
     }
 
     /// Interception has judged the text.

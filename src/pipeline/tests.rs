@@ -3,6 +3,7 @@
 mod conducting;
 mod escalating;
 mod greeting;
+mod journeying;
 mod replying;
 mod verdicts;
 
@@ -48,6 +49,7 @@ fn rules() -> Rules {
         words,
         replies: reply_rules(&[("hours", reply)], &limits.replies),
         welcomes: Welcomes::compile(&welcomes, &limits.welcomes).unwrap(),
+        journeys: Journeys::default(),
         limits,
     }
 }
@@ -65,6 +67,7 @@ struct House {
     now_ms: i64,
     shop: Option<&'static str>,
     can_post: bool,
+    can_hear: bool,
     welcome_code_life: Option<Duration>,
     heard: Option<crate::event::Opinion<'static>>,
     /// Somebody else is asked, and must answer.
@@ -84,6 +87,7 @@ impl House {
             now_ms: NOW,
             shop: Some("南京东路店"),
             can_post: true,
+            can_hear: true,
             welcome_code_life: Some(Duration::from_secs(20)),
             heard: None,
             asks: false,
@@ -130,6 +134,7 @@ impl House {
             can_remove: self.can_punish,
             kicked: self.kicked,
             budget: &|key| self.spent.lock().try_spend(key, self.removals_max, self.now_ms),
+            can_hear: self.can_hear,
             welcome_code_life: self.welcome_code_life,
             asking: Asking {
                 heard: self.heard.as_ref(),

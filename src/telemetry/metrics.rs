@@ -121,6 +121,11 @@ pub fn removal_over_budget() {
     add(Metric::RemovalsOverBudget, 0, 1);
 }
 
+/// Something became of members of a journey.
+pub fn journey(came: &'static str, members: u32) {
+    add(Metric::JourneyMembers, Named::of(labels::JOURNEY, came).place(), u64::from(members));
+}
+
 /// Callback ids were forgotten before their time: the memory of an account was full.
 pub fn replay_ids_evicted(count: u64) {
     add(Metric::ReplayIdsEvicted, 0, count);

@@ -12,6 +12,7 @@ mod broadcast;
 mod broadcast_kill;
 mod cases;
 mod conduct;
+mod journeys;
 mod kill;
 mod operations;
 mod peers;

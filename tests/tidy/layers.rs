@@ -24,6 +24,7 @@ const CORE: &[&str] = &[
     "conduct",
     "replies",
     "welcomes",
+    "journeys",
     "statistics::definitions",
     "statistics::fold",
     "fleet::spread",
@@ -80,13 +81,14 @@ const ROOMS: &[Room] = &[
     room("telemetry", &[WORDS]),
     // 1: the pure core. The pipeline is its table of contents and may use every stage; a stage uses no other, but that
     // keyword rules match over the same folding as wordlists.
-    pure("pipeline", &[WORDS, &["dedupe", "interception", "conduct", "replies", "welcomes"]]),
+    pure("pipeline", &[WORDS, &["dedupe", "interception", "conduct", "replies", "welcomes", "journeys"]]),
     pure("dedupe", &[WORDS]),
     // A policy says what follows from strikes, so it holds the ladder.
     pure("interception", &[WORDS, &["conduct::ladder"]]),
     pure("conduct", &[WORDS]),
     pure("replies", &[WORDS, &["interception"]]),
     pure("welcomes", &[WORDS]),
+    pure("journeys", &[WORDS]),
     pure("statistics::definitions", &[WORDS]),
     pure("statistics::fold", &[WORDS, &["statistics::definitions"]]),
     pure("fleet::spread", &[WORDS]),

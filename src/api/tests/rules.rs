@@ -43,6 +43,7 @@ async fn rules_are_written_read_and_removed() {
         ("/v1/synonyms/open", json!({"words": ["开门", "营业"]})),
         ("/v1/replies/hours", json!({"keywords": ["营业时间"], "text": "十点到十点"})),
         ("/v1/welcomes/all", json!({"text": "欢迎 {member.name}"})),
+        ("/v1/journeys/week", json!({"steps": [{"id": "d1", "after": "1d", "text": "{member.name}"}]})),
     ];
     for (path, body) in table {
         let made = gateway.call("PUT", path, body.clone()).await.expect(201);

@@ -84,6 +84,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{policy}", "p-none")
         .replace("{reply}", "r-none")
         .replace("{welcome}", "we-none")
+        .replace("{journey}", "jo-none")
         .replace("{hold}", &ids.hold)
         .replace("{broadcast}", &ids.broadcast)
         .replace("{audience}", "au-east")
@@ -165,6 +166,9 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/welcomes") => json!("{\"id\":\"taken\",\"text\":\"over\"}\n"),
         (_, "/v1/replies/{reply}") => json!({"keywords": ["taken"], "text": "over"}),
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),
+        (_, "/v1/journeys/{journey}") => {
+            json!({"steps": [{"id": "d1", "after": "1d", "text": "taken over"}]})
+        }
         (_, "/v1/rulesets/{version}/rollback" | "/v1/broadcasts/{broadcast}/recall") => {
             json!({"reason": "taken over"})
         }

@@ -14,6 +14,7 @@ use crate::connectors::{self, AccountSpec};
 use crate::duties::staff_words::StaffWords;
 use crate::interception::pushdown::{DriftKind, Why};
 use crate::interception::{self, Policy, PushDown, Ruleset, StaffRule, WordlistSource};
+use crate::journeys::Journeys;
 use crate::pipeline::Limits;
 use crate::storage::memory;
 
@@ -79,7 +80,7 @@ fn rules(terms: &[&str]) -> Rules {
     let config = interception::Config::default();
     let (words, _) = Ruleset::compile("r-1", &[list], vec![policy], &config).unwrap();
     let (replies, welcomes) = Default::default();
-    Rules { words, replies, welcomes, limits: Limits::default() }
+    Rules { words, replies, welcomes, journeys: Journeys::default(), limits: Limits::default() }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::interception::{
     self, Life, Origin, Policy, Problem, RuleSource, Ruleset, Sources, WordlistSource,
 };
+use crate::journeys::{Journey, Journeys};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
 use crate::rulesets::{
@@ -193,7 +194,10 @@ pub(super) fn compile(
     let welcomes = read::<Welcome>(documents, RuleKind::Welcome)?;
     let welcomes = Welcomes::compile(&welcomes, &limits.welcomes)
         .map_err(|(id, error)| anyhow::Error::new(error).context(named("welcome", id)))?;
-    Ok(Rules { words, replies, welcomes, limits })
+    let journeys = read::<Journey>(documents, RuleKind::Journey)?;
+    let journeys = Journeys::compile(&journeys, &limits.journeys)
+        .map_err(|(id, error)| anyhow::Error::new(error).context(named("journey", id)))?;
+    Ok(Rules { words, replies, welcomes, journeys, limits })
 }
 
 /// Compiles wordlists, rules and policies, and says which lines do not work as written.
@@ -240,6 +244,7 @@ fn limits(config: &Config) -> Limits {
         conduct: config.conduct.clone(),
         replies: config.replies.clone(),
         welcomes: config.welcomes.clone(),
+        journeys: config.journeys.clone(),
         evidence: config.evidence.limits(),
         traits: config.fleet.case_groups_min > 0,
     }

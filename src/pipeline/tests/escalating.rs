@@ -68,13 +68,19 @@ impl Strict {
         actions.map(|action| (action.kind, action.state.clone())).collect()
     }
 
+    /// Who waits for a moment that has come.
+    fn waiting(&self) -> Vec<(String, i64)> {
+        let now_ms = self.house.now_ms;
+        let records = self.house.state.small.of_group(StateKind::Ladder, "demo\u{1f}g-1", None, now_ms);
+        let due = records.filter_map(|(member, value)| Some((member.to_owned(), Record::due(value)?)));
+        due.filter(|(_, at_ms)| *at_ms <= now_ms).collect()
+    }
+
     /// Brings every moment that has come, as the edge does.
     fn due(&mut self) -> Vec<(ActionKind, String)> {
-        let due: Vec<(String, i64)> =
-            self.house.state.small.due(self.house.now_ms).map(|(_, key, at)| (key.to_owned(), at)).collect();
+        let due = self.waiting();
         let mut done = Vec::new();
-        for (key, at_ms) in due {
-            let member = key.rsplit('\u{1f}').next().unwrap().to_owned();
+        for (member, at_ms) in due {
             let due = GroupEvent {
                 id: format!("due-{at_ms}-{member}").into(),
                 member: Some(member.into()),
@@ -274,8 +280,7 @@ proptest! {
                 Happens::Wait(minutes) => {
                     for _ in 0..minutes.min(24 * 60) / 5 + 1 {
                         group.house.now_ms += 5 * MINUTE;
-                        let due: Vec<(String, i64)> = group.house.state.small.due(group.house.now_ms)
-                            .map(|(_, key, at)| (key.rsplit('\u{1f}').next().unwrap().to_owned(), at)).collect();
+                        let due = group.waiting();
                         for (member, at_ms) in due {
                             let id = format!("due-{at_ms}-{member}");
                             let due = GroupEvent { id: id.into(), member: Some(member.into()), role: Role::Bot, at_ms: None, ..event("", What::Due) };

@@ -52,8 +52,13 @@ impl Door {
         let mut said = Vec::new();
         while self.house.now_ms < until {
             self.house.now_ms += 500;
-            let due: Vec<i64> =
-                self.house.state.small.due(self.house.now_ms).map(|(.., at_ms)| at_ms).collect();
+            let due: Vec<i64> = self
+                .house
+                .state
+                .small
+                .due(StateKind::Burst, self.house.now_ms)
+                .map(|(_, at_ms)| at_ms)
+                .collect();
             for at_ms in due {
                 let moment = GroupEvent {
                     member: None,

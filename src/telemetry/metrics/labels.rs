@@ -269,6 +269,30 @@ pub(super) const SEND_KIND: Label = Label {
     ],
 };
 
+/// What became of members of journeys, as `journeys::Came` spells it.
+pub(super) const JOURNEY: Label = Label {
+    name: "came",
+    values: &[
+        "started",
+        "rejoined",
+        "told",
+        "finished",
+        "stopped_spoke",
+        "stopped_left",
+        "stopped_outcome",
+        "stopped_removed",
+        "skipped_condition",
+        "skipped_unseen",
+        "skipped_unsupported",
+        "skipped_expired",
+        "skipped_capped",
+        "skipped_missing_variable",
+        "skipped_shadow",
+        "skipped_off",
+        OTHER,
+    ],
+};
+
 /// Why input was refused before it became an event: the codes of `ingest`'s refusals and of connectors.
 pub(super) const REJECTION: Label = Label {
     name: "reason",

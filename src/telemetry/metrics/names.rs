@@ -1,8 +1,8 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY,
-    QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL,
+    CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, JOURNEY, LEVEL, Label, MASS_STEP, PLATFORM,
+    PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL,
     WECOM_FAMILY, WECOM_IGNORED,
 };
 
@@ -99,6 +99,8 @@ metrics! {
         "Replies and welcomes that were due and not said.";
     RemovalsOverBudget: Counter, "menshen_removals_over_budget_total", [],
         "Members who were put up for review because the removals of the hour were used up.";
+    JourneyMembers: Counter, "menshen_journey_members_total", [JOURNEY],
+        "Members of journeys, by what became of them and their steps.";
     LateVerdicts: Counter, "menshen_late_verdicts_total", [VERDICT],
         "Verdicts on messages that came after the messages were answered.";
     HookRequests: Counter, "menshen_hook_requests_total", [HOOK_OUTCOME],

@@ -17,6 +17,7 @@ use crate::event::{Fact, GroupEvent, Role, RosterMember, RosterStep, StateKind, 
 use crate::ingest::Partitions;
 use crate::ingest::partitions::TakeError;
 use crate::interception::{self, Ruleset};
+use crate::journeys::Journeys;
 use crate::pipeline::{Asking, Home, Limits, Rules, Setting};
 use crate::replies;
 use crate::storage::{self, SharedStorage, memory};
@@ -217,7 +218,13 @@ impl House {
         let house = Self {
             disk: memory::Disk::new([9; 16]),
             clock: clock.clone(),
-            rules: Rules { words, replies: replies::Rules::default(), welcomes, limits },
+            rules: Rules {
+                words,
+                replies: replies::Rules::default(),
+                welcomes,
+                journeys: Journeys::default(),
+                limits,
+            },
             running: Mutex::default(),
             fails_after: Mutex::default(),
             counted: Mutex::default(),
@@ -298,6 +305,7 @@ impl EventSink for House {
                 can_remove: false,
                 kicked: None,
                 budget: &|_| false,
+                can_hear: true,
                 welcome_code_life: None,
                 asking: Asking::default(),
             };

@@ -1,0 +1,268 @@
+//! Small durable state: cooldowns, bursts, journeys and their kin.
+//!
+//! Invariant: a function of the writes, in order. What waits for a moment is found without a look at all that waits: of each
+//! group only the earliest moment is kept in order, so a million members in journeys cost an entry each and no more.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+
+use crate::event::StateKind;
+
+/// Parts of keys are set apart by this.
+const APART: char = '\u{1f}';
+
+/// Small durable state by kind and key; an expired entry is as good as none.
+///
+/// Entries of some kinds wait for a moment, which their value begins with. Their keys begin with account and group.
+#[derive(Debug, Default)]
+pub struct Small {
+    entries: HashMap<StateKind, HashMap<Box<str>, Entry>>,
+    bursts: Waiting,
+    journeys: Waiting,
+    ladders: Waiting,
+}
+
+#[derive(Debug)]
+struct Entry {
+    value: Box<[u8]>,
+    expires_ms: i64,
+}
+
+impl Entry {
+    /// Returns the moment that its value waits for; `None` when it waits for none.
+    fn due(&self) -> Option<i64> {
+        let due_ms = i64::from_le_bytes(*self.value.first_chunk()?);
+        (due_ms != i64::MAX).then_some(due_ms)
+    }
+}
+
+impl Small {
+    /// Returns the value that holds at `now_ms`.
+    pub fn get(&self, kind: StateKind, key: &str, now_ms: i64) -> Option<&[u8]> {
+        let entry = match self.waiting(kind) {
+            Some(waiting) => waiting.entries.get(key)?,
+            None => self.entries.get(&kind)?.get(key)?,
+        };
+        (entry.expires_ms > now_ms).then_some(&entry.value)
+    }
+
+    /// Returns every entry of a kind, expired ones too.
+    pub fn entries(&self, kind: StateKind) -> impl Iterator<Item = (&str, &[u8])> {
+        let waiting = self.waiting(kind).into_iter().flat_map(|waiting| &waiting.entries);
+        let entries = self.entries.get(&kind).into_iter().flatten();
+        entries.chain(waiting).map(|(key, entry)| (&**key, &*entry.value))
+    }
+
+    /// Returns what holds at `now_ms` of a kind that waits, in one group (account and group as keys have them), in order of
+    /// the rest of the key, after one.
+    pub fn of_group<'s>(
+        &'s self,
+        kind: StateKind,
+        group: &str,
+        after: Option<&str>,
+        now_ms: i64,
+    ) -> impl Iterator<Item = (&'s str, &'s [u8])> + use<'s> {
+        let prefix = format!("{group}{APART}");
+        let from = match after {
+            Some(after) => Bound::Excluded(format!("{prefix}{after}")),
+            None => Bound::Included(prefix.clone()),
+        };
+        let ranges = self.waiting(kind).map(|waiting| {
+            waiting.entries.range::<str, _>((from.as_ref().map(String::as_str), Bound::Unbounded))
+        });
+        let of_group = ranges
+            .into_iter()
+            .flatten()
+            .map_while(move |(key, entry)| Some((key.strip_prefix(&prefix)?, entry)));
+        of_group
+            .filter(move |(_, entry)| entry.expires_ms > now_ms)
+            .map(|(rest, entry)| (rest, &*entry.value))
+    }
+
+    /// Returns the groups in which something of a kind waits for a moment that has come, the earliest first: account and
+    /// group as keys have them, and the earliest moment.
+    pub fn due(&self, kind: StateKind, now_ms: i64) -> impl Iterator<Item = (&str, i64)> {
+        let waiting = self.waiting(kind).into_iter().flat_map(|waiting| &waiting.order);
+        waiting.take_while(move |(at_ms, _)| *at_ms <= now_ms).map(|(at_ms, group)| (&**group, *at_ms))
+    }
+
+    /// Returns the groups in which something of a kind waits for any moment.
+    pub fn groups(&self, kind: StateKind) -> impl Iterator<Item = &str> {
+        self.waiting(kind).into_iter().flat_map(|waiting| waiting.earliest.keys()).map(|group| &**group)
+    }
+
+    /// Writes a value; `None` removes it.
+    pub fn set(&mut self, kind: StateKind, key: &str, value: Option<&[u8]>, expires_ms: i64) {
+        let entry = value.map(|value| Entry { value: value.into(), expires_ms });
+        if let Some(waiting) = self.waiting_mut(kind) {
+            return waiting.set(key, entry);
+        }
+        let entries = self.entries.entry(kind).or_default();
+        match entry {
+            Some(entry) => entries.insert(key.into(), entry),
+            None => entries.remove(key),
+        };
+    }
+
+    /// Drops what has expired.
+    pub fn sweep(&mut self, now_ms: i64) {
+        for entries in self.entries.values_mut() {
+            entries.retain(|_, entry| entry.expires_ms > now_ms);
+        }
+        self.bursts.sweep(now_ms);
+        self.journeys.sweep(now_ms);
+        self.ladders.sweep(now_ms);
+    }
+
+    fn waiting(&self, kind: StateKind) -> Option<&Waiting> {
+        match kind {
+            StateKind::Burst => Some(&self.bursts),
+            StateKind::Journey => Some(&self.journeys),
+            StateKind::Ladder => Some(&self.ladders),
+            StateKind::Cooldown
+            | StateKind::Flood
+            | StateKind::Budget
+            | StateKind::Case
+            | StateKind::Roster
+            | StateKind::Asked => None,
+        }
+    }
+
+    fn waiting_mut(&mut self, kind: StateKind) -> Option<&mut Waiting> {
+        match kind {
+            StateKind::Burst => Some(&mut self.bursts),
+            StateKind::Journey => Some(&mut self.journeys),
+            StateKind::Ladder => Some(&mut self.ladders),
+            StateKind::Cooldown
+            | StateKind::Flood
+            | StateKind::Budget
+            | StateKind::Case
+            | StateKind::Roster
+            | StateKind::Asked => None,
+        }
+    }
+}
+
+/// Entries that wait, and of each group the earliest moment.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// In order, so that those of one group lie together.
+    entries: BTreeMap<Box<str>, Entry>,
+    earliest: HashMap<Box<str>, i64>,
+    order: BTreeSet<(i64, Box<str>)>,
+}
+
+impl Waiting {
+    fn set(&mut self, key: &str, entry: Option<Entry>) {
+        let due = entry.as_ref().and_then(Entry::due);
+        let before = match entry {
+            Some(entry) => self.entries.insert(key.into(), entry),
+            None => self.entries.remove(key),
+        };
+        let before = before.and_then(|before| before.due());
+        if before == due {
+            return;
+        }
+        let group = group_of(key);
+        let known = self.earliest.get(group).copied();
+        if let Some(due_ms) = due.filter(|due_ms| known.is_none_or(|known| *due_ms <= known)) {
+            self.note(group, known, Some(due_ms));
+        } else if before == known {
+            let next = self.earliest_in(group, known);
+            self.note(group, known, next);
+        }
+    }
+
+    /// Looks through a group, at most until something waits for a moment that is known to be the earliest.
+    fn earliest_in(&self, group: &str, known: Option<i64>) -> Option<i64> {
+        let prefix = format!("{group}{APART}");
+        let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+        let members = self.entries.range::<str, _>(from);
+        let members = members.take_while(|(key, _)| key.starts_with(&prefix)).map(|(_, entry)| entry);
+        let mut earliest: Option<i64> = None;
+        for due_ms in self.entries.get(group).into_iter().chain(members).filter_map(Entry::due) {
+            earliest = Some(earliest.map_or(due_ms, |earliest| earliest.min(due_ms)));
+            if earliest <= known {
+                break;
+            }
+        }
+        earliest
+    }
+
+    fn note(&mut self, group: &str, known: Option<i64>, earliest: Option<i64>) {
+        if known == earliest {
+            return;
+        }
+        if let Some(known) = known {
+            self.order.remove(&(known, group.into()));
+        }
+        match earliest {
+            Some(earliest) => {
+                self.earliest.insert(group.into(), earliest);
+                self.order.insert((earliest, group.into()));
+            }
+            None => _ = self.earliest.remove(group),
+        }
+    }
+
+    fn sweep(&mut self, now_ms: i64) {
+        let is_gone = |entry: &Entry| entry.expires_ms <= now_ms;
+        let gone: Vec<Box<str>> =
+            self.entries.iter().filter(|(_, entry)| is_gone(entry)).map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            self.set(&key, None);
+        }
+    }
+}
+
+/// Returns account and group of a key.
+fn group_of(key: &str) -> &str {
+    let end = key.match_indices(APART).nth(1).map(|(at, _)| at);
+    end.and_then(|end| key.get(..end)).unwrap_or(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The earliest moment of each group is what a look at everything finds, whatever was written.
+        #[test]
+        fn what_is_due_is_found_as_by_a_look_at_everything(
+            writes in prop::collection::vec((0_u8..3, 0_u8..4, prop::option::of(0_i64..6), 1_i64..9, 0_u8..8), 0..60),
+        ) {
+            let mut small = Small::default();
+            let mut plain: BTreeMap<(u8, u8), (i64, i64)> = BTreeMap::new();
+            for (group, member, due, expires, sweep) in writes {
+                let key = format!("demo\u{1f}g{group}\u{1f}m{member}");
+                // The latest stands for one that waits for nothing.
+                let value = due.map(|due| if due == 5 { i64::MAX } else { due }.to_le_bytes());
+                small.set(StateKind::Journey, &key, value.as_ref().map(<[u8; 8]>::as_slice), expires);
+                match due {
+                    Some(due) => plain.insert((group, member), (due, expires)),
+                    None => plain.remove(&(group, member)),
+                };
+                if sweep == 0 {
+                    small.sweep(expires);
+                    plain.retain(|_, (_, of)| *of > expires);
+                }
+                for now in 0..5 {
+                    let mut earliest = BTreeMap::new();
+                    for ((group, _), (due, _)) in plain.iter().filter(|(_, (due, _))| *due <= now) {
+                        let known = earliest.entry(format!("demo\u{1f}g{group}")).or_insert(*due);
+                        *known = (*known).min(*due);
+                    }
+                    let found: BTreeMap<String, i64> =
+                        small.due(StateKind::Journey, now).map(|(group, at)| (group.to_owned(), at)).collect();
+                    prop_assert_eq!(found, earliest);
+                }
+                let members = small.of_group(StateKind::Journey, "demo\u{1f}g1", Some("m0"), 0);
+                let members: Vec<&str> = members.map(|(member, _)| member).collect();
+                let expect: Vec<String> = plain.range((1, 1)..(2, 0)).map(|((_, m), _)| format!("m{m}")).collect();
+                prop_assert_eq!(members, expect);
+            }
+        }
+    }
+}
