@@ -20,6 +20,7 @@ pub mod welcomes;
 
 // 2 state
 pub mod access;
+pub mod alerts;
 pub mod broadcasts;
 pub mod directory;
 pub mod duties;

@@ -300,6 +300,9 @@ pub trait Storage: EvidenceStore {
         limit: usize,
     ) -> Result<Vec<MemberRow>, StorageError>;
 
+    /// Returns one member of a group.
+    fn member(&self, account: &str, group: &str, member: &str) -> Result<Option<MemberRow>, StorageError>;
+
     /// Returns the latest hits of a group, newest first.
     fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError>;
 

@@ -97,15 +97,25 @@ impl Gateway {
         let (api_address, metrics_address) = (listener.local_addr()?, metrics.address()?);
         let duties = house.duties(&config, &clock, &rulebook);
         let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
+        let notices = house.notices(&config, &clock, &outbox, &rulebook);
         let app = house
-            .api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone(), ingest.clone())
+            .api(
+                &config,
+                &clock,
+                &work_tasks,
+                &outbox,
+                &notices,
+                residence,
+                platforms.clone(),
+                ingest.clone(),
+            )
             .await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
 
         let repairing =
             repair.run(partitions.clone(), config.dedupe.clone(), storage_check.clone(), work_tasks.clone());
         work_tasks.spawn("repair", repairing);
-        house.keep(&config, &clock, &work_tasks, partitions).await?;
+        house.keep(&config, &clock, &work_tasks, partitions, notices).await?;
         verdicts::start(asker, &ingest, &clock, &config.hook, &work_tasks);
         let due = ingest.clone();
         let stopping = work_tasks.clone();

@@ -89,7 +89,8 @@ impl House for Residence {
             | DocumentKind::ReviewClosed
             | DocumentKind::Follower
             | DocumentKind::LearnedLimits
-            | DocumentKind::WallSteps => Ok(()),
+            | DocumentKind::WallSteps
+            | DocumentKind::OwnerNotice => Ok(()),
         }
     }
 

@@ -67,6 +67,8 @@ pub enum DocumentKind {
     LearnedLimits,
     /// When the wall clock was set: one document.
     WallSteps,
+    /// A notice to an owner that is being gathered.
+    OwnerNotice,
 }
 
 impl DocumentKind {
@@ -110,6 +112,7 @@ impl DocumentKind {
             DocumentKind::Follower => "follower",
             DocumentKind::LearnedLimits => "learned_limits",
             DocumentKind::WallSteps => "wall_steps",
+            DocumentKind::OwnerNotice => "owner_notice",
         }
     }
 }
@@ -172,8 +175,8 @@ pub struct Change {
     pub carried: Vec<Carried>,
     /// Deliveries that a person moves; one that stands elsewhere by now makes the whole change a conflict.
     pub moved: Vec<Moved>,
-    /// Where broadcasts stand now, for endpoints if there are any and if it is news; deliveries' changes are written by
-    /// themselves.
+    /// Where broadcasts stand now and what happened, for endpoints if there are any and if it is news; deliveries' changes
+    /// are written by themselves.
     pub told: Vec<StatusChange>,
     /// The answer to remember for the request's key; a key already there makes the whole change a conflict.
     pub idempotency: Option<IdempotencyRecord>,

@@ -41,6 +41,7 @@ const TOOLS: &[&str] = &["telemetry", "tasks", "clock"];
 /// Layer 2: state. They may not use each other, but for storage.
 const STATE: &[&str] = &[
     "access",
+    "alerts",
     "directory",
     "outbox",
     "statistics",
@@ -121,6 +122,7 @@ const ROOMS: &[Room] = &[
         ],
     ),
     room("reviews", &[WORDS, CORE, TOOLS, &["storage"]]),
+    room("alerts", &[WORDS, CORE, TOOLS, &["storage"]]),
     // Judged as a broadcast is.
     room("notices", &[WORDS, CORE, TOOLS, &["storage", "outbox", "broadcasts::TextJudge"]]),
     // 3: edges see the traits they implement, not the state below. The `webhook` platform speaks Standard Webhooks.

@@ -339,6 +339,23 @@ impl Value for Named {
     }
 }
 
+/// Of what staff are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// A customer left a group.
+    Left,
+}
+
+pub(super) const ALERT: Label = Label { name: "kind", values: &["left"] };
+
+impl Value for Alert {
+    fn place(self) -> usize {
+        match self {
+            Alert::Left => 0,
+        }
+    }
+}
+
 pub(super) const EVIDENCE: Label =
     Label { name: "kind", values: &["reviewed", "blocked", "reported", "history"] };
 

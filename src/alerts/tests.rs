@@ -1,0 +1,204 @@
+//! Told once whatever fails; owners in one notice, and not at night.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::tz::TimeZone;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::follower::Follower;
+use super::*;
+use crate::event::{
+    Effects, EventKey, EventType, Fact, HOUR_MS, Head, MemberFact, Role, Status, Verdict, partition_of,
+};
+use crate::storage::memory::{self, Disk};
+use crate::storage::{Append, Change, DocumentKind, StatusChange, Write, codec};
+
+/// Ten in the morning in China.
+const NOW_MS: i64 = 1_795_312_800_000;
+
+/// A directory in which every group but `g-none` has an owner, and a way to staff that remembers.
+#[derive(Default)]
+struct Town {
+    told: Mutex<Vec<(String, String)>>,
+    answers: Mutex<Vec<Untold>>,
+}
+
+impl Surroundings for Town {
+    fn group(&self, _: &str, group: &str) -> Around {
+        let owner = (group != "g-none").then(|| "wang".to_owned());
+        Around { name: Some(format!("群{group}")), owner, place: Place::default() }
+    }
+
+    fn zone(&self) -> TimeZone {
+        TimeZone::fixed(jiff::tz::offset(8))
+    }
+}
+
+#[async_trait]
+impl Teller for Town {
+    async fn tell(&self, _: &str, _: &str, staff: &str, text: String) -> Result<(), Untold> {
+        if let Some(answer) = self.answers.lock().pop() {
+            return Err(answer);
+        }
+        self.told.lock().push((staff.to_owned(), text));
+        Ok(())
+    }
+}
+
+struct Bench {
+    disk: Disk,
+    clock: Clock,
+    town: Arc<Town>,
+    leaves: leaves::Config,
+    storage: SharedStorage,
+    epoch: u64,
+    serial: u128,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let disk = Disk::new([3; 16]);
+        let storage = memory::open(&disk, &crate::storage::Config::default()).unwrap();
+        let epoch = storage.lease("a").await.unwrap();
+        let put =
+            Write::Put { kind: DocumentKind::Endpoint, id: "ops".into(), body: "{}".into(), expect: None };
+        storage.apply(Change { writes: vec![put], ..Change::default() }).await.unwrap();
+        let leaves = leaves::Config { notify: Notify::Owner, inferred: false };
+        let (clock, town) = (Clock::manual(NOW_MS), Arc::new(Town::default()));
+        Self { disk, clock, town, leaves, storage, epoch, serial: 0 }
+    }
+
+    async fn follower(&self) -> Follower {
+        let parts = Parts {
+            storage: self.storage.clone(),
+            clock: self.clock.clone(),
+            around: self.town.clone(),
+            teller: self.town.clone(),
+            config: Config { groups_named_max: 2, ..Config::default() },
+            leaves: self.leaves.clone(),
+        };
+        Follower::open(parts).await.unwrap()
+    }
+
+    /// Somebody joined or left, so long ago.
+    async fn moved(&mut self, group: &str, member: &str, joined: bool, ago_ms: i64, inferred: bool) {
+        self.serial += 1;
+        let at_ms = NOW_MS - ago_ms;
+        let head = Head {
+            key: EventKey(self.serial << 64),
+            at_ms,
+            arrived_ms: NOW_MS,
+            account: "demo".into(),
+            group: group.into(),
+            member: Some(member.into()),
+            name: None,
+            role: Role::Customer,
+            what: if joined { EventType::MemberJoined } else { EventType::MemberLeft },
+            status: Status::Counted,
+            verdict: Verdict::Pass,
+            revised: false,
+            fingerprint: None,
+        };
+        let reason = (!joined).then(|| "self".into());
+        let (inviter, scene, channel, union_id) = (None, None, None, None);
+        let fact = Fact::Member(MemberFact { joined, inviter, scene, channel, reason, union_id, inferred });
+        let effects = Effects { head, facts: vec![fact] };
+        let mut payload = Vec::new();
+        codec::encode(&effects, &mut payload);
+        let bucket = u32::try_from(at_ms / HOUR_MS).unwrap();
+        let append = Append {
+            partition: partition_of("demo", group),
+            epoch: self.epoch,
+            payload: &payload,
+            events: 1,
+            bucket_min: bucket,
+            bucket_max: bucket,
+        };
+        self.storage.append(append).unwrap().wait().await.unwrap();
+    }
+
+    async fn told(&self) -> Vec<StatusChange> {
+        self.storage.status_changes(0, 0).await.unwrap()
+    }
+}
+
+async fn run(follower: &mut Follower) {
+    while follower.step().await.unwrap() {}
+}
+
+#[tokio::test]
+async fn a_leave_is_told_once_with_how_long_they_were_there() {
+    let mut bench = Bench::new().await;
+    bench.moved("g-1", "u-0", false, 0, false).await; // before anybody asked
+    let mut follower = bench.follower().await;
+    bench.moved("g-1", "u-1", true, 3 * HOUR_MS, false).await;
+    bench.moved("g-1", "u-1", false, HOUR_MS, false).await;
+    bench.moved("g-1", "u-2", false, 0, false).await; // of whom nobody knows when they came
+    bench.moved("g-1", "u-3", false, 0, true).await; // found by comparing rosters
+    bench.disk.faults().fail_ledger(true);
+    assert!(follower.step().await.is_err());
+    bench.disk.faults().fail_ledger(false);
+    run(&mut follower).await;
+    drop(follower);
+    run(&mut bench.follower().await).await;
+    let told = bench.told().await;
+    let seen: Vec<_> = told
+        .iter()
+        .map(|change| {
+            assert_eq!((change.subject.as_str(), &*change.state, &*change.group), ("member", "left", "g-1"));
+            let context: Value = serde_json::from_str(&change.context).unwrap();
+            (context["member"].clone(), context["reason"].clone(), context["seconds_since_joining"].clone())
+        })
+        .collect();
+    let json = |member: &str, seconds: Value| (member.into(), "self".into(), seconds);
+    assert_eq!(seen, [json("u-1", 7_200.into()), json("u-2", Value::Null)]);
+    // Four left that day, with the one before and the one that was inferred.
+    assert!(told[0].context.contains("\"left_last_day\":4"), "{}", told[0].context);
+}
+
+#[tokio::test]
+async fn a_wave_is_one_notice_to_its_owner_also_after_a_crash() {
+    let mut bench = Bench::new().await;
+    let mut follower = bench.follower().await;
+    for n in 0..5 {
+        let group = ["g-1", "g-1", "g-1", "g-2", "g-3"][n];
+        bench.moved(group, &format!("u-{n}"), false, 0, false).await;
+    }
+    bench.moved("g-none", "u-9", false, 0, false).await;
+    run(&mut follower).await;
+    assert!(bench.town.told.lock().is_empty(), "more may follow");
+    drop(follower);
+    let mut follower = bench.follower().await;
+    bench.moved("g-2", "u-8", false, 0, false).await;
+    run(&mut follower).await;
+    bench.clock.advance(Duration::from_mins(10));
+    bench.town.answers.lock().push(Untold::Later("away".into()));
+    run(&mut follower).await;
+    assert!(bench.town.told.lock().is_empty(), "tried again later");
+    bench.clock.advance(Duration::from_secs(10));
+    run(&mut follower).await;
+    drop(follower);
+    run(&mut bench.follower().await).await;
+    let text = "退群提醒：3 个群共 6 人退群\n· 群g-1：3 人\n· 群g-2：2 人\n· ……";
+    assert_eq!(*bench.town.told.lock(), [("wang".to_owned(), text.to_owned())]);
+}
+
+#[tokio::test]
+async fn nobody_is_told_at_night_and_a_blocked_name_is_left_out() {
+    let mut bench = Bench::new().await;
+    let mut follower = bench.follower().await;
+    bench.clock.advance(Duration::from_hours(12)); // ten in the evening
+    bench.moved("g-1", "u-1", false, 0, false).await;
+    run(&mut follower).await;
+    bench.clock.advance(Duration::from_hours(10));
+    run(&mut follower).await;
+    assert!(bench.town.told.lock().is_empty(), "eight in the morning");
+    bench.clock.advance(Duration::from_hours(1));
+    bench.town.answers.lock().push(Untold::Blocked);
+    run(&mut follower).await;
+    assert_eq!(*bench.town.told.lock(), [("wang".to_owned(), "退群提醒：1 个群共 1 人退群".to_owned())]);
+    assert!(bench.storage.documents(DocumentKind::OwnerNotice, None, 0).await.unwrap().is_empty());
+}
