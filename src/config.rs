@@ -81,6 +81,8 @@ sections! {
     duties: crate::duties::Config,
     /// How owners are told of what happens.
     alerts: crate::alerts::Config,
+    /// Questions without an answer.
+    questions: crate::questions::Config,
     /// Members who leave.
     leaves: crate::alerts::leaves::Config,
     /// Things said to one group or some staff.

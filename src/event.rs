@@ -23,9 +23,9 @@ pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact,
-    FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, Mark, MarkKind, MemberFact,
-    OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
-    TraitsFact,
+    FactKind, GroupFact, HandOverFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, Mark, MarkKind,
+    MemberFact, OutcomeFact, QuestionFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact,
+    StateFact, StateKind, TagsFact, TalkFact, TraitsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;
@@ -155,7 +155,7 @@ pub enum Role {
 }
 
 /// What a member is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kin {
     /// One of those we speak through.
     Ourselves,

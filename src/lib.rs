@@ -14,6 +14,7 @@ pub mod conduct;
 pub mod dedupe;
 pub mod interception;
 pub mod pipeline;
+pub mod questions;
 pub mod replies;
 pub mod template;
 pub mod welcomes;

@@ -9,7 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::near::Sketch;
 
-use super::{ActionKind, ContactEnd, EventKey, EventType, Level, Role, RosterMember, Status, Verdict, Via};
+use super::{
+    ActionKind, ContactEnd, EventKey, EventType, Kin, Level, Role, RosterMember, Status, Verdict, Via,
+};
 
 /// Everything that one event caused; one journal record.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +106,10 @@ pub enum Fact<'a> {
     Carried(CarriedFact),
     /// By what a customer's message is known again in other groups.
     Traits(TraitsFact<'a>),
+    /// What a message is in its group's talk.
+    Talk(TalkFact<'a>),
+    /// A member's talk with us goes on with staff.
+    HandOver(HandOverFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -134,6 +140,8 @@ pub enum FactKind {
     ShadowHit = 128,
     Carried = 129,
     Traits = 130,
+    Talk = 140,
+    HandOver = 141,
     Judged = 24,
 }
 
@@ -437,6 +445,45 @@ pub struct TraitsFact<'a> {
     pub marks: Vec<Mark>,
 }
 
+/// What a message is in its group's talk, for whoever looks for questions without an answer: never what it says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TalkFact<'a> {
+    /// The event's id as its sender gave it.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// What its author is to us.
+    pub kin: Kin,
+    /// Members it names with @.
+    #[serde(borrow)]
+    pub to: Vec<Cow<'a, str>>,
+    /// Keyed hash of the folded text it quotes.
+    pub quotes: Option<u64>,
+    /// It is a customer's question that no rule of ours answers.
+    pub question: Option<QuestionFact>,
+}
+
+/// By what a question is known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionFact {
+    /// Keyed hash of its folded text: what a quotation is compared with.
+    pub text: u64,
+    /// Of what it is about.
+    pub sketch: Sketch,
+}
+
+/// A member's talk with us goes on with staff.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HandOverFact<'a> {
+    /// The event's id as its sender gave it.
+    #[serde(borrow)]
+    pub of: Cow<'a, str>,
+    /// Which reply rule was asked.
+    #[serde(borrow)]
+    pub rule: Cow<'a, str>,
+    /// Until then no rule of ours answers the member in the group.
+    pub until_ms: i64,
+}
+
 /// Something by which different texts are the same advert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Mark {
@@ -505,6 +552,8 @@ impl Fact<'_> {
             Fact::Judged(_) => FactKind::Judged,
             Fact::Carried(_) => FactKind::Carried,
             Fact::Traits(_) => FactKind::Traits,
+            Fact::Talk(_) => FactKind::Talk,
+            Fact::HandOver(_) => FactKind::HandOver,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod conducting;
 mod greeting;
 mod replying;
+mod talking;
 mod verdicts;
 
 use std::collections::HashMap;

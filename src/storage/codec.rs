@@ -85,6 +85,8 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Judged(f) => record(kind, f, out),
             Fact::Carried(f) => record(kind, f, out),
             Fact::Traits(f) => record(kind, f, out),
+            Fact::Talk(f) => record(kind, f, out),
+            Fact::HandOver(f) => record(kind, f, out),
             Fact::LateVerdict(f) => record(kind, f, out),
         }
     }
@@ -257,11 +259,13 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Judged => Fact::Judged(body_of(kind, body)?),
         FactKind::Carried => Fact::Carried(body_of(kind, body)?),
         FactKind::Traits => Fact::Traits(body_of(kind, body)?),
+        FactKind::Talk => Fact::Talk(body_of(kind, body)?),
+        FactKind::HandOver => Fact::HandOver(body_of(kind, body)?),
         FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 24] = [
+const KINDS: [FactKind; 26] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -285,6 +289,8 @@ const KINDS: [FactKind; 24] = [
     FactKind::Judged,
     FactKind::Carried,
     FactKind::Traits,
+    FactKind::Talk,
+    FactKind::HandOver,
     FactKind::LateVerdict,
 ];
 

@@ -22,6 +22,7 @@ const CORE: &[&str] = &[
     "dedupe",
     "interception",
     "conduct",
+    "questions",
     "replies",
     "welcomes",
     "statistics::definitions",
@@ -81,10 +82,11 @@ const ROOMS: &[Room] = &[
     room("telemetry", &[WORDS]),
     // 1: the pure core. The pipeline is its table of contents and may use every stage; a stage uses no other, but that
     // keyword rules match over the same folding as wordlists.
-    pure("pipeline", &[WORDS, &["dedupe", "interception", "conduct", "replies", "welcomes"]]),
+    pure("pipeline", &[WORDS, &["dedupe", "interception", "conduct", "questions", "replies", "welcomes"]]),
     pure("dedupe", &[WORDS]),
     pure("interception", &[WORDS]),
     pure("conduct", &[WORDS]),
+    pure("questions", &[WORDS]),
     pure("replies", &[WORDS, &["interception"]]),
     pure("welcomes", &[WORDS]),
     pure("statistics::definitions", &[WORDS]),

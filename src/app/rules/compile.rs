@@ -241,6 +241,7 @@ fn limits(config: &Config) -> Limits {
         replies: config.replies.clone(),
         welcomes: config.welcomes.clone(),
         evidence: config.evidence.limits(),
+        questions: config.questions.clone(),
         traits: config.fleet.case_groups_min > 0,
     }
 }

@@ -159,6 +159,10 @@ metrics! {
         "Journal rows that the fleet stage has not seen yet.";
     Alerts: Counter, "menshen_alerts_total", [ALERT],
         "What staff were told of.";
+    QuestionsOpen: Gauge, "menshen_questions_open", [],
+        "Questions of customers that wait for an answer.";
+    QuestionsUnfollowed: Counter, "menshen_questions_unfollowed_total", [],
+        "Questions that were not followed because too many wait.";
     AlertsLag: Gauge, "menshen_alerts_lag_rows", [],
         "Journal rows that the alerts have not seen yet.";
     Cases: Counter, "menshen_cases_total", [],
