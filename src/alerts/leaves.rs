@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Notify;
+use super::{Found, Notify};
 use crate::event::{Effects, EventKey, EventType, Fact, HOUR_MS, Role, Status};
-use crate::storage::{CountsQuery, SharedStorage, StatusChange, StorageError, Subject};
+use crate::storage::{CountsQuery, SharedStorage, StorageError, Subject};
+use crate::telemetry::metrics::Alert;
 
 /// The state that a member who left is told to be in.
 pub(super) const STATE: &str = "left";
@@ -27,12 +28,12 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Left {
     key: EventKey,
-    pub(super) account: String,
-    pub(super) group: String,
+    account: String,
+    group: String,
     member: String,
     reason: Option<String>,
     inferred: bool,
-    pub(super) at_ms: i64,
+    at_ms: i64,
 }
 
 impl Left {
@@ -43,10 +44,10 @@ impl Left {
         {
             return None;
         }
-        let fact = effects.facts.iter().find_map(|fact| match fact {
-            Fact::Member(fact) if !fact.joined => Some(fact),
-            _ => None,
-        })?;
+        let fact = effects
+            .facts
+            .iter()
+            .find_map(|fact| if let Fact::Member(fact) = fact { Some(fact) } else { None })?;
         (config.inferred || !fact.inferred).then(|| Self {
             key: head.key,
             account: head.account.to_string(),
@@ -58,24 +59,34 @@ impl Left {
         })
     }
 
-    /// Writes down what is told; the projection must have seen the leave. Blocking.
-    pub(super) fn told(&self, storage: &SharedStorage) -> Result<StatusChange, StorageError> {
-        let Self { account, group, member, .. } = self;
+    /// Says what is told of it; the projection must have seen the leave. Blocking.
+    pub(super) fn found(&self, storage: &SharedStorage) -> Result<Found, StorageError> {
+        let Self { key, account, group, member, reason, inferred, at_ms } = self;
         let row = storage.member(account, group, member)?;
         // Who has joined again meanwhile has a later join; of that one nobody asks.
-        let joined_ms = row.and_then(|row| row.joined_ms).filter(|joined_ms| *joined_ms <= self.at_ms);
-        let from_ms = (self.at_ms - DAY_MS).div_euclid(HOUR_MS) * HOUR_MS;
+        let joined_ms = row.and_then(|row| row.joined_ms).filter(|joined_ms| joined_ms <= at_ms);
+        let from_ms = (at_ms - DAY_MS).div_euclid(HOUR_MS) * HOUR_MS;
         let (account, group) = (account.clone(), group.clone());
-        let day = CountsQuery { account, group, from_ms, until_ms: self.at_ms + 1 };
+        let day = CountsQuery { account, group, from_ms, until_ms: at_ms + 1 };
         let left_last_day: u64 = storage.counts(&day)?.iter().map(|row| row.counters.leaves).sum();
         let context = json!({
-            "member": self.member,
-            "reason": self.reason,
-            "inferred": self.inferred,
-            "seconds_since_joining": joined_ms.map(|joined_ms| (self.at_ms - joined_ms) / 1_000),
+            "member": member,
+            "reason": reason,
+            "inferred": inferred,
+            "seconds_since_joining": joined_ms.map(|joined_ms| (at_ms - joined_ms) / 1_000),
             "left_last_day": left_last_day,
         });
-        let (id, place) = (format!("lv_{:032x}", self.key.0), (&*self.account, &*self.group));
-        Ok(StatusChange::happened(Subject::Member, STATE, id, self.at_ms, place, &context))
+        Ok(Found {
+            kind: Alert::Left,
+            subject: Subject::Member,
+            state: STATE,
+            id: format!("lv_{:032x}", key.0),
+            at_ms: *at_ms,
+            account: day.account,
+            group: day.group,
+            context,
+            said: Vec::new(),
+            document: None,
+        })
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Parts, Untold, millis};
 use crate::storage::{Change, Document, DocumentKind, StorageError, Write};
+use crate::telemetry::metrics::Alert;
 
 /// How long to wait after an owner could not be told.
 const RETRY_MS: i64 = 10_000;
@@ -15,37 +16,47 @@ const WAITING_MAX: usize = 10_000;
 /// Groups counted one by one in a notice; those beyond it together.
 const GROUPS_MAX: usize = 1_000;
 
-/// What a notice is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum About {
-    /// Members who left.
-    Leaves,
+/// What a notice is about, in words.
+trait Words {
+    /// In ids.
+    fn word(self) -> &'static str;
+    /// How long more of the same is waited for.
+    fn wait_ms(self, config: &Config) -> i64;
+    /// What the notice begins with.
+    fn headline(self, count: u64, groups: u64) -> String;
+    /// What is counted in each group.
+    fn unit(self) -> &'static str;
 }
 
-impl About {
+impl Words for Alert {
     fn word(self) -> &'static str {
         match self {
-            About::Leaves => "leaves",
+            Alert::Left => "left",
+            Alert::HandedOver => "handed",
+            Alert::Unanswered => "asked",
         }
     }
 
-    /// Says how long more of the same is waited for.
     fn wait_ms(self, config: &Config) -> i64 {
         match self {
-            About::Leaves => millis(config.batch),
+            Alert::Left | Alert::Unanswered => millis(config.batch),
+            Alert::HandedOver => 0, // somebody waits for a person
         }
     }
 
     fn headline(self, count: u64, groups: u64) -> String {
         match self {
-            About::Leaves => format!("退群提醒：{groups} 个群共 {count} 人退群"),
+            Alert::Left => format!("退群提醒：{groups} 个群共 {count} 人退群"),
+            Alert::HandedOver => format!("有 {count} 次请求人工服务，请尽快到群里回复"),
+            Alert::Unanswered => format!("有 {count} 个问题没有人回复，请到群里看看"),
         }
     }
 
     fn unit(self) -> &'static str {
         match self {
-            About::Leaves => "人",
+            Alert::Left => "人",
+            Alert::HandedOver => "次",
+            Alert::Unanswered => "个问题",
         }
     }
 }
@@ -55,7 +66,7 @@ impl About {
 struct Waiting {
     /// Under which it is told.
     id: String,
-    about: About,
+    about: Alert,
     account: String,
     staff: String,
     due_ms: i64,
@@ -108,7 +119,7 @@ impl Owners {
     /// Adds something that happened in a group; returns the document to write.
     pub(super) fn add(
         &mut self,
-        about: About,
+        about: Alert,
         (account, group): (&str, &str),
         staff: &str,
         now_ms: i64,

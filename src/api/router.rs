@@ -17,8 +17,8 @@ use super::state::App;
 use super::{
     accounts, administration, audiences, audit, broadcasts, cases, checks, deliveries, endpoints, evidence,
     group_life, group_policy, groups, interception, letters, moderate, notices, openapi, operators, outbound,
-    places, platform_numbers, promises, protection, replays, replies, results, reviews, rules, rulesets,
-    statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
+    places, platform_numbers, promises, protection, questions, replays, replies, results, reviews, rules,
+    rulesets, statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -104,6 +104,7 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/moderate"                             Moderate moderate::moderate;
         POST   "/v1/verdicts"                             VerdictsWrite verdicts::create;
         GET    "/v1/cases"                                Read  cases::list;
+        GET    "/v1/questions"                            Read  questions::list;
         GET    "/v1/reviews"                              Read  reviews::list;
         GET    "/v1/reviews/{review}"                     Read  reviews::get;
         GET    "/v1/reviews/{review}/offer"               EvidenceRead reviews::offer::offer;

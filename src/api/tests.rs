@@ -11,6 +11,7 @@ mod people;
 mod places;
 mod platforms;
 mod policies;
+mod questions;
 mod requests;
 mod reviews;
 mod rules;

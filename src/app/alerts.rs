@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
 
-use crate::alerts::{Around, Surroundings, Teller, Untold};
+use crate::alerts::{Around, IsOpen, Surroundings, Teller, Texts, Untold};
 use crate::connectors::{Connectors, ContentType};
 use crate::directory::Directory;
 use crate::event::{AccountId, Actor, OperatorId, Place, Scope};
+use crate::evidence::Evidence;
 use crate::notices::{NewNotice, NoticeError, Notices, Recipient};
 use crate::outbox::delivery::Content;
 
@@ -30,8 +31,34 @@ impl Surroundings for Neighbourhood {
         }
     }
 
+    fn hours(&self, account: &str, group: &str) -> Box<IsOpen> {
+        let context = self.0.group_in(&Scope::everything(), account, group).ok();
+        let shop = context.and_then(|context| context.shop.clone());
+        Box::new(move |at_ms| shop.as_ref()?.is_open_at(at_ms))
+    }
+
     fn zone(&self) -> TimeZone {
         self.0.time_zone().clone()
+    }
+}
+
+/// The texts that are kept.
+pub(super) struct KeptTexts(pub(super) Arc<Evidence>);
+
+#[async_trait]
+impl Texts for KeptTexts {
+    async fn has(&self, id: &str) -> bool {
+        if !self.0.is_on() {
+            return false;
+        }
+        self.0.flush().await; // what was said last may still wait to be written
+        match self.0.find(id).await {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                tracing::warn!(%error, "look for a kept text; staff are told without it");
+                false
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::sync::Notify;
 
 use super::accounts::Accounts;
-use super::alerts::{Messenger, Neighbourhood};
+use super::alerts::{KeptTexts, Messenger, Neighbourhood};
 use super::book::{Book, Confirmers, Judge};
 use super::connector_state::States;
 use super::duties::Duties;
@@ -194,9 +194,12 @@ impl Foundations {
             storage: self.storage.clone(),
             clock: clock.clone(),
             around: Arc::new(Neighbourhood(self.directory.clone())),
+            texts: Arc::new(KeptTexts(self.evidence.clone())),
             teller: Arc::new(Messenger { notices, connectors: self.connectors.clone() }),
             config: config.alerts.clone(),
             leaves: config.leaves.clone(),
+            questions: config.questions.clone(),
+            journal_window: config.dedupe.window,
         };
         alerts::follower::Follower::open(parts).await.context("read what staff were told of")
     }

@@ -90,7 +90,8 @@ impl House for Residence {
             | DocumentKind::Follower
             | DocumentKind::LearnedLimits
             | DocumentKind::WallSteps
-            | DocumentKind::OwnerNotice => Ok(()),
+            | DocumentKind::OwnerNotice
+            | DocumentKind::Question => Ok(()),
         }
     }
 

@@ -69,6 +69,8 @@ pub enum DocumentKind {
     WallSteps,
     /// A notice to an owner that is being gathered.
     OwnerNotice,
+    /// A question that nobody answered: id is `qu_` and the time it was asked.
+    Question,
 }
 
 impl DocumentKind {
@@ -113,6 +115,7 @@ impl DocumentKind {
             DocumentKind::LearnedLimits => "learned_limits",
             DocumentKind::WallSteps => "wall_steps",
             DocumentKind::OwnerNotice => "owner_notice",
+            DocumentKind::Question => "question",
         }
     }
 }

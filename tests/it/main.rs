@@ -13,6 +13,7 @@ mod broadcast_kill;
 mod kill;
 mod operations;
 mod peers;
+mod questions;
 mod replies;
 mod rulesets;
 mod status;
