@@ -73,7 +73,7 @@ pub enum Notify {
     /// Nobody.
     #[default]
     Off,
-    /// Whoever owns the group.
+    /// Whoever owns the group; where nobody told who, the manager of its shop.
     Owner,
 }
 
@@ -82,7 +82,7 @@ pub enum Notify {
 pub struct Around {
     /// Its name for people.
     pub name: Option<String>,
-    /// The staff member who owns it.
+    /// The staff member who owns it, or runs its shop where nobody told who owns it.
     pub owner: Option<String>,
     /// Where it belongs.
     pub place: Place,

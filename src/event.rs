@@ -12,6 +12,7 @@ mod ids;
 pub mod json;
 mod opinion;
 mod scope;
+mod talk;
 mod verdict;
 
 use std::borrow::Cow;
@@ -23,9 +24,9 @@ pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact,
-    FactKind, GroupFact, HandOverFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, Mark, MarkKind,
-    MemberFact, OutcomeFact, QuestionFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact,
-    StateFact, StateKind, TagsFact, TalkFact, TraitsFact,
+    FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, Mark, MarkKind, MemberFact,
+    OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
+    TraitsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;
@@ -35,6 +36,7 @@ pub use ids::{
 };
 pub use opinion::{Asked, Opinion};
 pub use scope::{Actor, GroupName, Place, Places, Scope};
+pub use talk::{HandOverFact, QuestionFact, TalkFact};
 pub use verdict::{Action, ActionKind, Answer, Hit, Level, Status, Verdict, Via};
 
 /// Milliseconds in one hour: the width of a statistics hour and of a dedupe bucket.

@@ -235,7 +235,7 @@ pub fn decide<'e>(
             }
             let folded = &scratch.folded;
             let is_answered = decision.reply(state, rules, setting, event, message, folded);
-            decision.talk(rules, setting, event, message, folded, is_answered, &arrival.secret);
+            decision.talk(rules, setting, event, folded, is_answered, &arrival.secret);
         }
         // A join found by comparing rosters may be days old, and whoever has been there for days is not new.
         What::MemberJoined { inferred: false, .. } if event.role == Role::Customer => {

@@ -88,7 +88,7 @@ impl Waiting {
         groups.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         for (group, count) in groups.iter().take(named_max) {
             let name = parts.around.group(&self.account, group).name.unwrap_or_else(|| (*group).clone());
-            text += &format!("\n· {name}：{count} {}", self.about.unit());
+            text.extend(["\n· ", &name, "：", &count.to_string(), " ", self.about.unit()]);
         }
         if groups.len() > named_max || self.elsewhere > 0 {
             text += "\n· ……";

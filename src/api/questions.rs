@@ -78,7 +78,7 @@ impl QuestionQuery {
 
 /// Questions that nobody answered, those that ask the same together.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Questions {
+pub(super) struct Unanswered {
     /// Asked since then.
     since: String,
     /// Asked before then.
@@ -150,9 +150,9 @@ struct QuestionView {
 /// within `questions.wait`. Those that ask the same are one cluster, by keyed sketches: texts are not needed for it.
 #[utoipa::path(
     get, path = "/v1/questions", tag = "rules", operation_id = "listQuestions", params(QuestionQuery),
-    responses((status = 200, description = "Clusters with a question of the scope, the largest first", body = Questions)),
+    responses((status = 200, description = "Clusters with a question of the scope, the largest first", body = Unanswered)),
 )]
-pub(super) async fn list(cx: Cx, Query(query): Query<QuestionQuery>) -> ApiResult<Answer<Questions>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<QuestionQuery>) -> ApiResult<Answer<Unanswered>> {
     let limit = cx.page_rows(query.limit)?;
     let (zone, now_ms) = (cx.directory().time_zone(), cx.now_ms());
     let time = |name, text: &Option<String>, default| {
@@ -167,18 +167,18 @@ pub(super) async fn list(cx: Cx, Query(query): Query<QuestionQuery>) -> ApiResul
     let max = cx.rules().limits.questions.report_max;
     let kept = unanswered::between(cx.storage(), (since_ms, until_ms), max, passes).await?;
     let (complete, count) = (!kept.more, kept.questions.len());
-    let together = tokio::task::spawn_blocking(move || together(kept.questions));
+    let together = tokio::task::spawn_blocking(move || together(&kept.questions));
     let found = together.await.map_err(|error| ApiError::internal(&error))?;
     let mut clusters = Vec::new();
     for questions in found.into_iter().take(limit) {
         clusters.push(cx.cluster(&questions, query.examples).await?);
     }
     let (since, until) = (moment::show(since_ms), moment::show(until_ms));
-    Ok(Answer::ok(Questions { since, until, questions: count, complete, clusters }))
+    Ok(Answer::ok(Unanswered { since, until, questions: count, complete, clusters }))
 }
 
 /// Puts those together that ask the same.
-fn together(questions: Vec<Question>) -> Vec<Vec<Question>> {
+fn together(questions: &[Question]) -> Vec<Vec<Question>> {
     let clusters = clusters::clusters(questions.iter().map(|question| &question.sketch));
     let of = |places: Vec<usize>| places.iter().filter_map(|place| questions.get(*place).cloned()).collect();
     clusters.into_iter().map(of).collect()

@@ -24,9 +24,10 @@ impl Surroundings for Neighbourhood {
         let Ok(context) = self.0.group_in(&Scope::everything(), account, group) else {
             return Around::default(); // its account is gone
         };
+        let manager = context.shop.as_ref().and_then(|shop| shop.record.manager.as_deref());
         Around {
             name: context.name().map(str::to_owned),
-            owner: context.owner().map(str::to_owned),
+            owner: context.owner().or(manager).map(str::to_owned),
             place: context.place.clone(),
         }
     }

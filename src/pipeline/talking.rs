@@ -6,7 +6,7 @@ use std::hash::Hasher as _;
 use siphasher::sip::SipHasher13;
 
 use super::{Decision, Rules, Setting};
-use crate::event::{Fact, GroupEvent, Kin, Message, QuestionFact, Role, TalkFact, Verdict};
+use crate::event::{Fact, GroupEvent, Kin, QuestionFact, Role, TalkFact, Verdict};
 use crate::interception::fold_into;
 use crate::near::Sketch;
 use crate::questions;
@@ -22,15 +22,12 @@ impl<'e> Decision<'e> {
         rules: &Rules,
         setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
-        message: &'e Message<'_>,
         folded: &str,
         is_answered: bool,
         secret: &[u8; 16],
     ) {
         let (config, hands_over) = (&rules.limits.questions, rules.replies.hands_over());
-        if !config.enabled && !hands_over {
-            return;
-        }
+        let Some(message) = event.what.message().filter(|_| config.enabled || hands_over) else { return };
         let kin = event.member.as_deref().map_or(Kin::Other, setting.home.kin);
         let mut talk =
             TalkFact { id: Cow::Borrowed(&event.id), kin, to: Vec::new(), quotes: None, question: None };

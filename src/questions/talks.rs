@@ -118,7 +118,7 @@ type Place = Box<str>;
 pub struct Talks {
     secret: [u8; 16],
     limits: Limits,
-    talks: HashMap<Place, Talk>,
+    groups: HashMap<Place, Talk>,
     due: BTreeSet<(i64, EventKey, Place)>,
     swept_ms: i64,
 }
@@ -126,7 +126,7 @@ pub struct Talks {
 impl Talks {
     /// Nothing is known yet; `secret` keys the ids of events.
     pub fn new(secret: [u8; 16], limits: Limits) -> Self {
-        Self { secret, limits, talks: HashMap::new(), due: BTreeSet::new(), swept_ms: i64::MIN }
+        Self { secret, limits, groups: HashMap::new(), due: BTreeSet::new(), swept_ms: i64::MIN }
     }
 
     /// Returns how many questions wait.
@@ -181,7 +181,7 @@ impl Talks {
     ) -> bool {
         let Some(question) = talk.question.filter(|_| !member.is_empty()) else { return false };
         let place = place(head);
-        let group = self.talks.entry(place.clone()).or_default();
+        let group = self.groups.entry(place.clone()).or_default();
         if group.open.contains_key(&head.key) || group.is_settled(head.key) {
             return false;
         }
@@ -212,7 +212,7 @@ impl Talks {
 
     fn answered(&mut self, head: &Head<'_>, by: &str, to: To) {
         let place = place(head);
-        let talk = self.talks.entry(place.clone()).or_default();
+        let talk = self.groups.entry(place.clone()).or_default();
         let answer = Answer { at_ms: head.at_ms, arrived_ms: head.arrived_ms, by: by.into(), to };
         let done: Vec<EventKey> =
             talk.open.values().filter(|asked| answer.answers(asked)).map(|asked| asked.key).collect();
@@ -240,7 +240,7 @@ impl Talks {
         });
         let Some(of) = recalled else { return };
         let (key, place) = (EventKey::of(&self.secret, &head.account, &head.group, of), place(head));
-        let talk = self.talks.entry(place.clone()).or_default();
+        let talk = self.groups.entry(place.clone()).or_default();
         if let Some(asked) = talk.open.remove(&key) {
             self.due.remove(&(asked.due_ms, key, place));
         }
@@ -253,7 +253,7 @@ impl Talks {
         let mut given = Vec::new();
         while self.due.first().is_some_and(|(due_ms, ..)| *due_ms <= now_ms) && given.len() < max {
             let Some((_, key, place)) = self.due.pop_first() else { break };
-            let Some(talk) = self.talks.get_mut(&place) else { continue };
+            let Some(talk) = self.groups.get_mut(&place) else { continue };
             talk.settle(key, now_ms);
             given.extend(talk.open.remove(&key));
         }
@@ -267,7 +267,7 @@ impl Talks {
         }
         self.swept_ms = now_ms;
         let oldest_ms = now_ms - REMEMBERED_MS;
-        self.talks.retain(|_, talk| {
+        self.groups.retain(|_, talk| {
             talk.answers.retain(|answer| answer.arrived_ms >= oldest_ms);
             talk.settled.retain(|(_, at_ms)| *at_ms >= oldest_ms);
             !(talk.open.is_empty() && talk.answers.is_empty() && talk.settled.is_empty())
