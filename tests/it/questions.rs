@@ -67,14 +67,18 @@ async fn staff_hear_once_of_what_nobody_answers_over_kills() {
         ("MENSHEN_QUESTIONS__WAIT", "1s"),
         ("MENSHEN_SUBSCRIPTIONS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#),
         ("MENSHEN_SUBSCRIPTIONS__LOOK", "50ms"),
+        // Nobody writes in disguise here; without it a gateway starts sooner.
+        ("MENSHEN_INTERCEPTION__VARIANTS", "false"),
     ]);
     let told = Told::default();
     let url = endpoint(&told).await;
     gateway.client.expect(201, Method::PUT, "/v1/endpoints/ops", &json!({"url": url})).await;
-    let human = json!({"keywords": ["转人工"], "text": "已为您转接", "hand_over": true});
-    gateway.client.expect(201, Method::PUT, "/v1/replies/human", &human).await;
-    let hours = json!({"keywords": ["几点关门"], "text": "十点", "cooldown_s": 0});
-    gateway.client.expect(201, Method::PUT, "/v1/replies/hours", &hours).await;
+    let human = json!({"id": "human", "keywords": ["转人工"], "text": "已为您转接", "hand_over": true});
+    let hours = json!({"id": "hours", "keywords": ["几点关门"], "text": "十点", "cooldown_s": 0});
+    let lines = format!("{human}\n{hours}\n");
+    let form = [("content-type", "application/x-ndjson")];
+    let taken = gateway.client.send(Method::POST, "/v1/replies", &form, lines).await.unwrap();
+    assert_eq!(taken.status, 200, "{taken:?}");
     let now = Timestamp::now();
     let asked = said("u-1", "customer", "有没有充电宝？");
     happens(&gateway, "g-open", "e-1", asked.clone(), (now, 0)).await;
