@@ -61,12 +61,20 @@ fn said(member: &str, role: &str, text: &str) -> Value {
     json!({"type": "message", "member": member, "role": role, "text": text})
 }
 
+/// The notices to staff that were sent since the gateway started.
+async fn notices(gateway: &Gateway) -> Vec<Value> {
+    let sends = gateway.client.get("/v1/sandbox/sends").await;
+    sends["items"].as_array().unwrap().iter().filter(|send| send["kind"] == "notice").cloned().collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn staff_hear_once_of_what_nobody_answers_over_kills() {
     let mut gateway = Gateway::start(&[
         ("MENSHEN_QUESTIONS__WAIT", "1s"),
         ("MENSHEN_SUBSCRIPTIONS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#),
         ("MENSHEN_SUBSCRIPTIONS__LOOK", "50ms"),
+        ("MENSHEN_ALERTS__NOTIFY_HAND_OVERS", "owner"),
+        ("MENSHEN_ALERTS__QUIET", ""),
         // Nobody writes in disguise here; without it a gateway starts sooner.
         ("MENSHEN_INTERCEPTION__VARIANTS", "false"),
     ]);
@@ -79,6 +87,8 @@ async fn staff_hear_once_of_what_nobody_answers_over_kills() {
     let form = [("content-type", "application/x-ndjson")];
     let taken = gateway.client.send(Method::POST, "/v1/replies", &form, lines).await.unwrap();
     assert_eq!(taken.status, 200, "{taken:?}");
+    let group = json!({"name": "徐汇群", "owner": "wang"});
+    gateway.client.expect(201, Method::PUT, "/v1/groups/demo/g-human", &group).await;
     let now = Timestamp::now();
     let asked = said("u-1", "customer", "有没有充电宝？");
     happens(&gateway, "g-open", "e-1", asked.clone(), (now, 0)).await;
@@ -98,6 +108,9 @@ async fn staff_hear_once_of_what_nobody_answers_over_kills() {
     let handed = heard_of(&told, "conversation.handed_over", "g-human").await;
     let messages = json!([{"event": "e-5", "text": null}, {"event": "e-6", "text": null}]);
     assert_eq!((&handed["context"]["rule"], &handed["context"]["messages"]), (&json!("human"), &messages));
+    let notice = eventually("the owner has a notice", || async { notices(&gateway).await.pop() }).await;
+    let text = "有 1 次请求人工服务，请尽快到群里回复\n· 徐汇群：1 次";
+    assert_eq!((&notice["member"], &notice["text"]), (&json!("wang"), &json!(text)));
     gateway.restart();
     // No rule answers them now, so the question stays open.
     happens(&gateway, "g-human", "e-7", said("u-5", "customer", "几点关门？"), (now, 2)).await;
@@ -118,6 +131,7 @@ async fn staff_hear_once_of_what_nobody_answers_over_kills() {
         "question.unanswered g-open",
     ];
     assert_eq!(all, expect);
+    assert_eq!(notices(&gateway).await, [json!(null); 0], "the owner is not told again");
     let text = serde_json::to_string(&heard(&told)).unwrap();
     assert!(!text.contains("充电宝"), "ids and counts only: {text}");
     let report = gateway.client.get("/v1/questions").await;
