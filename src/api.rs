@@ -46,6 +46,7 @@ mod platform_numbers;
 pub mod ports;
 mod promises;
 mod protection;
+mod questions;
 mod replays;
 mod replies;
 mod results;

@@ -81,6 +81,12 @@ sections! {
     broadcasts: crate::broadcasts::Config,
     /// What is kept in order on platforms.
     duties: crate::duties::Config,
+    /// How owners are told of what happens.
+    alerts: crate::alerts::Config,
+    /// Questions without an answer.
+    questions: crate::questions::Config,
+    /// Members who leave.
+    leaves: crate::alerts::leaves::Config,
     /// Things said to one group or some staff.
     notices: crate::notices::Config,
     /// Who is told of state changes.

@@ -14,6 +14,7 @@ pub mod json;
 mod opinion;
 mod people;
 mod scope;
+mod talk;
 mod verdict;
 
 use std::borrow::Cow;
@@ -38,6 +39,7 @@ pub use ids::{
 pub use opinion::{Asked, Opinion};
 pub use people::{ContactEnd, Kin, Role};
 pub use scope::{Actor, GroupName, Place, Places, Scope};
+pub use talk::{HandOverFact, QuestionFact, TalkFact};
 pub use verdict::{Action, ActionKind, Answer, Hit, Level, Status, Verdict, Via};
 
 /// Milliseconds in one hour: the width of a statistics hour and of a dedupe bucket.

@@ -15,12 +15,14 @@ pub mod dedupe;
 pub mod interception;
 pub mod journeys;
 pub mod pipeline;
+pub mod questions;
 pub mod replies;
 pub mod template;
 pub mod welcomes;
 
 // 2 state
 pub mod access;
+pub mod alerts;
 pub mod broadcasts;
 pub mod directory;
 pub mod duties;

@@ -27,6 +27,13 @@ impl Sketch {
     /// Makes the sketch of a folded text; `None` where it is too short.
     pub fn of(folded: &str, secret: &[u8; 16]) -> Option<Self> {
         folded.chars().nth(CHARS_MIN - 1)?;
+        Self::of_short(folded, secret)
+    }
+
+    /// Makes the sketch of a folded text however short, for texts of which one knows more than that; `None` where it has no
+    /// pair of characters.
+    pub fn of_short(folded: &str, secret: &[u8; 16]) -> Option<Self> {
+        folded.chars().nth(1)?;
         let mut least = [u32::MAX; LANES];
         let chars = folded.chars().take(CHARS_MAX);
         for (first, second) in chars.clone().zip(chars.skip(1)) {

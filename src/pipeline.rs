@@ -17,6 +17,7 @@ mod keeping;
 mod marks;
 mod replying;
 mod state;
+mod talking;
 mod traits;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Kin, Place, Role, Status, What};
 use crate::interception::{self, Audience, Policy, Ruleset, Speaker};
 use crate::journeys::{self, Journeys};
+use crate::questions;
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
 
@@ -77,6 +79,8 @@ pub struct Limits {
     pub journeys: journeys::Config,
     /// Original text that may be kept.
     pub evidence: KeepingLimits,
+    /// Questions without an answer.
+    pub questions: questions::Config,
     /// What a message is known again by in other groups is noted.
     pub traits: bool,
 }
@@ -233,7 +237,9 @@ pub fn decide<'e>(
             if rules.limits.traits && event.role == Role::Customer {
                 decision.traits(message, &event.id, &scratch.folded, (setting.policy, &arrival.secret));
             }
-            decision.reply(state, rules, setting, event, message, &scratch.folded);
+            let folded = &scratch.folded;
+            let is_answered = decision.reply(state, rules, setting, event, message, folded);
+            decision.talk(rules, setting, event, folded, is_answered, &arrival.secret);
         }
         // A join found by comparing rosters may be days old, and whoever has been there for days is not new.
         What::MemberJoined { inferred: false, .. } if event.role == Role::Customer => {
@@ -269,7 +275,7 @@ pub fn decide<'e>(
     decision.act(setting, event);
     decision.keep_out(state, setting, event);
     decision.escalate(state, setting, event);
-    decision.keep(&rules.limits.evidence, setting, event);
+    decision.keep(&rules.limits, setting, event);
     decision.ask(setting, event);
     decision
 }

@@ -40,6 +40,7 @@ pub struct Rules {
     /// Rules by topic.
     topics: Vec<Vec<usize>>,
     by_id: HashMap<Box<str>, usize>,
+    hands_over: bool,
 }
 
 /// One compiled rule.
@@ -56,6 +57,8 @@ pub struct Compiled {
     /// How long it is silent afterwards: itself in the group, itself towards the member, every rule in the group; in
     /// milliseconds.
     pub silence_ms: Silences,
+    /// It hands the member's talk over to staff.
+    pub hand_over: bool,
     texts: Texts,
     only_mentioned: bool,
     hours: Option<BusinessHours>,
@@ -150,6 +153,7 @@ impl Rules {
             let used = this.matcher.add(rule, &mut strings, synonyms, words).map_err(named)?;
             many("keywords with their synonyms", used, config.keywords_max).map_err(named)?;
             let number = this.compiled.len();
+            this.hands_over |= rule.hand_over && rule.mode == Mode::Live;
             let topic = rule.topic.as_ref().map(|topic| {
                 let next = this.topics.len();
                 *topics.entry(topic.clone()).or_insert(next)
@@ -168,6 +172,7 @@ impl Rules {
                     member: millis(rule.cooldown_member_s),
                     group: millis(rule.cooldown_group_s),
                 },
+                hand_over: rule.hand_over,
                 texts,
                 only_mentioned: rule.only_mentioned,
                 hours: rule.hours.clone(),
@@ -193,6 +198,11 @@ impl Rules {
     /// Says whether there is nothing to match.
     pub fn is_empty(&self) -> bool {
         self.compiled.is_empty()
+    }
+
+    /// Says whether a rule hands talks over to staff.
+    pub fn hands_over(&self) -> bool {
+        self.hands_over
     }
 
     /// Returns every rule that a folded message asks, best first, with what becomes of it. The first that takes part is

@@ -304,6 +304,9 @@ pub trait Storage: EvidenceStore {
     /// Returns in which groups of an account some members are now, as (group, member), in that order.
     fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError>;
 
+    /// Returns one member of a group.
+    fn member(&self, account: &str, group: &str, member: &str) -> Result<Option<MemberRow>, StorageError>;
+
     /// Returns the latest hits of a group, newest first.
     fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError>;
 

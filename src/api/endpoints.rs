@@ -14,6 +14,7 @@ use super::body::{Answer, Path, Precondition, Strict, not_modified};
 use super::error::{ApiError, ApiResult, Code};
 use super::moment;
 use super::state::Cx;
+use crate::alerts;
 use crate::broadcasts::State;
 use crate::event::FieldError;
 use crate::storage::{DeliveryState, Subject};
@@ -52,8 +53,7 @@ impl EndpointIn {
     fn read(self) -> ApiResult<NewEndpoint> {
         let Self { name, url, subjects, states, enabled, secret } = self;
         if let Some(word) = states.iter().find(|word| !is_told(word)) {
-            let detail =
-                format!("has `{word}`, which is no state that a broadcast or a delivery is told to be in");
+            let detail = format!("has `{word}`, which is no state that anything is told to be in");
             return Err(ApiError::fields(vec![FieldError::new("/states", "unknown", detail)]));
         }
         Ok(NewEndpoint { name, url, subjects, states, enabled, secret })
@@ -64,7 +64,9 @@ impl EndpointIn {
 fn is_told(word: &str) -> bool {
     let of_broadcast =
         State::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word));
-    of_broadcast.is_ok() || DeliveryState::parse(word).is_some_and(|state| state != DeliveryState::Sending)
+    of_broadcast.is_ok()
+        || DeliveryState::parse(word).is_some_and(|state| state != DeliveryState::Sending)
+        || alerts::STATES.contains(&word)
 }
 
 /// An endpoint and how far it is.

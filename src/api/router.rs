@@ -17,7 +17,7 @@ use super::state::App;
 use super::{
     accounts, administration, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints,
     evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, moderate, notices, openapi,
-    operators, outbound, places, platform_numbers, promises, protection, replays, replies, results, reviews,
+    operators, outbound, places, platform_numbers, promises, protection, questions, replays, replies, results, reviews,
     rules, rulesets, statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
@@ -113,6 +113,7 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/kicks"                                Read  kicks::list;
         POST   "/v1/kicks"                                ReviewsDecide kicks::create;
         DELETE "/v1/kicks/{kick}"                         ReviewsDecide kicks::delete;
+        GET    "/v1/questions"                            Read  questions::list;
         GET    "/v1/reviews"                              Read  reviews::list;
         GET    "/v1/reviews/{review}"                     Read  reviews::get;
         GET    "/v1/reviews/{review}/offer"               EvidenceRead reviews::offer::offer;

@@ -15,6 +15,7 @@ mod people;
 mod places;
 mod platforms;
 mod policies;
+mod questions;
 mod requests;
 mod reviews;
 mod rules;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use tokio::sync::Notify;
 
 use super::accounts::Accounts;
+use super::alerts::{KeptTexts, Messenger, Neighbourhood};
 use super::book::{Book, Confirmers, Judge};
 use super::case_powers::CasePowers;
 use super::connector_state::States;
@@ -15,6 +16,7 @@ use super::platforms::{self, Platforms};
 use super::rules::Rulebook;
 use super::{first_token, upkeep};
 use crate::access::Access;
+use crate::alerts;
 use crate::api;
 use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
@@ -56,6 +58,7 @@ pub(super) struct Doors {
     pub(super) ingest: Arc<Ingest>,
     pub(super) cases: Arc<Cases>,
     pub(super) kicks: Arc<Kicks>,
+    pub(super) notices: Arc<Notices>,
 }
 
 impl Foundations {
@@ -174,6 +177,44 @@ impl Foundations {
         opened.context("read the journal")
     }
 
+    /// Makes ready what is said to one group or some staff.
+    pub(super) fn notices(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        outbox: &Arc<Outbox>,
+        rulebook: &Rulebook,
+    ) -> Arc<Notices> {
+        Arc::new(Notices::new(notices::Parts {
+            storage: self.storage.clone(),
+            outbox: outbox.clone(),
+            judge: Arc::new(Judge { rules: rulebook.current(), clock: clock.clone() }),
+            clock: clock.clone(),
+            config: config.notices.clone(),
+        }))
+    }
+
+    /// Follows what staff should hear of.
+    async fn alerts(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        notices: Arc<Notices>,
+    ) -> anyhow::Result<alerts::follower::Follower> {
+        let parts = alerts::Parts {
+            storage: self.storage.clone(),
+            clock: clock.clone(),
+            around: Arc::new(Neighbourhood(self.directory.clone())),
+            texts: Arc::new(KeptTexts(self.evidence.clone())),
+            teller: Arc::new(Messenger { notices, connectors: self.connectors.clone() }),
+            config: config.alerts.clone(),
+            leaves: config.leaves.clone(),
+            questions: config.questions.clone(),
+            journal_window: config.dedupe.window,
+        };
+        alerts::follower::Follower::open(parts).await.context("read what staff were told of")
+    }
+
     /// Connects what people's tools see.
     #[expect(
         clippy::too_many_arguments,
@@ -187,7 +228,7 @@ impl Foundations {
         outbox: &Arc<Outbox>,
         residence: Residence,
         platforms: Arc<Platforms>,
-        Doors { ingest, cases, kicks }: Doors,
+        Doors { ingest, cases, kicks, notices }: Doors,
     ) -> anyhow::Result<api::App> {
         let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -207,13 +248,6 @@ impl Foundations {
             config: config.broadcasts.clone(),
             seed: seed()?,
         });
-        let notices = Notices::new(notices::Parts {
-            storage: self.storage.clone(),
-            outbox: outbox.clone(),
-            judge: Arc::new(Judge { rules: rules.clone(), clock: clock.clone() }),
-            clock: clock.clone(),
-            config: config.notices.clone(),
-        });
         let subscriptions = Subscriptions::open(subscriptions::Parts {
             storage: self.storage.clone(),
             keys: keys(config)?,
@@ -231,7 +265,7 @@ impl Foundations {
             outbox: outbox.clone(),
             ingest,
             broadcasts: broadcasts.await.context("read broadcasts")?,
-            notices: Arc::new(notices),
+            notices: notices.clone(),
             subscriptions: subscriptions.await.context("read endpoints")?,
             evidence: self.evidence.clone(),
             reviews: self.reviews.clone(),
@@ -272,7 +306,7 @@ impl Foundations {
         clock: &Clock,
         tasks: &Tasks,
         partitions: Partitions,
-        cases: Arc<Cases>,
+        (cases, notices): (Arc<Cases>, Arc<Notices>),
     ) -> anyhow::Result<()> {
         let (storage, epoch) = (self.storage.clone(), self.epoch);
         let (fleet_clock, fleet_config) = (clock.clone(), config.fleet.clone());
@@ -281,12 +315,14 @@ impl Foundations {
             tokio::task::spawn_blocking(open).await?.context("read the journal for the fleet stage")?;
         let queue = Follower::open(self.reviews.clone()).await.context("read the review queue")?;
         let (storage, dedupe) = (self.storage.clone(), config.dedupe.clone());
-        let passed = vec![fleet.passed(), queue.passed()];
+        let alerts = self.alerts(config, clock, notices).await?;
+        let passed = vec![fleet.passed(), queue.passed(), alerts.passed()];
         tasks.spawn("project", upkeep::project(storage.clone(), tasks.clone()));
         tasks.spawn("tidy", upkeep::tidy(partitions, dedupe.clone(), tasks.clone()));
         tasks.spawn("prune", upkeep::prune(storage, dedupe, passed, clock.clone(), tasks.clone()));
         tasks.spawn("fleet", fleet.run(tasks.clone()));
         tasks.spawn("reviews", queue.run(tasks.clone()));
+        tasks.spawn("alerts", alerts.run(tasks.clone()));
         if let Some(writer) = self.evidence_writer.take() {
             tasks.spawn("evidence", writer.run(tasks.clone()));
         }

@@ -100,7 +100,8 @@ impl Gateway {
         let duties = house.duties(&config, &clock, &rulebook);
         let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
         let cases = house.cases(&clock, &outbox, &ingest).await?;
-        let doors = Doors { ingest: ingest.clone(), cases: cases.clone(), kicks };
+        let notices = house.notices(&config, &clock, &outbox, &rulebook);
+        let doors = Doors { ingest: ingest.clone(), cases: cases.clone(), kicks, notices: notices.clone() };
         let app =
             house.api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone(), doors).await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
@@ -108,7 +109,7 @@ impl Gateway {
         let repairing =
             repair.run(partitions.clone(), config.dedupe.clone(), storage_check.clone(), work_tasks.clone());
         work_tasks.spawn("repair", repairing);
-        house.keep(&config, &clock, &work_tasks, partitions, cases).await?;
+        house.keep(&config, &clock, &work_tasks, partitions, (cases, notices)).await?;
         verdicts::start(asker, &ingest, &clock, &config.hook, &work_tasks);
         let due = ingest.clone();
         let stopping = work_tasks.clone();

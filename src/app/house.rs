@@ -95,7 +95,9 @@ impl House for Residence {
             | DocumentKind::ReviewClosed
             | DocumentKind::Follower
             | DocumentKind::LearnedLimits
-            | DocumentKind::WallSteps => Ok(()),
+            | DocumentKind::WallSteps
+            | DocumentKind::OwnerNotice
+            | DocumentKind::Question => Ok(()),
         }
     }
 

@@ -59,7 +59,6 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    // Boxed, since it holds the whole configuration while it waits.
     let mut gateway = Box::pin(Gateway::build(config, clock)).await?;
     print(&format!("{}\n", gateway.ready()))?;
     let failed = loop {

@@ -118,6 +118,14 @@ fn evidence(config: &Config, broken: &mut Vec<Broken>) {
                 .to_owned(),
         });
     }
+    if config.questions.keep_text && !config.evidence.enabled {
+        broken.push(Broken {
+            keys: &["questions.keep_text", "evidence.enabled"],
+            value: "true".to_owned(),
+            detail: "no text is kept at all while `evidence.enabled` is false".to_owned(),
+            remedy: "set `evidence.enabled = true` too".to_owned(),
+        });
+    }
     if config.evidence.history && !config.evidence.enabled {
         broken.push(Broken {
             keys: &["evidence.history", "evidence.enabled"],

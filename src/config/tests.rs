@@ -189,6 +189,8 @@ fn values_that_contradict_each_other_are_refused() {
     check("[api]\npage_rows_max = 50\n", "api.page_rows_default", "which is 50");
     check("[evidence]\nenabled = true\n", "evidence.enabled", "openssl rand -base64 32");
     check("[evidence]\nhistory = true\n", "evidence.history", "`evidence.enabled = true` too");
+    check("[questions]\nkeep_text = true\n", "questions.keep_text", "`evidence.enabled = true` too");
+    check("[questions]\nwait = \"13h\"\n", "questions.wait", "12 hours at most");
     check("[reviews]\nkeep = \"1d\"\n", "reviews.keep", "\"30d\" at least");
     check("[hook]\nurl = \"https://example.org/judge\"\n", "hook.url", "hook.secret_file");
     check("[subscriptions]\nlook = \"0s\"\n", "subscriptions.look", "1s");

@@ -20,12 +20,19 @@ pub enum EvidenceKind {
     Reported,
     /// A short history of everything said, for trying drafts on it.
     History,
+    /// A customer's question that no rule of ours answers.
+    Question,
 }
 
 impl EvidenceKind {
     /// All of them, in the order of this page.
-    pub const ALL: [EvidenceKind; 4] =
-        [EvidenceKind::Reviewed, EvidenceKind::Blocked, EvidenceKind::Reported, EvidenceKind::History];
+    pub const ALL: [EvidenceKind; 5] = [
+        EvidenceKind::Reviewed,
+        EvidenceKind::Blocked,
+        EvidenceKind::Reported,
+        EvidenceKind::History,
+        EvidenceKind::Question,
+    ];
 
     /// Returns the spelling on disk and in the API.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +41,7 @@ impl EvidenceKind {
             EvidenceKind::Blocked => "blocked",
             EvidenceKind::Reported => "reported",
             EvidenceKind::History => "history",
+            EvidenceKind::Question => "question",
         }
     }
 

@@ -8,7 +8,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::advert::{SightedFact, TraitsFact};
-use super::{ActionKind, ContactEnd, EventKey, EventType, Level, Role, RosterMember, Status, Verdict, Via};
+use super::{
+    ActionKind, ContactEnd, EventKey, EventType, HandOverFact, Level, Role, RosterMember, Status, TalkFact,
+    Verdict, Via,
+};
 
 /// Everything that one event caused; one journal record.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +108,10 @@ pub enum Fact<'a> {
     Traits(TraitsFact<'a>),
     /// A message belongs to a case of the fleet stage.
     Sighted(SightedFact<'a>),
+    /// What a message is in its group's talk.
+    Talk(TalkFact<'a>),
+    /// A member's talk with us goes on with staff.
+    HandOver(HandOverFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -136,6 +143,8 @@ pub enum FactKind {
     Carried = 129,
     Traits = 130,
     Sighted = 131,
+    Talk = 140,
+    HandOver = 141,
     Judged = 24,
 }
 
@@ -475,6 +484,8 @@ impl Fact<'_> {
             Fact::Carried(_) => FactKind::Carried,
             Fact::Traits(_) => FactKind::Traits,
             Fact::Sighted(_) => FactKind::Sighted,
+            Fact::Talk(_) => FactKind::Talk,
+            Fact::HandOver(_) => FactKind::HandOver,
         }
     }
 }

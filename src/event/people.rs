@@ -16,7 +16,7 @@ pub enum Role {
 }
 
 /// What a member is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kin {
     /// One of those we speak through.
     Ourselves,

@@ -332,6 +332,7 @@ fn count_replies(rules: &Rules, decision: &Decision<'_>) {
             SkipReason::Cooldown => Came::Cooldown,
             SkipReason::Echo | SkipReason::Loop => Came::Loop,
             SkipReason::Shadow => Came::Shadow,
+            SkipReason::HandedOver => Came::HandedOver,
             SkipReason::Expired | SkipReason::Rejoined => continue, // of welcomes
         };
         rules.replies.count(&skipped.rule, came);
@@ -402,6 +403,7 @@ fn tell_skipped(skipped: &Skipped, group: &str) {
         SkipReason::Echo => SayRefusal::Echo,
         SkipReason::Loop => SayRefusal::Loop,
         SkipReason::Shadow => SayRefusal::Shadow,
+        SkipReason::HandedOver => SayRefusal::HandedOver,
         SkipReason::Rejoined => SayRefusal::Rejoined,
     };
     metrics::say_skipped(reason);

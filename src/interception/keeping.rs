@@ -15,7 +15,7 @@ const HISTORY_HOURS_MAX: u16 = 168;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keeping {
-    /// Of `reviewed`, `blocked` and `reported` messages; empty for none.
+    /// Of `reviewed`, `blocked` and `reported` messages and of a `question` that no rule answers; empty for none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<EvidenceKind>,
     /// Days they are kept, 1 to 90; the configuration's `evidence.life` when left out.
@@ -44,9 +44,10 @@ impl Keeping {
     pub fn keeps(&self, kind: EvidenceKind) -> bool {
         match kind {
             EvidenceKind::History => self.history,
-            EvidenceKind::Reviewed | EvidenceKind::Blocked | EvidenceKind::Reported => {
-                self.keep.contains(&kind)
-            }
+            EvidenceKind::Reviewed
+            | EvidenceKind::Blocked
+            | EvidenceKind::Reported
+            | EvidenceKind::Question => self.keep.contains(&kind),
         }
     }
 
@@ -54,7 +55,7 @@ impl Keeping {
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if self.keep.contains(&EvidenceKind::History) {
             return Err(
-                "`keep` takes `reviewed`, `blocked` and `reported`; for all messages say `history: true`",
+                "`keep` takes `reviewed`, `blocked`, `reported` and `question`; for all messages say `history: true`",
             );
         }
         if self.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {

@@ -39,6 +39,8 @@ impl Delivery {
             | Fact::ShadowHit(_)
             | Fact::Judged(_)
             | Fact::Carried(_)
+            | Fact::Talk(_)
+            | Fact::HandOver(_)
             | Fact::Traits(_)
             | Fact::Sighted(_)
             | Fact::LateVerdict(_) => return None,

@@ -60,6 +60,8 @@ pub enum SkipReason {
     Loop,
     /// It is on trial.
     Shadow,
+    /// The member's talk was handed over to staff.
+    HandedOver,
     /// They left only a few days ago.
     Rejoined,
 }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Decision, Setting, millis};
+use super::{Decision, Limits, Setting, millis};
 use crate::event::{EvidenceFact, EvidenceKind, Fact, GroupEvent, Role, Verdict};
 use crate::interception::Keeping;
 
@@ -31,7 +31,10 @@ impl KeepingLimits {
             EvidenceKind::History => keeping
                 .history_hours
                 .map_or(millis(self.history_life), |hours| i64::from(hours) * crate::event::HOUR_MS),
-            EvidenceKind::Reviewed | EvidenceKind::Blocked | EvidenceKind::Reported => {
+            EvidenceKind::Reviewed
+            | EvidenceKind::Blocked
+            | EvidenceKind::Reported
+            | EvidenceKind::Question => {
                 keeping.days.map_or(millis(self.life), |days| i64::from(days) * DAY_MS)
             }
         };
@@ -50,13 +53,16 @@ pub struct Keep {
 
 impl Decision<'_> {
     /// Decides whether the text is kept, once the verdict stands. What was held up leaves a fact, so that a review can
-    /// say that its text should have been there; the history leaves none, since it would be one for each message.
-    pub(super) fn keep(&mut self, limits: &KeepingLimits, setting: &Setting<'_>, event: &GroupEvent<'_>) {
+    /// say that its text should have been there; the history leaves none, since it would be one for each message, nor do
+    /// questions, whose texts are found by the event.
+    pub(super) fn keep(&mut self, limits: &Limits, setting: &Setting<'_>, event: &GroupEvent<'_>) {
+        let (limits, all_questions) = (&limits.evidence, limits.questions.keep_text);
         let Some(policy) = setting.policy.filter(|_| limits.enabled) else { return };
         if event.what.message().is_none_or(|message| message.text.is_empty()) || event.role == Role::Bot {
             return;
         }
-        let Some(keeping) = &policy.evidence else { return };
+        let nothing = Keeping::default();
+        let keeping = policy.evidence.as_ref().unwrap_or(&nothing);
         let held_up = match self.answer.verdict {
             Verdict::Review => Some(EvidenceKind::Reviewed),
             Verdict::Block => Some(EvidenceKind::Blocked),
@@ -64,9 +70,11 @@ impl Decision<'_> {
         };
         let held_up = held_up.filter(|kind| keeping.keeps(*kind));
         let history = (limits.history && keeping.history).then_some(EvidenceKind::History);
-        let (Some(kind), Some(effects)) = (held_up.or(history), &mut self.effects) else { return };
+        let question = (all_questions || keeping.keeps(EvidenceKind::Question)) && self.is_question();
+        let kind = held_up.or(question.then_some(EvidenceKind::Question)).or(history);
+        let (Some(kind), Some(effects)) = (kind, &mut self.effects) else { return };
         let expires_ms = limits.expires_ms(keeping, kind, effects.head.arrived_ms);
-        if kind != EvidenceKind::History {
+        if held_up.is_some() {
             let id = Cow::Owned(effects.head.key.evidence());
             effects.facts.push(Fact::Evidence(EvidenceFact { id, expires_ms }));
         }

@@ -5,6 +5,7 @@ mod escalating;
 mod greeting;
 mod journeying;
 mod replying;
+mod talking;
 mod verdicts;
 
 use std::collections::HashMap;

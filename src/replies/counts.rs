@@ -20,9 +20,11 @@ pub enum Came {
     Unsupported,
     /// It would have been the best, but is on trial.
     Shadow,
+    /// Staff look after the member.
+    HandedOver,
 }
 
-const CAME: usize = 6;
+const CAME: usize = 7;
 
 /// Shared by all sets of rules that hold the same rule.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,8 @@ pub struct Numbers {
     pub unsupported: u64,
     /// On trial, it would have answered (its silences not considered).
     pub shadow: u64,
+    /// It was asked by a member whose talk was handed over to staff a while ago.
+    pub handed_over: u64,
 }
 
 impl Counts {
@@ -59,6 +63,7 @@ impl Counts {
             missing_variable: of(Came::Missing),
             unsupported: of(Came::Unsupported),
             shadow: of(Came::Shadow),
+            handed_over: of(Came::HandedOver),
         }
     }
 }

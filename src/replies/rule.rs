@@ -93,6 +93,9 @@ pub struct Rule {
     /// What is answered outside `hours`; nothing when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_text: Option<String>,
+    /// It hands the member's talk over to staff: they are told, whatever keeps the rule silent, and no rule answers the member
+    /// in the group for `replies.hand_over_quiet`.
+    pub hand_over: bool,
     /// Among rules that were asked alike, the greater goes first.
     pub priority: i32,
     /// How long the rule is silent in a group after it answered there, in seconds.
@@ -173,6 +176,7 @@ impl Default for Rule {
             variants: Vec::new(),
             hours: None,
             closed_text: None,
+            hand_over: false,
             priority: 0,
             cooldown_s: 60,
             cooldown_member_s: 0,
@@ -215,6 +219,9 @@ pub struct Config {
     /// The window.
     #[serde(serialize_with = "crate::units::duration::serialize", deserialize_with = "answers_window")]
     pub member_answers_window: Duration,
+    /// How long no rule answers a member whose talk was handed over to staff.
+    #[serde(with = "crate::units::duration")]
+    pub hand_over_quiet: Duration,
     /// An answer that could not be sent within this time is not sent: it would puzzle the group.
     #[serde(with = "crate::units::duration")]
     pub expiry: Duration,
@@ -247,6 +254,7 @@ impl Default for Config {
             answer_staff: false,
             member_answers_max: 6,
             member_answers_window: Duration::from_mins(10),
+            hand_over_quiet: Duration::from_mins(30),
             expiry: Duration::from_mins(5),
         }
     }

@@ -138,6 +138,8 @@ impl Delta {
                 | Fact::Tags(_)
                 | Fact::Judged(_)
                 | Fact::Carried(_)
+                | Fact::Talk(_)
+                | Fact::HandOver(_)
                 | Fact::Traits(_)
                 | Fact::LateVerdict(_) => {}
             }

@@ -86,6 +86,8 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Carried(f) => record(kind, f, out),
             Fact::Traits(f) => record(kind, f, out),
             Fact::Sighted(f) => record(kind, f, out),
+            Fact::Talk(f) => record(kind, f, out),
+            Fact::HandOver(f) => record(kind, f, out),
             Fact::LateVerdict(f) => record(kind, f, out),
         }
     }
@@ -259,11 +261,13 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Carried => Fact::Carried(body_of(kind, body)?),
         FactKind::Traits => Fact::Traits(body_of(kind, body)?),
         FactKind::Sighted => Fact::Sighted(body_of(kind, body)?),
+        FactKind::Talk => Fact::Talk(body_of(kind, body)?),
+        FactKind::HandOver => Fact::HandOver(body_of(kind, body)?),
         FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 25] = [
+const KINDS: [FactKind; 27] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -288,6 +292,8 @@ const KINDS: [FactKind; 25] = [
     FactKind::Carried,
     FactKind::Traits,
     FactKind::Sighted,
+    FactKind::Talk,
+    FactKind::HandOver,
     FactKind::LateVerdict,
 ];
 

@@ -71,6 +71,10 @@ pub enum DocumentKind {
     CaseDecision,
     /// Members who are to be kept out of groups.
     Kick,
+    /// A notice to an owner that is being gathered.
+    OwnerNotice,
+    /// A question that nobody answered: id is `qu_` and the time it was asked.
+    Question,
 }
 
 impl DocumentKind {
@@ -116,6 +120,8 @@ impl DocumentKind {
             DocumentKind::WallSteps => "wall_steps",
             DocumentKind::CaseDecision => "case_decision",
             DocumentKind::Kick => "kick",
+            DocumentKind::OwnerNotice => "owner_notice",
+            DocumentKind::Question => "question",
         }
     }
 }
@@ -178,8 +184,8 @@ pub struct Change {
     pub carried: Vec<Carried>,
     /// Deliveries that a person moves; one that stands elsewhere by now makes the whole change a conflict.
     pub moved: Vec<Moved>,
-    /// Where broadcasts stand now, for endpoints if there are any and if it is news; deliveries' changes are written by
-    /// themselves.
+    /// Where broadcasts stand now and what happened, for endpoints if there are any and if it is news; deliveries' changes
+    /// are written by themselves.
     pub told: Vec<StatusChange>,
     /// The answer to remember for the request's key; a key already there makes the whole change a conflict.
     pub idempotency: Option<IdempotencyRecord>,

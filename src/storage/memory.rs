@@ -253,6 +253,10 @@ impl Storage for Memory {
         Ok(self.disk.data.lock().state.members(account, group, after.as_deref(), limit))
     }
 
+    fn member(&self, account: &str, group: &str, member: &str) -> Result<Option<MemberRow>, StorageError> {
+        Ok(self.disk.data.lock().state.member(account, group, member))
+    }
+
     fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError> {
         Ok(self.disk.data.lock().state.hits(account, group, limit))
     }

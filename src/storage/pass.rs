@@ -103,6 +103,8 @@ impl Pass {
                 | Fact::Roster(_)
                 | Fact::Judged(_)
                 | Fact::Carried(_)
+                | Fact::Talk(_)
+                | Fact::HandOver(_)
                 | Fact::Traits(_)
                 | Fact::Sighted(_) => continue,
             };

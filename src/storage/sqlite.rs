@@ -293,6 +293,10 @@ impl Storage for Sqlite {
         self.state(|conn| queries::members(conn, account, group, after.as_deref(), limit))
     }
 
+    fn member(&self, account: &str, group: &str, member: &str) -> Result<Option<MemberRow>, StorageError> {
+        self.state(|conn| queries::member(conn, account, group, member))
+    }
+
     fn hits(&self, account: &str, group: &str, limit: usize) -> Result<Vec<HitRow>, StorageError> {
         self.state(|conn| queries::hits(conn, account, group, limit))
     }

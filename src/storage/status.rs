@@ -1,4 +1,5 @@
-//! What subscribers are told: state changes, numbered in the order in which they were committed.
+//! What subscribers are told: state changes and what staff should hear of, numbered in the order in which they were
+//! committed.
 //!
 //! A change is written in the commit that makes it, and only while there is an endpoint to be told. Calls under way and
 //! retries are none: what is told is where something came to stand. Numbers have no gap: what is rolled back takes its number
@@ -16,20 +17,42 @@ pub enum Subject {
     Delivery,
     /// A broadcast.
     Broadcast,
+    /// A member of a group.
+    Member,
+    /// A member's talk with us in a group.
+    Conversation,
+    /// A question of a customer.
+    Question,
 }
 
 impl Subject {
+    /// All of them, in the order of this page.
+    pub const ALL: [Subject; 5] =
+        [Subject::Delivery, Subject::Broadcast, Subject::Member, Subject::Conversation, Subject::Question];
+
     /// Returns the spelling on disk and in what is told.
     pub fn as_str(self) -> &'static str {
         match self {
             Subject::Delivery => "delivery",
             Subject::Broadcast => "broadcast",
+            Subject::Member => "member",
+            Subject::Conversation => "conversation",
+            Subject::Question => "question",
+        }
+    }
+
+    /// Says whether it stands in one state after another, so that being told the same again is no news. Of the others each
+    /// change is told once, by whoever writes it.
+    pub fn stands(self) -> bool {
+        match self {
+            Subject::Delivery | Subject::Broadcast => true,
+            Subject::Member | Subject::Conversation | Subject::Question => false,
         }
     }
 
     /// Reads the spelling on disk.
     pub fn parse(word: &str) -> Option<Self> {
-        [Subject::Delivery, Subject::Broadcast].into_iter().find(|subject| subject.as_str() == word)
+        Self::ALL.into_iter().find(|subject| subject.as_str() == word)
     }
 }
 
@@ -42,7 +65,7 @@ pub struct StatusChange {
     pub at_ms: i64,
     /// What changed.
     pub subject: Subject,
-    /// The delivery's id, or the broadcast's.
+    /// The delivery's id, the broadcast's, or that of what happened.
     pub id: String,
     /// The broadcast; empty for none.
     pub broadcast: String,
@@ -62,6 +85,8 @@ pub struct StatusChange {
     pub code: String,
     /// The platform's id.
     pub platform_id: String,
+    /// What else staff should know, as a JSON object of ids and counts; empty for none.
+    pub context: String,
 }
 
 impl StatusChange {
@@ -81,6 +106,27 @@ impl StatusChange {
             attempts: 0,
             code: String::new(),
             platform_id: String::new(),
+            context: String::new(),
+        }
+    }
+
+    /// Something happened of which staff should hear; told once, under its own id.
+    pub fn happened(
+        subject: Subject,
+        state: &str,
+        id: String,
+        at_ms: i64,
+        (account, group): (&str, &str),
+        context: &serde_json::Value,
+    ) -> Self {
+        Self {
+            subject,
+            id,
+            broadcast: String::new(),
+            account: account.to_owned(),
+            group: group.to_owned(),
+            context: context.to_string(),
+            ..Self::broadcast("", state, at_ms)
         }
     }
 }

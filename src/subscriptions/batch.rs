@@ -66,6 +66,11 @@ struct Told<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     platform_id: &'a str,
+    /// Of what happened: its own id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<serde_json::Value>,
 }
 
 fn time(ms: i64) -> String {
@@ -88,6 +93,8 @@ fn told(change: &StatusChange) -> Told<'_> {
         attempts: is_delivery.then_some(change.attempts),
         code: &change.code,
         platform_id: &change.platform_id,
+        id: (!change.subject.stands()).then_some(change.id.as_str()),
+        context: serde_json::from_str(&change.context).ok(), // ours; empty for none
     }
 }
 

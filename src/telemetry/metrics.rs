@@ -3,6 +3,7 @@
 //! Each function costs some nanoseconds (an index and an atomic addition) and does nothing before [`install`].
 //! Labels are closed sets; `docs/OPERATING.md` describes each metric.
 
+pub mod alerts;
 pub mod evidence;
 mod labels;
 mod names;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use labels::{
-    CircuitState, EvidenceLoss, HookDrop, HookOutcome, Label, LimitLevel, MassStep, QueuePriority,
+    Alert, CircuitState, EvidenceLoss, HookDrop, HookOutcome, Label, LimitLevel, MassStep, QueuePriority,
     QueueState, SayRefusal, SendOutcome, Success, WecomCall, WecomFamily, WecomIgnored,
 };
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};

@@ -16,6 +16,7 @@ mod journeys;
 mod kill;
 mod operations;
 mod peers;
+mod questions;
 mod replies;
 mod rulesets;
 mod status;

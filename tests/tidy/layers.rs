@@ -22,6 +22,7 @@ const CORE: &[&str] = &[
     "dedupe",
     "interception",
     "conduct",
+    "questions",
     "replies",
     "welcomes",
     "journeys",
@@ -42,6 +43,7 @@ const TOOLS: &[&str] = &["telemetry", "tasks", "clock"];
 /// Layer 2: state. They may not use each other, but for storage.
 const STATE: &[&str] = &[
     "access",
+    "alerts",
     "directory",
     "outbox",
     "statistics",
@@ -81,11 +83,15 @@ const ROOMS: &[Room] = &[
     room("telemetry", &[WORDS]),
     // 1: the pure core. The pipeline is its table of contents and may use every stage; a stage uses no other, but that
     // keyword rules match over the same folding as wordlists.
-    pure("pipeline", &[WORDS, &["dedupe", "interception", "conduct", "replies", "welcomes", "journeys"]]),
+    pure(
+        "pipeline",
+        &[WORDS, &["dedupe", "interception", "conduct", "questions", "replies", "welcomes", "journeys"]],
+    ),
     pure("dedupe", &[WORDS]),
     // A policy says what follows from strikes, so it holds the ladder.
     pure("interception", &[WORDS, &["conduct::ladder"]]),
     pure("conduct", &[WORDS]),
+    pure("questions", &[WORDS]),
     pure("replies", &[WORDS, &["interception"]]),
     pure("welcomes", &[WORDS]),
     pure("journeys", &[WORDS]),
@@ -125,6 +131,7 @@ const ROOMS: &[Room] = &[
         ],
     ),
     room("reviews", &[WORDS, CORE, TOOLS, &["storage"]]),
+    room("alerts", &[WORDS, CORE, TOOLS, &["storage"]]),
     // Judged as a broadcast is.
     room("notices", &[WORDS, CORE, TOOLS, &["storage", "outbox", "broadcasts::TextJudge"]]),
     // 3: edges see the traits they implement, not the state below. The `webhook` platform speaks Standard Webhooks.

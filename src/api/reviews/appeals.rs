@@ -184,7 +184,7 @@ fn verdict_of(found: &Found) -> Option<Verdict> {
     match found.kind() {
         EvidenceKind::Reviewed => Some(Verdict::Review),
         EvidenceKind::Blocked => Some(Verdict::Block),
-        EvidenceKind::Reported | EvidenceKind::History => None,
+        EvidenceKind::Reported | EvidenceKind::History | EvidenceKind::Question => None,
     }
 }
 

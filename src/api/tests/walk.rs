@@ -3,14 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Gateway, Got, NOW_MS, reviews};
+use super::{Gateway, Got, NOW_MS, questions, reviews};
 use crate::api::router::{Route, table};
 use crate::storage::{DeliveryRow, DeliveryState, DocumentKind};
 
 /// Stands in every name and text of the eastern region and in nothing that is sent below.
 const SECRET: &str = "机密";
 
-const KINDS: [DocumentKind; 25] = [
+const KINDS: [DocumentKind; 26] = [
     DocumentKind::Operator,
     DocumentKind::Token,
     DocumentKind::Account,
@@ -36,6 +36,7 @@ const KINDS: [DocumentKind; 25] = [
     DocumentKind::OwnGroup,
     DocumentKind::Review,
     DocumentKind::ReviewClosed,
+    DocumentKind::Question,
 ];
 
 /// Ids of eastern things that the gateway gave out.
@@ -236,6 +237,7 @@ async fn furnish(gateway: &Gateway) -> Ids {
     gateway.call("PUT", "/v1/own-groups/demo/east", own).await.expect(201);
     let notice = json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "机密通知"}});
     let told = gateway.post_once(&token, "/v1/notices", "k", notice).await.expect(202).json();
+    questions::ask(gateway, "g-east", "e-机密", "几点关门", 1_000).await;
     let evidence = reviews::keep(gateway, "g-east", "e-1", "机密：今日会员日").await;
     let appeal = json!({"account": "demo", "group": "g-east", "event": "e-1", "reason": "机密"});
     let brought = gateway.post_once(&token, "/v1/appeals", "a", appeal).await.expect(201).json();

@@ -246,6 +246,7 @@ fn limits(config: &Config) -> Limits {
         welcomes: config.welcomes.clone(),
         journeys: config.journeys.clone(),
         evidence: config.evidence.limits(),
+        questions: config.questions.clone(),
         traits: config.fleet.case_groups_min > 0,
     }
 }

@@ -561,6 +561,9 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
+    fn member(&self, _: &str, _: &str, _: &str) -> Result<Option<MemberRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
     fn hits(&self, _: &str, group: &str, _: usize) -> Result<Vec<HitRow>, StorageError> {
         let numbers = self.numbers.lock();
         let own = numbers.hits.iter().filter(|(of, _)| of == group);

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     ActionFact, ActionKind, Alike, CarriedFact, CaseFact, ConsentFact, ContactEnd, ContactEndFact,
-    ContactFact, EventKey, EventType, EvidenceFact, GroupFact, Head, HitFact, JudgedFact, KickFact,
-    LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role,
-    RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact, StateKind, Status, TagsFact,
+    ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HitFact, JudgedFact,
+    KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact, ReviewFact,
+    RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact, StateKind,
+    Status, TagsFact, TalkFact,
     TraitsFact, Verdict, Via,
 };
 use crate::near::{LANES, Sketch};
@@ -196,6 +197,22 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
                 Fact::Traits(TraitsFact { of, sketch: sketch.map(Sketch), marks })
             }
         ),
+        (
+            text(),
+            one_of(&[Kin::Ourselves, Kin::Staff, Kin::Other]),
+            vec(text(), 0..3),
+            option::of(any::<u64>()),
+            option::of((any::<u64>(), any::<[u16; LANES]>()))
+        )
+            .prop_map(|(id, kin, to, quotes, question)| {
+                let question = question.map(|(text, sketch)| QuestionFact { text, sketch: Sketch(sketch) });
+                Fact::Talk(TalkFact { id, kin, to, quotes, question })
+            }),
+        (text(), text(), any::<i64>()).prop_map(|(of, rule, until_ms)| Fact::HandOver(HandOverFact {
+            of,
+            rule,
+            until_ms
+        })),
         ("case-[0-2]", any::<u64>(), vec((text(), text()), 0..4), time(), time()).prop_map(
             |(id, fingerprint, groups, first_ms, last_ms)| Fact::Case(CaseFact {
                 id: Cow::Owned(id),

@@ -376,6 +376,10 @@ pub(in crate::storage) async fn a_list_of_members_is_taken_over_and_counts_nobod
     let members = storage.members("demo", "g-1", None, 10).unwrap();
     let seen: Vec<_> = members.iter().map(|m| (m.member.as_str(), m.present, m.messages)).collect();
     assert_eq!(seen, [("u-1", true, 1), ("u-2", true, 0), ("u-9", false, 0)]);
+    assert_eq!(storage.member("demo", "g-1", "u-2").unwrap().as_ref(), Some(&members[1]));
+    for (group, member) in [("g-1", "u-3"), ("g-2", "u-2")] {
+        assert_eq!(storage.member("demo", group, member).unwrap(), None);
+    }
     let how = |m: &MemberRow| (m.inviter.clone(), m.scene.clone(), m.channel.clone(), m.union_id.clone());
     let word = |word: &str| Some(word.to_owned());
     assert_eq!(how(&members[1]), (word("s-1"), word("3"), word("spring"), word("p-2")));

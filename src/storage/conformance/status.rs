@@ -59,6 +59,7 @@ pub(in crate::storage) async fn every_way_to_a_state_is_told_but_calls_and_their
         attempts: 2,
         code: "200".into(),
         platform_id: String::new(),
+        context: String::new(),
     };
     assert_eq!(sent, [expect]);
     // A reply that was never stored before its call.
@@ -111,6 +112,24 @@ pub(in crate::storage) async fn nothing_is_told_while_nobody_listens<H: Harness>
     let gone = Write::Delete { kind: DocumentKind::Endpoint, id: "ops".into() };
     storage.apply(Change { writes: vec![gone], ..standing("finished") }).await.unwrap();
     assert_eq!(told(&storage, 0).await, ["0 running"]);
+}
+
+pub(in crate::storage) async fn what_happened_is_told_each_time<H: Harness>(harness: &H) {
+    let storage = open_with_endpoint(harness).await;
+    let left = |id: &str, member: &str| {
+        let context = serde_json::json!({"member": member});
+        StatusChange::happened(Subject::Member, "left", id.to_owned(), NOW_MS, ("demo", "g-1"), &context)
+    };
+    // The same member may leave again; that they stand where they stood is no reason to be silent.
+    for told in [vec![left("a", "u-1"), left("b", "u-2")], vec![left("a", "u-1")]] {
+        storage.apply(Change { at_ms: NOW_MS, told, ..Change::default() }).await.unwrap();
+    }
+    drop(storage);
+    let storage = harness.open(&Config::default()).unwrap();
+    let told = storage.status_changes(0, 0).await.unwrap();
+    let ids: Vec<_> = told.iter().map(|change| (change.seq, change.id.as_str())).collect();
+    assert_eq!(ids, [(1, "a"), (2, "b"), (3, "a")]);
+    assert_eq!(told[1], StatusChange { seq: 2, ..left("b", "u-2") });
 }
 
 pub(in crate::storage) async fn mass_sends_tell_of_what_they_carry<H: Harness>(harness: &H) {

@@ -243,27 +243,32 @@ impl StateData {
         let rows = self.members.range(from..).take_while(|((of, _), _)| *of == name);
         let rest = rows.filter(|((_, member), _)| after.is_none_or(|after| member.as_str() > after));
         rest.take(all_if_zero(limit))
-            .map(|((_, member), record)| MemberRow {
-                member: member.clone(),
-                number: self
-                    .people
-                    .numbers
-                    .get(&(account.to_owned(), format!("m:{member}")))
-                    .copied()
-                    .unwrap_or_default(),
-                name: record.name.clone(),
-                role: record.role,
-                present: record.present,
-                first_ms: if record.first_ms > record.last_ms { 0 } else { record.first_ms },
-                last_ms: record.last_ms.max(0),
-                messages: record.messages,
-                inviter: record.inviter.clone(),
-                scene: record.scene.clone(),
-                channel: record.channel.clone(),
-                union_id: record.union_id.clone(),
-                joined_ms: (record.joined_ms != NEVER_MS).then_some(record.joined_ms),
-            })
+            .map(|((_, member), record)| self.member_row(account, member, record))
             .collect()
+    }
+
+    pub(super) fn member(&self, account: &str, group: &str, member: &str) -> Option<MemberRow> {
+        let name = ((account.to_owned(), group.to_owned()), member.to_owned());
+        self.members.get(&name).map(|record| self.member_row(account, member, record))
+    }
+
+    fn member_row(&self, account: &str, member: &str, record: &MemberRecord) -> MemberRow {
+        let person = (account.to_owned(), format!("m:{member}"));
+        MemberRow {
+            member: member.to_owned(),
+            number: self.people.numbers.get(&person).copied().unwrap_or_default(),
+            name: record.name.clone(),
+            role: record.role,
+            present: record.present,
+            first_ms: if record.first_ms > record.last_ms { 0 } else { record.first_ms },
+            last_ms: record.last_ms.max(0),
+            messages: record.messages,
+            inviter: record.inviter.clone(),
+            scene: record.scene.clone(),
+            channel: record.channel.clone(),
+            union_id: record.union_id.clone(),
+            joined_ms: (record.joined_ms != NEVER_MS).then_some(record.joined_ms),
+        }
     }
 
     pub(super) fn hits(&self, account: &str, group: &str, limit: usize) -> Vec<HitRow> {

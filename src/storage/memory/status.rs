@@ -15,7 +15,7 @@ impl LedgerData {
         let mut changes: Vec<_> = moved.map(change_of).collect();
         for change in std::mem::take(&mut self.telling) {
             let last = self.told.iter().rfind(|told| told.subject == change.subject && told.id == change.id);
-            if last.is_none_or(|last| last.state != change.state) {
+            if !change.subject.stands() || last.is_none_or(|last| last.state != change.state) {
                 changes.push(change);
             }
         }
@@ -74,5 +74,6 @@ fn change_of(row: &DeliveryRow) -> StatusChange {
         attempts: row.attempts,
         code: row.code.clone(),
         platform_id: row.platform_id.clone(),
+        context: String::new(),
     }
 }

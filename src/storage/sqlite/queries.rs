@@ -229,34 +229,49 @@ pub(super) fn members(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<MemberRow>, StorageError> {
-    conn.prepare_cached(
-        "SELECT member, (SELECT number FROM person WHERE account = ?1 AND identity = 'm:' || member), name, role, present,
-         first_ms, last_ms, messages, inviter, scene, channel, union_id, joined_ms FROM member
-         WHERE grp = (SELECT no FROM grp WHERE account = ?1 AND grp = ?2) AND member > ?3 ORDER BY member LIMIT ?4",
-    )
-    .and_then(|mut query| {
-        query
-            .query_map(params![account, group, after.unwrap_or_default(), super::limit(limit)], |row| {
-                let (first_ms, last_ms) = seen(row.get(5)?, row.get(6)?);
-                Ok(MemberRow {
-                    member: row.get(0)?,
-                    number: row.get(1).map(unsigned)?,
-                    name: row.get(2)?,
-                    role: words::role_from(row.get(3)?),
-                    present: row.get(4)?,
-                    first_ms,
-                    last_ms,
-                    messages: row.get(7).map(unsigned)?,
-                    inviter: row.get(8)?,
-                    scene: row.get(9)?,
-                    channel: row.get(10)?,
-                    union_id: row.get(11)?,
-                    joined_ms: row.get(12).map(told)?,
-                })
-            })?
-            .collect()
+    conn.prepare_cached(&format!("{MEMBER} AND member > ?3 ORDER BY member LIMIT ?4"))
+        .and_then(|mut query| {
+            let after = after.unwrap_or_default();
+            query.query_map(params![account, group, after, super::limit(limit)], member_row)?.collect()
+        })
+        .map_err(fault("read members"))
+}
+
+/// Returns one member of a group.
+pub(super) fn member(
+    conn: &Connection,
+    account: &str,
+    group: &str,
+    member: &str,
+) -> Result<Option<MemberRow>, StorageError> {
+    conn.prepare_cached(&format!("{MEMBER} AND member = ?3"))
+        .and_then(|mut query| query.query_row([account, group, member], member_row).optional())
+        .map_err(fault("read a member"))
+}
+
+/// Members of a group.
+const MEMBER: &str =
+    "SELECT member, (SELECT number FROM person WHERE account = ?1 AND identity = 'm:' || member), name, role,
+ present, first_ms, last_ms, messages, inviter, scene, channel, union_id, joined_ms FROM member
+ WHERE grp = (SELECT no FROM grp WHERE account = ?1 AND grp = ?2)";
+
+fn member_row(row: &Row<'_>) -> Result<MemberRow, rusqlite::Error> {
+    let (first_ms, last_ms) = seen(row.get(5)?, row.get(6)?);
+    Ok(MemberRow {
+        member: row.get(0)?,
+        number: row.get(1).map(unsigned)?,
+        name: row.get(2)?,
+        role: words::role_from(row.get(3)?),
+        present: row.get(4)?,
+        first_ms,
+        last_ms,
+        messages: row.get(7).map(unsigned)?,
+        inviter: row.get(8)?,
+        scene: row.get(9)?,
+        channel: row.get(10)?,
+        union_id: row.get(11)?,
+        joined_ms: row.get(12).map(told)?,
     })
-    .map_err(fault("read members"))
 }
 
 /// Returns a group's hits, newest first.

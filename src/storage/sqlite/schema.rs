@@ -37,7 +37,7 @@ pub(super) const JOURNAL: Schema =
 pub(super) const LEDGER: Schema = Schema {
     file: "ledger.db",
     synchronous: "FULL",
-    migrations: &[LEDGER_1, LEDGER_2, LEDGER_3, LEDGER_4, LEDGER_5, LEDGER_6],
+    migrations: &[LEDGER_1, LEDGER_2, LEDGER_3, LEDGER_4, LEDGER_5, LEDGER_6, LEDGER_7],
 };
 
 /// The projection.
@@ -132,6 +132,11 @@ CREATE TABLE status_change (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER
   id TEXT NOT NULL, broadcast TEXT NOT NULL, target INTEGER NOT NULL, account TEXT NOT NULL, grp TEXT NOT NULL,
   kind TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, code TEXT NOT NULL, platform_id TEXT NOT NULL);
 CREATE INDEX status_broadcast ON status_change (id, seq) WHERE subject = 'broadcast';
+";
+
+/// What staff should know of what happened besides where something stands.
+const LEDGER_7: &str = "
+ALTER TABLE status_change ADD COLUMN context TEXT NOT NULL DEFAULT '';
 ";
 
 const STATE_1: &str = "

@@ -41,15 +41,15 @@ pub(super) fn listen(conn: &Connection) -> Result<(), StorageError> {
         .map_err(fault("listen to deliveries"))
 }
 
-/// Writes where broadcasts stand, if anybody is to be told and was not told the same last.
+/// Writes where broadcasts stand, if anybody is to be told and was not told the same last, and what else happened.
 pub(super) fn tell(conn: &Connection, changes: &[StatusChange]) -> Result<(), StorageError> {
     for change in changes {
         conn.prepare_cached(
             "INSERT INTO status_change (at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code,
-             platform_id)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
-             WHERE EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint') AND ?9 IS NOT
-             (SELECT state FROM status_change WHERE subject = 'broadcast' AND id = ?3 ORDER BY seq DESC LIMIT 1)",
+             platform_id, context)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+             WHERE EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint') AND (?14 OR ?9 IS NOT
+             (SELECT state FROM status_change WHERE subject = 'broadcast' AND id = ?3 ORDER BY seq DESC LIMIT 1))",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -64,7 +64,9 @@ pub(super) fn tell(conn: &Connection, changes: &[StatusChange]) -> Result<(), St
                 change.state,
                 change.attempts,
                 change.code,
-                change.platform_id
+                change.platform_id,
+                change.context,
+                !change.subject.stands()
             ])
         })
         .map_err(fault("write a state change"))?;
@@ -75,8 +77,8 @@ pub(super) fn tell(conn: &Connection, changes: &[StatusChange]) -> Result<(), St
 /// Returns changes after a number, in order.
 pub(super) fn after(conn: &Connection, seq: u64, limit: usize) -> Result<Vec<StatusChange>, StorageError> {
     conn.prepare_cached(
-        "SELECT seq, at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code, platform_id
-         FROM status_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        "SELECT seq, at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code, platform_id,
+         context FROM status_change WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )
     .and_then(|mut query| {
         let rows = query.query_map(params![signed(seq), super::limit(limit)], |row| {
@@ -94,6 +96,7 @@ pub(super) fn after(conn: &Connection, seq: u64, limit: usize) -> Result<Vec<Sta
                 attempts: row.get(10)?,
                 code: row.get(11)?,
                 platform_id: row.get(12)?,
+                context: row.get(13)?,
             })
         })?;
         rows.collect()

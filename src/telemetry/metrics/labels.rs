@@ -1,5 +1,7 @@
 //! The closed sets that labels are from. Nothing here may grow with groups, members or rules.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{EvidenceKind, Status, Verdict};
 
 /// One label of a metric with all its values.
@@ -241,6 +243,8 @@ closed_set! {
         Loop = "loop",
         /// The rule is on trial.
         Shadow = "shadow",
+        /// Staff look after the member.
+        HandedOver = "handed_over",
         /// The member left a few days ago.
         Rejoined = "rejoined",
     }
@@ -363,8 +367,32 @@ impl Value for Named {
     }
 }
 
+/// Of what staff are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alert {
+    /// A customer left a group.
+    Left,
+    /// A member asked for a person.
+    HandedOver,
+    /// Nobody answered a question.
+    Unanswered,
+}
+
+pub(super) const ALERT: Label = Label { name: "kind", values: &["left", "handed_over", "unanswered"] };
+
+impl Value for Alert {
+    fn place(self) -> usize {
+        match self {
+            Alert::Left => 0,
+            Alert::HandedOver => 1,
+            Alert::Unanswered => 2,
+        }
+    }
+}
+
 pub(super) const EVIDENCE: Label =
-    Label { name: "kind", values: &["reviewed", "blocked", "reported", "history"] };
+    Label { name: "kind", values: &["reviewed", "blocked", "reported", "history", "question"] };
 
 impl Value for EvidenceKind {
     fn place(self) -> usize {
@@ -373,6 +401,7 @@ impl Value for EvidenceKind {
             EvidenceKind::Blocked => 1,
             EvidenceKind::Reported => 2,
             EvidenceKind::History => 3,
+            EvidenceKind::Question => 4,
         }
     }
 }

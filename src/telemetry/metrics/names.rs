@@ -1,7 +1,7 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, JOURNEY, LEVEL, Label, MASS_STEP, PLATFORM,
+    ALERT, CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, JOURNEY, LEVEL, Label, MASS_STEP, PLATFORM,
     PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS, SUCCESS, VERDICT, WECOM_CALL,
     WECOM_FAMILY, WECOM_IGNORED,
 };
@@ -161,6 +161,14 @@ metrics! {
         "Journal rows that the projection has not folded yet.";
     FleetLag: Gauge, "menshen_fleet_lag_rows", [],
         "Journal rows that the fleet stage has not seen yet.";
+    Alerts: Counter, "menshen_alerts_total", [ALERT],
+        "What staff were told of.";
+    QuestionsOpen: Gauge, "menshen_questions_open", [],
+        "Questions of customers that wait for an answer.";
+    QuestionsUnfollowed: Counter, "menshen_questions_unfollowed_total", [],
+        "Questions that were not followed because too many wait.";
+    AlertsLag: Gauge, "menshen_alerts_lag_rows", [],
+        "Journal rows that the alerts have not seen yet.";
     Cases: Counter, "menshen_cases_total", [],
         "Cases found by the fleet stage: one text in many groups.";
     RulesetCompileSeconds: Histogram(COMPILE_SECONDS), "menshen_ruleset_compile_seconds", [],
