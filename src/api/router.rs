@@ -16,9 +16,10 @@ use super::guard::{Door, guard};
 use super::state::App;
 use super::{
     accounts, administration, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints,
-    evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, moderate, notices, openapi,
-    operators, outbound, places, platform_numbers, promises, protection, questions, replays, replies, results, reviews,
-    rules, rulesets, statistics, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
+    evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, moderate, notices,
+    openapi, operators, outbound, places, platform_numbers, promises, protection, questions, replays,
+    replies, results, reviews, rules, rulesets, statistics, templates, tokens, variables, verdicts,
+    wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 

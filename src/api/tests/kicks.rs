@@ -96,8 +96,11 @@ async fn a_list_takes_the_whole_scope_and_names_its_mistakes() {
     let gateway = Gateway::open().await;
     gateway.furnish().await;
     let western = gateway.token_for("op-west", json!({"regions": ["west"]})).await;
-    gateway.call_as(&western, "POST", "/v1/kicks", list(json!({}))).await.expect(403);
-    gateway.call_as(&western, "GET", "/v1/kicks", Value::Null).await.expect(403);
+    gateway.call("POST", "/v1/kicks", list(json!({"confirm": 0}))).await.expect(200);
+    let refused = gateway.call_as(&western, "POST", "/v1/kicks", list(json!({}))).await.expect(422);
+    assert_eq!(refused.pointers(), ["/where"]);
+    let seen = gateway.call_as(&western, "GET", "/v1/kicks", Value::Null).await.expect(200).json();
+    assert_eq!(seen["items"], json!([]));
     let wrong = list(json!({"account": "nobody", "members": [], "until": "2001-01-01T00:00:00Z"}));
     let told = gateway.call("POST", "/v1/kicks", wrong).await.expect(422);
     assert_eq!(told.pointers(), ["/account", "/members", "/until"]);

@@ -12,8 +12,7 @@ use crate::event::{
     ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HitFact, JudgedFact,
     KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact, ReviewFact,
     RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact, StateKind,
-    Status, TagsFact, TalkFact,
-    TraitsFact, Verdict, Via,
+    Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
 };
 use crate::near::{LANES, Sketch};
 
