@@ -2,6 +2,7 @@
 //! only for who may read them; every text that is shown stands in the audit log before.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +12,12 @@ use super::moment;
 use super::state::Cx;
 use crate::access::Right;
 use crate::alerts::unanswered::{self, Question};
-use crate::event::{HOUR_MS, Place};
+use crate::directory::GroupFilter;
+use crate::event::{AccountId, HOUR_MS, Place};
 use crate::interception::fold_into;
 use crate::questions::{clusters, draft};
 use crate::replies::{Mode, Rule};
+use crate::statistics::platform::Coverage;
 
 /// How far back is looked where nobody says.
 const DAYS_DEFAULT: i64 = 7;
@@ -83,8 +86,10 @@ pub(super) struct Unanswered {
     since: String,
     /// Asked before then.
     until: String,
-    /// How many of them nobody answered.
-    questions: usize,
+    /// How many of them nobody answered; null where no message text is visible.
+    questions: Option<usize>,
+    /// Whether the text of messages is visible in the groups of the scope that were asked for.
+    coverage: Coverage,
     /// All of that time were looked at; else only the earliest (`questions.report_max`).
     complete: bool,
     /// The largest first.
@@ -166,7 +171,8 @@ pub(super) async fn list(cx: Cx, Query(query): Query<QuestionQuery>) -> ApiResul
     };
     let max = cx.rules().limits.questions.report_max;
     let kept = unanswered::between(cx.storage(), (since_ms, until_ms), max, passes).await?;
-    let (complete, count) = (!kept.more, kept.questions.len());
+    let (complete, count, coverage) = (!kept.more, kept.questions.len(), cx.sees_questions(&query).await?);
+    let questions = (coverage != Coverage::Unavailable).then_some(count);
     let together = tokio::task::spawn_blocking(move || together(&kept.questions));
     let found = together.await.map_err(|error| ApiError::internal(&error))?;
     let mut clusters = Vec::new();
@@ -174,7 +180,7 @@ pub(super) async fn list(cx: Cx, Query(query): Query<QuestionQuery>) -> ApiResul
         clusters.push(cx.cluster(&questions, query.examples).await?);
     }
     let (since, until) = (moment::show(since_ms), moment::show(until_ms));
-    Ok(Answer::ok(Unanswered { since, until, questions: count, complete, clusters }))
+    Ok(Answer::ok(Unanswered { since, until, questions, coverage, complete, clusters }))
 }
 
 /// Puts those together that ask the same.
@@ -185,6 +191,31 @@ fn together(questions: &[Question]) -> Vec<Vec<Question>> {
 }
 
 impl Cx {
+    /// Says whether questions can be seen at all where they were asked for.
+    async fn sees_questions(&self, query: &QuestionQuery) -> ApiResult<Coverage> {
+        let QuestionQuery { account, group, shop, region, brand, .. } = query;
+        let (account, shop, region, brand) = (account.clone(), shop.clone(), region.clone(), brand.clone());
+        let filter = GroupFilter { account, shop, region, brand, tag: None };
+        let (directory, scope, group) = (Arc::clone(self.directory()), self.scope().clone(), group.clone());
+        // Every group is looked at: too long for a worker that others wait for.
+        let accounts = tokio::task::spawn_blocking(move || {
+            let found = directory.groups_in(&scope, &filter, None, usize::MAX);
+            let wanted =
+                found.into_iter().filter(|found| group.as_deref().is_none_or(|id| *found.group == *id));
+            wanted.map(|found| found.context.account.id.clone()).collect::<BTreeSet<AccountId>>()
+        });
+        let accounts = accounts.await.map_err(|error| ApiError::internal(&error))?;
+        let shows = |account: &&AccountId| {
+            self.connectors().capabilities(account.as_str()).is_some_and(|can| can.gives_message_text)
+        };
+        let seen = accounts.iter().filter(shows).count();
+        Ok(match (seen, accounts.len()) {
+            (seen, all) if seen == all => Coverage::Full,
+            (0, _) => Coverage::Unavailable,
+            _ => Coverage::Partial,
+        })
+    }
+
     async fn cluster(&self, questions: &[Question], examples: bool) -> ApiResult<Cluster> {
         let groups: BTreeSet<_> = questions.iter().map(|one| (&one.account, &one.group)).collect();
         let members: BTreeSet<_> = questions.iter().map(|one| (&one.account, &one.member)).collect();

@@ -56,6 +56,7 @@ async fn questions_that_ask_the_same_are_one_cluster_of_what_the_scope_sees() {
     }
     let all = list(&gateway, &gateway.admin, "").await;
     assert_eq!((sizes(&all), &all["complete"]), (vec![(3, 2, 3), (1, 1, 1)], &json!(true)));
+    assert_eq!((&all["questions"], &all["coverage"]), (&json!(4), &json!("full")));
     assert_eq!(all["clusters"][0]["latest"][0]["event"], "e-4");
     assert_eq!(all["clusters"][0]["example"], Value::Null);
     assert!(all["clusters"][0]["example_missing"].as_str().unwrap().contains("examples=true"));
@@ -66,6 +67,13 @@ async fn questions_that_ask_the_same_are_one_cluster_of_what_the_scope_sees() {
     assert_eq!(sizes(&list(&gateway, &gateway.admin, "?limit=1&group=g-west").await), [(2, 1, 2)]);
     assert_eq!(list(&gateway, &gateway.admin, "?since=2026-01-01").await["questions"], 5);
     gateway.get("/v1/questions?since=yesterday").await.expect(400);
+    // Of an account that is not connected no text is seen, and nothing is known of its questions.
+    let account = json!({"platform": "sandbox", "name": "off", "disabled": true});
+    gateway.call("PUT", "/v1/accounts/blind", account).await.expect(201);
+    gateway.directory.see("blind", "g-blind");
+    let blind = list(&gateway, &gateway.admin, "?account=blind").await;
+    assert_eq!((&blind["questions"], &blind["coverage"]), (&Value::Null, &json!("unavailable")));
+    assert_eq!(list(&gateway, &gateway.admin, "").await["coverage"], "partial");
 }
 
 #[tokio::test]
