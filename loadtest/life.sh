@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What life in the group costs: events with 5,000 reply rules, 200 welcomes and conduct on, against the same without them, in
-# interleaved rounds; prints two tables of CPU per event. Few messages are answered, as in groups: it is asking the rules that
+# What life in the group costs: events with 5,000 reply rules, 200 welcomes, conduct with a ladder, a journey, and the notes that
+# cases and unanswered questions are found by, against the same without all of them, in interleaved rounds; prints two tables of CPU per event. Few messages are answered, as in groups: it is asking the rules that
 # is measured, for messages and joins.
 #
 # Every run has a fresh server, fresh ids and its statistics compared. See common.sh for what may be set; besides:
@@ -36,16 +36,25 @@ import() {
   ! grep -v '"status":"created"' "$WORK/answers" >&2 || fail "a line of $2 was not taken"
 }
 
+# write PATH BODY: one document.
+write() {
+  curl --silent --show-error --fail-with-body --max-time 60 --request PUT --header "Authorization: Bearer $GATEWAY_TOKEN" \
+    --header 'Content-Type: application/json' --data "$2" --output "$WORK/answers" "$GATEWAY_URL$1" \
+    || fail "PUT $1 was refused: $(head -c 500 "$WORK/answers")"
+}
+
 # run ROUND LABEL MODE...: one fresh gateway, one run of the load.
 run() {
   local round="$1" label="$2" mode="$3"
   shift 3
   if [[ "$label" == with ]]; then
-    start_gateway
+    MENSHEN_CONDUCT__FLOOD_LINKS_MAX=20 MENSHEN_CONDUCT__NEWCOMERS__PROBATION=24h MENSHEN_CONDUCT__JOIN_WAVE_MAX=10000 start_gateway
     import /v1/replies "$WORK/replies"
     import /v1/welcomes "$WORK/welcomes"
+    write /v1/journeys/first-week '{"start": "member_joined", "steps": [{"id": "d3", "after": "3d", "only_if": "silent", "text": "{member.name}，需要帮忙吗？"}]}'
+    write /v1/policies/standard '{"ladder": {"steps": [{"at": 1, "do": "warn"}, {"at": 3, "do": "mute", "for": "10m"}]}}'
   else
-    MENSHEN_CONDUCT__FLOOD_MESSAGES_MAX=0 start_gateway
+    MENSHEN_CONDUCT__FLOOD_MESSAGES_MAX=0 MENSHEN_FLEET__CASE_GROUPS_MIN=0 MENSHEN_QUESTIONS__ENABLED=false start_gateway
   fi
   client events --url "$GATEWAY_URL" --token "$GATEWAY_TOKEN" "${COMMON[@]}" --append "$WORK/$mode" --verify \
     --server-pid "$GATEWAY_PID" --label "$label" --round "$round" "$@"
@@ -63,7 +72,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 done
 
 machine
-echo "$RULES reply rules, $WELCOMES welcomes, conduct; $GROUPS_COUNT groups, $CONNECTIONS connections, $LENGTH a run, lines: $LINES_FROM"
+echo "$RULES reply rules, $WELCOMES welcomes, conduct, a journey, cases and questions; $GROUPS_COUNT groups, $CONNECTIONS connections, $LENGTH a run, lines: $LINES_FROM"
 for mode in $MODES; do
   echo "$mode"
   "$LOADTEST_BIN" compare --reference without "$WORK/$mode"

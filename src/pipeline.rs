@@ -86,6 +86,7 @@ pub struct Limits {
 }
 
 /// What is known about the group an event happened in.
+#[expect(clippy::struct_excessive_bools, reason = "what a platform can do, each by its name")]
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
     /// Which wordlists apply; `None` where the policy leaves this role alone.

@@ -1,6 +1,7 @@
 //! `/v1/cases`: the same advert in many groups, all of its messages, and one decision about them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -294,14 +295,15 @@ fn next(done: &Done) -> (String, String) {
     );
     let left = done.not_withdrawn + done.not_removed;
     if left > 0 {
-        zh.push_str(&format!("有 {left} 项平台不支持由程序处理，请群主在平台上处理（见消息列表）。"));
-        en.push_str(&format!(
+        _ = write!(zh, "有 {left} 项平台不支持由程序处理，请群主在平台上处理（见消息列表）。");
+        _ = write!(
+            en,
             " {left} of them no program can do on their platform: ask the owners (see the messages)."
-        ));
+        );
     }
     if done.over_budget > 0 {
-        zh.push_str(&format!("本小时移出名额已用完，{} 人未移出。", done.over_budget));
-        en.push_str(&format!(" The removals of this hour are used up: {} members stay.", done.over_budget));
+        _ = write!(zh, "本小时移出名额已用完，{} 人未移出。", done.over_budget);
+        _ = write!(en, " The removals of this hour are used up: {} members stay.", done.over_budget);
     }
     (zh, en)
 }

@@ -1,5 +1,7 @@
 //! A member's conduct: which messages were held up, what followed, and the word of a person that undoes it.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Path, Strict};
@@ -207,10 +209,11 @@ fn next(groups: &[PardonedView], may_teach: bool) -> (String, String) {
     let (mut zh, mut en) = ("已撤销。".to_owned(), "Undone.".to_owned());
     let removed = groups.iter().filter(|group| group.removed).count();
     if removed > 0 {
-        zh.push_str(&format!("该成员曾被移出 {removed} 个群，平台不允许程序拉人：请群主重新邀请。"));
-        en.push_str(&format!(
+        _ = write!(zh, "该成员曾被移出 {removed} 个群，平台不允许程序拉人：请群主重新邀请。");
+        _ = write!(
+            en,
             " The member was removed from {removed} groups; no platform lets a program add people: ask the owners to invite them."
-        ));
+        );
     }
     if may_teach {
         zh.push_str("如果是误判，请带上 allow_phrase 再调用一次，把正常说法加入放行词。");

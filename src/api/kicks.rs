@@ -123,7 +123,8 @@ pub(super) async fn list(cx: Cx) -> ApiResult<Answer<KickLists>> {
 )]
 pub(super) async fn create(cx: Cx, Strict(asked): Strict<KickIn>) -> ApiResult<Answer<KickPreview>> {
     if !cx.scope().is_everything() {
-        let detail = "a kick list holds for every group, so it needs the whole scope: ask somebody who has it";
+        let detail =
+            "a kick list holds for every group, so it needs the whole scope: ask somebody who has it";
         return Err(field("/where", "outside_scope", detail.to_owned()));
     }
     let reason = check_reason(&cx, &asked.reason)?;

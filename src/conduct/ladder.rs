@@ -164,14 +164,15 @@ impl Step {
             (Punishment::Warn | Punishment::Remove, None) => {}
             (Punishment::Warn | Punishment::Remove, Some(_)) => return Err("does not last: leave `for` out"),
         }
-        match &self.text {
-            None => Ok(()),
-            Some(_) if self.act != Punishment::Warn => Err("says nothing: only `warn` has a `text`"),
-            Some(text) if text.trim().is_empty() => {
-                Err("has an empty `text`; leave it out for the usual one")
-            }
-            Some(text) if text.len() > TEXT_BYTES_MAX => Err("has a `text` of more than 2,000 bytes"),
-            Some(_) => Ok(()),
+        let Some(text) = &self.text else { return Ok(()) };
+        if self.act != Punishment::Warn {
+            Err("says nothing: only `warn` has a `text`")
+        } else if text.trim().is_empty() {
+            Err("has an empty `text`; leave it out for the usual one")
+        } else if text.len() > TEXT_BYTES_MAX {
+            Err("has a `text` of more than 2,000 bytes")
+        } else {
+            Ok(())
         }
     }
 }
@@ -281,6 +282,7 @@ mod span {
 
     use crate::units;
 
+    #[expect(clippy::ref_option, reason = "serde hands a reference")]
     pub(super) fn serialize<S: Serializer>(
         span: &Option<Duration>,
         serializer: S,
@@ -357,7 +359,7 @@ mod tests {
 
     /// What counts after each second, by looking at every second: what the ladder works out in one go.
     fn oracle(ladder: &Ladder, strikes: &[i64], until_s: i64) -> usize {
-        let (window, decay) = (ladder.window.as_secs() as i64, ladder.decay.as_secs() as i64);
+        let (window, decay) = (millis(ladder.window) / 1_000, millis(ladder.decay) / 1_000);
         let (mut counting, mut last): (Vec<i64>, Option<i64>) = (Vec::new(), None);
         for now in 0..=until_s {
             counting.retain(|at| now - at < window);
@@ -396,7 +398,7 @@ mod tests {
                 if strikes.get(nth + 1) != Some(at) {
                     prop_assert_eq!(count, oracle(&ladder, &strikes, *at));
                 }
-                let highest = ladder.steps.iter().filter(|step| step.at <= count).next_back();
+                let highest = ladder.steps.iter().rfind(|step| step.at <= count);
                 prop_assert_eq!(step, highest);
             }
             let now = strikes.last().unwrap() + after;

@@ -99,7 +99,9 @@ mod tests {
                 now += gap;
                 joined.push(now);
                 wave.join(&config, now);
-                let within = |span: i64| joined.iter().filter(|at| now - **at < span).count() as u32;
+                let within = |span: i64| {
+                    u32::try_from(joined.iter().filter(|at| now - **at < span).count()).unwrap()
+                };
                 let is_above = wave.until_ms == now + 300;
                 prop_assert!(!is_above || within(200) > max);
                 prop_assert!(is_above || within(now - wave.start_ms + 1) <= max);

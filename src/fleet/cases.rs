@@ -257,9 +257,8 @@ impl Cases {
             deliveries: rows,
             ..Change::default()
         };
-        self.storage.apply(change).await.map_err(|error| match error {
-            StorageError::Conflict { .. } => CaseError::Before,
-            error => CaseError::Storage(error),
+        self.storage.apply(change).await.map_err(|error| {
+            if matches!(error, StorageError::Conflict { .. }) { CaseError::Before } else { error.into() }
         })?;
         let withdraws = decided.act == CaseAct::Withdraw;
         self.decided.write().insert(case.to_owned(), decided);

@@ -159,10 +159,8 @@ struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     fn of(effects: &'a Effects<'_>, config: &Config) -> Self {
-        let traits = effects.facts.iter().find_map(|fact| match fact {
-            Fact::Traits(traits) => Some(traits),
-            _other => None,
-        });
+        let mut facts = effects.facts.iter();
+        let traits = facts.find_map(|fact| if let Fact::Traits(traits) = fact { Some(traits) } else { None });
         let marks = traits.iter().flat_map(|traits| &traits.marks).filter(|mark| config.counts(mark));
         let keys = effects.head.fingerprint.map(Key::Text).into_iter().chain(marks.copied().map(Key::Mark));
         Self { keys: keys.collect(), traits }
@@ -306,15 +304,11 @@ impl Cluster {
         let is_due = self.groups.len() >= due && reported != Some(self.groups.len());
         if self.told < config.case_messages_max {
             self.told += 1;
-            match &self.case {
-                Some((id, _)) => sighting.case = id.clone().into(),
-                None => {
-                    self.waiting.push(sighting);
-                    if !is_due {
-                        return Found::default();
-                    }
-                    return self.report();
-                }
+            if let Some((id, _)) = &self.case {
+                sighting.case = id.clone().into();
+            } else {
+                self.waiting.push(sighting);
+                return if is_due { self.report() } else { Found::default() };
             }
             let sightings = vec![sighting];
             return if is_due {
@@ -452,8 +446,8 @@ mod tests {
     #[test]
     fn a_restart_continues_a_case() {
         let mut before = Spread::default();
-        let found = (0..3).map(|n| before.observe(&seen(7, &format!("g{n}"), n), &config()));
-        let case = found.filter_map(|found| found.case).next().unwrap();
+        let mut found = (0..3).map(|n| before.observe(&seen(7, &format!("g{n}"), n), &config()));
+        let case = found.find_map(|found| found.case).unwrap();
         let mut after = Spread::default();
         let groups = case.groups.iter().map(|(a, g)| (a.to_string(), g.to_string())).collect();
         after.resume(7, case.id.to_string(), groups, case.first_ms, case.last_ms);
@@ -502,7 +496,7 @@ mod tests {
                     of_key.entry(key).or_insert(cluster);
                 }
                 groups[cluster].insert(group);
-                let found = spread.observe(&effects(&group.to_string(), at as i64, Some(text), None, &marks), &config);
+                let found = spread.observe(&effects(&group.to_string(), i64::try_from(at).unwrap(), Some(text), None, &marks), &config);
                 let is_case = groups[cluster].len() >= config.case_groups_min;
                 prop_assert_eq!(found.sightings.is_empty(), !is_case);
                 for sighting in found.sightings {

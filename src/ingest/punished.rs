@@ -3,7 +3,7 @@
 use super::{Ingest, Partitions};
 use crate::conduct::budget::{self, Hour, Spent};
 use crate::conduct::ladder::Record;
-use crate::event::StateKind;
+use crate::event::{RegionId, StateKind};
 use crate::pipeline::Rules;
 use crate::telemetry::metrics;
 
@@ -44,7 +44,7 @@ impl Ingest {
     pub fn spend_removal(&self, rule: &str, account: &str, group: &str) -> bool {
         let place = self.directory.context(account, group).map(|context| context.place.clone());
         let region = place.as_ref().and_then(|place| place.region.as_ref());
-        self.spend(&self.rules.load(), &budget::key(rule, region.map(|region| region.as_str())))
+        self.spend(&self.rules.load(), &budget::key(rule, region.map(RegionId::as_str)))
     }
 
     /// Returns what is remembered of a member, by group.

@@ -11,8 +11,8 @@ use super::{Decision, PartitionState, Setting};
 use crate::conduct::budget::{self, Hour};
 use crate::conduct::ladder::{Came, Ladder, Punishment, Record, Step, Taken, WARNING};
 use crate::event::{
-    Action, ActionFact, ActionKind, Fact, GroupEvent, Kin, ReviewFact, Role, StateFact, StateKind, Verdict,
-    What,
+    Action, ActionFact, ActionKind, Fact, GroupEvent, Kin, RegionId, ReviewFact, Role, StateFact, StateKind,
+    Verdict, What,
 };
 use crate::template::Template;
 
@@ -143,8 +143,7 @@ impl<'e> Decision<'e> {
     }
 
     fn remove(&mut self, policy: &str, state: &PartitionState, setting: &Setting<'_>) -> Came {
-        let (now_ms, region) =
-            (self.now_ms(), setting.home.place.region.as_ref().map(|region| region.as_str()));
+        let (now_ms, region) = (self.now_ms(), setting.home.place.region.as_ref().map(RegionId::as_str));
         let key = budget::key(policy, region);
         if !(setting.budget)(&key) {
             return Came::OverBudget;

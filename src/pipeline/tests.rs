@@ -62,6 +62,7 @@ fn reply_rules(rules: &[(&str, Rule)], config: &replies::Config) -> replies::Rul
 }
 
 /// A house of one group: recognises, decides and applies like the real one.
+#[expect(clippy::struct_excessive_bools, reason = "what the platform can do, each by its name")]
 struct House {
     rules: Rules,
     state: PartitionState,

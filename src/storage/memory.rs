@@ -275,7 +275,7 @@ impl Storage for Memory {
         after: Option<CasePlace>,
         limit: usize,
     ) -> Result<Vec<CaseMessage>, StorageError> {
-        Ok(self.disk.data.lock().state.case_messages(case, after, limit))
+        Ok(self.disk.data.lock().state.case_messages(case, after.as_ref(), limit))
     }
 
     fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError> {

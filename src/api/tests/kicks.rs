@@ -35,6 +35,7 @@ async fn joins(gateway: &Gateway, events: Vec<GroupEvent<'static>>) -> Vec<Vec<S
     taken.into_iter().map(|answer| actions(answer.unwrap())).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is sent")]
 fn list(more: Value) -> Value {
     let mut body = json!({"account": "demo", "members": ["u-1", "owner", "u-9"], "until": "2099-01-01T00:00:00Z", "reason": "刷广告"});
     for (key, value) in more.as_object().unwrap() {

@@ -278,7 +278,7 @@ proptest! {
             let mut told = Vec::new();
             match what {
                 Happens::Wait(minutes) => {
-                    for _ in 0..minutes.min(24 * 60) / 5 + 1 {
+                    for _ in 0..=minutes.min(24 * 60) / 5 {
                         group.house.now_ms += 5 * MINUTE;
                         let due = group.waiting();
                         for (member, at_ms) in due {
@@ -295,14 +295,17 @@ proptest! {
                 }
                 Happens::Restart => {
                     let mut state = PartitionState::default();
-                    journal.iter().for_each(|effects| state.apply(effects));
+                    for effects in &journal {
+                        state.apply(effects);
+                    }
                     group.house.state = state;
                 }
                 Happens::Advert(who) | Happens::Chat(who) | Happens::Pardon(who) => {
-                    let what = match what {
-                        Happens::Advert(_) => What::Message(Message { text: "加微信".into(), ..Message::default() }),
-                        Happens::Pardon(_) => What::Pardoned { by: "op".into() },
-                        _ => What::Message(Message { text: "好".into(), ..Message::default() }),
+                    let says = |text: &'static str| What::Message(Message { text: text.into(), ..Message::default() });
+                    let what = if let Happens::Pardon(_) = what {
+                        What::Pardoned { by: "op".into() }
+                    } else {
+                        says(if let Happens::Advert(_) = what { "加微信" } else { "好" })
                     };
                     told.push(GroupEvent { member: Some(MEMBERS[who].into()), at_ms: None, ..event(&nth.to_string(), what) });
                 }

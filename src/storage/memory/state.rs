@@ -311,11 +311,11 @@ impl StateData {
     pub(super) fn case_messages(
         &self,
         case: &str,
-        after: Option<CasePlace>,
+        after: Option<&CasePlace>,
         limit: usize,
     ) -> Vec<CaseMessage> {
         let of_case = self.case_messages.iter().filter(|((of, _), _)| of == case);
-        let later = of_case.filter(|((_, place), _)| after.as_ref().is_none_or(|after| place > after));
+        let later = of_case.filter(|((_, place), _)| after.is_none_or(|after| place > after));
         later.map(|(_, message)| message.clone()).take(all_if_zero(limit)).collect()
     }
 
