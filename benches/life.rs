@@ -45,7 +45,13 @@ fn instance(nth: usize) -> Vec<u8> {
 }
 
 fn record() -> Vec<u8> {
-    let taken = Taken { at_ms: NOW, action: ActionKind::Warn, strikes: 1, came: Came::Queued, by: "standard".to_owned() };
+    let taken = Taken {
+        at_ms: NOW,
+        action: ActionKind::Warn,
+        strikes: 1,
+        came: Came::Queued,
+        by: "standard".to_owned(),
+    };
     Record { muted_until_ms: None, strikes: vec![NOW], taken: vec![taken] }.to_bytes()
 }
 
@@ -78,12 +84,15 @@ fn effects<'a>(group: &'a str, member: &'a str, state: Option<StateFact<'a>>) ->
     Effects { head, facts: state.map(Fact::State).into_iter().collect() }
 }
 
+/// What each leaves behind, and until when.
+type Left = (StateKind, fn(usize) -> Vec<u8>, i64);
+
 /// What is measured: its name, how many there are, in how many groups, what each leaves behind.
 struct Kind {
     name: &'static str,
     count: usize,
     groups: usize,
-    state: Option<(StateKind, fn(usize) -> Vec<u8>, i64)>,
+    state: Option<Left>,
 }
 
 fn fill(kind: &Kind) -> Vec<PartitionState> {
@@ -101,7 +110,13 @@ fn fill(kind: &Kind) -> Vec<PartitionState> {
         states[usize::from(partition_of("corp", &group).0)].apply(&effects(&group, &member, state));
     }
     let grown = resident().saturating_sub(before);
-    println!("{:>9} {}: {} bytes each, written in {:?}", kind.count, kind.name, grown / kind.count, watch.elapsed());
+    println!(
+        "{:>9} {}: {} bytes each, written in {:?}",
+        kind.count,
+        kind.name,
+        grown / kind.count,
+        watch.elapsed()
+    );
     states
 }
 
@@ -118,7 +133,10 @@ fn main() {
         at("members with a strike", Some((StateKind::Ladder, |_| record(), in_an_hour))),
         at("members under way on journeys", Some((StateKind::Journey, instance, in_an_hour))),
         of_groups("groups with a greeting to come", Some((StateKind::Burst, |_| burst(), in_an_hour))),
-        of_groups("groups with a silence", Some((StateKind::Cooldown, |_| NOW.to_le_bytes().to_vec(), in_an_hour))),
+        of_groups(
+            "groups with a silence",
+            Some((StateKind::Cooldown, |_| NOW.to_le_bytes().to_vec(), in_an_hour)),
+        ),
     ];
     for kind in &kinds {
         let mut states = fill(kind);
@@ -132,7 +150,9 @@ fn main() {
         for state in &mut states {
             state.sweep(NOW + 2 * HOUR, 0);
         }
-        let left = |kind: &Kind| kind.state.map_or(0, |(of, _, _)| states.iter().map(|s| s.small.entries(of).count()).sum());
+        let left = |kind: &Kind| {
+            kind.state.map_or(0, |(of, _, _)| states.iter().map(|s| s.small.entries(of).count()).sum())
+        };
         assert_eq!(left(kind), 0, "{} stay after their time", kind.name);
     }
 }

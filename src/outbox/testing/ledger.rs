@@ -4,6 +4,7 @@
 //! way. Only what sending uses is here.
 
 mod evidence;
+mod numbers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 
 use crate::event::{EventKey, Fact, Partition};
 use crate::storage::*;
+use numbers::Numbers;
 
 type DeliveryKey = (String, u32, String);
 
@@ -45,17 +47,6 @@ pub(crate) struct TestLedger {
     pub(crate) latency: Duration,
     pub(crate) read_latency: Duration,
     pub(crate) numbers: Mutex<Numbers>,
-}
-
-/// What events came to, as a test tells it.
-#[derive(Clone, Default)]
-pub(crate) struct Numbers {
-    /// When, in which group, what.
-    pub(crate) counted: Vec<(i64, String, Counters)>,
-    /// When every group was first heard of; a month before the test when left out.
-    pub(crate) known_since_ms: Option<i64>,
-    pub(crate) hits: Vec<(String, HitRow)>,
-    pub(crate) outcomes: Vec<OutcomeRow>,
 }
 
 fn broken() -> StorageError {
@@ -527,26 +518,11 @@ impl Storage for TestLedger {
     }
 
     fn counts(&self, query: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {
-        let hour = |at_ms: i64| at_ms - at_ms.rem_euclid(3_600_000);
-        let mut hours: BTreeMap<i64, Counters> = BTreeMap::new();
-        for (at_ms, group, counters) in &self.numbers.lock().counted {
-            if *group == query.group && (hour(query.from_ms)..query.until_ms).contains(&hour(*at_ms)) {
-                hours.entry(hour(*at_ms)).or_default().add(counters);
-            }
-        }
-        let row = |(start_ms, counters)| CountRow { start_ms, revised: false, counters };
-        Ok(hours.into_iter().map(row).collect())
+        Ok(self.numbers.lock().counts(query))
     }
 
     fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
-        let mut groups: BTreeMap<String, Counters> = BTreeMap::new();
-        for (at_ms, group, counters) in &self.numbers.lock().counted {
-            if (from_ms..until_ms).contains(at_ms) {
-                groups.entry(group.clone()).or_default().add(counters);
-            }
-        }
-        let total = |(group, counters)| Totals { account: "demo".to_owned(), group, counters };
-        Ok(groups.into_iter().map(total).collect())
+        Ok(self.numbers.lock().totals(from_ms, until_ms))
     }
 
     fn outcomes(&self, _: &str) -> Result<Vec<OutcomeRow>, StorageError> {
@@ -564,6 +540,7 @@ impl Storage for TestLedger {
     fn member(&self, _: &str, _: &str, _: &str) -> Result<Option<MemberRow>, StorageError> {
         unreachable!("sending reads no projection")
     }
+
     fn hits(&self, _: &str, group: &str, _: usize) -> Result<Vec<HitRow>, StorageError> {
         let numbers = self.numbers.lock();
         let own = numbers.hits.iter().filter(|(of, _)| of == group);
