@@ -16,7 +16,7 @@ async fn advertises(gateway: &Gateway, group: usize) {
     let event = json!({"id": format!("ad-{group}"), "account": "shop", "group": format!("g-{group}"), "type": "message",
         "member": format!("u-{group}"), "text": text});
     let answer = gateway.client.expect(200, Method::POST, "/v1/events", &event).await;
-    assert_eq!(answer["verdict"], "pass", "{answer}");
+    assert_ne!(answer["verdict"], "block", "what is withdrawn already is not withdrawn again: {answer}");
 }
 
 /// Returns the only case once it holds so many messages.
