@@ -48,7 +48,9 @@ run() {
   local round="$1" label="$2" mode="$3"
   shift 3
   if [[ "$label" == with ]]; then
-    MENSHEN_CONDUCT__FLOOD_LINKS_MAX=20 MENSHEN_CONDUCT__NEWCOMERS__PROBATION=24h MENSHEN_CONDUCT__JOIN_WAVE_MAX=10000 start_gateway
+    # The load says the same lines in every group within seconds, as nobody does: all of it would be cases.
+    MENSHEN_CONDUCT__FLOOD_LINKS_MAX=20 MENSHEN_CONDUCT__NEWCOMERS__PROBATION=24h MENSHEN_CONDUCT__JOIN_WAVE_MAX=10000 \
+      MENSHEN_FLEET__CASE_GROUPS_MIN=100000 MENSHEN_FLEET__CASE_GROUPS_MAX=100000 start_gateway
     import /v1/replies "$WORK/replies"
     import /v1/welcomes "$WORK/welcomes"
     write /v1/journeys/first-week '{"start": "member_joined", "steps": [{"id": "d3", "after": "3d", "only_if": "silent", "text": "{member.name}，需要帮忙吗？"}]}'

@@ -6,9 +6,11 @@
 //!
 //! Pure. Deterministic in the order of sightings: replaying the journal finds the same cases.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
@@ -18,6 +20,8 @@ use crate::near::{Index, LANES, Sketch};
 
 /// Sketches kept of one cluster: near texts drift.
 const SKETCHES_MAX: usize = 8;
+/// Messages remembered of what is no case yet: more in so few groups are a flood there.
+const WAITING_MAX: usize = 1_000;
 /// Keys kept of one cluster.
 const KEYS_MAX: usize = 64;
 
@@ -132,6 +136,7 @@ pub struct Spread {
     near: Index<u64>,
     /// Clusters by last sighting, so that the oldest is found without a scan.
     by_age: BTreeSet<(i64, u64)>,
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Debug)]
@@ -141,6 +146,8 @@ struct Cluster {
     /// The first thing it is known by: names the case.
     name: u64,
     groups: Vec<Place>,
+    /// Hashes of its groups, so that one is known without a look at all.
+    places: HashSet<u64>,
     keys: Vec<Key>,
     sketches: Vec<Sketch>,
     /// Its messages until it becomes a case.
@@ -180,6 +187,8 @@ impl Spread {
         let number = self.open(first_ms, name);
         self.learn(number, std::iter::once(Key::Text(name)).chain(keys), None);
         if let Some(cluster) = self.clusters.get_mut(&number) {
+            cluster.places =
+                groups.iter().map(|place| self.hasher.hash_one((&*place.0, &*place.1))).collect();
             (cluster.groups, cluster.case) = (groups, case);
         }
         self.touch(number, last_ms);
@@ -215,7 +224,8 @@ impl Spread {
             by,
             verdict: head.verdict,
         };
-        self.clusters.get_mut(&number).map(|cluster| cluster.see(sighting, config)).unwrap_or_default()
+        let place = self.hasher.hash_one((&*head.account, &*head.group));
+        self.clusters.get_mut(&number).map(|cluster| cluster.see(sighting, place, config)).unwrap_or_default()
     }
 
     /// Returns the cluster that a message belongs to, and by what: the oldest it shares a key with, else the nearest.
@@ -235,6 +245,7 @@ impl Spread {
             last_ms: first_ms,
             name,
             groups: Vec::new(),
+            places: HashSet::new(),
             keys: Vec::new(),
             sketches: Vec::new(),
             waiting: Vec::new(),
@@ -294,15 +305,15 @@ impl Spread {
 }
 
 impl Cluster {
-    fn see(&mut self, mut sighting: SightedFact<'static>, config: &Config) -> Found {
-        let place = (sighting.account.to_string(), sighting.group.to_string());
-        if self.groups.len() < config.case_groups_max && !self.groups.contains(&place) {
-            self.groups.push(place);
+    fn see(&mut self, mut sighting: SightedFact<'static>, place: u64, config: &Config) -> Found {
+        if self.groups.len() < config.case_groups_max && self.places.insert(place) {
+            self.groups.push((sighting.account.to_string(), sighting.group.to_string()));
         }
         let reported = self.case.as_ref().map(|(_, groups)| *groups);
         let due = reported.map_or(config.case_groups_min, |groups| groups * 2).min(config.case_groups_max);
         let is_due = self.groups.len() >= due && reported != Some(self.groups.len());
-        if self.told < config.case_messages_max {
+        let has_room = self.case.is_some() || self.waiting.len() < WAITING_MAX;
+        if self.told < config.case_messages_max && has_room {
             self.told += 1;
             if let Some((id, _)) = &self.case {
                 sighting.case = id.clone().into();
