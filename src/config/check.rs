@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::layers::{Leaf, source_of};
 use super::{Config, Problem};
 use crate::conduct::{PROBATION_MAX, TIMES_MAX, WINDOW_MAX};
-use crate::near::{LANES, NEAR_MIN};
+use crate::near::{LANES, near_min};
 
 /// A rule that the configuration breaks.
 struct Broken {
@@ -61,12 +61,13 @@ fn rules(config: &Config) -> Vec<Broken> {
             remedy: format!("raise it to {} at least", config.fleet.case_groups_min),
         });
     }
-    if config.fleet.near_min > 0 && !(NEAR_MIN..=LANES).contains(&config.fleet.near_min) {
+    let least = near_min(2);
+    if config.fleet.near_min > 0 && !(least..=LANES).contains(&config.fleet.near_min) {
         broken.push(Broken {
             keys: &["fleet.near_min"],
             value: config.fleet.near_min.to_string(),
-            detail: format!("texts are near with {NEAR_MIN} to {LANES} of {LANES} numbers in common"),
-            remedy: format!("write {NEAR_MIN} to {LANES}, or 0 for equal texts only"),
+            detail: format!("texts are near with {least} to {LANES} of {LANES} numbers in common"),
+            remedy: format!("write {least} to {LANES}, or 0 for equal texts only"),
         });
     }
     broken

@@ -10,7 +10,7 @@ const LANES_MIN: usize = LANES * 7 / 16;
 ///
 /// Compared with the first of a cluster only: else one question after another would drift away from what was asked.
 pub fn clusters<'a>(sketches: impl Iterator<Item = &'a Sketch>) -> Vec<Vec<usize>> {
-    let mut index = Index::default();
+    let mut index: Index<usize, 1> = Index::default();
     let mut clusters: Vec<Vec<usize>> = Vec::new();
     for (place, sketch) in sketches.enumerate() {
         let near: Option<usize> = index.nearest(sketch, LANES_MIN);
