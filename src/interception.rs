@@ -75,6 +75,7 @@ pub use wordlist::{
 };
 
 use crate::event::{Hit, Verdict};
+use crate::near::CHARS_MIN;
 
 /// Limits of wordlists and of matching.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -305,9 +306,9 @@ pub fn prepare() {
 }
 
 /// Keyed hash of a folded text (see [`fold_into`]), to recognise the same message in many groups; `None` below
-/// eight characters, which different people write on their own.
+/// [`CHARS_MIN`], which different people write on their own: 周末营业时间一样吗 is no advert.
 pub fn fingerprint(folded: &str, secret: &[u8; 16]) -> Option<u64> {
-    folded.chars().nth(7)?;
+    folded.chars().nth(CHARS_MIN - 1)?;
     let mut hasher = SipHasher13::new_with_key(secret);
     hasher.write(folded.as_bytes());
     Some(hasher.finish())

@@ -218,16 +218,16 @@ fn explanation_shows_cancelled_hits_and_why() {
 }
 
 #[test]
-fn fingerprints_need_eight_characters_and_the_secret() {
+fn fingerprints_need_twelve_characters_and_the_secret() {
     let print = |text: &str, key: u8| {
         let mut folded = String::new();
         fold_into(text, &mut folded);
         fingerprint(&folded, &[key; 16])
     };
-    assert_eq!(print("一二三四五六七", 1), None);
-    assert!(print("一二三四五六七八", 1).is_some());
-    assert_eq!(print("ＡＢＣ，一二三四五", 1), print("abc 一 二 三 四 五", 1));
-    assert_ne!(print("abc一二三四五", 1), print("abc一二三四五", 2));
+    assert_eq!(print("一二三四五六七八九十百", 1), None);
+    assert!(print("一二三四五六七八九十百千", 1).is_some());
+    assert_eq!(print("ＡＢＣ，一二三四五六七八九", 1), print("abc 一 二 三 四 五 六 七 八 九", 1));
+    assert_ne!(print("abc一二三四五六七八九", 1), print("abc一二三四五六七八九", 2));
 }
 
 #[test]
