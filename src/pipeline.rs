@@ -243,7 +243,9 @@ pub fn decide<'e>(
             decision.talk(rules, setting, event, folded, is_answered, &arrival.secret);
         }
         // A join found by comparing rosters may be days old, and whoever has been there for days is not new.
-        What::MemberJoined { inferred: false, .. } if event.role == Role::Customer => {
+        What::MemberJoined { inferred: false, .. }
+            if event.role == Role::Customer && decision.is_welcome(setting) =>
+        {
             decision.welcome(state, rules, setting, event);
         }
         What::MemberLeft { .. } if event.role == Role::Customer => decision.left(rules, event),

@@ -57,8 +57,8 @@ pub enum KickError {
     Storage(#[from] StorageError),
 }
 
-/// Lists by account and member.
-type Index = HashMap<(String, String), Vec<Arc<Kick>>>;
+/// Lists by account, then by member.
+type Index = HashMap<String, HashMap<String, Vec<Arc<Kick>>>>;
 
 /// All kick lists. One per gateway.
 pub struct Kicks {
@@ -70,7 +70,7 @@ pub struct Kicks {
 
 impl std::fmt::Debug for Kicks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Kicks({} members)", self.index.load().len())
+        write!(f, "Kicks({} members)", self.index.load().values().map(HashMap::len).sum::<usize>())
     }
 }
 
@@ -96,10 +96,7 @@ impl Kicks {
         now_ms: i64,
     ) -> Option<Arc<Kick>> {
         let index = self.index.load();
-        if index.is_empty() {
-            return None; // most of the time: no key need be made
-        }
-        let lists = index.get(&(account.to_owned(), member.to_owned()))?;
+        let lists = index.get(account)?.get(member)?;
         lists.iter().find(|kick| kick.until_ms > now_ms && kick.plan.fit(place, tags).is_some()).cloned()
     }
 
@@ -193,7 +190,8 @@ impl Kicks {
         for kick in self.all().await? {
             let kick = Arc::new(kick);
             for member in &kick.members {
-                index.entry((kick.account.clone(), member.clone())).or_default().push(Arc::clone(&kick));
+                let of_account = index.entry(kick.account.clone()).or_default();
+                of_account.entry(member.clone()).or_default().push(Arc::clone(&kick));
             }
         }
         self.index.store(Arc::new(index));

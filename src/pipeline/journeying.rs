@@ -57,7 +57,7 @@ impl<'e> Decision<'e> {
         }
         let is_customer = event.role == Role::Customer;
         if let What::MemberJoined { inferred: false, .. } = event.what {
-            if is_customer {
+            if is_customer && self.is_welcome(setting) {
                 self.begin(state, rules, setting, event, Start::MemberJoined);
             }
         } else if let What::GroupCreated(_) = event.what {

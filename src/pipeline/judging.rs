@@ -37,6 +37,12 @@ impl Decision<'_> {
         }
     }
 
+    /// Says whether whoever joins is greeted and led on a journey: not who is about to be taken out, nor by a name that a
+    /// person is to look at first.
+    pub(super) fn is_welcome(&self, setting: &Setting<'_>) -> bool {
+        setting.kicked.is_none() && self.answer.verdict < Verdict::Review
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what a message is judged by, and what for")]
     fn judge_message(
         &mut self,

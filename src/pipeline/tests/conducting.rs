@@ -328,5 +328,6 @@ fn a_name_is_judged_with_what_is_said_and_at_the_door() {
     let decision = house.take_by(&door, Some(&policy(AsideRule::Same)));
     assert_eq!(decision.answer.verdict, Verdict::Review);
     assert!(decision.answer.actions.is_empty(), "a join cannot be withdrawn");
+    assert_eq!(sends(decision.effects.as_ref()), [""; 0], "we do not say the name ourselves");
     assert!(decision.effects.unwrap().facts.iter().any(|fact| matches!(fact, Fact::Review(_))));
 }

@@ -227,7 +227,9 @@ fn whoever_is_on_a_kick_list_is_taken_out_at_the_door_and_when_they_speak_once()
     group.house.removals_max = 2;
     group.house.kicked = Some("kck_1");
     let door = GroupEvent { at_ms: None, ..joined("j") };
-    assert_eq!(group.take(&door), queued(ActionKind::Remove));
+    let decision = group.house.take_by(&door, Some(&group.policy));
+    assert_eq!(sends(decision.effects.as_ref()), [""; 0], "nobody greets whom they take out");
+    assert_eq!(decision.answer.actions[0].kind, ActionKind::Remove);
     assert_eq!(group.says("u-1", Role::Customer, "大家好"), [], "asked for already");
     assert_eq!(group.says("u-2", Role::Customer, "大家好"), queued(ActionKind::Remove));
     assert_eq!(group.says("u-3", Role::Customer, "大家好"), [(ActionKind::Remove, "over_budget".to_owned())]);
