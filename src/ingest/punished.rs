@@ -28,12 +28,12 @@ impl Ingest {
         let max = rules.limits.conduct.removals_per_hour;
         let is_spent = self.spent.lock().try_spend(key, max, self.clock.now_ms());
         if !is_spent {
-            let (policy, region) = key.split_once('\u{1f}').unwrap_or((key, ""));
+            let (rule, region) = key.split_once('\u{1f}').unwrap_or((key, ""));
             tracing::warn!(
-                policy,
+                rule.id = rule,
                 region,
                 max,
-                "a ladder has used up its removals of this hour; members are put up for review instead"
+                "a rule has used up its removals of this hour: a person has to decide"
             );
             metrics::removal_over_budget();
         }

@@ -11,8 +11,8 @@ use super::{Decision, PartitionState, Setting};
 use crate::conduct::budget::{self, Hour};
 use crate::conduct::ladder::{Came, Ladder, Punishment, Record, Step, Taken, WARNING};
 use crate::event::{
-    Action, ActionFact, ActionKind, Fact, GroupEvent, Kin, RegionId, ReviewFact, Role, StateFact, StateKind,
-    Verdict, What,
+    Action, ActionFact, ActionKind, Fact, GroupEvent, Hit, Kin, Level, RegionId, ReviewFact, Role, StateFact,
+    StateKind, Verdict, What,
 };
 use crate::template::Template;
 
@@ -47,7 +47,7 @@ impl<'e> Decision<'e> {
         let (key, now_ms) = (key(event, member), self.now_ms());
         let mut record = record(state, &key, now_ms);
         let (strikes, step) = ladder.strike(&mut record, now_ms);
-        if let Some(step) = step.map(|step| self.milder(ladder, step)) {
+        if let Some(step) = step.and_then(|step| self.milder(ladder, step)) {
             self.take_step(step, strikes, (&policy.name, &mut record), state, setting, event);
         }
         self.keep_record(key, &record);
@@ -90,14 +90,15 @@ impl<'e> Decision<'e> {
         self.keep_record(key, &record);
     }
 
-    /// Returns the step before the removal, where a message may not lead to it.
-    fn milder<'l>(&self, ladder: &'l Ladder, step: &'l Step) -> &'l Step {
-        let is_variant = |hit: &crate::event::Hit| hit.via.iter().any(|via| via.is_variant());
-        let may_remove = ladder.variants_remove || self.answer.hits.iter().any(|hit| !is_variant(hit));
+    /// Returns what is done instead where a message may not lead to a removal: the step before it, if there is one. A word
+    /// that counts for little beside a disguised one does not make it certain.
+    fn milder<'l>(&self, ladder: &'l Ladder, step: &'l Step) -> Option<&'l Step> {
+        let is_certain = |hit: &Hit| hit.level > Level::Low && !hit.via.iter().any(|via| via.is_variant());
+        let may_remove = ladder.variants_remove || self.answer.hits.iter().any(is_certain);
         if step.act != Punishment::Remove || may_remove {
-            return step;
+            return Some(step);
         }
-        ladder.steps.iter().rev().find(|step| step.act != Punishment::Remove).unwrap_or(step)
+        ladder.steps.iter().rev().find(|milder| milder.at < step.at && milder.act != Punishment::Remove)
     }
 
     fn take_step(

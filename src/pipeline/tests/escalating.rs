@@ -175,6 +175,11 @@ fn a_disguised_word_alone_never_removes() {
         }
         assert_eq!(group.says("u-1", Role::Customer, "加威信"), queued(expect), "{:?}", group.record("u-1"));
     }
+    let only = Step { at: 1, act: Punishment::Remove, lasts: None, text: None };
+    let mut group = Strict::new(Ladder { counts: Verdict::Review, steps: vec![only], ..ladder() });
+    assert_eq!(group.says("u-1", Role::Customer, "加威信"), [], "there is no milder step");
+    assert_eq!(group.record("u-1").strikes.len(), 1);
+    assert_eq!(group.advertises(), queued(ActionKind::Remove));
 }
 
 #[test]
