@@ -215,9 +215,10 @@ fn chars(folded: &str, at: &Range<usize>) -> usize {
 /// Returns the length in characters of keywords that stand together, one of each; `None` where they do not.
 ///
 /// A window slides over the places in their order: it is let go at its left as soon as what it loses stands further right.
+/// Of several that begin at its left the longest is the first: no character of a keyword is between.
 fn together(folded: &str, seen: &[(u32, Seen)], keywords: usize, within: usize) -> Option<usize> {
     let mut places: Vec<&Seen> = seen.iter().map(|(_, seen)| seen).collect();
-    places.sort_by_key(|seen| seen.at.start);
+    places.sort_by_key(|seen| (seen.at.start, seen.at.end));
     let mut count = vec![0_u32; keywords];
     let (mut missing, mut left) = (keywords, 0);
     for (right, last) in places.iter().enumerate() {
@@ -228,7 +229,10 @@ fn together(folded: &str, seen: &[(u32, Seen)], keywords: usize, within: usize) 
             count[places[left].keyword] -= 1;
             left += 1;
         }
-        let between = places[left].at.end.min(last.at.start)..last.at.start;
+        let first = &places[left].at;
+        let beside = places[left..=right].iter().take_while(|place| place.at.start == first.start);
+        let end = beside.map(|place| place.at.end).max().unwrap_or(first.end);
+        let between = end.min(last.at.start)..last.at.start;
         if missing == 0 && is_within(folded, &between, within) {
             let mut lengths = vec![0; keywords];
             for place in &places[left..=right] {

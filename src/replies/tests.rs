@@ -1,5 +1,6 @@
 //! Which rule answers: every sentence of the order, and an oracle that looks for keywords one by one.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -117,6 +118,16 @@ fn the_most_specific_rule_answers() {
     }
     let vip = Asking { tags: vec!["vip".into()], ..Asking::default() };
     assert_eq!(vip.ask(&order(), "有优惠吗"), ["d-vip"]);
+}
+
+#[test]
+fn of_words_that_begin_together_the_longest_counts() {
+    for keywords in [["退款", "退", "钱"], ["退", "钱", "退款"]] {
+        let rules =
+            serde_json::json!({"a": {"keywords": keywords, "match": "near", "within": 1, "text": "x"}});
+        assert_eq!(Asking::default().ask(&rules, "退款的钱"), ["a"]);
+        assert!(Asking::default().ask(&rules, "退款的那钱").is_empty());
+    }
 }
 
 #[test]
@@ -299,7 +310,7 @@ fn oracle(rule: &Rule, message: &str) -> bool {
                     .collect();
             }
             ways.iter().any(|way| {
-                let first = way.iter().min_by_key(|at| at.0).unwrap();
+                let first = way.iter().min_by_key(|at| (at.0, Reverse(at.1))).unwrap();
                 let last = way.iter().max_by_key(|at| at.0).unwrap();
                 let between = if first.1 < last.0 {
                     chars(message.get(first.1..last.0).unwrap_or_default())
