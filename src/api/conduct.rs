@@ -80,7 +80,7 @@ fn view(group: String, mut record: Record, ladder: &Ladder, now_ms: i64) -> Cond
     ConductView {
         group,
         strikes: record.strikes.len(),
-        last_strike_at: record.strikes.last().map(|at_ms| moment::show(*at_ms)),
+        last_strike_at: record.strikes.last().map(|strike| moment::show(strike.at_ms)),
         muted_until: record.muted_until_ms.map(moment::show),
         steps: steps.collect(),
     }

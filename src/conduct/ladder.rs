@@ -1,6 +1,6 @@
 //! The escalation ladder (阶梯处罚): what follows when a member's messages are held up again and again.
 //!
-//! Each such message is a strike; the count of strikes says which step is taken. A strike is forgotten after the window, and
+//! Each such message is a strike, once, whether it is rewritten or judged again; the count of strikes says which step is taken. A strike is forgotten after the window, and
 //! one more, the oldest, after each `decay` without a new one, so that a step that was left behind is taken again.
 //!
 //! Not for: who is punished at all (the pipeline: customers we do not know), nor whether a platform can do it.
@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 
 use crate::event::{ActionKind, Verdict};
 
@@ -127,13 +128,18 @@ impl Ladder {
         Ok(())
     }
 
-    /// Notes a strike; returns how many count now and the step they lead to.
-    pub fn strike(&self, record: &mut Record, now_ms: i64) -> (usize, Option<&Step>) {
+    /// Notes a strike for the message with this id; returns how many count now and the step they lead to. A message is one
+    /// strike, however often it is rewritten or judged: the second time leads nowhere.
+    pub fn strike(&self, record: &mut Record, of: &str, now_ms: i64) -> (usize, Option<&Step>) {
         self.forgive(record, now_ms);
+        let of = SipHasher13::new().hash(of.as_bytes());
+        if record.strikes.iter().any(|strike| strike.of == of) {
+            return (record.strikes.len(), None);
+        }
         if record.strikes.len() == STRIKES_MAX {
             record.strikes.remove(0);
         }
-        record.strikes.push(now_ms);
+        record.strikes.push(Strike { at_ms: now_ms, of });
         let count = record.strikes.len();
         (count, self.steps.iter().rev().find(|step| step.at <= count))
     }
@@ -141,8 +147,9 @@ impl Ladder {
     /// Forgets the strikes that count no more.
     pub fn forgive(&self, record: &mut Record, now_ms: i64) {
         let (window_ms, decay_ms) = (millis(self.window), millis(self.decay));
-        let expire = |strikes: &mut Vec<i64>, at_ms: i64| strikes.retain(|strike| at_ms - strike < window_ms);
-        if let Some(last_ms) = record.strikes.last().copied().filter(|_| decay_ms > 0) {
+        let expire =
+            |strikes: &mut Vec<Strike>, at_ms: i64| strikes.retain(|strike| at_ms - strike.at_ms < window_ms);
+        if let Some(last_ms) = record.strikes.last().map(|strike| strike.at_ms).filter(|_| decay_ms > 0) {
             let mut forgiven_ms = last_ms.saturating_add(decay_ms);
             while forgiven_ms <= now_ms && !record.strikes.is_empty() {
                 expire(&mut record.strikes, forgiven_ms);
@@ -182,10 +189,19 @@ impl Step {
 pub struct Record {
     /// Until when the member may not speak, as far as we asked for it.
     pub muted_until_ms: Option<i64>,
-    /// When the messages came that still count, the oldest first.
-    pub strikes: Vec<i64>,
+    /// The messages that still count, the oldest first.
+    pub strikes: Vec<Strike>,
     /// The latest steps, the oldest first.
     pub taken: Vec<Taken>,
+}
+
+/// A message that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strike {
+    /// When it came, or was rewritten or judged so that it counts.
+    pub at_ms: i64,
+    /// Which it is: a hash of its id.
+    pub of: u64,
 }
 
 /// A step that was taken.
@@ -223,6 +239,35 @@ impl Came {
             Came::Unsupported => "unsupported",
             Came::OverBudget => "over_budget",
         }
+    }
+}
+
+/// An act that no program did, as the review that waits for a person names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByHand<'a> {
+    /// What asked for it: `ladder` or `kick`.
+    pub asked: &'a str,
+    /// What a person is asked to do.
+    pub action: ActionKind,
+    /// Why no program did.
+    pub came: Came,
+}
+
+impl<'a> ByHand<'a> {
+    /// Returns the rule of the review.
+    pub fn rule(&self) -> String {
+        [self.asked, self.action.as_str(), self.came.as_str()].join(":")
+    }
+
+    /// Reads the rule of a review; `None` for one that waits for something else.
+    pub fn parse(rule: &'a str) -> Option<Self> {
+        let (asked, rest) = rule.split_once(':')?;
+        let (action, came) = rest.split_once(':')?;
+        let action = [ActionKind::Warn, ActionKind::Mute, ActionKind::Remove]
+            .into_iter()
+            .find(|kind| kind.as_str() == action)?;
+        let came = [Came::Unsupported, Came::OverBudget].into_iter().find(|of| of.as_str() == came)?;
+        Some(Self { asked, action, came })
     }
 }
 
@@ -332,7 +377,8 @@ mod tests {
             came: Came::Queued,
             by: "standard".into(),
         };
-        let mut record = Record { muted_until_ms: Some(7), strikes: vec![1, 2], taken: vec![taken] };
+        let strikes = [1, 2].map(|at_ms| Strike { at_ms, of: 9 }).to_vec();
+        let mut record = Record { muted_until_ms: Some(7), strikes, taken: vec![taken] };
         assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record.clone()));
         assert_eq!(Record::due(&record.to_bytes()), Some(7));
         record.muted_until_ms = None;
@@ -394,7 +440,11 @@ mod tests {
             let ladder = ladder(window, decay);
             let mut record = Record::new();
             for (nth, at) in strikes.iter().enumerate() {
-                let (count, step) = ladder.strike(&mut record, at * 1_000);
+                let (count, step) = ladder.strike(&mut record, &nth.to_string(), at * 1_000);
+                // The same message again is nothing new.
+                let before = record.clone();
+                prop_assert_eq!(ladder.strike(&mut record, &nth.to_string(), at * 1_000), (count, None));
+                prop_assert_eq!(&record, &before);
                 if strikes.get(nth + 1) != Some(at) {
                     prop_assert_eq!(count, oracle(&ladder, &strikes, *at));
                 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::decision::{Called, Saying};
 use super::{Decision, PartitionState, Setting};
 use crate::conduct::budget::{self, Hour};
-use crate::conduct::ladder::{Came, Ladder, Punishment, Record, Step, Taken, WARNING};
+use crate::conduct::ladder::{ByHand, Came, Ladder, Punishment, Record, Step, Taken, WARNING};
 use crate::event::{
     Action, ActionFact, ActionKind, Fact, GroupEvent, Hit, Kin, Level, RegionId, ReviewFact, Role, StateFact,
     StateKind, Verdict, What,
@@ -46,7 +46,7 @@ impl<'e> Decision<'e> {
         }
         let (key, now_ms) = (key(event, member), self.now_ms());
         let mut record = record(state, &key, now_ms);
-        let (strikes, step) = ladder.strike(&mut record, now_ms);
+        let (strikes, step) = ladder.strike(&mut record, message_of(event), now_ms);
         if let Some(step) = step.and_then(|step| self.milder(ladder, step)) {
             self.take_step(step, strikes, (&policy.name, &mut record), state, setting, event);
         }
@@ -83,10 +83,7 @@ impl<'e> Decision<'e> {
             came,
             by: list.to_owned(),
         });
-        if came != Came::Queued {
-            let rule = Cow::Owned(format!("kick:remove:{}", came.as_str()));
-            self.fact(|| Fact::Review(ReviewFact { rule }));
-        }
+        self.leave_to_a_person("kick", ActionKind::Remove, came);
         self.keep_record(key, &record);
     }
 
@@ -120,8 +117,13 @@ impl<'e> Decision<'e> {
         self.answer.actions.push(Action { kind: action, state: came.as_str().to_owned() });
         let now_ms = self.now_ms();
         record.note(Taken { at_ms: now_ms, action, strikes, came, by: policy.to_owned() });
+        self.leave_to_a_person("ladder", action, came);
+    }
+
+    /// What no program can do, or may do any more in this hour, waits for a person.
+    fn leave_to_a_person(&mut self, asked: &str, action: ActionKind, came: Came) {
         if came != Came::Queued {
-            let rule = Cow::Owned(format!("ladder:{}:{}", step.act.action().as_str(), came.as_str()));
+            let rule = Cow::Owned(ByHand { asked, action, came }.rule());
             self.fact(|| Fact::Review(ReviewFact { rule }));
         }
     }
@@ -226,6 +228,15 @@ impl<'e> Decision<'e> {
 fn record(state: &PartitionState, key: &str, now_ms: i64) -> Record {
     let kept = state.small.get(StateKind::Ladder, key, now_ms);
     kept.and_then(Record::from_bytes).unwrap_or_default()
+}
+
+/// Returns the id of the message that an event is about.
+fn message_of<'a>(event: &'a GroupEvent<'_>) -> &'a str {
+    if let What::MessageEdited { of: Some(message), .. } | What::LateVerdict { message, .. } = &event.what {
+        message
+    } else {
+        &event.id
+    }
 }
 
 fn key(event: &GroupEvent<'_>, member: &str) -> String {

@@ -183,6 +183,23 @@ fn a_disguised_word_alone_never_removes() {
 }
 
 #[test]
+fn a_message_that_is_rewritten_or_judged_again_is_one_strike() {
+    let mut group = Strict::new(ladder());
+    assert_eq!(group.says("u-1", Role::Customer, "今天营业吗"), []);
+    let of_first = says("1", "加微信");
+    assert_eq!(group.take(&of_first), queued(ActionKind::Warn));
+    for (id, of) in [("2", "1"), ("3", "1"), ("4", "0")] {
+        let message = says(id, "加微信 快").what;
+        let What::Message(message) = message else { unreachable!() };
+        let what = What::MessageEdited { of: Some(of.into()), message };
+        let edit = GroupEvent { what, ..says(id, "") };
+        let expect = if of == "1" { vec![] } else { queued(ActionKind::Mute) };
+        assert_eq!(group.take(&edit), expect, "{id}");
+    }
+    assert_eq!(group.record("u-1").strikes.len(), 2);
+}
+
+#[test]
 fn past_the_budget_and_where_the_platform_cannot_a_person_decides() {
     let unsupported = |kind: ActionKind| vec![(kind, "unsupported".to_owned())];
     let mut group = Strict::new(ladder());
