@@ -1,4 +1,5 @@
-//! What staff should hear of (预警): members who leave, who ask for a person, whose questions nobody answers.
+//! What staff should hear of (预警): members who leave, who ask for a person, whose questions nobody answers, and what a
+//! person has to do because no program did.
 //!
 //! ```text
 //! journal ─ follower ─┬─ what happened, in one commit with how far the journal was read ─► endpoints (`subscriptions`)
@@ -11,6 +12,7 @@
 //!
 //! Not for: deciding anything about a message (`pipeline`), reviews (`reviews`), numbers (`statistics`).
 
+pub mod by_hand;
 pub mod follower;
 mod handovers;
 pub mod leaves;
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
+use crate::conduct::by_hand::Todo;
 use crate::event::Place;
 use crate::hours::QuietHours;
 use crate::questions;
@@ -35,7 +38,7 @@ use crate::storage::{SharedStorage, StatusChange, Subject, Write};
 use crate::telemetry::metrics::Alert;
 
 /// States of what is told, as endpoints filter by them.
-pub const STATES: [&str; 3] = [leaves::STATE, handovers::STATE, unanswered::STATE];
+pub const STATES: [&str; 4] = [leaves::STATE, handovers::STATE, unanswered::STATE, by_hand::STATE];
 
 /// How owners are told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,6 +55,8 @@ pub struct Config {
     pub notify_hand_overs: Notify,
     /// Who gets a notice of questions that nobody answers.
     pub notify_questions: Notify,
+    /// Who gets a notice of what a person has to do because no program did.
+    pub notify_by_hand: Notify,
 }
 
 impl Default for Config {
@@ -62,6 +67,7 @@ impl Default for Config {
             groups_named_max: 10,
             notify_hand_overs: Notify::Off,
             notify_questions: Notify::Off,
+            notify_by_hand: Notify::Owner,
         }
     }
 }
@@ -146,6 +152,8 @@ pub struct Parts {
     pub leaves: leaves::Config,
     /// Questions without an answer.
     pub questions: questions::Config,
+    /// Rings for notices that others have written.
+    pub bell: Arc<by_hand::Bell>,
     /// How long the journal holds an event at least.
     pub journal_window: Duration,
 }
@@ -156,6 +164,7 @@ impl Parts {
             Alert::Left => self.leaves.notify,
             Alert::HandedOver => self.config.notify_hand_overs,
             Alert::Unanswered => self.config.notify_questions,
+            Alert::ByHand => self.config.notify_by_hand,
         }
     }
 }
@@ -191,6 +200,8 @@ struct Found {
     said: Vec<Said>,
     /// What is kept of it; written once.
     document: Option<Write>,
+    /// What a person is asked to do.
+    todo: Option<Todo>,
 }
 
 impl Found {

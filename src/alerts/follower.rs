@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::leaves::Left;
 use super::owners::Owners;
-use super::{Found, Notify, Parts, handovers, millis, unanswered};
+use super::{Found, Notify, Parts, by_hand, handovers, millis, unanswered};
 use crate::dedupe;
 use crate::event::{Effects, HOUR_MS, Head};
 use crate::questions::{self, Lately, Limits, Talks};
@@ -151,6 +151,13 @@ impl Follower {
         }
         self.write().await?;
         self.passed.send_replace(self.position);
+        if self.parts.bell.take() {
+            let waiting = self.parts.storage.documents(DocumentKind::OwnerNotice, None, 0).await;
+            if waiting.is_err() {
+                self.parts.bell.ring();
+            }
+            self.owners.adopt(&waiting?)?;
+        }
         self.owners.tell(&self.parts).await?;
         self.tidy().await?;
         Ok(more)
@@ -178,7 +185,9 @@ impl Follower {
                 let place = (&*found.account, &*found.group);
                 let around = self.parts.around.group(place.0, place.1);
                 if let Some(owner) = around.owner {
-                    writes.extend(self.owners.add(found.kind, place, &owner, now_ms, &self.parts.config));
+                    let todo = found.todo.as_ref();
+                    let at = (now_ms, &self.parts.config);
+                    writes.extend(self.owners.add(found.kind, place, &owner, todo, at));
                 }
             }
             kinds.push(found.kind);
@@ -230,6 +239,7 @@ fn look(parts: &Parts, memory: &mut Memory, from: u64) -> Result<Looked, Storage
             memory.observe(parts, effects);
             left.extend(Left::of(effects, &parts.leaves));
             found.extend(handovers::of(effects, &memory.lately, &around));
+            found.extend(by_hand::of(effects, &*parts.around));
         });
         unreadable = unreadable.take().or(seen.err());
     })?;
@@ -275,7 +285,7 @@ fn longest_ms(parts: &Parts) -> i64 {
     millis(parts.journal_window).saturating_sub(HOUR_MS).max(HOUR_MS)
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     parts: Arc<Parts>,
     work: impl FnOnce(&Parts) -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {

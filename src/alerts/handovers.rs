@@ -49,5 +49,6 @@ pub(super) fn of(
             .map(|said| Said { event: said.event, evidence: said.key.evidence() })
             .collect(),
         document: None,
+        todo: None,
     })
 }

@@ -87,6 +87,7 @@ impl Left {
             context,
             said: Vec::new(),
             document: None,
+            todo: None,
         })
     }
 }

@@ -1,11 +1,14 @@
 //! Notices to owners: what happens within a while is gathered, durably, and told at once, and not at night.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::follower::blocking;
 use super::{Config, Parts, Untold, millis};
+use crate::conduct::by_hand::Todo;
 use crate::storage::{Change, Document, DocumentKind, StorageError, Write};
 use crate::telemetry::metrics::Alert;
 
@@ -15,6 +18,8 @@ const RETRY_MS: i64 = 10_000;
 const WAITING_MAX: usize = 10_000;
 /// Groups counted one by one in a notice; those beyond it together.
 const GROUPS_MAX: usize = 1_000;
+/// Things to do that one notice can name; the rest is counted.
+const NAMED_MAX: usize = 50;
 
 /// What a notice is about, in words.
 trait Words {
@@ -34,12 +39,13 @@ impl Words for Alert {
             Alert::Left => "left",
             Alert::HandedOver => "handed",
             Alert::Unanswered => "asked",
+            Alert::ByHand => "byhand",
         }
     }
 
     fn wait_ms(self, config: &Config) -> i64 {
         match self {
-            Alert::Left | Alert::Unanswered => millis(config.batch),
+            Alert::Left | Alert::Unanswered | Alert::ByHand => millis(config.batch),
             Alert::HandedOver => 0, // somebody waits for a person
         }
     }
@@ -49,6 +55,7 @@ impl Words for Alert {
             Alert::Left => format!("退群提醒：{groups} 个群共 {count} 人退群"),
             Alert::HandedOver => format!("有 {count} 次请求人工服务，请尽快到群里回复"),
             Alert::Unanswered => format!("有 {count} 个问题没有人回复，请到群里看看"),
+            Alert::ByHand => format!("有 {count} 件违规处置系统没有代办，请您在群里处理"),
         }
     }
 
@@ -57,6 +64,7 @@ impl Words for Alert {
             Alert::Left => "人",
             Alert::HandedOver => "次",
             Alert::Unanswered => "个问题",
+            Alert::ByHand => "件",
         }
     }
 }
@@ -74,14 +82,79 @@ struct Waiting {
     groups: BTreeMap<String, u64>,
     /// In groups beyond those.
     elsewhere: u64,
+    /// What there is to do, as far as it is named.
+    #[serde(default)]
+    todo: Vec<Todo>,
 }
 
 impl Waiting {
+    fn new(id: &str, about: Alert, (account, staff): (&str, &str), (now_ms, due_ms): (i64, i64)) -> Self {
+        Self {
+            // The moment makes it another notice than the one before; the rest, another owner's.
+            id: format!("ntc_{}_{now_ms:x}_{:016x}", about.word(), hash(id)),
+            about,
+            account: account.to_owned(),
+            staff: staff.to_owned(),
+            due_ms,
+            count: 0,
+            groups: BTreeMap::new(),
+            elsewhere: 0,
+            todo: Vec::new(),
+        }
+    }
+
+    fn count(&mut self, group: &str, todo: Option<&Todo>) {
+        self.count += 1;
+        if self.groups.len() < GROUPS_MAX || self.groups.contains_key(group) {
+            *self.groups.entry(group.to_owned()).or_default() += 1;
+        } else {
+            self.elsewhere += 1;
+        }
+        self.todo.extend(todo.filter(|_| self.todo.len() < NAMED_MAX).cloned());
+    }
+
+    fn write(&self, id: String) -> Write {
+        let body = serde_json::to_string(self).expect("strings and numbers are always JSON");
+        Write::Put { kind: DocumentKind::OwnerNotice, id, body, expect: None }
+    }
+
     fn headline(&self) -> String {
         self.about.headline(self.count, self.groups.len() as u64 + u64::from(self.elsewhere > 0))
     }
 
-    fn text(&self, parts: &Parts) -> String {
+    /// Returns what can be said, the best first; the next is for when a wordlist blocks it.
+    async fn texts(&self, parts: &Arc<Parts>) -> Result<Vec<String>, StorageError> {
+        if self.todo.is_empty() {
+            return Ok(vec![self.by_group(parts), self.headline()]);
+        }
+        let (waiting, parts) = (self.clone(), Arc::clone(parts));
+        // Somebody may be called like an advert: then by their ids.
+        blocking(parts, move |parts| {
+            Ok(vec![waiting.by_todo(parts, true)?, waiting.by_todo(parts, false)?, waiting.headline()])
+        })
+        .await
+    }
+
+    /// Blocking.
+    fn by_todo(&self, parts: &Parts, by_name: bool) -> Result<String, StorageError> {
+        let mut text = self.headline();
+        for todo in self.todo.iter().take(parts.config.groups_named_max) {
+            let (account, group) = (&*todo.account, &*todo.group);
+            let place = parts.around.group(account, group).name.unwrap_or_else(|| group.to_owned());
+            let name = match todo.member.as_deref().filter(|_| by_name) {
+                Some(member) => parts.storage.member(account, group, member)?.and_then(|row| row.name),
+                None => None,
+            };
+            let whom = name.as_deref().or(todo.member.as_deref()).unwrap_or("某成员");
+            text.extend(["\n· ", &place, "：", &todo.words(whom)]);
+        }
+        if self.count > self.todo.len().min(parts.config.groups_named_max) as u64 {
+            text += "\n· ……";
+        }
+        Ok(text)
+    }
+
+    fn by_group(&self, parts: &Parts) -> String {
         let named_max = parts.config.groups_named_max;
         let mut text = self.headline();
         let mut groups: Vec<_> = self.groups.iter().collect();
@@ -122,37 +195,46 @@ impl Owners {
         about: Alert,
         (account, group): (&str, &str),
         staff: &str,
-        now_ms: i64,
-        config: &Config,
+        todo: Option<&Todo>,
+        (now_ms, config): (i64, &Config),
     ) -> Option<Write> {
         let id = [about.word(), account, staff].join("/");
         let is_full = self.waiting.len() >= WAITING_MAX;
         if is_full && !self.waiting.contains_key(&id) {
             return None;
         }
-        let waiting = self.waiting.entry(id.clone()).or_insert_with(|| Waiting {
-            // The moment makes it another notice than the one before; the rest, another owner's.
-            id: format!("ntc_{}_{now_ms:x}_{:016x}", about.word(), hash(&id)),
-            about,
-            account: account.to_owned(),
-            staff: staff.to_owned(),
-            due_ms: now_ms.saturating_add(about.wait_ms(config)),
-            count: 0,
-            groups: BTreeMap::new(),
-            elsewhere: 0,
-        });
-        waiting.count += 1;
-        if waiting.groups.len() < GROUPS_MAX || waiting.groups.contains_key(group) {
-            *waiting.groups.entry(group.to_owned()).or_default() += 1;
-        } else {
-            waiting.elsewhere += 1;
+        let due_ms = now_ms.saturating_add(about.wait_ms(config));
+        let waiting = self.waiting.entry(id.clone());
+        let waiting = waiting.or_insert_with(|| Waiting::new(&id, about, (account, staff), (now_ms, due_ms)));
+        waiting.count(group, todo);
+        Some(waiting.write(id))
+    }
+
+    /// Adds something that a decision leaves to an owner: due at once, in a notice of that decision's own.
+    pub(super) fn ask(&mut self, staff: &str, todo: &Todo, now_ms: i64) {
+        let id = [Alert::ByHand.word(), &todo.account, staff, &todo.asked].join("/");
+        let waiting = self
+            .waiting
+            .entry(id.clone())
+            .or_insert_with(|| Waiting::new(&id, Alert::ByHand, (&todo.account, staff), (now_ms, now_ms)));
+        waiting.count(&todo.group, Some(todo));
+    }
+
+    /// Returns the documents of all of them.
+    pub(super) fn writes(&self) -> Vec<Write> {
+        self.waiting.iter().map(|(id, waiting)| waiting.write(id.clone())).collect()
+    }
+
+    /// Takes in what others have written.
+    pub(super) fn adopt(&mut self, documents: &[Document]) -> Result<(), StorageError> {
+        for (id, waiting) in Self::read(documents)?.waiting {
+            self.waiting.entry(id).or_insert(waiting);
         }
-        let body = serde_json::to_string(waiting).expect("strings and numbers are always JSON");
-        Some(Write::Put { kind: DocumentKind::OwnerNotice, id, body, expect: None })
+        Ok(())
     }
 
     /// Tells what is due, and forgets it.
-    pub(super) async fn tell(&mut self, parts: &Parts) -> Result<(), StorageError> {
+    pub(super) async fn tell(&mut self, parts: &Arc<Parts>) -> Result<(), StorageError> {
         let now_ms = parts.clock.now_ms();
         if self.waiting.values().all(|waiting| waiting.due_ms > now_ms) || is_quiet(parts, now_ms) {
             return Ok(());
@@ -162,9 +244,12 @@ impl Owners {
         for id in due {
             let Some(waiting) = self.waiting.get_mut(&id) else { continue };
             let Waiting { id: notice, account, staff, .. } = &*waiting;
-            let mut told = parts.teller.tell(notice, account, staff, waiting.text(parts)).await;
-            if told == Err(Untold::Blocked) {
-                told = parts.teller.tell(notice, account, staff, waiting.headline()).await;
+            let mut told = Err(Untold::Blocked);
+            for text in waiting.texts(parts).await? {
+                told = parts.teller.tell(notice, account, staff, text).await;
+                if told != Err(Untold::Blocked) {
+                    break;
+                }
             }
             match told {
                 Ok(()) => {}

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::follower::Follower;
 use super::*;
+use crate::conduct::ladder::Came;
 use crate::event::{
-    Effects, EventKey, EventType, Fact, HOUR_MS, HandOverFact, Head, Kin, MemberFact, QuestionFact, Role,
-    Status, TalkFact, Verdict, partition_of,
+    ActionKind, Effects, EventKey, EventType, Fact, HOUR_MS, HandOverFact, Head, Kin, MemberFact,
+    QuestionFact, ReviewFact, Role, Status, TalkFact, Verdict, partition_of,
 };
 use crate::near::Sketch;
 use crate::storage::memory::{self, Disk};
@@ -67,6 +68,7 @@ struct Bench {
     clock: Clock,
     town: Arc<Town>,
     leaves: leaves::Config,
+    bell: Arc<by_hand::Bell>,
     storage: SharedStorage,
     epoch: u64,
     serial: u128,
@@ -82,7 +84,8 @@ impl Bench {
         storage.apply(Change { writes: vec![put], ..Change::default() }).await.unwrap();
         let leaves = leaves::Config { notify: Notify::Owner, inferred: false };
         let (clock, town) = (Clock::manual(NOW_MS), Arc::new(Town::default()));
-        Self { disk, clock, town, leaves, storage, epoch, serial: 0 }
+        let bell = Arc::default();
+        Self { disk, clock, town, leaves, bell, storage, epoch, serial: 0 }
     }
 
     async fn follower(&self) -> Follower {
@@ -100,6 +103,7 @@ impl Bench {
             },
             leaves: self.leaves.clone(),
             questions: questions::Config::default(),
+            bell: self.bell.clone(),
             journal_window: Duration::from_hours(72),
         };
         Follower::open(parts).await.unwrap()
@@ -287,6 +291,66 @@ async fn whoever_asks_for_a_person_is_told_of_at_once_with_what_they_said() {
     assert_eq!(context["messages"], serde_json::json!(said), "also what was said before the start");
     let owner = "有 1 次请求人工服务，请尽快到群里回复\n· 群g-1：1 次";
     assert_eq!(*bench.town.told.lock(), [("wang".to_owned(), owner.to_owned())]);
+}
+
+#[tokio::test]
+async fn what_no_program_did_is_told_once_with_all_that_is_needed() {
+    let mut bench = Bench::new().await;
+    let mut follower = bench.follower().await;
+    bench.moved("g-1", "u-1", true, 0, false).await;
+    let review = |rule: &'static str| vec![Fact::Review(ReviewFact { rule: rule.into() })];
+    for (member, rule) in
+        [("u-1", "ladder:mute:unsupported"), ("u-2", "kick:remove:over_budget"), ("u-3", "some-list")]
+    {
+        bench.commit(("g-1", member, Role::Customer), EventType::Message, NOW_MS, review(rule)).await;
+    }
+    run(&mut follower).await;
+    // A person decided about a case meanwhile; the notice is theirs, written by somebody else.
+    let todo = Todo {
+        account: "demo".into(),
+        group: "g-2".into(),
+        member: Some("u-4".into()),
+        action: ActionKind::Recall,
+        came: Came::Unsupported,
+        of: Some("e-9".into()),
+        asked: "case_1".into(),
+    };
+    let asked = by_hand::ask(
+        &[todo.clone(), todo],
+        &*bench.town,
+        &Config { groups_named_max: 2, ..Config::default() },
+        (&[3; 16], NOW_MS),
+    );
+    let (writes, told) = (asked.writes, asked.told);
+    bench.storage.apply(Change { writes, told, ..Change::default() }).await.unwrap();
+    bench.bell.ring();
+    run(&mut follower).await;
+    let of_case = "有 2 件违规处置系统没有代办，请您在群里处理\n· 群g-2：请删除 u-4 的违规消息\n· 群g-2：请删除 u-4 的违规消息";
+    assert_eq!(*bench.town.told.lock(), [("wang".to_owned(), of_case.to_owned())]);
+    bench.clock.advance(Duration::from_mins(10));
+    bench.town.answers.lock().push(Untold::Blocked); // somebody is called like an advert
+    run(&mut follower).await;
+    run(&mut bench.follower().await).await;
+    let of_ladder = "有 2 件违规处置系统没有代办，请您在群里处理\n· 群g-1：请将 u-1 禁言\n· 群g-1：请将 u-2 移出（本小时自动移出名额已用完，请先核实）";
+    assert_eq!(bench.town.told.lock()[1..], [("wang".to_owned(), of_ladder.to_owned())]);
+    let told = bench.told().await;
+    let seen: Vec<_> = told
+        .iter()
+        .map(|change| {
+            assert_eq!((change.subject.as_str(), &*change.state), ("member", "by_hand"));
+            let context = context(change);
+            let word = |field: &str| context[field].as_str().unwrap().to_owned();
+            (word("member"), word("action"), word("because"), word("asked_by"))
+        })
+        .collect();
+    let expect = [
+        ("u-1", "mute", "unsupported", "ladder"),
+        ("u-2", "remove", "over_budget", "kick"),
+        ("u-4", "recall", "unsupported", "case_1"),
+        ("u-4", "recall", "unsupported", "case_1"),
+    ];
+    let expect = expect.map(|(a, b, c, d)| (a.to_owned(), b.to_owned(), c.to_owned(), d.to_owned()));
+    assert_eq!(seen, expect);
 }
 
 #[tokio::test]

@@ -78,6 +78,7 @@ pub(super) fn of(asked: Asked, around: &Around) -> Found {
             body: serde_json::to_string(&question).expect("strings and numbers are always JSON"),
             expect: Some(0),
         }),
+        todo: None,
     }
 }
 

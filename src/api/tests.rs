@@ -43,6 +43,7 @@ use crate::app::book::{Book, Confirmers, Judge};
 use crate::app::rules::Rulebook;
 use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
+use crate::conduct::by_hand::Todo;
 use crate::connectors::{self, Connectors};
 use crate::directory::{self, Directory, Keyring};
 use crate::event::{
@@ -59,7 +60,7 @@ use crate::pipeline::Rules;
 use crate::replies;
 use crate::reviews::Reviews;
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
-use crate::storage::{Append, DocumentKind, SharedStorage, codec, sqlite};
+use crate::storage::{Append, DocumentKind, SharedStorage, StatusChange, Write, codec, sqlite};
 use crate::subscriptions::{self, Subscriptions};
 use crate::tasks::{Tasks, TasksOwner, detached};
 
@@ -289,6 +290,14 @@ impl Powers for Mighty {
     fn spend(&self, _account: &str, group: &str) -> bool {
         group != "g-poor"
     }
+
+    fn resume(&self, _account: &str, _group: &str, _at_ms: i64) {}
+
+    fn ask(&self, _left: &[Todo], _at_ms: i64) -> (Vec<Write>, Vec<StatusChange>) {
+        Default::default()
+    }
+
+    fn asked(&self) {}
 }
 
 impl Gateway {

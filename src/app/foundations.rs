@@ -51,6 +51,7 @@ pub(super) struct Foundations {
     pub(super) evidence: Arc<Evidence>,
     pub(super) evidence_writer: Option<Writer>,
     pub(super) reviews: Arc<Reviews>,
+    bell: Arc<alerts::by_hand::Bell>,
 }
 
 /// What the API reaches beside storage and sending.
@@ -99,6 +100,7 @@ impl Foundations {
             evidence_writer: Some(evidence_writer),
             reviews,
             storage,
+            bell: Arc::default(),
         })
     }
 
@@ -210,6 +212,7 @@ impl Foundations {
             config: config.alerts.clone(),
             leaves: config.leaves.clone(),
             questions: config.questions.clone(),
+            bell: Arc::clone(&self.bell),
             journal_window: config.dedupe.window,
         };
         alerts::follower::Follower::open(parts).await.context("read what staff were told of")
@@ -286,6 +289,7 @@ impl Foundations {
     /// Reads what was decided about cases.
     pub(super) async fn cases(
         &self,
+        config: &Config,
         clock: &Clock,
         outbox: &Arc<Outbox>,
         ingest: &Arc<Ingest>,
@@ -294,6 +298,9 @@ impl Foundations {
             directory: self.directory.clone(),
             connectors: self.connectors.clone(),
             ingest: ingest.clone(),
+            alerts: config.alerts.clone(),
+            bell: Arc::clone(&self.bell),
+            secret: self.storage.dedupe_secret(),
         };
         let opened = Cases::open(self.storage.clone(), outbox.clone(), Arc::new(powers), clock.clone());
         opened.await.context("read what was decided about cases")

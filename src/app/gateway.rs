@@ -99,7 +99,7 @@ impl Gateway {
         let (api_address, metrics_address) = (listener.local_addr()?, metrics.address()?);
         let duties = house.duties(&config, &clock, &rulebook);
         let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
-        let cases = house.cases(&clock, &outbox, &ingest).await?;
+        let cases = house.cases(&config, &clock, &outbox, &ingest).await?;
         let notices = house.notices(&config, &clock, &outbox, &rulebook);
         let doors = Doors { ingest: ingest.clone(), cases: cases.clone(), kicks, notices: notices.clone() };
         let app =

@@ -242,35 +242,6 @@ impl Came {
     }
 }
 
-/// An act that no program did, as the review that waits for a person names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByHand<'a> {
-    /// What asked for it: `ladder` or `kick`.
-    pub asked: &'a str,
-    /// What a person is asked to do.
-    pub action: ActionKind,
-    /// Why no program did.
-    pub came: Came,
-}
-
-impl<'a> ByHand<'a> {
-    /// Returns the rule of the review.
-    pub fn rule(&self) -> String {
-        [self.asked, self.action.as_str(), self.came.as_str()].join(":")
-    }
-
-    /// Reads the rule of a review; `None` for one that waits for something else.
-    pub fn parse(rule: &'a str) -> Option<Self> {
-        let (asked, rest) = rule.split_once(':')?;
-        let (action, came) = rest.split_once(':')?;
-        let action = [ActionKind::Warn, ActionKind::Mute, ActionKind::Remove]
-            .into_iter()
-            .find(|kind| kind.as_str() == action)?;
-        let came = [Came::Unsupported, Came::OverBudget].into_iter().find(|of| of.as_str() == came)?;
-        Some(Self { asked, action, came })
-    }
-}
-
 /// The moment of a record that waits for none.
 const NEVER_MS: i64 = i64::MAX;
 

@@ -15,12 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use super::runner::Copies;
 use crate::clock::Clock;
-use crate::event::{AccountId, ActionKind, Actor, Alike, EventKey, Place, SightedFact, Verdict};
+use crate::conduct::by_hand::Todo;
+use crate::conduct::ladder::Came;
+use crate::event::{AccountId, ActionKind, Actor, Alike, EventKey, HOUR_MS, Place, SightedFact, Verdict};
 use crate::outbox::delivery::{Delivery, Payload, Priority};
 use crate::outbox::{Outbox, row_of};
 use crate::storage::{
-    AuditEntry, CaseMessage, CasePlace, Change, DeliveryRow, DeliveryState, DocumentKind, SharedStorage,
-    StorageError, Write,
+    AuditEntry, CaseMessage, CasePlace, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind,
+    SharedStorage, StatusChange, StorageError, Write,
 };
 
 /// Messages read at once.
@@ -34,6 +36,10 @@ const EXPIRY_MS: i64 = 24 * 3_600_000;
 /// The numbers of a message's deliveries that no event causes.
 const WITHDRAWAL: usize = 60_000;
 const REMOVAL: usize = 60_001;
+/// How the rules begin by which people take members out: ids of cases and of kick lists.
+const RULES: [&str; 2] = ["case_", "kck_"];
+/// Removals of the hour that are added up after a start.
+const RESUMED_MAX: usize = 10_000;
 
 /// What a person decides about a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -77,6 +83,15 @@ pub struct Done {
     pub over_budget: u64,
 }
 
+/// What a decision comes to.
+#[derive(Debug, Default)]
+struct Work {
+    rows: Vec<DeliveryRow>,
+    done: Done,
+    /// For people.
+    left: Vec<Todo>,
+}
+
 /// What a case holds, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
@@ -105,6 +120,12 @@ pub trait Powers: Send + Sync {
     fn is_spared(&self, account: &str, group: &str, member: &str) -> bool;
     /// Spends one removal of the hour, if there is one left.
     fn spend(&self, account: &str, group: &str) -> bool;
+    /// Adds a removal that was spent before a start, at that time.
+    fn resume(&self, account: &str, group: &str, at_ms: i64);
+    /// Makes what asks people to do what no program does, to be written in the commit that leaves it to them.
+    fn ask(&self, left: &[Todo], at_ms: i64) -> (Vec<Write>, Vec<StatusChange>);
+    /// That commit is made.
+    fn asked(&self);
 }
 
 /// Why a case was not decided.
@@ -176,6 +197,7 @@ impl Cases {
             let messages = this.messages(&case).await?.into_iter().filter(recent).collect::<Vec<_>>();
             this.withdraw(&case, &messages).await?;
         }
+        this.resume_spent().await?;
         Ok(Arc::new(this))
     }
 
@@ -234,21 +256,25 @@ impl Cases {
     /// When it was decided before, or storage fails: then nothing was done.
     pub async fn decide(&self, actor: &Actor, case: &str, decided: Decided) -> Result<Done, CaseError> {
         let messages = self.messages(case).await?;
-        let (mut rows, mut done) = (Vec::new(), Done::default());
+        let mut work = Work::default();
         if decided.act == CaseAct::Withdraw {
-            rows = self.withdrawals(case, &messages, &mut done);
+            self.withdrawals(case, &messages, &mut work);
         }
         if decided.removes {
-            rows.extend(self.removals(case, &messages, &mut done));
+            let known = messages.iter().filter(|message| !message.member.is_empty());
+            let who = known.map(|of| (of.account.clone(), of.group.clone(), of.member.clone()));
+            self.removals(case, &who.collect::<BTreeSet<_>>(), &mut work);
         }
-        let accounts = accounts_of(&rows);
+        let Work { rows, done, left } = work;
+        let (accounts, (mut writes, told)) = (accounts_of(&rows), self.powers.ask(&left, decided.at_ms));
         let body = serde_json::to_string(&decided).expect("words and numbers are JSON");
-        let write =
-            Write::Put { kind: DocumentKind::CaseDecision, id: case.to_owned(), body, expect: Some(0) };
+        let (kind, id) = (DocumentKind::CaseDecision, case.to_owned());
+        writes.push(Write::Put { kind, id, body, expect: Some(0) });
         let detail = serde_json::json!({"act": decided.act, "reason": decided.reason, "done": done});
         let change = Change {
             at_ms: decided.at_ms,
-            writes: vec![write],
+            writes,
+            told,
             audit: vec![
                 AuditEntry::by(actor, decided.at_ms, "decide", "case", case)
                     .at(&Place::default())
@@ -260,6 +286,7 @@ impl Cases {
         self.storage.apply(change).await.map_err(|error| {
             if matches!(error, StorageError::Conflict { .. }) { CaseError::Before } else { error.into() }
         })?;
+        self.powers.asked();
         let withdraws = decided.act == CaseAct::Withdraw;
         self.decided.write().insert(case.to_owned(), decided);
         self.outbox.look_through(&accounts).await;
@@ -285,7 +312,9 @@ impl Cases {
     }
 
     async fn withdraw(&self, case: &str, messages: &[CaseMessage]) -> Result<(), StorageError> {
-        let rows = self.withdrawals(case, messages, &mut Done::default());
+        let mut work = Work::default();
+        self.withdrawals(case, messages, &mut work);
+        let rows = work.rows; // what nobody can withdraw is listed: later copies call no person
         if rows.is_empty() {
             return Ok(());
         }
@@ -295,66 +324,75 @@ impl Cases {
         Ok(())
     }
 
-    fn withdrawals(&self, case: &str, messages: &[CaseMessage], done: &mut Done) -> Vec<DeliveryRow> {
-        let mut rows = Vec::new();
+    fn withdrawals(&self, case: &str, messages: &[CaseMessage], work: &mut Work) {
         for message in messages {
             let can = !message.of.is_empty() && self.powers.can_recall(&message.account, &message.group);
             if message.verdict == Verdict::Block {
-                done.before += 1;
+                work.done.before += 1;
                 continue;
             }
             let member = Some(message.member.as_str()).filter(|member| !member.is_empty());
             let whose = (message.account.as_str(), message.group.as_str(), member);
             if let Some(row) = can.then(|| self.row(case, whose, Some(&message.of))).flatten() {
-                done.withdrawn += 1;
-                rows.push(row);
+                work.done.withdrawn += 1;
+                work.rows.push(row);
             } else {
-                done.not_withdrawn += 1;
+                work.done.not_withdrawn += 1;
+                let of = Some(message.of.as_str()).filter(|of| !of.is_empty());
+                work.left.push(todo(case, whose, ActionKind::Recall, Came::Unsupported, of));
             }
         }
-        rows
     }
 
-    fn removals(&self, case: &str, messages: &[CaseMessage], done: &mut Done) -> Vec<DeliveryRow> {
-        let known = messages.iter().filter(|message| !message.member.is_empty());
-        let who = known.map(|of| (of.account.clone(), of.group.clone(), of.member.clone()));
-        self.take_out_rows(case, &who.collect::<BTreeSet<_>>(), done)
-    }
-
-    fn take_out_rows<'w>(
-        &self,
-        rule: &str,
-        who: impl IntoIterator<Item = &'w Who>,
-        done: &mut Done,
-    ) -> Vec<DeliveryRow> {
-        let mut rows = Vec::new();
+    fn removals<'w>(&self, rule: &str, who: impl IntoIterator<Item = &'w Who>, work: &mut Work) {
         for (account, group, member) in who {
+            let whose = (account.as_str(), group.as_str(), Some(member.as_str()));
             if self.powers.is_spared(account, group, member) {
                 continue;
             }
             if !self.powers.can_remove(account, group) {
-                done.not_removed += 1;
+                work.done.not_removed += 1;
+                work.left.push(todo(rule, whose, ActionKind::Remove, Came::Unsupported, None));
             } else if !self.powers.spend(account, group) {
-                done.over_budget += 1;
-            } else if let Some(row) = self.row(rule, (account, group, Some(member)), None) {
-                done.removed += 1;
-                rows.push(row);
+                work.done.over_budget += 1;
+                work.left.push(todo(rule, whose, ActionKind::Remove, Came::OverBudget, None));
+            } else if let Some(row) = self.row(rule, whose, None) {
+                work.done.removed += 1;
+                work.rows.push(row);
             }
         }
-        rows
     }
 
-    /// Takes members out of groups, as far as platforms can and the removals of the hour go.
+    /// Takes members out of groups, as far as platforms can and the removals of the hour go; people are asked to do the rest.
     ///
     /// # Errors
     /// When storage fails.
     pub async fn take_out(&self, rule: &str, who: &[Who]) -> Result<Done, StorageError> {
-        let mut done = Done::default();
-        let rows = self.take_out_rows(rule, who, &mut done);
-        let accounts = accounts_of(&rows);
-        self.storage.deliveries_add(rows).await?;
+        let mut work = Work::default();
+        self.removals(rule, who, &mut work);
+        let Work { rows: deliveries, done, left } = work;
+        let (at_ms, accounts) = (self.clock.now_ms(), accounts_of(&deliveries));
+        let (writes, told) = self.powers.ask(&left, at_ms);
+        self.storage.apply(Change { at_ms, writes, told, deliveries, ..Change::default() }).await?;
+        self.powers.asked();
         self.outbox.look_through(&accounts).await;
         Ok(done)
+    }
+
+    /// Adds up the removals that people had spent of this hour before the start.
+    async fn resume_spent(&self) -> Result<(), StorageError> {
+        let hour_ms = self.clock.now_ms().div_euclid(HOUR_MS) * HOUR_MS;
+        let kind = Some(ActionKind::Remove.as_str().to_owned());
+        let filter =
+            DeliveryFilter { kind, from_ms: Some(hour_ms), limit: RESUMED_MAX, ..DeliveryFilter::default() };
+        for row in self.storage.deliveries(filter).await? {
+            let Ok(delivery) = serde_json::from_str::<Delivery>(&row.body) else { continue };
+            let asked_ms = row.expires_ms - EXPIRY_MS;
+            if asked_ms >= hour_ms && RULES.iter().any(|of| delivery.rule.starts_with(of)) {
+                self.powers.resume(&row.account, &row.group, asked_ms);
+            }
+        }
+        Ok(())
     }
 
     /// Makes the delivery that withdraws a message, or without one takes a member out; of what cannot be named, none.
@@ -399,6 +437,24 @@ impl Copies for Cases {
             self.withdraw(case, &messages).await?;
         }
         Ok(())
+    }
+}
+
+fn todo(
+    asked: &str,
+    (account, group, member): Whose<'_>,
+    action: ActionKind,
+    came: Came,
+    of: Option<&str>,
+) -> Todo {
+    Todo {
+        account: account.to_owned(),
+        group: group.to_owned(),
+        member: member.map(str::to_owned),
+        action,
+        came,
+        of: of.map(str::to_owned),
+        asked: asked.to_owned(),
     }
 }
 

@@ -42,9 +42,19 @@ impl Ingest {
 
     /// Spends one removal of the hour that no ladder asks for, in the region of a group.
     pub fn spend_removal(&self, rule: &str, account: &str, group: &str) -> bool {
+        self.spend(&self.rules.load(), &self.removal_key(rule, account, group))
+    }
+
+    /// Adds a removal of that kind that was spent before the start.
+    pub fn resume_removal(&self, rule: &str, account: &str, group: &str, at_ms: i64) {
+        let key = self.removal_key(rule, account, group);
+        self.spent.lock().resume(&key, Hour::default().and_one(at_ms));
+    }
+
+    fn removal_key(&self, rule: &str, account: &str, group: &str) -> String {
         let place = self.directory.context(account, group).map(|context| context.place.clone());
         let region = place.as_ref().and_then(|place| place.region.as_ref());
-        self.spend(&self.rules.load(), &budget::key(rule, region.map(RegionId::as_str)))
+        budget::key(rule, region.map(RegionId::as_str))
     }
 
     /// Returns what is remembered of a member, by group.

@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use super::decision::{Called, Saying};
 use super::{Decision, PartitionState, Setting};
 use crate::conduct::budget::{self, Hour};
-use crate::conduct::ladder::{ByHand, Came, Ladder, Punishment, Record, Step, Taken, WARNING};
+use crate::conduct::by_hand::ByHand;
+use crate::conduct::ladder::{Came, Ladder, Punishment, Record, Step, Taken, WARNING};
 use crate::event::{
     Action, ActionFact, ActionKind, Fact, GroupEvent, Hit, Kin, Level, RegionId, ReviewFact, Role, StateFact,
     StateKind, Verdict, What,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
+use crate::support::told::{Told, endpoint};
 
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -35,12 +36,19 @@ async fn case(gateway: &Gateway, messages: u64) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_groups_one_case_one_decision_over_kills() {
     let sink = Sink::start(SinkConfig { keep_text: true, ..SinkConfig::default() }).await.unwrap();
-    let mut gateway = Gateway::start(&[("MENSHEN_CONNECTORS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#)]);
+    let mut gateway = Gateway::start(&[
+        ("MENSHEN_CONNECTORS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#),
+        ("MENSHEN_SUBSCRIPTIONS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#),
+        ("MENSHEN_SUBSCRIPTIONS__LOOK", "50ms"),
+    ]);
     let account = json!({
         "platform": "webhook", "secrets": [{"value": SECRET}], "limits": ["window:600/s"],
         "settings": {"url": sink.url(), "receiver_dedupes": true, "can": ["send", "recall"]},
     });
     gateway.client.expect(201, Method::PUT, "/v1/accounts/shop", &account).await;
+    let told = Told::default();
+    let ops = json!({"url": endpoint(&told).await});
+    gateway.client.expect(201, Method::PUT, "/v1/endpoints/ops", &ops).await;
     for group in 0..6 {
         advertises(&gateway, group).await;
     }
@@ -70,4 +78,19 @@ async fn ten_groups_one_case_one_decision_over_kills() {
     eventually("all are withdrawn", || async { (withdrawn().len() == 11).then_some(()) }).await;
     let after = case(&gateway, 11).await;
     assert_eq!((&after["state"], &after["decision"]["reason"]), (&json!("withdrawn"), &json!("广告")));
+    // The platform takes nobody out: people are asked to, once each.
+    let by_hand = || {
+        let told = told.lock();
+        let of = told.values().filter(|change| change["type"] == "member.by_hand");
+        of.cloned().collect::<Vec<_>>()
+    };
+    let asked =
+        eventually("people are asked", || async { Some(by_hand()).filter(|of| of.len() >= 10) }).await;
+    let groups: BTreeSet<&str> = asked.iter().map(|change| change["group"].as_str().unwrap()).collect();
+    assert_eq!((asked.len(), groups.len(), groups.contains("g-10")), (10, 10, false), "{groups:?}");
+    for change in &asked {
+        let context = &change["context"];
+        let expect = (&json!("remove"), &json!("unsupported"), &grown["id"]);
+        assert_eq!((&context["action"], &context["because"], &context["asked_by"]), expect, "{change}");
+    }
 }

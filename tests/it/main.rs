@@ -11,6 +11,7 @@ mod support;
 mod broadcast;
 mod broadcast_kill;
 mod cases;
+mod complaints;
 mod conduct;
 mod journeys;
 mod kill;

@@ -1,32 +1,13 @@
 //! Questions, people who ask for a person, and leaves, over sockets: staff are told once, over kills, and never of what was
 //! answered.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use http::{Method, StatusCode};
+use http::Method;
 use jiff::{Timestamp, ToSpan};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
-use crate::support::receiver;
-
-/// What an endpoint was told, by number.
-type Told = Arc<Mutex<BTreeMap<u64, Value>>>;
-
-async fn endpoint(told: &Told) -> String {
-    let told = Arc::clone(told);
-    receiver::serve("/", move |_, body| {
-        let body: Value = serde_json::from_slice(body).unwrap();
-        for change in body["data"]["changes"].as_array().into_iter().flatten() {
-            told.lock().insert(change["seq"].as_u64().unwrap(), change.clone());
-        }
-        StatusCode::OK
-    })
-    .await
-}
+use crate::support::told::{Told, endpoint};
 
 /// What staff should hear of so far, without what became of replies.
 fn heard(told: &Told) -> Vec<Value> {

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod company;
 pub(crate) mod gateway;
 pub(crate) mod receiver;
+pub(crate) mod told;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -186,14 +186,14 @@ fn a_disguised_word_alone_never_removes() {
 fn a_message_that_is_rewritten_or_judged_again_is_one_strike() {
     let mut group = Strict::new(ladder());
     assert_eq!(group.says("u-1", Role::Customer, "今天营业吗"), []);
-    let of_first = says("1", "加微信");
+    let of_first = says("first", "加微信");
     assert_eq!(group.take(&of_first), queued(ActionKind::Warn));
-    for (id, of) in [("2", "1"), ("3", "1"), ("4", "0")] {
+    for (id, of) in [("second", "first"), ("third", "first"), ("fourth", "ordinary")] {
         let message = says(id, "加微信 快").what;
         let What::Message(message) = message else { unreachable!() };
         let what = What::MessageEdited { of: Some(of.into()), message };
         let edit = GroupEvent { what, ..says(id, "") };
-        let expect = if of == "1" { vec![] } else { queued(ActionKind::Mute) };
+        let expect = if of == "first" { vec![] } else { queued(ActionKind::Mute) };
         assert_eq!(group.take(&edit), expect, "{id}");
     }
     assert_eq!(group.record("u-1").strikes.len(), 2);

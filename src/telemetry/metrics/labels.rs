@@ -377,9 +377,12 @@ pub enum Alert {
     HandedOver,
     /// Nobody answered a question.
     Unanswered,
+    /// A person has to do what no program did.
+    ByHand,
 }
 
-pub(super) const ALERT: Label = Label { name: "kind", values: &["left", "handed_over", "unanswered"] };
+pub(super) const ALERT: Label =
+    Label { name: "kind", values: &["left", "handed_over", "unanswered", "by_hand"] };
 
 impl Value for Alert {
     fn place(self) -> usize {
@@ -387,6 +390,7 @@ impl Value for Alert {
             Alert::Left => 0,
             Alert::HandedOver => 1,
             Alert::Unanswered => 2,
+            Alert::ByHand => 3,
         }
     }
 }
