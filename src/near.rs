@@ -6,10 +6,12 @@
 //!
 //! Pure. Not for: whether two texts mean the same.
 
+use std::fmt;
 use std::hash::Hasher as _;
 
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip::SipHasher13;
 
 /// Numbers of a sketch.
@@ -20,8 +22,53 @@ pub const CHARS_MIN: usize = 12;
 const CHARS_MAX: usize = 400;
 
 /// What is remembered of a text's pairs of characters. Keyed: without the key it says nothing about the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sketch(pub [u16; LANES]);
+
+/// As bytes: every reader of the journal reads the sketch of every message.
+impl Serialize for Sketch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = [0; 2 * LANES];
+        for (to, lane) in bytes.chunks_exact_mut(2).zip(self.0) {
+            to.copy_from_slice(&lane.to_le_bytes());
+        }
+        serializer.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sketch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+struct Bytes;
+
+impl<'de> Visitor<'de> for Bytes {
+    type Value = Sketch;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", 2 * LANES)
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Sketch, E> {
+        let bytes: &[u8; 2 * LANES] = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))?;
+        let mut lanes = [0; LANES];
+        for (lane, from) in lanes.iter_mut().zip(bytes.as_chunks().0) {
+            *lane = u16::from_le_bytes(*from);
+        }
+        Ok(Sketch(lanes))
+    }
+
+    /// As documents in JSON have it.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<Sketch, A::Error> {
+        let mut all = [0; 2 * LANES];
+        for (nth, to) in all.iter_mut().enumerate() {
+            *to = bytes.next_element()?.ok_or_else(|| de::Error::invalid_length(nth, &self))?;
+        }
+        self.visit_bytes(&all)
+    }
+}
 
 impl Sketch {
     /// Makes the sketch of a folded text; `None` where it is too short.
@@ -182,6 +229,15 @@ mod tests {
         assert!(sketch(ADVERT).agreement(&other) <= 2);
         assert_eq!(Sketch::of("太短了", &[7; 16]), None);
         assert_ne!(sketch(ADVERT), Sketch::of(ADVERT, &[8; 16]).unwrap(), "keyed");
+    }
+
+    #[test]
+    fn a_sketch_is_read_as_it_was_written() {
+        let of = sketch(ADVERT);
+        assert_eq!(postcard::from_bytes::<Sketch>(&postcard::to_allocvec(&of).unwrap()), Ok(of));
+        assert_eq!(serde_json::from_str::<Sketch>(&serde_json::to_string(&of).unwrap()).unwrap(), of);
+        assert!(serde_json::from_str::<Sketch>("[1, 2]").is_err());
+        assert!(postcard::from_bytes::<Sketch>(&[2, 1, 2]).is_err());
     }
 
     #[test]

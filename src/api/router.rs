@@ -160,6 +160,7 @@ pub(super) fn table() -> Vec<Route> {
         PUT    "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::put;
         DELETE "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::delete;
         GET    "/v1/journeys"                             Read  rules::journey_rules::list;
+        POST   "/v1/journeys"                             RulesWrite rules::import::journeys;
         GET    "/v1/journeys/{journey}"                   Read  rules::journey_rules::get;
         PUT    "/v1/journeys/{journey}"                   RulesWrite rules::journey_rules::put;
         DELETE "/v1/journeys/{journey}"                   RulesWrite rules::journey_rules::delete;

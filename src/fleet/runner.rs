@@ -234,6 +234,9 @@ impl Runner {
 }
 
 fn keep(found: &mut VecDeque<Found>, more: Found) {
+    if more.is_unlisted {
+        metrics::fleet_unlisted();
+    }
     if !more.is_empty() {
         found.push_back(more);
     }

@@ -117,6 +117,8 @@ pub struct Found {
     pub case: Option<CaseFact<'static>>,
     /// Messages that belong to a case and were not told before.
     pub sightings: Vec<SightedFact<'static>>,
+    /// The message belongs together with others, but so many are listed that it is not.
+    pub is_unlisted: bool,
 }
 
 impl Found {
@@ -322,13 +324,11 @@ impl Cluster {
                 return if is_due { self.report() } else { Found::default() };
             }
             let sightings = vec![sighting];
-            return if is_due {
-                Found { sightings, ..self.report() }
-            } else {
-                Found { case: None, sightings }
-            };
+            let found = if is_due { self.report() } else { Found::default() };
+            return Found { sightings, ..found };
         }
-        if is_due { self.report() } else { Found::default() }
+        let found = if is_due { self.report() } else { Found::default() };
+        Found { is_unlisted: true, ..found }
     }
 
     /// Opens the case, or tells how large it has become.
@@ -344,7 +344,7 @@ impl Cluster {
         }
         let (first_ms, last_ms) = (self.first_ms, self.last_ms);
         let case = CaseFact { id: id.into(), fingerprint: self.name, groups, first_ms, last_ms };
-        Found { case: Some(case), sightings }
+        Found { case: Some(case), sightings, is_unlisted: false }
     }
 }
 
@@ -481,8 +481,11 @@ mod tests {
             );
         }
         assert!(spread.clusters() <= 10 && spread.keys.len() <= 10);
-        let listed = (0..9).map(|n| spread.observe(&seen(500, &format!("g{n}"), n), &config).sightings.len());
-        assert_eq!(listed.sum::<usize>(), 4);
+        let found = (0..9).map(|n| spread.observe(&seen(500, &format!("g{n}"), n), &config));
+        let (listed, unlisted) = found.fold((0, 0), |(listed, unlisted), found| {
+            (listed + found.sightings.len(), unlisted + usize::from(found.is_unlisted))
+        });
+        assert_eq!((listed, unlisted), (4, 5), "what is not listed is counted");
     }
 
     proptest! {

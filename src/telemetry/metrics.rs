@@ -360,6 +360,11 @@ pub fn fleet_case() {
     add(Metric::Cases, 0, 1);
 }
 
+/// A message of a case is not listed any more: it has too many.
+pub fn fleet_unlisted() {
+    add(Metric::CaseMessagesUnlisted, 0, 1);
+}
+
 /// Rules were compiled and are in force.
 pub fn ruleset_compiled(took: Duration, terms: usize) {
     record(Metric::RulesetCompileSeconds, 0, took.as_secs_f64());

@@ -13,6 +13,7 @@ use crate::api::ndjson::{self, Answers, ImportLine, ImportStatus};
 use crate::api::state::Cx;
 use crate::directory::plain_id;
 use crate::event::FieldError;
+use crate::journeys::Journey;
 use crate::replies::Rule;
 use crate::rulesets::{Author, Edit, Proposal, Refused, RuleKind};
 use crate::storage::AuditEntry;
@@ -40,6 +41,17 @@ pub(crate) struct WelcomeLine {
     welcome: Welcome,
 }
 
+/// One line of an import of journeys.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[expect(dead_code, reason = "only its form is shown; lines are read field by field, to be strict")]
+pub(crate) struct JourneyLine {
+    /// Its id.
+    id: String,
+    /// The journey.
+    #[serde(flatten)]
+    journey: Journey,
+}
+
 /// Imports replies 批量导入自动回复
 ///
 /// One reply a line, as in `PUT /v1/replies/{reply}` with its `id`. Every line gets an answer of its own; what can be used is
@@ -63,6 +75,18 @@ pub(crate) async fn replies(cx: Cx, Query(why): Query<Why>, Lines(lines): Lines)
 )]
 pub(crate) async fn welcomes(cx: Cx, Query(why): Query<Why>, Lines(lines): Lines) -> ApiResult<Answers> {
     import(&cx, RuleKind::Welcome, why, &lines).await
+}
+
+/// Imports journeys 批量导入旅程
+///
+/// One journey a line, as in `PUT /v1/journeys/{journey}` with its `id`; otherwise like `POST /v1/replies`.
+#[utoipa::path(
+    post, path = "/v1/journeys", tag = "rules", operation_id = "importJourneys", params(Why),
+    request_body(content = JourneyLine, content_type = "application/x-ndjson"),
+    responses((status = 200, description = "One answer a line", body = ImportLine, content_type = "application/x-ndjson")),
+)]
+pub(crate) async fn journeys(cx: Cx, Query(why): Query<Why>, Lines(lines): Lines) -> ApiResult<Answers> {
+    import(&cx, RuleKind::Journey, why, &lines).await
 }
 
 async fn import(cx: &Cx, kind: RuleKind, why: Why, lines: &[(usize, Bytes)]) -> ApiResult<Answers> {

@@ -165,6 +165,9 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/policies/{policy}") => json!({"wordlists": []}),
         (_, "/v1/replies") => json!("{\"id\":\"taken\",\"keywords\":[\"over\"],\"text\":\"x\"}\n"),
         (_, "/v1/welcomes") => json!("{\"id\":\"taken\",\"text\":\"over\"}\n"),
+        (_, "/v1/journeys") => {
+            json!("{\"id\":\"taken\",\"steps\":[{\"id\":\"d1\",\"after\":\"1d\",\"text\":\"over\"}]}\n")
+        }
         (_, "/v1/replies/{reply}") => json!({"keywords": ["taken"], "text": "over"}),
         (_, "/v1/welcomes/{welcome}") => json!({"text": "taken over"}),
         (_, "/v1/journeys/{journey}") => {

@@ -260,21 +260,24 @@ impl Run {
 
 /// Finds the next `http(s)://` or `www.` from `from` on: where it starts, and where its authority does.
 fn next_marker(text: &str, from: usize) -> Option<(usize, usize)> {
-    let mut before = text.get(..from)?.chars().next_back();
-    for (offset, c) in text.get(from..)?.char_indices() {
-        let at = from + offset;
-        match half(c).to_ascii_lowercase() {
-            'h' => {
-                if let Some(authority) = scheme_end(text, at, 1) {
-                    return Some((at, authority));
-                }
+    let bytes = text.as_bytes();
+    // Every message is looked through, and most hold neither letter: no character is decoded for them.
+    for (at, byte) in bytes.iter().enumerate().skip(from) {
+        let is_scheme = match (byte, bytes.get(at + 1..at + 3)) {
+            (b'h' | b'H', _) | (0xEF, Some([0xBD, 0x88] | [0xBC, 0xA8])) => true, // ｈ Ｈ
+            (b'w' | b'W', _) | (0xEF, Some([0xBD, 0x97] | [0xBC, 0xB7])) => false, // ｗ Ｗ
+            _ => continue,
+        };
+        if is_scheme {
+            if let Some(authority) = scheme_end(text, at, 1) {
+                return Some((at, authority));
             }
-            'w' if !before.is_some_and(is_word) && starts(text, at, "www.").is_some() => {
+        } else if starts(text, at, "www.").is_some() {
+            let before = text.get(..at).and_then(|before| before.chars().next_back());
+            if !before.is_some_and(is_word) {
                 return Some((at, at));
             }
-            _ => {}
         }
-        before = Some(c);
     }
     None
 }

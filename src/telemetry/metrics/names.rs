@@ -171,6 +171,8 @@ metrics! {
         "Journal rows that the alerts have not seen yet.";
     Cases: Counter, "menshen_cases_total", [],
         "Cases found by the fleet stage: one text in many groups.";
+    CaseMessagesUnlisted: Counter, "menshen_case_messages_unlisted_total", [],
+        "Messages that belong to a case and are not listed in it: it has too many.";
     RulesetCompileSeconds: Histogram(COMPILE_SECONDS), "menshen_ruleset_compile_seconds", [],
         "How long compiling the rules in force took.";
     RulesetTerms: Gauge, "menshen_ruleset_terms", [],
