@@ -1,6 +1,6 @@
 //! The gate in front of the lattice: where in a text a term of three characters and more may stand in disguise.
 //!
-//! *By sound*, over the classes that the exact stage has read already: at every class two bits say whether the last three
+//! *By sound*, over the classes that the exact stage has read already: at every class three bits say whether the last three
 //! syllables belong to a term; where they do, the term's fourth syllable is asked for too, if it has one. Where two ordinary
 //! characters are the parts of another (力口 for 加), which the exact stage says, that one is heard. *By mark*
 //! (`gate/marks.rs`): a word of letters, a picture or a bare radical, looked for in the text itself where a class or a
@@ -38,19 +38,14 @@ const RUN_MASK: u32 = (1 << (3 * SOUND_BITS)) - 1;
 /// In a cell: the text has to be looked at for words of letters and bare radicals.
 const MARK: u16 = 1 << 15;
 
-/// Two bits for each run: 128 KiB.
+/// Three bits for each run: 128 KiB.
 const RUN_WORDS: usize = 1 << 14;
-
-/// A bit for each pair of sounds: 32 KiB, which stay in the fastest memory.
-const PAIR_WORDS: usize = 1 << (2 * SOUND_BITS - 6);
 
 /// Which runs of neighbours may belong to a term in disguise.
 #[derive(Debug)]
 pub(super) struct Gate {
     /// By class: the usual reading's syllable, and [`MARK`]. As many as there can be: no length is asked for.
     sounds: Box<[u16; 1 << 16]>,
-    /// The last two sounds of every run.
-    pairs: Box<[u64; PAIR_WORDS]>,
     runs: Box<[u64; RUN_WORDS]>,
     /// Bucket `b` has the entries from `buckets[b]` up to `buckets[b + 1]`.
     buckets: Box<[u32]>,
@@ -106,10 +101,8 @@ impl Gate {
                 entries.extend(Entry::new(pattern, &sounds, &expected));
             }
         }
-        let (mut pairs, mut runs) = (vec![0; PAIR_WORDS], vec![0; RUN_WORDS]);
+        let mut runs = vec![0; RUN_WORDS];
         for entry in &entries {
-            let (word, bit) = pair(entry.run);
-            pairs[word] |= 1 << bit;
             let (word, bits) = slot(entry.run);
             runs[word] |= bits;
         }
@@ -117,7 +110,6 @@ impl Gate {
         let fixed = "made with this length";
         Self {
             sounds: sounds.into_boxed_slice().try_into().expect(fixed),
-            pairs: pairs.into_boxed_slice().try_into().expect(fixed),
             runs: runs.into_boxed_slice().try_into().expect(fixed),
             buckets,
             entries,
@@ -127,7 +119,7 @@ impl Gate {
     /// Writes every run that stands in a text over what `open` held. Says whether some class is a mark.
     pub(super) fn find(&self, classes: &[u16], open: &mut Vec<Open>) -> bool {
         open.clear();
-        let (mut before, mut seen) = (0, 0);
+        let (mut run, mut seen) = (0, 0);
         for (block, from) in classes.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
             // As in `filter`: no branch to guess.
             let mut found = 0_u64;
@@ -135,10 +127,13 @@ impl Gate {
                 let cell = self.sounds[usize::from(*class)];
                 seen |= cell;
                 let sound = u32::from(cell & SOUND);
-                // No run holds a sound and itself again, nor what is looked through: neither is found.
-                let (word, bit) = pair(before << SOUND_BITS | sound);
-                found = found << 1 | self.pairs[word] >> bit & 1;
-                before = if sound == 0 { before } else { sound };
+                // No run holds a sound and itself again, nor what is looked through: there it stays what it was.
+                let goes_on = sound != 0 && sound != run & u32::from(SOUND);
+                run = if goes_on { (run << SOUND_BITS | sound) & RUN_MASK } else { run };
+                // Where three sounds are asked for at once, hardly any answer is wrong: each costs a branch that nothing
+                // could guess.
+                let (word, bits) = slot(run);
+                found = found << 1 | u64::from(goes_on & (self.runs[word] & bits == bits));
             }
             found <<= BLOCK - block.len();
             while found != 0 {
@@ -148,26 +143,6 @@ impl Gate {
             }
         }
         seen & MARK != 0
-    }
-
-    /// Returns the last three sounds up to a class.
-    fn run_to(&self, classes: &[u16], at: usize) -> u32 {
-        let sound = |class: &u16| u32::from(self.sounds[usize::from(*class)] & SOUND);
-        let read = classes.get(..=at).unwrap_or_default();
-        if let [.., first, second, third] = read {
-            let [first, second, third] = [sound(first), sound(second), sound(third)];
-            if first != 0 && second != 0 && first != second && second != third {
-                return (first << SOUND_BITS | second) << SOUND_BITS | third;
-            }
-        }
-        let (mut run, mut last, mut shift) = (0, 0, 0);
-        for sound in read.iter().rev().map(sound) {
-            if sound != 0 && sound != last && shift < 3 * SOUND_BITS {
-                run |= sound << shift;
-                (last, shift) = (sound, shift + SOUND_BITS);
-            }
-        }
-        run
     }
 
     /// Adds the runs around two classes that stand for one character: 力口 for 加.
@@ -185,10 +160,6 @@ impl Gate {
     }
 
     fn look_closer(&self, classes: &[u16], at: usize, open: &mut Vec<Open>) {
-        let (word, bits) = slot(self.run_to(classes, at));
-        if self.runs[word] & bits != bits {
-            return;
-        }
         let mut heard = [Heard::default(); RUN + 2];
         let (left, right) = heard.split_at_mut(RUN + 1);
         self.hear(classes, (0..=at).rev(), 0, left.iter_mut().rev());
@@ -245,7 +216,6 @@ impl Gate {
     /// Returns the bytes it occupies.
     pub(super) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.sounds)
-            + size_of_val(&*self.pairs)
             + size_of_val(&*self.runs)
             + size_of_val(&*self.buckets)
             + size_of_val(&*self.entries)
@@ -292,27 +262,30 @@ fn into_buckets(mut entries: Vec<Entry>) -> (Box<[u32]>, Box<[Entry]>) {
 
 /// Fibonacci hashing: the upper bits of the product depend on all sounds.
 #[inline]
-fn hash(run: u32) -> u32 {
-    // Of a longer run the last three count, which are the lower bits.
-    (run & RUN_MASK).wrapping_mul(0x9E37_79B9)
+fn hash(run: u32) -> u64 {
+    u64::from(run).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-#[inline]
-fn pair(run: u32) -> (usize, u32) {
-    let pair = run & ((1 << (2 * SOUND_BITS)) - 1);
-    ((pair >> 6) as usize & (PAIR_WORDS - 1), pair & 63)
-}
-
-/// Two bits of one word: what one would let through by mistake costs more than asking for two.
+/// Three bits of one word: what fewer would let through by mistake costs more than asking for them.
 #[inline]
 fn slot(run: u32) -> (usize, u64) {
     let hash = hash(run);
-    let word = (hash >> (32 - RUN_WORDS.ilog2())) as usize;
-    (word, 1 << (hash >> 12 & 63) | 1 << (hash >> 6 & 63))
+    ((hash >> 50) as usize & (RUN_WORDS - 1), BITS[(hash >> 40) as usize & (BITS.len() - 1)])
 }
 
+/// Three of 64 bits each, at random. Looked up, as shifting by what is not known before takes longer.
+static BITS: [u64; 1 << 10] = {
+    let (mut all, mut at, mut random) = ([0; 1 << 10], 0, 1_u64);
+    while at < all.len() {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        all[at] = 1 << (random >> 58) | 1 << (random >> 52 & 63) | 1 << (random >> 46 & 63);
+        at += 1;
+    }
+    all
+};
+
 fn bucket_of(run: u32, buckets: usize) -> usize {
-    (hash(run) >> 8) as usize & (buckets - 1)
+    (hash(run) >> 32) as usize & (buckets - 1)
 }
 
 /// Every reading of a term as syllables, the usual ones first; letters and digits of another sound are looked through.
