@@ -36,6 +36,7 @@ pub(super) static SOUNDS: LazyLock<Sounds> = LazyLock::new(Sounds::build);
 pub(super) struct Sounds {
     spellings: Vec<Box<str>>,
     by_spelling: HashMap<Box<str>, Syllable>,
+    letters: Letters,
     /// The merged code of each syllable.
     merged: Vec<Code>,
     readings: Vec<[Syllable; READINGS_MAX]>,
@@ -46,6 +47,7 @@ impl Sounds {
         let mut sounds = Self {
             spellings: vec![Box::from("")],
             by_spelling: HashMap::new(),
+            letters: Letters::default(),
             merged: vec![0],
             readings: Vec::new(),
         };
@@ -65,6 +67,7 @@ impl Sounds {
             }
             sounds.readings.push(readings);
         }
+        sounds.letters = Letters::of(&sounds.spellings);
         sounds
     }
 
@@ -110,6 +113,11 @@ impl Sounds {
         self.by_spelling.get(spelling).copied()
     }
 
+    /// Yields how many of these letters are a syllable, from the fewest on: 1, 2 and 3 for `ang`.
+    pub(super) fn syllable_lengths<'l>(&'l self, letters: &'l [u8]) -> impl Iterator<Item = usize> + 'l {
+        self.letters.lengths(letters)
+    }
+
     /// Returns every syllable with its code.
     pub(super) fn syllables(&self) -> impl Iterator<Item = (Code, &str)> {
         self.merged.iter().copied().zip(self.spellings.iter().map(AsRef::as_ref)).skip(1)
@@ -123,6 +131,55 @@ impl Sounds {
     /// Says whether two characters share a reading once dialects have merged them.
     pub(super) fn merged_alike(&self, a: char, b: char) -> bool {
         self.readings(a).any(|of_a| self.readings(b).any(|of_b| self.code(of_a) == self.code(of_b)))
+    }
+}
+
+/// Syllables by their letters, one step a letter: most words of Latin are none after two steps.
+#[derive(Default)]
+struct Letters {
+    /// Of each place: where each letter leads, 0 for nowhere, and whether a syllable ends there. 0 is the beginning.
+    places: Vec<([u16; 26], bool)>,
+}
+
+impl Letters {
+    fn of(spellings: &[Box<str>]) -> Self {
+        let mut letters = Self { places: vec![Default::default()] };
+        for spelling in spellings.iter().filter(|spelling| !spelling.is_empty()) {
+            let mut place = 0;
+            for letter in spelling.bytes() {
+                // About 410 syllables, less than a thousand places.
+                let new = u16::try_from(letters.places.len()).unwrap_or(0);
+                let Some(next) = letters.next_mut(place, letter) else { break };
+                if *next == 0 {
+                    *next = new;
+                    letters.places.push(Default::default());
+                }
+                place = letters.next(place, letter);
+            }
+            if let Some((_, ends)) = letters.places.get_mut(usize::from(place)).filter(|_| place > 0) {
+                *ends = true;
+            }
+        }
+        letters
+    }
+
+    fn next_mut(&mut self, place: u16, letter: u8) -> Option<&mut u16> {
+        self.places.get_mut(usize::from(place))?.0.get_mut(usize::from(letter.wrapping_sub(b'a')))
+    }
+
+    fn next(&self, place: u16, letter: u8) -> u16 {
+        let from = self.places.get(usize::from(place));
+        from.and_then(|(ways, _)| ways.get(usize::from(letter.wrapping_sub(b'a')))).copied().unwrap_or(0)
+    }
+
+    fn lengths<'l>(&'l self, letters: &'l [u8]) -> impl Iterator<Item = usize> + 'l {
+        let mut place = 0;
+        let steps = letters.iter().map_while(move |letter| {
+            place = self.next(place, *letter);
+            (place != 0).then_some(place)
+        });
+        let ends = |place: &u16| self.places.get(usize::from(*place)).is_some_and(|(_, ends)| *ends);
+        (1..).zip(steps).filter(move |(_, place)| ends(place)).map(|(length, _)| length)
     }
 }
 
@@ -195,6 +252,14 @@ mod tests {
         }
         assert_eq!(sounds.spelling(sounds.syllable("wei").unwrap()), "wei");
         assert!(sounds.syllable("vista").is_none());
+        let lengths = |letters: &str| sounds.syllable_lengths(letters.as_bytes()).collect::<Vec<_>>();
+        assert_eq!(
+            (lengths("ang"), lengths("xianggang"), lengths("vista")),
+            (vec![1, 2, 3], vec![2, 3, 4, 5], vec![])
+        );
+        for spelling in sounds.spellings.iter().skip(1) {
+            assert!(lengths(spelling).contains(&spelling.len()), "{spelling}");
+        }
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub(super) struct Words {
     pictures: HashMap<char, Vec<Box<str>>>,
     slang: HashMap<Box<str>, Vec<Box<str>>>,
     beginnings: HashSet<char>,
+    /// First characters of all slang, letters included.
+    firsts: HashSet<char>,
+    /// Second characters of slang that begins with an ideograph.
+    seconds: HashSet<char>,
 }
 
 impl Words {
@@ -27,9 +31,11 @@ impl Words {
             .collect();
         let slang: HashMap<Box<str>, _> =
             entries(include_str!("tables/slang.txt")).map(|(text, read)| (text.into(), read)).collect();
-        let words = slang.keys().filter(|text| !text.is_ascii() && text.chars().nth(1).is_some());
-        let beginnings = words.filter_map(|text| text.chars().next()).collect();
-        Self { pictures, slang, beginnings }
+        let words = || slang.keys().filter(|text| !text.is_ascii() && text.chars().nth(1).is_some());
+        let beginnings = words().filter_map(|text| text.chars().next()).collect();
+        let seconds = words().filter_map(|text| text.chars().nth(1)).collect();
+        let firsts = slang.keys().filter_map(|text| text.chars().next()).collect();
+        Self { pictures, slang, beginnings, firsts, seconds }
     }
 
     /// Returns what a picture may be read as, folded.
@@ -46,6 +52,16 @@ impl Words {
     /// Says whether slang begins with an ideograph.
     pub(super) fn begins_slang(&self, c: char) -> bool {
         self.beginnings.contains(&c)
+    }
+
+    /// Says whether slang of any kind begins with a folded character.
+    pub(super) fn begins_any_slang(&self, c: char) -> bool {
+        self.firsts.contains(&c)
+    }
+
+    /// Says whether slang that begins with an ideograph goes on with this folded character.
+    pub(super) fn goes_on_slang(&self, c: char) -> bool {
+        self.seconds.contains(&c)
     }
 
     /// Lists the ideographs that slang begins with.

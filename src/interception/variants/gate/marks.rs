@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use hashbrown::HashSet;
 
 use crate::interception::fold::{Folded, fold, fold_into};
-use crate::interception::variants::lattice::SYLLABLE_LETTERS_MAX;
 use crate::interception::variants::shape::drawn_like;
 use crate::interception::variants::sound::SOUNDS;
 use crate::interception::variants::words::{SLANG_CHARS_MAX, WORDS};
@@ -61,7 +60,9 @@ impl Marks {
         let mut word = Word::default();
         for (offset, c) in text.char_indices() {
             if is_silent(c) {
-                self.end(&mut word, at);
+                if word.length > 0 {
+                    self.end(&mut word, at);
+                }
                 continue;
             }
             let rest = text.get(offset..).unwrap_or_default();
@@ -72,7 +73,9 @@ impl Marks {
                 }
                 Mark::Enough => true,
                 Mark::Plus => rest.chars().nth(1).is_some_and(|next| next >= '\u{2E80}'),
-                Mark::Slang => (2..=SLANG_CHARS_MAX).any(|length| is_slang(rest, length)),
+                Mark::Slang => {
+                    may_be_slang(rest) && (2..=SLANG_CHARS_MAX).any(|length| is_slang(rest, length))
+                }
                 Mark::None => false,
             };
             at.extend(tells.then_some(offset));
@@ -98,6 +101,14 @@ impl Marks {
 /// Says whether slang begins with a folded ideograph.
 pub(super) fn begins_slang(folded: char) -> bool {
     WORDS.begins_slang(folded)
+}
+
+/// Says whether slang may begin with the first character of a text, by the second: 球 is in many words, 球球 is one.
+fn may_be_slang(text: &str) -> bool {
+    match text.chars().nth(1).map(fold) {
+        Some(Folded::One(second)) => WORDS.goes_on_slang(second),
+        Some(Folded::Skip | Folded::Several(_)) | None => true,
+    }
 }
 
 fn is_slang(text: &str, length: usize) -> bool {
@@ -139,9 +150,8 @@ fn is_pinyin(letters: &str) -> bool {
         if !reached[from] {
             continue;
         }
-        for to in (from + 1..=letters.len()).take(SYLLABLE_LETTERS_MAX) {
-            let syllable = letters.get(from..to).and_then(|part| SOUNDS.syllable(part));
-            reached[to] |= syllable.is_some();
+        for length in SOUNDS.syllable_lengths(letters.as_bytes().get(from..).unwrap_or_default()) {
+            reached[from + length] = true;
         }
     }
     letters.len() > 1 && reached[letters.len()]
