@@ -124,17 +124,16 @@ impl Walk {
         }
         for edge in lattice.edges(at) {
             if edge.code == CODE_INITIALS {
-                let (codes, children) = variants.trie.edges(node);
-                for (code, child) in codes.iter().zip(children) {
-                    if variants.may_begin(*code, edge.meant) {
-                        self.step(variants, lattice, *child, edge, found);
+                for (code, child) in variants.trie.edges(node) {
+                    if variants.may_begin(code, edge.meant) {
+                        self.step(variants, lattice, child, edge, found);
                     }
                 }
             } else if edge.code == CODE_ANY {
                 // Of a term that begins with any picture too little would be left.
                 if !self.way.is_empty() && self.way.iter().all(|edge| edge.code != CODE_ANY) {
-                    for child in variants.trie.edges(node).1 {
-                        self.step(variants, lattice, *child, edge, found);
+                    for (_, child) in variants.trie.edges(node) {
+                        self.step(variants, lattice, child, edge, found);
                     }
                 }
             } else if let Some(child) = variants.trie.child(node, edge.code) {
@@ -184,6 +183,15 @@ impl Variants {
             return None;
         }
         let sounds = &*SOUNDS;
+        // Most ways spell another term of that sound, or the term as listed: that is known before anything is written.
+        let mut as_listed = true;
+        for (edge, listed) in way.iter().zip(term) {
+            as_listed &= reads(sounds, edge, *listed)?.is_empty();
+        }
+        let unbroken = || way.windows(2).all(|pair| pair[0].past == pair[1].first);
+        if as_listed && way.iter().all(|edge| !edge.repeat) && unbroken() {
+            return None;
+        }
         let mut disguises = Disguises::default();
         let (mut altered, mut initials) = (0, 0);
         let mut pieces: Vec<([u16; 2], Disguises)> = Vec::with_capacity(way.len());
@@ -204,10 +212,6 @@ impl Variants {
         }
         if disguises.is_empty() {
             // What plain matching does not look through, half a flag, was looked through.
-            let filled = pieces.windows(2).any(|pair| pair[0].0[1] < pair[1].0[0]);
-            if !filled {
-                return None;
-            }
             disguises = Disguises::FILLED;
         }
         if disguises.has(Disguises::PICTURE) && repeats_picture(lattice, way) {

@@ -8,18 +8,31 @@ pub(super) type Node = u32;
 /// Codes below this have a direct way from the root.
 const ROOT_CODES: usize = 0x0500;
 
+/// Codes below this are asked for by one bit at the second step.
+const SECOND_CODES: usize = 0x0200;
+
+/// Words of those bits for one node.
+const SECOND_WORDS: usize = SECOND_CODES / 64;
+
 /// Terms by codes.
 #[derive(Debug, Default)]
 pub(super) struct Trie {
     /// From the root by code; 0 where there is none.
     root: Vec<Node>,
-    /// Node `n` has the edges from `edges_from[n]` up to `edges_from[n + 1]`.
-    edges_from: Vec<u32>,
+    /// By node next to the root and code: whether a way leads on. Most do not, and looking for one takes seven guesses.
+    seconds: Vec<[u64; SECOND_WORDS]>,
+    /// One more than there are.
+    nodes: Vec<From>,
+    /// Edge `e` leads to node `e + 1`: nodes are numbered in the order in which they are reached.
     codes: Vec<Code>,
-    children: Vec<Node>,
-    /// Node `n` ends the terms from `ends_from[n]` up to `ends_from[n + 1]`.
-    ends_from: Vec<u32>,
     ends: Vec<u32>,
+}
+
+/// Where what belongs to a node begins; it ends where the next node's does.
+#[derive(Clone, Copy, Debug)]
+struct From {
+    edges: u32,
+    ends: u32,
 }
 
 impl Trie {
@@ -32,8 +45,7 @@ impl Trie {
         let mut nodes = vec![(0, spellings.len(), 0)];
         let mut next = 0;
         while let Some((from, to, depth)) = nodes.get(next).copied() {
-            trie.edges_from.push(index(trie.codes.len()));
-            trie.ends_from.push(index(trie.ends.len()));
+            trie.nodes.push(trie.next_from());
             let group = spellings.get(from..to).unwrap_or_default();
             let ended = group.iter().take_while(|(codes, _)| codes.len() == depth);
             trie.ends.extend(ended.map(|(_, of)| of));
@@ -45,7 +57,6 @@ impl Trie {
                 let end = at + spellings.get(at..to).unwrap_or_default().iter().take_while(same).count();
                 let child = index(nodes.len());
                 trie.codes.push(*code);
-                trie.children.push(child);
                 if next == 0
                     && let Some(way) = trie.root.get_mut(usize::from(*code))
                 {
@@ -56,9 +67,23 @@ impl Trie {
             }
             next += 1;
         }
-        trie.edges_from.push(index(trie.codes.len()));
-        trie.ends_from.push(index(trie.ends.len()));
+        trie.nodes.push(trie.next_from());
+        trie.seconds = (0..=trie.edges_of(0).1.len()).map(|node| trie.seconds_of(index(node))).collect();
         trie
+    }
+
+    fn seconds_of(&self, node: Node) -> [u64; SECOND_WORDS] {
+        let mut bits = [0; SECOND_WORDS];
+        for code in self.edges_of(node).1 {
+            if let Some(word) = bits.get_mut(usize::from(*code) / 64) {
+                *word |= 1 << (code % 64);
+            }
+        }
+        bits
+    }
+
+    fn next_from(&self) -> From {
+        From { edges: index(self.codes.len()), ends: index(self.ends.len()) }
     }
 
     /// Returns where a code leads.
@@ -69,20 +94,40 @@ impl Trie {
         {
             return (*child != 0).then_some(*child);
         }
-        let (codes, children) = self.edges(node);
-        let at = codes.binary_search(&code).ok()?;
-        children.get(at).copied()
+        if let Some(bits) = self.seconds.get(node as usize)
+            && let Some(word) = bits.get(usize::from(code) / 64)
+            && word >> (code % 64) & 1 == 0
+        {
+            return None;
+        }
+        let (first, codes) = self.edges_of(node);
+        // Most nodes have one.
+        let at =
+            if let [only] = codes { (*only == code).then_some(0) } else { codes.binary_search(&code).ok() };
+        Some(first + index(at?))
     }
 
     /// Returns all codes that lead on, and where.
-    pub(super) fn edges(&self, node: Node) -> (&[Code], &[Node]) {
-        let range = range(&self.edges_from, node);
-        (self.codes.get(range.clone()).unwrap_or_default(), self.children.get(range).unwrap_or_default())
+    pub(super) fn edges(&self, node: Node) -> impl Iterator<Item = (Code, Node)> + '_ {
+        let (first, codes) = self.edges_of(node);
+        codes.iter().copied().zip(first..)
+    }
+
+    /// Returns the codes that lead on, and where the first of them leads.
+    fn edges_of(&self, node: Node) -> (Node, &[Code]) {
+        let Some([from, to]) = self.range(node) else { return (0, &[]) };
+        let codes = self.codes.get(from.edges as usize..to.edges as usize);
+        (from.edges + 1, codes.unwrap_or_default())
+    }
+
+    fn range(&self, node: Node) -> Option<[From; 2]> {
+        self.nodes.get(node as usize..)?.first_chunk().copied()
     }
 
     /// Returns what ends here.
     pub(super) fn ends(&self, node: Node) -> &[u32] {
-        self.ends.get(range(&self.ends_from, node)).unwrap_or_default()
+        let Some([from, to]) = self.range(node) else { return &[] };
+        self.ends.get(from.ends as usize..to.ends as usize).unwrap_or_default()
     }
 
     /// Says whether it holds nothing.
@@ -92,23 +137,14 @@ impl Trie {
 
     /// Returns the bytes it occupies.
     pub(super) fn memory_bytes(&self) -> usize {
-        let words = self.root.len()
-            + self.edges_from.len()
-            + self.children.len()
-            + self.ends_from.len()
-            + self.ends.len();
-        words * size_of::<u32>() + self.codes.len() * size_of::<Code>()
+        let words = self.root.len() + 2 * self.nodes.len() + self.ends.len();
+        words * size_of::<u32>() + size_of_val(&*self.seconds) + self.codes.len() * size_of::<Code>()
     }
 }
 
 /// Terms are at most 4 million (`check_limits`), and what they spell is bounded with them.
 fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-fn range(from: &[u32], node: Node) -> std::ops::Range<usize> {
-    let at = |index: usize| from.get(index).map_or(0, |at| *at as usize);
-    at(node as usize)..at(node as usize + 1)
 }
 
 #[cfg(test)]
