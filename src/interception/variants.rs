@@ -240,10 +240,20 @@ impl Variants {
         if units.is_empty() {
             units_into(text, units);
         }
-        let worthwhile = |open: &&Open| is_worthwhile(self.term(open.pattern), units, open, has_marks);
-        room.windows
-            .extend(room.open.iter().filter(worthwhile).map(|open| Window::of_run(text, units, open)));
         room.windows.extend(room.marks.iter().map(|at| Window::of_mark(text, units, *at)));
+        window::join(&mut room.windows);
+        let marked = room.windows.len();
+        for open in &room.open {
+            // In a text made to be slow most stand in what is read already, which is much cheaper to know.
+            let window = Window::of_run(text, units, open);
+            let read = window::covering(room.windows.get(..marked).unwrap_or_default(), &window);
+            if !read
+                && !room.windows.last().is_some_and(|last| last.covers(&window))
+                && is_worthwhile(self.term(open.pattern), units, open, has_marks)
+            {
+                room.windows.push(window);
+            }
+        }
         window::join(&mut room.windows);
     }
 }

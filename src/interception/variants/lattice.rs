@@ -142,7 +142,9 @@ impl Lattice {
                 continue;
             }
             self.read_char(sounds, looks, at, spot.c);
-            self.read_slang(sounds, at);
+            if WORDS.begins_any_slang(spot.c) {
+                self.read_slang(sounds, at);
+            }
             self.read_parts(sounds, at);
             self.read_swapped(sounds, at);
             if spot.c.is_ascii_lowercase() {
@@ -235,6 +237,9 @@ impl Lattice {
             parts[length - 1] = c;
             if length < 2 {
                 continue;
+            }
+            if length == 2 && !SHAPES.may_begin(parts[0], parts[1]) {
+                return;
             }
             let mut written = parts;
             let written = &mut written[..length];

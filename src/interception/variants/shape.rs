@@ -23,7 +23,12 @@ pub(super) struct Shapes {
     whole: HashMap<[char; PARTS_MAX], Box<[char]>>,
     /// Every form of a part, with how it is written plainly.
     parts: HashMap<char, char>,
+    /// By two parts that stand side by side, hashed: characters may be written so. Nearly no two are.
+    pairs: Box<[u64; PAIR_WORDS]>,
 }
+
+/// 32 KiB.
+const PAIR_WORDS: usize = 1 << 12;
 
 impl Shapes {
     fn build() -> Self {
@@ -51,7 +56,24 @@ impl Shapes {
         let plain: Vec<char> = whole.keys().flatten().copied().filter(|part| *part != '\0').collect();
         let forms = PLAIN.iter().filter(|(_, part)| plain.contains(part)).map(|(form, part)| (*form, *part));
         let parts = plain.iter().map(|part| (*part, *part)).chain(forms).collect();
-        Self { alike: sorted(alike), whole: sorted(whole), parts }
+        let mut pairs = vec![0; PAIR_WORDS].into_boxed_slice();
+        for key in whole.keys() {
+            let last = key.iter().position(|part| *part == '\0').unwrap_or(PARTS_MAX);
+            let (written, mut reversed) = (*key, *key);
+            reversed[..last].reverse();
+            for [first, second, ..] in [written, reversed] {
+                let (word, bit) = pair_slot(first, second);
+                pairs[word] |= 1 << bit;
+            }
+        }
+        let pairs = pairs.try_into().expect("made with this length");
+        Self { alike: sorted(alike), whole: sorted(whole), parts, pairs }
+    }
+
+    /// Says whether two parts, written plainly, may be the first of a character's, in either order; hardly ever by mistake.
+    pub(super) fn may_begin(&self, first: char, second: char) -> bool {
+        let (word, bit) = pair_slot(first, second);
+        self.pairs[word] >> bit & 1 != 0
     }
 
     /// Returns the characters that look like `c`.
@@ -77,6 +99,11 @@ impl Shapes {
         }
         self.whole.get(&key).map(AsRef::as_ref).unwrap_or_default()
     }
+}
+
+fn pair_slot(first: char, second: char) -> (usize, u32) {
+    let hash = (u32::from(first) << 16 ^ u32::from(second)).wrapping_mul(0x9E37_79B9);
+    ((hash >> 20) as usize & (PAIR_WORDS - 1), hash >> 14 & 63)
 }
 
 /// Characters whose parts are ordinary characters that hardly ever stand side by side.

@@ -55,6 +55,13 @@ impl Window {
         window
     }
 
+    /// Says whether another one adds nothing to it.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.span.start <= other.span.start
+            && other.span.end <= self.span.end
+            && other.starts_before <= self.starts_before
+    }
+
     /// Adds as much as is needed to weigh what stands in it.
     pub(super) fn with_context(units: &[Unit], windows: &[Self]) -> Range<usize> {
         let (Some(first), Some(last)) = (windows.first(), windows.last()) else { return 0..0 };
@@ -63,6 +70,12 @@ impl Window {
         let start = units.get(from).map_or(0, |unit| unit.start).min(first.span.start);
         start..units.get(to).or(units.last()).map_or(0, |unit| unit.end).max(last.span.end)
     }
+}
+
+/// Says whether one of some joined windows covers another.
+pub(super) fn covering(joined: &[Window], other: &Window) -> bool {
+    let next = joined.partition_point(|window| window.span.start <= other.span.start);
+    next.checked_sub(1).and_then(|last| joined.get(last)).is_some_and(|window| window.covers(other))
 }
 
 /// Sorts windows and joins those that meet.

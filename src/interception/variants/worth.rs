@@ -48,12 +48,14 @@ fn heard(term: &[char], said: Option<char>, units: &[Unit], at: usize, steps: &m
     let Some((listed, rest)) = term.split_first() else { return Some(at) };
     let written = units.get(at).map(|unit| unit.folded);
     let fits = |c: char| alike(c, *listed);
-    let whole = written.filter(|c| fits(*c)).map(|_| 1);
-    let parts = parts_of(units, at, fits);
-    let repeated = said.filter(|said| fits(*said)).map(|_| 0);
-    let taken = [whole, parts, repeated].into_iter().flatten();
-    let mut ends = taken.filter_map(|units_read| heard(rest, Some(*listed), units, at + units_read, steps));
-    if let Some(end) = ends.next() {
+    let mut follow = |units_read: usize| heard(rest, Some(*listed), units, at + units_read, steps);
+    // One after the other, as the first is nearly always the one.
+    let whole = written.filter(|c| fits(*c)).and_then(|_| follow(1));
+    let parts = || parts_of(units, at, fits);
+    let repeated = said.filter(|said| fits(*said));
+    if let Some(end) =
+        whole.or_else(|| parts().and_then(&mut follow)).or_else(|| repeated.and_then(|_| follow(0)))
+    {
         return Some(end);
     }
     let repeats = said.zip(written).is_some_and(|(said, written)| alike(said, written));
@@ -65,6 +67,9 @@ fn parts_of(units: &[Unit], at: usize, fits: impl Fn(char) -> bool) -> Option<us
     let mut parts = ['\0'; PARTS_MAX];
     for (place, unit) in units.get(at..)?.iter().take(PARTS_MAX).enumerate() {
         parts[place] = SHAPES.part(unit.folded)?;
+        if place == 1 && !SHAPES.may_begin(parts[0], parts[1]) {
+            return None;
+        }
         let mut written = parts;
         let written = &mut written[..=place];
         for _ in 0..2 {
