@@ -187,15 +187,20 @@ fn resolve_disguised(
     resolved: &mut Vec<Resolved>,
 ) {
     let listed = resolved.len();
+    // They stand in order of their ends, so that only those around a hit are asked.
+    let longest = resolved.iter().map(|r| r.units[1] - r.units[0]).max().unwrap_or(0);
     for (index, hit) in room.found.iter().enumerate() {
         let mut ordinary = None;
         let start = units.partition_point(|unit| unit.end <= hit.span[0]);
         let end = units.partition_point(|unit| unit.start < hit.span[1]);
+        let all = resolved.get(..listed).unwrap_or_default();
+        let from = all.partition_point(|r| r.units[1] <= start);
+        let to = all.partition_point(|r| r.units[1] < end + longest);
         for term in ruleset.terms_of(hit.pattern as usize) {
             let Some(decision) = ruleset.decide(judging, term) else { continue };
             let as_listed = |r: &Resolved| r.term == term && r.units[0] < end && start < r.units[1];
             if !hit.counts(decision.strictness, decision.dialects)
-                || resolved.iter().take(listed).any(as_listed)
+                || resolved.get(from..to).unwrap_or_default().iter().any(as_listed)
             {
                 continue;
             }
