@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use menshen::clock::Stopwatch;
-use menshen::conduct::ladder::{Came, Record, Taken};
+use menshen::conduct::ladder::{Came, Record, Strike, Taken};
 use menshen::event::{
     ActionKind, Effects, EventKey, EventType, Fact, Head, PARTITIONS, Role, StateFact, StateKind, Status,
     Verdict, partition_of,
@@ -52,7 +52,8 @@ fn record() -> Vec<u8> {
         came: Came::Queued,
         by: "standard".to_owned(),
     };
-    Record { muted_until_ms: None, strikes: vec![NOW], taken: vec![taken] }.to_bytes()
+    Record { muted_until_ms: None, strikes: vec![Strike { at_ms: NOW, of: 1 }], taken: vec![taken] }
+        .to_bytes()
 }
 
 fn burst() -> Vec<u8> {

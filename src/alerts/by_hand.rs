@@ -51,8 +51,9 @@ pub fn ask(
     let mut owners = Owners::default();
     if config.notify_by_hand == Notify::Owner {
         for todo in todos {
-            let owner = around.group(&todo.account, &todo.group).owner;
-            owner.map(|owner| owners.ask(&owner, todo, at_ms));
+            if let Some(owner) = around.group(&todo.account, &todo.group).owner {
+                owners.ask(&owner, todo, at_ms);
+            }
         }
     }
     let told = todos.iter().take(TOLD_MAX).map(|todo| {
@@ -92,9 +93,9 @@ impl Todo {
 /// Reads what is left to a person out of what an event caused.
 pub(super) fn of(effects: &Effects<'_>, around: &dyn Surroundings) -> Option<Found> {
     let (head, facts) = (&effects.head, &effects.facts);
-    let reviews =
-        facts.iter().filter_map(|fact| if let Fact::Review(review) = fact { Some(review) } else { None });
-    let by_hand = reviews.filter_map(|review| ByHand::parse(&review.rule)).next()?;
+    let by_hand = facts
+        .iter()
+        .find_map(|fact| if let Fact::Review(review) = fact { ByHand::parse(&review.rule) } else { None })?;
     let member = head.member.as_deref().filter(|_| head.status == Status::Counted)?;
     let said =
         facts.iter().find_map(|fact| if let Fact::Traits(traits) = fact { Some(&traits.of) } else { None });

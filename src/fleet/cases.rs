@@ -373,7 +373,7 @@ impl Cases {
         let Work { rows: deliveries, done, left } = work;
         let (at_ms, accounts) = (self.clock.now_ms(), accounts_of(&deliveries));
         let (writes, told) = self.powers.ask(&left, at_ms);
-        self.storage.apply(Change { at_ms, writes, told, deliveries, ..Change::default() }).await?;
+        self.storage.apply(Change { at_ms, writes, deliveries, told, ..Change::default() }).await?;
         self.powers.asked();
         self.outbox.look_through(&accounts).await;
         Ok(done)

@@ -116,7 +116,8 @@ async fn neither_the_manager_nor_our_coupon_robot_is_punished_or_answered() {
 async fn one_rule_says_each_shops_own_address_and_one_sheet_changes_them() {
     let (sink, gateway) = fleet().await;
     let client = &gateway.client;
-    let lines = |of: &dyn Fn(usize) -> Value| (0..60).map(|n| format!("{}\n", of(n))).collect::<String>();
+    let lines =
+        |of: &dyn Fn(usize) -> Value| (0..60).map(|n| of(n).to_string()).collect::<Vec<_>>().join("\n");
     let shops = lines(
         &|n| json!({"id": format!("s-{n}"), "name": format!("{n}号店"), "variables": {"address": format!("人民路{n}号")}}),
     );
@@ -147,9 +148,9 @@ async fn one_rule_says_each_shops_own_address_and_one_sheet_changes_them() {
     let expect = |street: &str| (0..60).map(|n| format!("{n}号店在{street}{n}号")).collect::<BTreeSet<_>>();
     assert_eq!(answers("a").await, expect("人民路"));
     // They all move: one sheet, as people keep it.
-    let sheet: String = (0..60).map(|n| format!("s-{n},南京路{n}号\n")).collect();
+    let rows: Vec<String> = (0..60).map(|n| format!("s-{n},南京路{n}号")).collect();
     let form = [("content-type", "text/csv")];
-    let sheet = format!("id,address\n{sheet}");
+    let sheet = format!("id,address\n{}\n", rows.join("\n"));
     let taken = client.send(Method::POST, "/v1/shops/variables", &form, sheet).await.unwrap();
     assert_eq!(taken.status, 200, "{taken:?}");
     assert_eq!(answers("b").await, expect("南京路"));

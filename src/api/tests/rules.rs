@@ -182,7 +182,7 @@ async fn an_import_of_replies_is_one_version_with_an_answer_a_line() {
     assert_eq!(status(&answer), ["updated"]);
     let journeys = [
         r#"{"id":"week","steps":[{"id":"d1","after":"1d","text":"您好"}]}"#,
-        r#"{"id":"empty","steps":[{"id":"d1","after":"1d","text":"{"}]}"#,
+        r#"{"id":"week","steps":[{"id":"d1","after":"1d","text":"两次"}]}"#,
     ];
     let answer = gateway.call("POST", "/v1/journeys", json!(journeys.join("\n"))).await.expect(200);
     assert_eq!(status(&answer), ["created", "error"]);

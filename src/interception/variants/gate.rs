@@ -133,7 +133,7 @@ impl Gate {
                 // Where three sounds are asked for at once, hardly any answer is wrong: each costs a branch that nothing
                 // could guess.
                 let (word, bits) = slot(run);
-                found = found << 1 | u64::from(goes_on & (self.runs[word] & bits == bits));
+                found = found << 1 | (u64::from(goes_on) & u64::from(self.runs[word] & bits == bits));
             }
             found <<= BLOCK - block.len();
             while found != 0 {
