@@ -58,3 +58,32 @@ async fn warned_muted_and_removed_once_each_over_kills() {
     assert_eq!(done["groups"], json!([{"group": "g-1", "strikes": 3, "unmuted": false, "removed": true}]));
     assert!(done["zh"].as_str().unwrap().contains("重新邀请"), "{done}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn removals_that_people_spend_stay_spent_over_a_kill() {
+    let sink = Sink::start(SinkConfig::default()).await.unwrap();
+    let mut gateway = Gateway::start(&[
+        ("MENSHEN_CONNECTORS__ALLOW_PRIVATE", r#"["127.0.0.0/8"]"#),
+        ("MENSHEN_CONDUCT__REMOVALS_PER_HOUR", "1"),
+    ]);
+    let account = json!({
+        "platform": "webhook", "secrets": [{"value": SECRET}], "limits": ["window:600/s"],
+        "settings": {"url": sink.url(), "receiver_dedupes": true, "can": ["send", "remove"]},
+    });
+    gateway.client.expect(201, Method::PUT, "/v1/accounts/shop", &account).await;
+    gateway.client.expect(201, Method::PUT, "/v1/groups/shop/g-1", &json!({})).await;
+    let hour = || jiff::Timestamp::now().as_second() / 3_600;
+    let (began, mut done) = (hour(), Vec::new());
+    for member in ["u-1", "u-2"] {
+        let join = json!({"id": format!("join-{member}"), "account": "shop", "group": "g-1", "type": "member_joined",
+            "member": member});
+        gateway.client.expect(200, Method::POST, "/v1/events", &join).await;
+        let kick = json!({"account": "shop", "members": [member], "until": "2099-01-01T00:00:00Z", "reason": "刷广告",
+            "confirm": 1});
+        let kicked = gateway.client.expect(200, Method::POST, "/v1/kicks", &kick).await;
+        done.push((kicked["done"]["removed"].clone(), kicked["done"]["over_budget"].clone()));
+        gateway.restart();
+    }
+    let second = if hour() == began { (json!(0), json!(1)) } else { done[1].clone() }; // a new hour has its own
+    assert_eq!(done, [(json!(1), json!(0)), second]);
+}
