@@ -1,7 +1,8 @@
 //! The escalation ladder (阶梯处罚): what follows when a member's messages are held up again and again.
 //!
-//! Each such message is a strike, once, whether it is rewritten or judged again; the count of strikes says which step is taken. A strike is forgotten after the window, and
-//! one more, the oldest, after each `decay` without a new one, so that a step that was left behind is taken again.
+//! Each such message is a strike, once, whether it is rewritten or judged again; the count of strikes says which step is
+//! taken. A strike is forgotten after the window, and one more, the oldest, after each `decay` without a new one, so that a
+//! step that was left behind is taken again.
 //!
 //! Not for: who is punished at all (the pipeline: customers we do not know), nor whether a platform can do it.
 
