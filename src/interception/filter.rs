@@ -8,8 +8,9 @@
 //! Asking for a run at every class would be two loads; so the last two classes of each anchor are asked for first,
 //! and only where such a pair stands the run is.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use hashbrown::HashMap;
 
 /// Longest anchor in classes: as many as fit in one word.
 const ANCHOR: usize = 4;

@@ -12,6 +12,7 @@
 mod marks;
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::sound::SOUNDS;
 use crate::interception::filter::frequency;
@@ -94,11 +95,11 @@ impl Gate {
         for (cell, letter) in sounds.iter_mut().skip(1).zip(letters) {
             *cell = cell_of(*letter);
         }
-        let (expected, mut entries) = (expected(), Vec::new());
+        let mut entries = Vec::new();
         for (pattern, term) in (0..).zip(terms).filter(|(_, term)| term.len() >= RUN) {
             for mut sounds in readings(term) {
                 sounds.dedup();
-                entries.extend(Entry::new(pattern, &sounds, &expected));
+                entries.extend(Entry::new(pattern, &sounds, &EXPECTED));
             }
         }
         let mut runs = vec![0; RUN_WORDS];
@@ -326,7 +327,7 @@ fn cell_of(folded: char) -> u16 {
 }
 
 /// How often each sound is expected in ordinary text; only their order matters.
-fn expected() -> Vec<u64> {
+static EXPECTED: LazyLock<Vec<u64>> = LazyLock::new(|| {
     let mut expected = vec![0; 1 << SOUND_BITS];
     for c in ('\u{4E00}'..='\u{9FFF}').chain('0'..='9') {
         if let Some(sum) = SOUNDS.readings(named(c)).next().and_then(|s| expected.get_mut(usize::from(s))) {
@@ -335,7 +336,7 @@ fn expected() -> Vec<u64> {
     }
     expected[usize::from(UNREAD)] = u64::MAX;
     expected
-}
+});
 
 #[cfg(test)]
 mod tests {
