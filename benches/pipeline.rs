@@ -105,6 +105,7 @@ impl Ours {
             variable: &|_| None,
             can_recall: true,
             can_post: true,
+            shows: &|_| true,
             can_mute: true,
             can_remove: true,
             kicked: None,

@@ -67,6 +67,8 @@ pub struct Capabilities {
     pub max_text_bytes: usize,
     /// What may be sent.
     pub content_types: &'static [ContentType],
+    /// What may go with a new contact's greeting.
+    pub welcome_content_types: &'static [ContentType],
 }
 
 /// Why a flag of [`Capabilities`] is what it is: the platform's page, a measurement, or who says so.

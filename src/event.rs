@@ -26,9 +26,10 @@ pub use advert::{Alike, Mark, MarkKind, SightedFact, TraitsFact};
 pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{
-    ActionFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects, EvidenceFact, Fact,
-    FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact, MemberFact, OutcomeFact,
-    ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact, StateKind, TagsFact,
+    ActionFact, AttachFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects,
+    EvidenceFact, Fact, FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact,
+    MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact,
+    StateKind, TagsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;

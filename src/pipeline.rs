@@ -29,6 +29,7 @@ use crate::dedupe::{self, Lookup};
 use crate::event::{EventKey, GroupEvent, HOUR_MS, Kin, Place, Role, Status, What};
 use crate::interception::{self, Audience, Policy, Ruleset, Speaker};
 use crate::journeys::{self, Journeys};
+use crate::outbox::delivery::Content;
 use crate::questions;
 use crate::replies;
 use crate::welcomes::{self, Welcomes};
@@ -101,6 +102,8 @@ pub struct Setting<'a> {
     pub can_recall: bool,
     /// The platform lets us say something in the group.
     pub can_post: bool,
+    /// The platform shows a content there.
+    pub shows: &'a (dyn Fn(&Content) -> bool + Sync),
     /// The platform can keep a member from speaking.
     pub can_mute: bool,
     /// The platform can take a member out.

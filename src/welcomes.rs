@@ -7,6 +7,7 @@
 mod burst;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{BrandId, Place, RegionId, ShopId};
 use crate::hours::QuietHours;
+use crate::outbox::delivery::Content;
 use crate::reach::Plan;
 use crate::template::{Template, TemplateError};
 
@@ -30,6 +32,10 @@ pub struct Welcome {
     /// Other texts, each for a share of the greetings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
+    /// What goes with it: links, mini program cards, files by their addresses, in order; with variables too. What a
+    /// group's platform does not show (`content_types` of its account, for contacts `welcome_content_types`) is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Content>,
     /// Who is greeted.
     #[serde(default)]
     pub on: Occasion,
@@ -94,7 +100,9 @@ pub struct Config {
     pub welcomes_max: usize,
     /// Texts of one welcome.
     pub variants_max: usize,
-    /// Longest text, in bytes.
+    /// Attachments of one welcome.
+    pub attachments_max: usize,
+    /// Longest text, or attachment, in bytes.
     pub text_bytes_max: usize,
     /// A join that became known later than this is not greeted.
     #[serde(with = "crate::units::duration")]
@@ -121,6 +129,7 @@ impl Default for Config {
         Self {
             welcomes_max: 1_000,
             variants_max: 10,
+            attachments_max: 9,
             text_bytes_max: 4_000,
             join_age_max: Duration::from_mins(10),
             expiry: Duration::from_mins(10),
@@ -152,6 +161,12 @@ pub enum WelcomeError {
     /// A variant's name.
     #[error("variants[{0}].name: give each a name of its own, 1 to 32 of A-Z a-z 0-9 - _")]
     VariantName(usize),
+    /// Something that does not go with a greeting.
+    #[error(
+        "attachments[{0}].type: a greeting takes `link`, `miniprogram` and `reference`; files go by their address \
+         (附件只能是链接、小程序或按地址引用的文件)"
+    )]
+    Attachment(usize),
     /// A text's variables.
     #[error("{field}: {error}")]
     Text {
@@ -182,6 +197,7 @@ impl Welcome {
                 return Err(WelcomeError::VariantName(i));
             }
         }
+        self.check_attachments(config)?;
         let others = self.variants.iter().enumerate();
         let others = others.map(|(i, variant)| (format!("variants[{i}].text"), &variant.text));
         let all = std::iter::once(("text".to_owned(), &self.text)).chain(others);
@@ -192,10 +208,39 @@ impl Welcome {
         .collect()
     }
 
+    fn check_attachments(&self, config: &Config) -> Result<(), WelcomeError> {
+        many("attachments", self.attachments.len(), config.attachments_max)?;
+        for (i, content) in self.attachments.iter().enumerate() {
+            let (Content::Link { .. } | Content::Miniprogram { .. } | Content::Reference { .. }) = content
+            else {
+                return Err(WelcomeError::Attachment(i));
+            };
+            let mut bytes = 0;
+            content.map_texts(&mut |place, text| {
+                bytes += text.len();
+                let field = format!("attachments[{i}]{}", place.replace('/', "."));
+                Template::parse(text).map_err(|error| WelcomeError::Text { field, error })?;
+                Ok(String::new())
+            })?;
+            many("bytes of an attachment", bytes, config.text_bytes_max)?;
+        }
+        Ok(())
+    }
+
     /// Returns what is said in groups; nothing when it is for contacts.
-    pub fn in_groups(&self) -> impl Iterator<Item = &String> {
+    pub fn in_groups(&self) -> Vec<String> {
+        if self.on != Occasion::MemberJoined {
+            return Vec::new();
+        }
         let texts = std::iter::once(&self.text).chain(self.variants.iter().map(|variant| &variant.text));
-        texts.filter(|_| self.on == Occasion::MemberJoined)
+        let mut texts: Vec<String> = texts.cloned().collect();
+        for content in &self.attachments {
+            let Ok(_) = content.map_texts(&mut |_, text| {
+                texts.push(text.to_owned());
+                Ok::<_, Infallible>(String::new())
+            });
+        }
+        texts
     }
 
     /// Returns for which groups it is.
@@ -224,6 +269,8 @@ pub struct Compiled {
     pub id: Box<str>,
     /// When nobody is greeted.
     quiet: QuietHours,
+    /// What goes with it.
+    pub attachments: Vec<Content>,
     /// What is said, under which name, up to which percentile; the last for all the rest.
     texts: Vec<(Box<str>, Template, u8)>,
     on: Occasion,
@@ -270,7 +317,8 @@ impl Welcomes {
                 .collect();
             texts.push((id.as_str().into(), own, 100));
             let (quiet, on, plan) = (welcome.quiet, welcome.on, welcome.plan());
-            compiled.push(Compiled { id: id.as_str().into(), quiet, texts, on, plan });
+            let (id, attachments) = (id.as_str().into(), welcome.attachments.clone());
+            compiled.push(Compiled { id, quiet, attachments, texts, on, plan });
         }
         compiled.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(Self(compiled))
@@ -369,6 +417,27 @@ mod tests {
             let error = welcome.check(&Config::default()).unwrap_err().to_string();
             assert!(error.contains(expect), "{error}");
         }
+    }
+
+    #[test]
+    fn attachments_are_checked_by_name() {
+        for (attachment, expect) in [
+            (r#"{"type": "text", "text": "x"}"#, "attachments[1].type"),
+            (r#"{"type": "image", "media": {"name": "a.png", "base64": ""}}"#, "attachments[1].type"),
+            (r#"{"type": "link", "link": {"title": "{", "url": "u"}}"#, "attachments[1].title: character 1"),
+        ] {
+            let good = r#"{"type": "link", "link": {"title": "{shop.name}", "url": "https://a.example"}}"#;
+            let welcome = written(&format!(r#"{{"text": "甲", "attachments": [{good}, {attachment}]}}"#));
+            let error = welcome.check(&Config::default()).unwrap_err().to_string();
+            assert!(error.contains(expect), "{error}");
+        }
+        let welcome = written(
+            r#"{"text": "甲", "attachments": [{"type": "link", "link": {"title": "{a}", "url": "{b}"}}]}"#,
+        );
+        let none = Config { attachments_max: 0, ..Config::default() };
+        assert!(welcome.check(&none).unwrap_err().to_string().contains("attachments: 1, at most 0"));
+        let texts = welcome.in_groups();
+        assert!(["甲", "{a}", "{b}"].iter().all(|text| texts.iter().any(|known| known == text)), "{texts:?}");
     }
 
     #[test]

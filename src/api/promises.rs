@@ -147,6 +147,7 @@ fn unconnected() -> Facts<'static> {
         gives_message_text: false,
         max_text_bytes: 0,
         content_types: &[],
+        welcome_content_types: &[],
     };
     let trouble = Trouble {
         since_ms: 0,

@@ -258,7 +258,7 @@ impl Say {
             Self { plan: rule.plan(), texts: texts.filter_map(read).collect(), is_live: rule.is_live() }
         } else if kind == RuleKind::Welcome {
             let welcome = Welcome::deserialize(body).ok()?;
-            let texts = welcome.in_groups().filter_map(read).collect();
+            let texts = welcome.in_groups().iter().filter_map(read).collect();
             Self { plan: welcome.plan(), texts, is_live: welcome.enabled }
         } else if kind == RuleKind::Journey {
             let journey = Journey::deserialize(body).ok()?;

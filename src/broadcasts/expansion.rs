@@ -183,7 +183,7 @@ impl Broadcasts {
             Arm::Copy(at) => scripts.get(at + 1),
             Arm::HoldOut => None,
         };
-        let as_written = || Payload::Text { text: broadcast.text.clone(), welcome_code: None };
+        let as_written = || Payload::text(broadcast.text.clone());
         let Some(script) = script else {
             let name = group.name();
             let delivery = delivery_of(&broadcast.id, name, target, as_written(), broadcast.expires_ms);

@@ -92,7 +92,7 @@ impl Script {
     /// Names the first variable without a value.
     pub(super) fn text_for(&self, group: &dyn GroupEntry) -> Result<Payload, MissingVariable> {
         let text = self.text.render(&|name| group.value(name))?;
-        Ok(Payload::Text { text, welcome_code: None })
+        Ok(Payload::text(text))
     }
 
     /// Fills a content in.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::outbox::delivery::{
-    Decision, Deliver, Delivery, Outcome, Payload, Refusal, RefusalScope, Rendering, Resolution,
+    Content, Decision, Deliver, Delivery, Outcome, Payload, Refusal, RefusalScope, Rendering, Resolution,
 };
 use desk::{Desk, Pretended};
 
@@ -53,6 +53,7 @@ const SOURCES: &[CapabilitySource] = &[
     source("gives_message_text", BY_EVENTS),
     source("max_text_bytes", RECORDED),
     source("content_types", RECORDED),
+    source("welcome_content_types", RECORDED),
 ];
 
 /// Longest text it records, in bytes: longer than any platform takes.
@@ -116,7 +117,10 @@ impl Sandbox {
                 let detail = format!("the text has {} bytes, {TEXT_BYTES_MAX} at most", text.len());
                 return Err(refused("text_too_long", detail));
             }
-            Payload::Text { text, .. } => (Some(text.clone()), None, None),
+            Payload::Text { text, attachments, .. } => {
+                let words = std::iter::once(text.clone()).chain(attachments.iter().map(Content::words));
+                (Some(words.collect::<Vec<_>>().join("\n")), None, None)
+            }
             Payload::Content { content } => (Some(content.words()), None, None),
             Payload::Edit { of, text } => (Some(text.clone()), None, Some(of.clone())),
             Payload::MassSend { .. } => {
@@ -188,6 +192,7 @@ impl Connector for Sandbox {
             gives_message_text: true,
             max_text_bytes: TEXT_BYTES_MAX,
             content_types: CONTENT_TYPES,
+            welcome_content_types: CONTENT_TYPES,
         }
     }
 

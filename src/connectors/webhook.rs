@@ -141,6 +141,7 @@ const SOURCES: &[CapabilitySource] = &[
         "the account's own `settings.text_bytes_max`; else Standard Webhooks 1.0.0, payload size",
     ),
     source("content_types", BY_ACCOUNT),
+    source("welcome_content_types", BY_ACCOUNT),
 ];
 
 /// Secrets by this name verify callbacks.
@@ -316,6 +317,7 @@ impl Connector for Webhook {
             gives_message_text: true,
             max_text_bytes: self.text_bytes_max,
             content_types: if self.can(Ability::Send) { CONTENT_TYPES } else { &[] },
+            welcome_content_types: if self.can(Ability::WelcomeByCode) { CONTENT_TYPES } else { &[] },
         }
     }
 

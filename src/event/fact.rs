@@ -70,6 +70,8 @@ pub enum Fact<'a> {
     Action(ActionFact<'a>),
     /// Something is to be said.
     Send(SendFact<'a>),
+    /// Something is to be said that is more than text.
+    Attach(AttachFact<'a>),
     /// Cooldowns, bursts, ladders, journeys: small state that must survive a restart.
     State(StateFact<'a>),
     /// A person added a staff member.
@@ -146,6 +148,7 @@ pub enum FactKind {
     Talk = 140,
     HandOver = 141,
     Judged = 24,
+    Attach = 25,
 }
 
 /// A member joined or left.
@@ -240,6 +243,17 @@ pub struct SendFact<'a> {
     pub welcome_code: Option<Cow<'a, str>>,
     /// After this it is pointless.
     pub expires_ms: i64,
+}
+
+/// What goes with a greeting: a delivery of its own, with no text, or with the text where a code says both at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttachFact<'a> {
+    /// The delivery.
+    #[serde(borrow)]
+    pub send: SendFact<'a>,
+    /// The contents, in order, as JSON; variables filled in.
+    #[serde(borrow)]
+    pub contents: Cow<'a, str>,
 }
 
 /// What a piece of small durable state is for.
@@ -465,6 +479,7 @@ impl Fact<'_> {
             Fact::Hit(_) => FactKind::Hit,
             Fact::Action(_) => FactKind::Action,
             Fact::Send(_) => FactKind::Send,
+            Fact::Attach(_) => FactKind::Attach,
             Fact::State(_) => FactKind::State,
             Fact::Contact(_) => FactKind::Contact,
             Fact::Consent(_) => FactKind::Consent,
@@ -529,6 +544,13 @@ impl SendFact<'_> {
             welcome_code: owned(self.welcome_code),
             expires_ms: self.expires_ms,
         }
+    }
+}
+
+impl AttachFact<'_> {
+    /// Detaches it from the buffer it was read from.
+    pub fn into_owned(self) -> AttachFact<'static> {
+        AttachFact { send: self.send.into_owned(), contents: Cow::Owned(self.contents.into_owned()) }
     }
 }
 

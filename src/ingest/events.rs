@@ -12,13 +12,14 @@ use super::partitions::Taken;
 use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
+use crate::connectors::ContentType;
 use crate::directory::SeenGroup;
 use crate::event::{
     Asked, Fact, GroupEvent, Message, Partition, Role, Status, Verdict, What, json, pointer_part,
 };
 use crate::hook::{Heard, Hook, Question};
 use crate::interception::{Audience, Speaker};
-use crate::outbox::delivery::Delivery;
+use crate::outbox::delivery::{Content, Delivery};
 use crate::pipeline::{Asking, Decision, Home, Rules, Setting, SkipReason, Skipped, Travelled};
 use crate::replies::Came;
 use crate::storage::Receipt;
@@ -222,6 +223,13 @@ impl Ingest {
             self.hook.as_ref().is_some_and(|hook| asking::wants(hook, standing, message, verdict))
         };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
+        let is_contact = matches!(event.what, What::ContactAdded { .. });
+        let shows = |content: &Content| {
+            can.is_none_or(|can| {
+                let shown = if is_contact { can.welcome_content_types } else { can.content_types };
+                shown.contains(&ContentType::of(content))
+            })
+        };
         let is_open = |at_ms: i64| group.shop.as_ref().and_then(|shop| shop.is_open_at(at_ms));
         let kicked = event.member.as_deref().filter(|_| event.role == Role::Customer).and_then(|member| {
             self.kicks.find(&event.account, member, &group.place, group.tags(), self.clock.now_ms())
@@ -240,6 +248,7 @@ impl Ingest {
             can_recall: can.is_some_and(|can| can.can_recall),
             // Without a connector nobody knows yet; the outbox waits for one, and then it is refused or said.
             can_post: can.is_none_or(|can| can.can_post_into_group),
+            shows: &shows,
             can_mute: can.is_some_and(|can| can.can_mute),
             can_remove: can.is_some_and(|can| can.can_remove),
             budget: &|key| self.spend(rules, key),

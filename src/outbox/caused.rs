@@ -1,17 +1,24 @@
 //! Turns what an event caused into deliveries: right after the commit, and again from the journal at start. Both give
 //! the same ids, so nothing is sent twice.
 
-use super::delivery::{Delivery, Payload, Priority};
-use crate::event::{AccountId, Fact, Head};
+use super::delivery::{Content, Delivery, Payload, Priority};
+use crate::event::{AccountId, AttachFact, Fact, Head, SendFact};
 
 impl Delivery {
     /// Returns the delivery that a fact asks for, if it asks for one.
     pub fn caused(head: &Head<'_>, fact: &Fact<'_>) -> Option<Self> {
         let (index, kind, rule, priority, payload, expires_ms) = match fact {
             Fact::Send(send) => {
-                let code = send.welcome_code.as_ref().map(ToString::to_string);
-                let priority = if code.is_some() { Priority::Urgent } else { Priority::Normal };
-                let payload = Payload::Text { text: send.text.to_string(), welcome_code: code };
+                let (priority, payload) = said(send, Vec::new());
+                (send.index, send.kind.to_string(), &send.rule, priority, payload, send.expires_ms)
+            }
+            Fact::Attach(AttachFact { send, contents }) => {
+                let contents: Vec<Content> = serde_json::from_str(contents).ok()?;
+                let (priority, payload) = if send.welcome_code.is_some() {
+                    said(send, contents)
+                } else {
+                    (Priority::Normal, Payload::Content { content: contents.into_iter().next()? })
+                };
                 (send.index, send.kind.to_string(), &send.rule, priority, payload, send.expires_ms)
             }
             Fact::Action(action) => {
@@ -59,4 +66,11 @@ impl Delivery {
             cost: 1,
         })
     }
+}
+
+fn said(send: &SendFact<'_>, attachments: Vec<Content>) -> (Priority, Payload) {
+    let welcome_code = send.welcome_code.as_ref().map(ToString::to_string);
+    // A code lives for seconds.
+    let priority = if welcome_code.is_some() { Priority::Urgent } else { Priority::Normal };
+    (priority, Payload::Text { text: send.text.to_string(), welcome_code, attachments })
 }

@@ -30,6 +30,9 @@ pub enum Payload {
         /// The platform's one-time code to say it with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         welcome_code: Option<String>,
+        /// What goes with it in the same call; only with a code, as that works once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<Content>,
     },
     /// Say something that is more than text: to a group, a robot's group, or the delivery's `member`.
     Content {
@@ -60,6 +63,13 @@ pub enum Payload {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<String>,
     },
+}
+
+impl Payload {
+    /// A text for a group.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into(), welcome_code: None, attachments: Vec::new() }
+    }
 }
 
 /// Something to be said that is more than text, in the platforms' common shapes.

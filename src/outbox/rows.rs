@@ -48,7 +48,9 @@ fn body_of(delivery: &Delivery, broadcast_text: Option<&str>) -> String {
         return serde_json::to_string(delivery).expect(SAYABLE);
     }
     match &delivery.payload {
-        Payload::Text { text, welcome_code: None } if Some(text.as_str()) == broadcast_text => String::new(),
+        Payload::Text { text, welcome_code: None, .. } if Some(text.as_str()) == broadcast_text => {
+            String::new()
+        }
         payload @ (Payload::Text { .. }
         | Payload::Content { .. }
         | Payload::MassSend { .. }
@@ -94,7 +96,7 @@ pub(super) fn queued_of(
 pub(crate) fn target_of(row: &DeliveryRow, broadcast_text: Option<&str>) -> Result<Delivery, String> {
     let payload = if row.body.is_empty() {
         let text = broadcast_text.ok_or("its broadcast has no text")?.to_owned();
-        Payload::Text { text, welcome_code: None }
+        Payload::text(text)
     } else {
         serde_json::from_str(&row.body).map_err(|error| error.to_string())?
     };
@@ -134,7 +136,7 @@ mod tests {
             kind: "broadcast".into(),
             rule: String::new(),
             priority: Priority::Bulk,
-            payload: Payload::Text { text: text.into(), welcome_code: None },
+            payload: Payload::text(text),
             broadcast: Some((broadcast, 7)),
             expires_ms: 0,
             cost: 1,

@@ -263,31 +263,33 @@ impl<'e> Decision<'e> {
         setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
     ) -> bool {
-        let value = |name: &str| match (name, &event.what) {
-            ("member.name", _) => called.name,
-            ("member.count", _) => Some(called.count),
-            ("staff.id", What::ContactAdded { staff, .. }) => Some(staff.as_ref()),
-            _ => (setting.variable)(name),
-        };
-        match saying.text.render(&value) {
-            Ok(text) => {
-                let index = self.next_index();
-                self.fact(|| {
-                    Fact::Send(SendFact {
-                        index,
-                        kind: saying.kind.into(),
-                        rule: saying.rule.to_owned().into(),
-                        text: text.into(),
-                        welcome_code: saying.welcome_code.map(borrow),
-                        expires_ms: saying.expires_ms,
-                    })
-                });
-                true
-            }
-            Err(missing) => {
-                self.skip(saying.rule, SkipReason::Missing(missing.name));
-                false
-            }
+        let Some(text) = self.render(saying, called, setting, event) else { return false };
+        let send = self.send(saying, text);
+        self.fact(|| Fact::Send(send));
+        true
+    }
+
+    /// Returns what is said here; nothing, and a note of it, where a variable has no value.
+    pub(super) fn render(
+        &mut self,
+        saying: &Saying<'_, 'e>,
+        called: &Called<'_>,
+        setting: &Setting<'_>,
+        event: &GroupEvent<'_>,
+    ) -> Option<String> {
+        let text = saying.text.render(&|name| value(name, called, setting, event));
+        text.map_err(|missing| self.skip(saying.rule, SkipReason::Missing(missing.name))).ok()
+    }
+
+    /// Returns the next delivery.
+    pub(super) fn send(&self, saying: &Saying<'_, 'e>, text: String) -> SendFact<'e> {
+        SendFact {
+            index: self.next_index(),
+            kind: saying.kind.into(),
+            rule: saying.rule.to_owned().into(),
+            text: text.into(),
+            welcome_code: saying.welcome_code.map(borrow),
+            expires_ms: saying.expires_ms,
         }
     }
 
@@ -316,8 +318,26 @@ impl<'e> Decision<'e> {
 
     pub(super) fn next_index(&self) -> u16 {
         let facts = self.effects.as_ref().map_or(&[][..], |effects| &effects.facts);
-        let used = facts.iter().filter(|fact| matches!(fact, Fact::Send(_) | Fact::Action(_))).count();
+        let used = facts
+            .iter()
+            .filter(|fact| matches!(fact, Fact::Send(_) | Fact::Attach(_) | Fact::Action(_)))
+            .count();
         u16::try_from(used).unwrap_or(u16::MAX)
+    }
+}
+
+/// Returns the value of a variable for whoever is spoken to.
+pub(super) fn value<'v>(
+    name: &str,
+    called: &'v Called<'_>,
+    setting: &'v Setting<'_>,
+    event: &'v GroupEvent<'_>,
+) -> Option<&'v str> {
+    match (name, &event.what) {
+        ("member.name", _) => called.name,
+        ("member.count", _) => Some(called.count),
+        ("staff.id", What::ContactAdded { staff, .. }) => Some(staff.as_ref()),
+        _ => (setting.variable)(name),
     }
 }
 

@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 
-use super::decision::{Called, Saying};
+use super::decision::{Called, Saying, value};
 use super::{Decision, PartitionState, Rules, Setting, SkipReason, millis};
-use crate::event::{Fact, GroupEvent, StateFact, StateKind};
+use crate::event::{AttachFact, Fact, GroupEvent, StateFact, StateKind};
+use crate::outbox::delivery::Content;
+use crate::template::Template;
 use crate::welcomes::{Burst, Compiled, Config};
 
 /// How long a greeting that is due is remembered; later it is none any more.
@@ -94,6 +96,13 @@ impl<'e> Decision<'e> {
         let (rule, text) = welcome.text(self.chance());
         let saying = Saying { kind: "welcome", rule, text, welcome_code: None, expires_ms };
         let said = self.say(&saying, called, setting, event);
+        if said {
+            // One delivery each: what the platform refuses of them takes nothing else with it.
+            for content in self.attached(welcome, rule, called, setting, event) {
+                let send = self.send(&saying, String::new());
+                self.fact(|| Fact::Attach(AttachFact { send, contents: json_of(&[content]) }));
+            }
+        }
         if said && !config.burst_gap.is_zero() {
             let until_ms = self.now_ms() + millis(config.burst_gap);
             let value = Some(until_ms.to_le_bytes().to_vec());
@@ -121,13 +130,51 @@ impl<'e> Decision<'e> {
         }
         let (rule, text) = welcome.text(self.chance());
         let saying = Saying { kind: "welcome", rule, text, welcome_code: Some(code), expires_ms };
-        self.say(&saying, &Called::of(event), setting, event);
+        let called = Called::of(event);
+        let contents = self.attached(welcome, rule, &called, setting, event);
+        if contents.is_empty() {
+            self.say(&saying, &called, setting, event);
+        } else if let Some(text) = self.render(&saying, &called, setting, event) {
+            let send = self.send(&saying, text);
+            self.fact(|| Fact::Attach(AttachFact { send, contents: json_of(&contents) }));
+        }
+    }
+
+    /// Returns what goes with a greeting here. What the platform does not show, or has no value for, is left out.
+    fn attached(
+        &mut self,
+        welcome: &Compiled,
+        rule: &str,
+        called: &Called<'_>,
+        setting: &Setting<'_>,
+        event: &GroupEvent<'_>,
+    ) -> Vec<Content> {
+        let mut contents = Vec::new();
+        for content in &welcome.attachments {
+            if !(setting.shows)(content) {
+                self.skip(rule, SkipReason::Unsupported);
+                continue;
+            }
+            let filled = content.map_texts(&mut |_, text| match Template::parse(text) {
+                Ok(template) => template.render(&|name| value(name, called, setting, event)),
+                Err(_) => Ok(text.to_owned()), // refused when it was written
+            });
+            match filled {
+                Ok(filled) => contents.push(filled),
+                Err(missing) => self.skip(rule, SkipReason::Missing(missing.name)),
+            }
+        }
+        contents
     }
 
     fn keep_state(&mut self, kind: StateKind, key: String, value: Option<Vec<u8>>, expires_ms: i64) {
         let (key, value) = (Cow::Owned(key), value.map(Cow::Owned));
         self.fact(|| Fact::State(StateFact { kind, key, value, expires_ms }));
     }
+}
+
+fn json_of(contents: &[Content]) -> Cow<'static, str> {
+    serde_json::to_string(contents).expect("a content holds nothing that JSON cannot say").into()
 }
 
 /// Returns until when no other greeting may follow in the group.

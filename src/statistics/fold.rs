@@ -127,6 +127,7 @@ impl Delta {
                 Fact::Member(_)
                 | Fact::Action(_)
                 | Fact::Send(_)
+                | Fact::Attach(_)
                 | Fact::Contact(_)
                 | Fact::Consent(_)
                 | Fact::Revision(_)
@@ -277,6 +278,9 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         } else if let Fact::Send(send) = fact {
             counters.replies += u64::from(send.kind == "reply");
             counters.welcomes += u64::from(send.kind == "welcome");
+        } else if let Fact::Attach(attach) = fact {
+            // Beside a greeting in a group it is no second one.
+            counters.welcomes += u64::from(attach.send.welcome_code.is_some());
         }
     }
     counters

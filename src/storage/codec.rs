@@ -69,6 +69,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Hit(f) | Fact::ShadowHit(f) => record(kind, f, out),
             Fact::Action(f) => record(kind, f, out),
             Fact::Send(f) => record(kind, f, out),
+            Fact::Attach(f) => record(kind, f, out),
             Fact::State(f) => record(kind, f, out),
             Fact::Contact(f) => record(kind, f, out),
             Fact::Consent(f) => record(kind, f, out),
@@ -243,6 +244,7 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Hit => Fact::Hit(body_of(kind, body)?),
         FactKind::Action => Fact::Action(body_of(kind, body)?),
         FactKind::Send => Fact::Send(body_of(kind, body)?),
+        FactKind::Attach => Fact::Attach(body_of(kind, body)?),
         FactKind::State => Fact::State(body_of(kind, body)?),
         FactKind::Contact => Fact::Contact(body_of(kind, body)?),
         FactKind::Consent => Fact::Consent(body_of(kind, body)?),
@@ -267,13 +269,14 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
     }))
 }
 
-const KINDS: [FactKind; 27] = [
+const KINDS: [FactKind; 28] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
     FactKind::Hit,
     FactKind::Action,
     FactKind::Send,
+    FactKind::Attach,
     FactKind::State,
     FactKind::Contact,
     FactKind::Consent,

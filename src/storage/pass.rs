@@ -5,7 +5,7 @@
 //! window, and a later version must still be able to fold them.
 
 use super::{PendingSend, StorageError, codec};
-use crate::event::{Effects, Fact, Partition, Status};
+use crate::event::{AttachFact, Effects, Fact, Partition, Status};
 use crate::statistics::fold::{Delta, Place};
 
 /// How long something without an expiry of its own may wait to be sent.
@@ -79,7 +79,7 @@ impl Pass {
         for fact in &effects.facts {
             let expires_ms = match fact {
                 Fact::Action(action) => action.expires_ms,
-                Fact::Send(send) => send.expires_ms,
+                Fact::Send(send) | Fact::Attach(AttachFact { send, .. }) => send.expires_ms,
                 Fact::Contact(_)
                 | Fact::Consent(_)
                 | Fact::Outcome(_)
@@ -128,7 +128,8 @@ pub(super) fn pending_send(position: u64, row: &[u8]) -> Result<Option<PendingSe
         let fact = match effects.facts.first() {
             Some(Fact::Action(action)) => Fact::Action(action.clone().into_owned()),
             Some(Fact::Send(send)) => Fact::Send(send.clone().into_owned()),
-            Some(_) | None => return, // only these two are ever kept as sends
+            Some(Fact::Attach(attach)) => Fact::Attach(attach.clone().into_owned()),
+            Some(_) | None => return, // only these three are ever kept as sends
         };
         found = Some(PendingSend { head: effects.head.clone().into_owned(), fact });
     })

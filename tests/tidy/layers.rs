@@ -85,7 +85,19 @@ const ROOMS: &[Room] = &[
     // keyword rules match over the same folding as wordlists.
     pure(
         "pipeline",
-        &[WORDS, &["dedupe", "interception", "conduct", "questions", "replies", "welcomes", "journeys"]],
+        &[
+            WORDS,
+            &[
+                "dedupe",
+                "interception",
+                "conduct",
+                "questions",
+                "replies",
+                "welcomes",
+                "journeys",
+                "outbox::delivery",
+            ],
+        ],
     ),
     pure("dedupe", &[WORDS]),
     // A policy says what follows from strikes, so it holds the ladder.
@@ -93,7 +105,7 @@ const ROOMS: &[Room] = &[
     pure("conduct", &[WORDS]),
     pure("questions", &[WORDS]),
     pure("replies", &[WORDS, &["interception"]]),
-    pure("welcomes", &[WORDS]),
+    pure("welcomes", &[WORDS, &["outbox::delivery"]]),
     pure("journeys", &[WORDS]),
     pure("statistics::definitions", &[WORDS]),
     pure("statistics::fold", &[WORDS, &["statistics::definitions"]]),

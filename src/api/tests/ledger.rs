@@ -35,7 +35,7 @@ fn reply(id: &str, group: &str, state: DeliveryState, code: &str) -> DeliveryRow
         kind: "reply".into(),
         rule: "r-1".into(),
         priority: Priority::Normal,
-        payload: Payload::Text { text: "在的".into(), welcome_code: None },
+        payload: Payload::text("在的"),
         broadcast: None,
         expires_ms: 0,
         cost: 1,

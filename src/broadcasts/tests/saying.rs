@@ -84,7 +84,7 @@ async fn what_is_shown_beforehand_is_what_is_sent() {
     house.finished(&broadcast.id).await;
     let calls = house.bench.platform.calls();
     let sent = calls.iter().find(|call| call.group == "east-00004").unwrap();
-    assert_eq!(said, Payload::Text { text: sent.text.clone(), welcome_code: None });
+    assert_eq!(said, Payload::text(sent.text.clone()));
     assert_eq!(house.progress(&broadcast.id).await.counts.sent, checked.can_be_told, "as it was foretold");
 
     let of = async |group: &str| {

@@ -18,6 +18,7 @@ fn flags() -> Vec<String> {
         gives_message_text: false,
         max_text_bytes: 0,
         content_types: &[],
+        welcome_content_types: &[],
     };
     let can = serde_json::to_value(can).unwrap();
     can.as_object().unwrap().keys().cloned().collect()

@@ -39,6 +39,7 @@ pub(in crate::connectors) async fn what_it_cannot_it_refuses_and_sends_nothing<R
     let text = |welcome_code: Option<&str>| Payload::Text {
         text: "你好".to_owned(),
         welcome_code: welcome_code.map(str::to_owned),
+        attachments: Vec::new(),
     };
     let mass = Payload::MassSend {
         sender: "u-1".to_owned(),

@@ -138,7 +138,7 @@ pub(super) fn posting(facts: &Facts<'_>) -> Promise {
 pub(super) fn rich_content(facts: &Facts<'_>) -> Promise {
     let can = &facts.capabilities;
     let draft = facts.promise(PromiseName::RichContent, "图文内容", "content_types");
-    let rich: Vec<_> = can.content_types.iter().filter(|kind| **kind != ContentType::Text).collect();
+    let rich: Vec<_> = can.content_types.iter().copied().filter(|kind| *kind != ContentType::Text).collect();
     if rich.is_empty() {
         let (zh, en) = if can.content_types.is_empty() {
             ("这里什么内容都发不了。", "Nothing can be sent here.")
@@ -147,13 +147,15 @@ pub(super) fn rich_content(facts: &Facts<'_>) -> Promise {
         };
         return draft.say(Kept::No, zh, en);
     }
-    let zh: Vec<_> = rich.iter().map(|kind| word(**kind).0).collect();
-    let en: Vec<_> = rich.iter().map(|kind| word(**kind).1).collect();
-    draft.say(
-        Kept::Yes,
-        format!("除文字外还可以发：{}。", zh.join("、")),
-        format!("Besides text: {}.", en.join(", ")),
-    )
+    let (zh, en) = words(&rich);
+    draft.say(Kept::Yes, format!("除文字外还可以发：{zh}。"), format!("Besides text: {en}."))
+}
+
+/// Lists kinds of content in both languages.
+pub(super) fn words(kinds: &[ContentType]) -> (String, String) {
+    let zh: Vec<_> = kinds.iter().map(|kind| word(*kind).0).collect();
+    let en: Vec<_> = kinds.iter().map(|kind| word(*kind).1).collect();
+    (zh.join("、"), en.join(", "))
 }
 
 fn word(kind: ContentType) -> (&'static str, &'static str) {

@@ -1,5 +1,6 @@
 //! How newcomers and customers are answered.
 
+use super::acting::words;
 use super::{Facts, Greeting, Kept, Promise, PromiseName};
 
 pub(super) fn keyword_replies(facts: &Facts<'_>) -> Promise {
@@ -74,11 +75,23 @@ pub(super) fn group_welcome(facts: &Facts<'_>) -> Promise {
 pub(super) fn contact_welcome(facts: &Facts<'_>) -> Promise {
     let draft = facts.promise(PromiseName::ContactWelcome, "新客欢迎语", "can_welcome_by_code");
     if facts.capabilities.can_welcome_by_code {
+        let (zh, en) = match facts.capabilities.welcome_content_types {
+            [] => ("不能带附件".to_owned(), "Nothing can go with it".to_owned()),
+            kinds => {
+                let (zh, en) = words(kinds);
+                (
+                    format!("可以附带：{zh}，其他附件会略去"),
+                    format!("With it can go: {en}; other attachments are left out"),
+                )
+            }
+        };
         draft.say(
             Kept::Yes,
-            "客户加店员为好友时自动发一条欢迎语；平台只给几秒到二十秒，过时不补。",
-            "A customer who adds a member of staff is greeted once; the platform allows seconds for it, and a greeting \
-             that is late is not sent.",
+            format!("客户加店员为好友时自动发一条欢迎语；平台只给几秒到二十秒，过时不补。{zh}。"),
+            format!(
+                "A customer who adds a member of staff is greeted once; the platform allows seconds for it, and a greeting \
+                 that is late is not sent. {en}."
+            ),
         )
     } else {
         draft.say(

@@ -22,6 +22,7 @@ const ALL: Capabilities = Capabilities {
     gives_message_text: true,
     max_text_bytes: 4_000,
     content_types: TEXT,
+    welcome_content_types: &[],
 };
 
 /// What a platform can do in a group.
@@ -146,6 +147,7 @@ fn flips(from: Capabilities) -> Vec<(&'static str, Capabilities)> {
         ("gives_message_text", Capabilities { gives_message_text: !from.gives_message_text, ..from }),
         ("max_text_bytes", Capabilities { max_text_bytes: from.max_text_bytes / 2, ..from }),
         ("content_types", Capabilities { content_types: RICH, ..from }),
+        ("welcome_content_types", Capabilities { welcome_content_types: RICH, ..from }),
     ]
 }
 

@@ -65,7 +65,7 @@ impl Rig for SandboxRig {
     }
 
     fn text(&self, number: u32, bytes: usize) -> Delivery {
-        delivery(number, "g-1", Payload::Text { text: "a".repeat(bytes), welcome_code: None })
+        delivery(number, "g-1", Payload::text("a".repeat(bytes)))
     }
 
     fn contents(&self) -> Vec<Delivery> {

@@ -150,7 +150,7 @@ impl<const DEDUPES: bool> Rig for WebhookRig<DEDUPES> {
     }
 
     fn text(&self, number: u32, bytes: usize) -> Delivery {
-        delivery(number, "g-1", Payload::Text { text: "a".repeat(bytes), welcome_code: None })
+        delivery(number, "g-1", Payload::text("a".repeat(bytes)))
     }
 
     fn contents(&self) -> Vec<Delivery> {

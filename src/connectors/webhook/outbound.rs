@@ -34,6 +34,8 @@ struct Data<'a> {
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a Content>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    attachments: &'a [Content],
     #[serde(skip_serializing_if = "Option::is_none")]
     welcome_code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +50,7 @@ struct Data<'a> {
 impl<'a> Body<'a> {
     fn new(delivery: &'a Delivery, attempt: u32, now_ms: i64) -> Self {
         let (kind, text, welcome_code, action, of) = match &delivery.payload {
-            Payload::Text { text, welcome_code } => {
+            Payload::Text { text, welcome_code, .. } => {
                 ("message.send", Some(text.as_str()), welcome_code.as_deref(), None, None)
             }
             Payload::MassSend { text, .. } => ("message.send", Some(text.as_str()), None, None, None),
@@ -58,7 +60,11 @@ impl<'a> Body<'a> {
             }
             Payload::Action { action, of } => (type_of(*action), None, None, Some(*action), of.as_deref()),
         };
-        let content = if let Payload::Content { content } = &delivery.payload { Some(content) } else { None };
+        let (content, attachments) = match &delivery.payload {
+            Payload::Content { content } => (Some(content), &[][..]),
+            Payload::Text { attachments, .. } => (None, attachments.as_slice()),
+            Payload::MassSend { .. } | Payload::Edit { .. } | Payload::Action { .. } => (None, &[][..]),
+        };
         Self {
             kind,
             timestamp: jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default().to_string(),
@@ -70,6 +76,7 @@ impl<'a> Body<'a> {
                 kind: &delivery.kind,
                 text,
                 content,
+                attachments,
                 welcome_code,
                 action,
                 of,

@@ -31,7 +31,7 @@ pub(crate) fn delivery(target: u32) -> Delivery {
         kind: "broadcast".to_owned(),
         rule: String::new(),
         priority: Priority::Bulk,
-        payload: Payload::Text { text: "你好".to_owned(), welcome_code: None },
+        payload: Payload::text("你好".to_owned()),
         broadcast: Some((broadcast, target)),
         expires_ms: 0,
         cost: 1,

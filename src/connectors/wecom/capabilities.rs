@@ -24,12 +24,15 @@ const CUSTOMER: Capabilities = Capabilities {
     gives_message_text: false,
     max_text_bytes: MASS_SEND_BYTES,
     content_types: &[ContentType::Text],
+    // The page has pictures, films, files and mini programs too, but by ids of uploads, which a greeting by addresses has not.
+    welcome_content_types: &[ContentType::Link],
 };
 
 /// The internal group that a robot sits in: one way, in.
 const ROBOT: Capabilities = Capabilities {
     can_post_into_group: true,
     can_welcome_by_code: false,
+    welcome_content_types: &[],
     sends_need_confirmation: false,
     gives_member_ids: false,
     max_text_bytes: ROBOT_BYTES,
@@ -51,6 +54,7 @@ const APPCHAT: Capabilities = Capabilities {
     can_remove: true,
     can_post_into_group: true,
     can_welcome_by_code: false,
+    welcome_content_types: &[],
     sends_need_confirmation: false,
     gives_member_ids: false,
     max_text_bytes: APP_BYTES,
@@ -134,6 +138,7 @@ pub(super) const SOURCES: &[CapabilitySource] = &[
         "content_types",
         "developer.work.weixin.qq.com/document/path/92135, 98914, message/send, the robot's own page",
     ),
+    source("welcome_content_types", "developer.work.weixin.qq.com/document/path/92137 (attachments)"),
 ];
 
 #[cfg(test)]

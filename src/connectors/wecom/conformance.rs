@@ -289,8 +289,8 @@ impl<const WAY: u8> Rig for WecomRig<WAY> {
 
     fn text(&self, number: u32, bytes: usize) -> Delivery {
         // No two alike: a platform that drops what it has heard before must not drop these.
-        let text = format!("{number:08}").chars().cycle().take(bytes).collect();
-        Self::to_whom(number, Payload::Text { text, welcome_code: None })
+        let text: String = format!("{number:08}").chars().cycle().take(bytes).collect();
+        Self::to_whom(number, Payload::text(text))
     }
 
     fn contents(&self) -> Vec<Delivery> {

@@ -85,8 +85,10 @@ impl Acts {
             Payload::Text { welcome_code: Some(_), .. } | Payload::MassSend { .. } if is_internal(kind) => {
                 Unfit::new("unsupported", "only customers are greeted by a code and sent to by a task").into()
             }
-            Payload::Text { text, welcome_code: Some(code) } => self.greet(delivery, code, text).await,
-            Payload::Text { text, welcome_code: None } => {
+            Payload::Text { text, welcome_code: Some(code), attachments } => {
+                self.greet(delivery, code, text, attachments).await
+            }
+            Payload::Text { text, welcome_code: None, .. } => {
                 self.say(delivery, kind, |surface| render_text(surface, text, &[])).await
             }
             Payload::Content { content } => {
@@ -182,7 +184,7 @@ fn surface_of(kind: GroupKind<'_>) -> Result<Surface, Unfit> {
 fn rendering_of(delivery: &Delivery) -> Result<Rendering, Unfit> {
     let kind = GroupKind::of(&delivery.group);
     let message = match &delivery.payload {
-        Payload::Text { text, welcome_code: None } => {
+        Payload::Text { text, welcome_code: None, .. } => {
             surface_of(kind).and_then(|surface| render_text(surface, text, &[]))?
         }
         Payload::Content { content } => surface_of(kind).and_then(|surface| render(surface, content))?,

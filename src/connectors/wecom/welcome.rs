@@ -9,15 +9,15 @@
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api::Api;
 use super::client::Done;
-use super::content::Limit;
+use super::content::{Limit, Unfit};
 use super::deliver::Acts;
 use super::error::{ApiError, Code};
 use crate::event::DeliveryId;
-use crate::outbox::delivery::{Decision, Delivery, Outcome, Refusal, RefusalScope, Resolution};
+use crate::outbox::delivery::{Content, Decision, Delivery, Outcome, Refusal, RefusalScope, Resolution};
 
 /// The code is wrong or too old.
 const EXPIRED: i64 = 41050;
@@ -46,14 +46,24 @@ impl LostWelcomes {
 }
 
 impl Acts {
-    pub(super) async fn greet(&self, delivery: &Delivery, code: &str, text: &str) -> Outcome {
-        if let Err(unfit) = Limit::TASK_TEXT.check("text", text) {
-            return unfit.into();
-        }
+    pub(super) async fn greet(
+        &self,
+        delivery: &Delivery,
+        code: &str,
+        text: &str,
+        attachments: &[Content],
+    ) -> Outcome {
+        let attached = match rendered(text, attachments) {
+            Ok(attached) => attached,
+            Err(unfit) => return unfit.into(),
+        };
         if delivery.expires_ms != 0 && delivery.expires_ms <= self.clock.now_ms() {
             return expired("the code's twenty seconds were over before the call".to_owned());
         }
-        let body = json!({ "welcome_code": code, "text": { "content": text } });
+        let mut body = json!({ "welcome_code": code, "text": { "content": text } });
+        if !attached.is_empty() {
+            body["attachments"] = attached.into();
+        }
         match self.client.call::<_, Done>(Api::SendWelcome, &body).await {
             Ok(_) => Outcome::Sent { platform_id: None },
             Err(error) if error.is(EXPIRED) => expired(error.words().1),
@@ -77,6 +87,34 @@ impl Acts {
             Resolution::Unknown
         }
     }
+}
+
+/// Checks the text and writes what goes with it.
+fn rendered(text: &str, attachments: &[Content]) -> Result<Vec<Value>, Unfit> {
+    Limit::TASK_TEXT.check("text", text)?;
+    let each = attachments.iter().enumerate().map(|(nth, content)| {
+        let Content::Link { link } = content else {
+            return Err(Unfit::new(
+                "unsupported",
+                format!("attachments[{nth}]: only a `link` goes with a greeting"),
+            ));
+        };
+        let at = |field: &str| format!("attachments[{nth}].{field}");
+        Limit::TITLE.check(&at("title"), &link.title)?;
+        Limit::URL.check(&at("url"), &link.url)?;
+        let mut part = json!({ "title": link.title, "url": link.url });
+        for (name, theirs, limit, value) in [
+            ("description", "desc", Limit::DESCRIPTION, &link.description),
+            ("picture_url", "picurl", Limit::URL, &link.picture_url),
+        ] {
+            if !value.is_empty() {
+                limit.check(&at(name), value)?;
+                part[theirs] = json!(value);
+            }
+        }
+        Ok(json!({ "msgtype": "link", "link": part }))
+    });
+    each.collect()
 }
 
 /// The interface may be called again, so its lost calls are not uncertain to the client; what the next answer means

@@ -48,6 +48,7 @@ impl Connector for Numbered {
             gives_message_text: false,
             max_text_bytes: 0,
             content_types: &[ContentType::Text],
+            welcome_content_types: &[],
         }
     }
 

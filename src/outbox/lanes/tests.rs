@@ -15,7 +15,7 @@ fn queued(id: &str, priority: Priority, broadcast: Option<&str>, group: &str) ->
         kind: "reply".to_owned(),
         rule: String::new(),
         priority,
-        payload: Payload::Text { text: String::new(), welcome_code: None },
+        payload: Payload::text(String::new()),
         broadcast: broadcast.map(|b| (BroadcastId::parse(b).unwrap(), 0)),
         expires_ms: 0,
         cost: 1,

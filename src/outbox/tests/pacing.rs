@@ -145,7 +145,7 @@ async fn urgent_waits(seed: u64) -> Vec<i64> {
         delivery.kind = "broadcast".into();
         delivery.priority = Priority::Bulk;
         delivery.broadcast = Some((broadcast.clone(), target));
-        delivery.payload = Payload::Text { text: text.to_string(), welcome_code: None };
+        delivery.payload = Payload::text(text.to_string());
         row_of(&delivery, Some(&text), DeliveryState::Pending, START_MS)
     };
     bench.ledger.deliveries_add((1..=24_000).map(row).collect()).await.unwrap();

@@ -31,7 +31,7 @@ async fn broadcast(bench: &Bench, name: &str, groups: impl Iterator<Item = Strin
             kind: "broadcast".into(),
             rule: String::new(),
             priority: Priority::Bulk,
-            payload: delivery::Payload::Text { text: name.to_owned(), welcome_code: None },
+            payload: delivery::Payload::text(name.to_owned()),
             broadcast: Some((id.clone(), target)),
             expires_ms: 0,
             cost: 1,

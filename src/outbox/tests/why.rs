@@ -194,7 +194,7 @@ async fn a_target_that_nobody_feeds_lies_in_the_ledger() {
         id: broadcast.delivery(3),
         kind: "broadcast".into(),
         priority: Priority::Bulk,
-        payload: Payload::Text { text: "今日会员日".into(), welcome_code: None },
+        payload: Payload::text("今日会员日"),
         broadcast: Some((broadcast, 3)),
         ..delivery(&reply(0, "g", 0))
     };
@@ -304,7 +304,7 @@ async fn a_hold_of_a_broadcast_keeps_its_targets_until_it_ends() {
         group: own_group(n),
         kind: "broadcast".into(),
         priority: Priority::Bulk,
-        payload: Payload::Text { text: "今日会员日".into(), welcome_code: None },
+        payload: Payload::text("今日会员日"),
         broadcast: Some((broadcast.clone(), n)),
         ..delivery(&reply(0, "g", 0))
     };

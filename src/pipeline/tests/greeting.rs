@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{StateFact, StateKind};
+use crate::outbox::delivery::{Article, Delivery, FileKind, Payload, Priority};
 
 /// Joins of a group with the greetings of the configuration as it ships.
 struct Door {
@@ -189,4 +190,73 @@ proptest! {
         prop_assert_eq!(greeted, came);
         prop_assert!(door.said.windows(2).all(|two| two[1].0 - two[0].0 >= 60_000), "{:?}", door.said);
     }
+}
+
+/// A welcome with a link to each shop's page and a file by address.
+const FURNISHED: &str = r#"{"text": "欢迎 {member.name}", "attachments": [
+    {"type": "link", "link": {"title": "{shop.name}", "url": "https://a.example/{member.name}"}},
+    {"type": "reference", "of": "file", "name": "{shop.vars.coupon|券}.pdf", "url": "https://a.example/c.pdf"},
+    {"type": "link", "link": {"title": "{group.vars.unknown}", "url": "https://a.example"}}]}"#;
+
+/// What goes out because of an event, in order.
+fn deliveries(decision: &Decision<'_>) -> Vec<Delivery> {
+    let effects = decision.effects.as_ref().unwrap();
+    effects.facts.iter().filter_map(|fact| Delivery::caused(&effects.head, fact)).collect()
+}
+
+fn link(title: &str, url: &str) -> Content {
+    Content::Link { link: Article { title: title.into(), url: url.into(), ..Article::default() } }
+}
+
+#[test]
+fn what_goes_with_a_greeting_follows_it_as_far_as_the_platform_shows_it() {
+    let mut door = Door::new(FURNISHED);
+    door.house.rules.limits.welcomes.burst_window = Duration::ZERO;
+    let join = |id: &str| GroupEvent { name: Some("小王".into()), at_ms: None, ..joined(id) };
+    let (first, second) = (join("1"), join("2"));
+    let decision = door.house.take(&first);
+    let missing = |name: &str| skipped("all", SkipReason::Missing(name.to_owned()));
+    assert_eq!(decision.skipped, [missing("group.vars.unknown")]);
+    let sent = deliveries(&decision);
+    let payloads: Vec<_> = sent.iter().map(|delivery| delivery.payload.clone()).collect();
+    let file = Content::Reference {
+        of: FileKind::File,
+        name: "券.pdf".into(),
+        url: "https://a.example/c.pdf".into(),
+    };
+    let content = |content| Payload::Content { content };
+    let expect =
+        [Payload::text("欢迎 小王"), content(link("南京东路店", "https://a.example/小王")), content(file)];
+    assert_eq!(payloads, expect);
+    let ids: std::collections::BTreeSet<_> = sent.iter().map(|delivery| delivery.id.as_str()).collect();
+    assert_eq!(ids.len(), 3, "each has an id of its own");
+    door.house.now_ms += HOUR_MS;
+    door.house.shows = |content| !matches!(content, Content::Link { .. });
+    let decision = door.house.take(&second);
+    assert_eq!(
+        decision.skipped,
+        [skipped("all", SkipReason::Unsupported), skipped("all", SkipReason::Unsupported)]
+    );
+    assert_eq!(deliveries(&decision).len(), 2);
+}
+
+#[test]
+fn a_contact_hears_it_in_one_call_as_a_code_works_once() {
+    let mut door = Door::new(&FURNISHED.replacen('{', r#"{"on": "contact_added", "#, 1));
+    door.house.now_ms = NOW + 5_000;
+    let (added, plain) = (contact("1"), contact("2"));
+    let sent = deliveries(&door.house.take(&added));
+    let [Delivery { payload: Payload::Text { text, welcome_code, attachments }, priority, .. }] =
+        sent.as_slice()
+    else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((text.as_str(), welcome_code.as_deref()), ("欢迎 小王", Some("code-1")));
+    assert_eq!((attachments.len(), *priority), (2, Priority::Urgent));
+    door.house.shows = |_| false;
+    let sent = deliveries(&door.house.take(&plain));
+    let [Delivery { payload: Payload::Text { attachments, .. }, .. }] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
+    assert!(attachments.is_empty());
 }

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{
-    ActionFact, ActionKind, Alike, CarriedFact, CaseFact, ConsentFact, ContactEnd, ContactEndFact,
-    ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HitFact, JudgedFact,
-    KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact, ReviewFact,
-    RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact, StateKind,
-    Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
+    ActionFact, ActionKind, Alike, AttachFact, CarriedFact, CaseFact, ConsentFact, ContactEnd,
+    ContactEndFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HitFact,
+    JudgedFact, KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact,
+    ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact,
+    StateKind, Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
 };
 use crate::near::{LANES, Sketch};
 
@@ -113,6 +113,20 @@ fn facts_of_people() -> impl Strategy<Value = Fact<'static>> {
     ]
 }
 
+fn send() -> impl Strategy<Value = SendFact<'static>> {
+    let kind = one_of(&["reply", "welcome"]);
+    (any::<u16>(), kind, text(), long_text(), optional(), time()).prop_map(
+        |(index, kind, rule, text, welcome_code, expires_ms)| SendFact {
+            index,
+            kind: Cow::Borrowed(kind),
+            rule,
+            text,
+            welcome_code,
+            expires_ms,
+        },
+    )
+}
+
 fn roster_members() -> impl Strategy<Value = RosterMember<'static>> {
     let role = one_of(&[Role::Customer, Role::Staff]);
     let how = (optional(), optional(), optional(), option::of("[uv]"));
@@ -153,16 +167,8 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
                 rule,
                 expires_ms
             })),
-        (any::<u16>(), one_of(&["reply", "welcome"]), text(), long_text(), optional(), time()).prop_map(
-            |(index, kind, rule, text, welcome_code, expires_ms)| Fact::Send(SendFact {
-                index,
-                kind: Cow::Borrowed(kind),
-                rule,
-                text,
-                welcome_code,
-                expires_ms
-            })
-        ),
+        send().prop_map(Fact::Send),
+        (send(), long_text()).prop_map(|(send, contents)| Fact::Attach(AttachFact { send, contents })),
         (
             one_of(&[StateKind::Cooldown, StateKind::Flood, StateKind::Roster, StateKind::Asked]),
             "[kl]",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use loadtest::wecom::{Act, ActingConfig, AppConfig, Fault, GroupNo, Population, SimConfig, Simulator};
+use loadtest::wecom::{
+    Act, ActingConfig, AppConfig, Fault, GroupNo, Population, SimConfig, Simulator, machines,
+};
 use serde_json::json;
 
 use super::tests::{delivery, refused};
@@ -14,7 +16,7 @@ use crate::connectors::offers::{
 use crate::connectors::testing::MemoryState;
 use crate::connectors::{AccountSpec, Config, Secret};
 use crate::event::AccountId;
-use crate::outbox::delivery::{Decision, RefusalScope};
+use crate::outbox::delivery::{Article, Content, Decision, RefusalScope};
 
 const ROBOT_KEY: &str = "693a91f6-7a0b-4bc4-97a0-0ec21f5a5aaa";
 
@@ -56,7 +58,7 @@ fn reached(sim: &Simulator, via: &str, target: &str, words: &str) -> u32 {
 }
 
 fn say(id: &str, group: &str, member: Option<&str>, words: &str) -> Delivery {
-    let payload = Payload::Text { text: words.to_owned(), welcome_code: None };
+    let payload = Payload::text(words.to_owned());
     Delivery { member: member.map(str::to_owned), ..delivery(id, group, payload) }
 }
 
@@ -133,7 +135,10 @@ async fn a_new_contact_is_greeted_once_though_the_answer_was_lost() {
     let act = Act::AddContact { userid, external_userid: None, state, half: false, without_code: false };
     let deed = sim.act(act).unwrap();
     let (customer, code) = (&deed.members[0], deed.welcome_code.clone());
-    let payload = Payload::Text { text: "您好".to_owned(), welcome_code: code };
+    let link =
+        Article { title: "会员卡".into(), url: "https://a.example/card".into(), ..Article::default() };
+    let (text, attachments) = ("您好".to_owned(), vec![Content::Link { link }]);
+    let payload = Payload::Text { text, welcome_code: code, attachments };
     let greeting = Delivery {
         member: Some(customer.clone()),
         expires_ms: Clock::system().now_ms() + 20_000,
@@ -143,7 +148,8 @@ async fn a_new_contact_is_greeted_once_though_the_answer_was_lost() {
     let outcome = wecom.deliver(&greeting, 1).await;
     refused(outcome, Decision::Backoff, RefusalScope::Delivery, "lost");
     assert_eq!(wecom.deliver(&greeting, 2).await, Outcome::Sent { platform_id: None });
-    assert_eq!(reached(&sim, "welcome", customer, "您好"), 1);
+    let attached = json!({"msgtype": "link", "link": {"title": "会员卡", "url": "https://a.example/card"}});
+    assert_eq!(reached(&sim, "welcome", customer, &machines::ledger_text("您好", &[attached])), 1);
     let late = Delivery { id: crate::event::DeliveryId::parse("d-2").unwrap(), ..greeting };
     refused(wecom.deliver(&late, 1).await, Decision::Never, RefusalScope::Delivery, "welcome_already_sent");
 }

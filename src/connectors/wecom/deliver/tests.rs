@@ -29,7 +29,7 @@ pub(in crate::connectors::wecom) fn delivery(id: &str, group: &str, payload: Pay
 }
 
 fn text(id: &str, group: &str, text: &str) -> Delivery {
-    delivery(id, group, Payload::Text { text: text.to_owned(), welcome_code: None })
+    delivery(id, group, Payload::text(text.to_owned()))
 }
 
 fn to_member(id: &str, words: &str) -> Delivery {
@@ -42,7 +42,11 @@ fn file(id: &str, group: &str, name: &str) -> Delivery {
 }
 
 fn welcome(id: &str, expires_ms: i64) -> Delivery {
-    let payload = Payload::Text { text: "欢迎".to_owned(), welcome_code: Some("CODE".to_owned()) };
+    let payload = Payload::Text {
+        text: "欢迎".to_owned(),
+        welcome_code: Some("CODE".to_owned()),
+        attachments: Vec::new(),
+    };
     Delivery { expires_ms, ..delivery(id, "", payload) }
 }
 

@@ -301,6 +301,7 @@ impl EventSink for House {
                 variable: &|_| None,
                 can_recall: false,
                 can_post: true,
+                shows: &|_| true,
                 can_mute: false,
                 can_remove: false,
                 kicked: None,
