@@ -17,7 +17,7 @@
 //!
 //! `ruleset.rs` compiles lists into the immutable [`Ruleset`] that all this runs on, `lint.rs` says what is wrong
 //! with a list, `explain.rs` shows every hit and why it counted or not, `pushdown.rs` plans what a platform itself is to
-//! stop in what staff send.
+//! stop in what staff send. `search.rs` lends encode, filter and exact stage to whoever has words of its own to find (`replies`).
 //!
 //! Not for: deciding what a platform does (`pipeline`), reading files (`app`), storing anything. A word list cannot
 //! see intent; what it cannot judge goes to `review`.
@@ -42,6 +42,7 @@ pub mod pushdown;
 mod resolve;
 mod rules;
 mod ruleset;
+mod search;
 mod variants;
 mod wordlist;
 
@@ -69,6 +70,7 @@ pub use rules::{
     Across, Near, Recent, Rule, RuleError, RuleParseError, RuleSource, Said, SpeakerKey, compile_pattern,
 };
 pub use ruleset::{CompileError, ListKind, ListSummary, PatternRule, Ruleset, Sources, TrialCounts, shown};
+pub use search::Search;
 pub use wordlist::{
     AllowPhrase, CATEGORY_DEFAULT, NAME_BYTES_MAX, Origin, ParseError, Term, WordlistSource, shipped,
     shop_talk,

@@ -188,7 +188,7 @@ impl Rules {
         }
         let count = strings.count();
         this.matcher.build(strings).map_err(|_| {
-            // The automaton's own limit (2^31 states) lies far above `rules_max` × `keywords_max`.
+            // The search's own limits (65,532 different characters, 2^32 in all) lie far above `rules_max` × `keywords_max`.
             let max = config.rules_max;
             (String::new(), RuleError::Many { what: "keywords of all rules", count, max })
         })?;

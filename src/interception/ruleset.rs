@@ -33,6 +33,7 @@ pub(super) use listing::Listed;
 pub use listing::{ListKind, ListSummary, shown};
 pub use patterns::PatternRule;
 use reader::Reader;
+pub(super) use reader::number_letters;
 pub(super) use standing::{Judging, ListStanding};
 use standing::{ListEntry, TermEntry};
 use trials::Trial;

@@ -1,4 +1,4 @@
-//! Which rules a message asks: every keyword of every rule in one automaton, one pass over the folded message.
+//! Which rules a message asks: every keyword of every rule in one search, one pass over the folded message.
 //!
 //! Keywords and messages meet folded, as in interception. A pattern is looked at only when one of the literals that every
 //! match of it holds was seen.
@@ -6,11 +6,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
 use regex::Regex;
 
 use super::rule::{MatchKind, Mode, Rule, RuleError, SynonymList};
-use crate::interception::{self, compile_pattern, fold_into};
+use crate::interception::{self, CompileError, Search, compile_pattern, fold_into};
 
 pub(super) fn folded(text: &str) -> String {
     let mut out = String::new();
@@ -59,7 +58,7 @@ impl Synonyms {
     }
 }
 
-/// What a string of the automaton is for.
+/// What a string is for.
 #[derive(Clone, Copy, Debug)]
 struct Use {
     rule: u32,
@@ -85,8 +84,8 @@ enum Condition {
 /// All keywords, compiled.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
-    automaton: Option<AhoCorasick>,
-    /// By string of the automaton.
+    search: Option<Search>,
+    /// By string.
     uses: Vec<Vec<Use>>,
     /// By rule.
     conditions: Vec<Condition>,
@@ -151,9 +150,9 @@ impl Matcher {
         Ok(used)
     }
 
-    pub(super) fn build(&mut self, strings: Strings) -> Result<(), aho_corasick::BuildError> {
+    pub(super) fn build(&mut self, strings: Strings) -> Result<(), CompileError> {
         if !strings.list.is_empty() {
-            self.automaton = Some(AhoCorasick::new(&strings.list)?);
+            self.search = Some(Search::new(&strings.list)?);
         }
         self.uses = strings.uses;
         Ok(())
@@ -161,19 +160,19 @@ impl Matcher {
 
     /// Returns the rules that a folded message asks, each once, in no order.
     pub(super) fn asked(&self, folded: &str) -> Vec<Asked> {
-        let Some(automaton) = &self.automaton else { return Vec::new() };
+        let Some(search) = &self.search else { return Vec::new() };
         let (mut seen, mut strings): (Vec<(u32, Seen)>, HashSet<_>) = Default::default();
-        for hit in automaton.find_overlapping_iter(folded) {
+        for (string, at) in search.find(folded) {
             // The first place of a string says all of it, but where it must stand near another.
-            let is_first = strings.insert(hit.pattern());
+            let is_first = strings.insert(string);
             if !is_first && seen.len() >= SEEN_MAX {
                 continue;
             }
-            for of in &self.uses[hit.pattern().as_usize()] {
+            for of in &self.uses[string] {
                 let is_placed = matches!(self.conditions[of.rule as usize], Condition::All { .. });
                 if is_first || is_placed {
                     let keyword = of.keyword as usize;
-                    seen.push((of.rule, Seen { keyword, at: hit.start()..hit.end() }));
+                    seen.push((of.rule, Seen { keyword, at: at.clone() }));
                 }
             }
         }
@@ -249,7 +248,7 @@ fn is_within(folded: &str, between: &Range<usize>, within: usize) -> bool {
     between.len() <= within || (between.len() / 4 <= within && chars(folded, between) <= within)
 }
 
-/// The strings of the automaton while they are collected.
+/// The strings while they are collected.
 #[derive(Debug, Default)]
 pub(super) struct Strings {
     list: Vec<String>,

@@ -259,7 +259,7 @@ impl<'c> Reader<'c> {
         let apart = if self.config.variants { self.add_apart() } else { Vec::new() };
         let mut folded: Vec<(Box<str>, Pattern)> = self.patterns.drain().collect();
         folded.sort_unstable_by_key(|(_, pattern)| pattern.index);
-        let letters = number_letters(&folded, self.config.variants);
+        let letters = number_letters(folded.iter().map(|(text, _)| text.as_ref()), self.config.variants);
         if letters.len() > usize::from(CLASS_MAX) {
             return Err(CompileError::Alphabet(letters.len()));
         }
@@ -321,9 +321,12 @@ impl<'c> Reader<'c> {
 /// were read before; those that are a pattern by themselves last: the filter asks whether a class may be one with a
 /// comparison. With variants, characters of no pattern are numbered too: what
 /// they sound like counts.
-fn number_letters(folded: &[(Box<str>, Pattern)], with_variants: bool) -> Vec<char> {
+pub(in crate::interception) fn number_letters<'t>(
+    folded: impl Iterator<Item = &'t str>,
+    with_variants: bool,
+) -> Vec<char> {
     let mut counts: HashMap<char, (bool, usize)> = HashMap::new();
-    for (text, _) in folded {
+    for text in folded {
         let single = text.chars().nth(1).is_none();
         for c in text.chars() {
             let (is_pattern, count) = counts.entry(c).or_default();
