@@ -13,7 +13,7 @@ pub(super) fn spent(partitions: &Partitions) -> Spent {
     let parts = partitions.each_state(|state| {
         let entries = state.small.entries(StateKind::Budget);
         entries
-            .filter_map(|(key, value)| Some((key.to_owned(), Hour::from_bytes(value)?)))
+            .filter_map(|(key, value)| Some((key.into_owned(), Hour::from_bytes(value)?)))
             .collect::<Vec<_>>()
     });
     for (key, part) in parts.into_iter().flatten() {
@@ -67,7 +67,7 @@ impl Ingest {
         let found = self.partitions.each_state(|state| {
             let entries = state.small.entries(StateKind::Ladder);
             entries
-                .filter_map(|(key, value)| Some((of_member(key)?, Record::from_bytes(value)?)))
+                .filter_map(|(key, value)| Some((of_member(&key)?, Record::from_bytes(value)?)))
                 .collect::<Vec<_>>()
         });
         let mut found: Vec<_> = found.into_iter().flatten().collect();

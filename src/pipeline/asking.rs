@@ -38,7 +38,7 @@ impl PartitionState {
     /// Returns the messages that are asked about, whose answer must come and has not, and since when, in milliseconds since
     /// the epoch.
     pub fn asked(&self) -> Vec<(Asked, i64)> {
-        self.small.entries(StateKind::Asked).filter_map(|(key, value)| read(key, value)).collect()
+        self.small.entries(StateKind::Asked).filter_map(|(key, value)| read(&key, value)).collect()
     }
 
     /// Says whether an answer about this event must come.

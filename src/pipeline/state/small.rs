@@ -3,6 +3,7 @@
 //! Invariant: a function of the writes, in order. What waits for a moment is found without a look at all that waits: of each
 //! group only the earliest moment is kept in order, so a million members in journeys cost an entry each and no more.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
@@ -40,17 +41,21 @@ impl Small {
     /// Returns the value that holds at `now_ms`.
     pub fn get(&self, kind: StateKind, key: &str, now_ms: i64) -> Option<&[u8]> {
         let entry = match self.waiting(kind) {
-            Some(waiting) => waiting.entries.get(key)?,
+            Some(waiting) => waiting.get(key)?,
             None => self.entries.get(&kind)?.get(key)?,
         };
         (entry.expires_ms > now_ms).then_some(&entry.value)
     }
 
     /// Returns every entry of a kind, expired ones too.
-    pub fn entries(&self, kind: StateKind) -> impl Iterator<Item = (&str, &[u8])> {
-        let waiting = self.waiting(kind).into_iter().flat_map(|waiting| &waiting.entries);
+    pub fn entries(&self, kind: StateKind) -> impl Iterator<Item = (Cow<'_, str>, &[u8])> {
+        let groups = self.waiting(kind).into_iter().flat_map(|waiting| &waiting.groups);
+        let waiting = groups.flat_map(|(name, group)| {
+            group.entries.iter().map(move |(rest, entry)| (Cow::Owned([&**name, rest].concat()), entry))
+        });
         let entries = self.entries.get(&kind).into_iter().flatten();
-        entries.chain(waiting).map(|(key, entry)| (&**key, &*entry.value))
+        let entries = entries.map(|(key, entry)| (Cow::Borrowed(&**key), entry));
+        entries.chain(waiting).map(|(key, entry)| (key, &*entry.value))
     }
 
     /// Returns what holds at `now_ms` of a kind that waits, in one group (account and group as keys have them), in order of
@@ -62,21 +67,16 @@ impl Small {
         after: Option<&str>,
         now_ms: i64,
     ) -> impl Iterator<Item = (&'s str, &'s [u8])> + use<'s> {
-        let prefix = format!("{group}{APART}");
         let from = match after {
-            Some(after) => Bound::Excluded(format!("{prefix}{after}")),
-            None => Bound::Included(prefix.clone()),
+            Some(after) => Bound::Excluded(format!("{APART}{after}")),
+            None => Bound::Included(APART.to_string()),
         };
-        let ranges = self.waiting(kind).map(|waiting| {
-            waiting.entries.range::<str, _>((from.as_ref().map(String::as_str), Bound::Unbounded))
+        let group = self.waiting(kind).and_then(|waiting| waiting.groups.get(group));
+        let entries = group.map(|group| {
+            group.entries.range::<str, _>((from.as_ref().map(String::as_str), Bound::Unbounded))
         });
-        let of_group = ranges
-            .into_iter()
-            .flatten()
-            .map_while(move |(key, entry)| Some((key.strip_prefix(&prefix)?, entry)));
-        of_group
-            .filter(move |(_, entry)| entry.expires_ms > now_ms)
-            .map(|(rest, entry)| (rest, &*entry.value))
+        let current = entries.into_iter().flatten().filter(move |(_, entry)| entry.expires_ms > now_ms);
+        current.filter_map(|(rest, entry)| Some((rest.strip_prefix(APART)?, &*entry.value)))
     }
 
     /// Returns the groups in which something of a kind waits for a moment that has come, the earliest first: account and
@@ -88,7 +88,8 @@ impl Small {
 
     /// Returns the groups in which something of a kind waits for any moment.
     pub fn groups(&self, kind: StateKind) -> impl Iterator<Item = &str> {
-        self.waiting(kind).into_iter().flat_map(|waiting| waiting.earliest.keys()).map(|group| &**group)
+        let groups = self.waiting(kind).into_iter().flat_map(|waiting| &waiting.groups);
+        groups.filter(|(_, group)| group.earliest.is_some()).map(|(name, _)| &**name)
     }
 
     /// Writes a value; `None` removes it.
@@ -143,44 +144,76 @@ impl Small {
     }
 }
 
-/// Entries that wait, and of each group the earliest moment.
+/// Entries that wait, by group, and the earliest moment of each group.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// In order, so that those of one group lie together.
-    entries: BTreeMap<Box<str>, Entry>,
-    earliest: HashMap<Box<str>, i64>,
+    groups: HashMap<Box<str>, Group>,
     order: BTreeSet<(i64, Box<str>)>,
 }
 
+/// What waits in one group.
+#[derive(Debug, Default)]
+struct Group {
+    /// By what a key has after account and group: nothing, or [`APART`] and the rest. In order.
+    entries: BTreeMap<Box<str>, Entry>,
+    /// `None` while nothing waits for a moment.
+    earliest: Option<i64>,
+}
+
 impl Waiting {
+    fn get(&self, key: &str) -> Option<&Entry> {
+        let (group, rest) = split(key);
+        self.groups.get(group)?.entries.get(rest)
+    }
+
     fn set(&mut self, key: &str, entry: Option<Entry>) {
-        let due = entry.as_ref().and_then(Entry::due);
-        let before = match entry {
-            Some(entry) => self.entries.insert(key.into(), entry),
-            None => self.entries.remove(key),
-        };
-        let before = before.and_then(|before| before.due());
-        if before == due {
+        let (name, rest) = split(key);
+        if entry.is_none() && !self.groups.contains_key(name) {
             return;
         }
-        let group = group_of(key);
-        let known = self.earliest.get(group).copied();
-        if let Some(due_ms) = due.filter(|due_ms| known.is_none_or(|known| *due_ms <= known)) {
-            self.note(group, known, Some(due_ms));
-        } else if before == known {
-            let next = self.earliest_in(group, known);
-            self.note(group, known, next);
+        let group = self.groups.entry(name.into()).or_default();
+        let due = entry.as_ref().and_then(Entry::due);
+        let before = match entry {
+            Some(entry) => group.entries.insert(rest.into(), entry),
+            None => group.entries.remove(rest),
+        };
+        let (before, known) = (before.and_then(|before| before.due()), group.earliest);
+        if before != due {
+            if due.is_some_and(|due_ms| known.is_none_or(|known| due_ms <= known)) {
+                group.earliest = due;
+            } else if before == known {
+                group.earliest = group.look(known);
+            }
+        }
+        let (earliest, is_empty) = (group.earliest, group.entries.is_empty());
+        if is_empty {
+            self.groups.remove(name);
+        }
+        if known != earliest {
+            if let Some(known) = known {
+                self.order.remove(&(known, name.into()));
+            }
+            self.order.extend(earliest.map(|earliest| (earliest, name.into())));
         }
     }
 
-    /// Looks through a group, at most until something waits for a moment that is known to be the earliest.
-    fn earliest_in(&self, group: &str, known: Option<i64>) -> Option<i64> {
-        let prefix = format!("{group}{APART}");
-        let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
-        let members = self.entries.range::<str, _>(from);
-        let members = members.take_while(|(key, _)| key.starts_with(&prefix)).map(|(_, entry)| entry);
+    fn sweep(&mut self, now_ms: i64) {
+        let mut gone = Vec::new();
+        for (name, group) in &self.groups {
+            let expired = group.entries.iter().filter(|(_, entry)| entry.expires_ms <= now_ms);
+            gone.extend(expired.map(|(rest, _)| [&**name, rest].concat()));
+        }
+        for key in gone {
+            self.set(&key, None);
+        }
+    }
+}
+
+impl Group {
+    /// Looks for the earliest moment, at most until something waits for one that is known to be the earliest.
+    fn look(&self, known: Option<i64>) -> Option<i64> {
         let mut earliest: Option<i64> = None;
-        for due_ms in self.entries.get(group).into_iter().chain(members).filter_map(Entry::due) {
+        for due_ms in self.entries.values().filter_map(Entry::due) {
             earliest = Some(earliest.map_or(due_ms, |earliest| earliest.min(due_ms)));
             if earliest <= known {
                 break;
@@ -188,37 +221,12 @@ impl Waiting {
         }
         earliest
     }
-
-    fn note(&mut self, group: &str, known: Option<i64>, earliest: Option<i64>) {
-        if known == earliest {
-            return;
-        }
-        if let Some(known) = known {
-            self.order.remove(&(known, group.into()));
-        }
-        match earliest {
-            Some(earliest) => {
-                self.earliest.insert(group.into(), earliest);
-                self.order.insert((earliest, group.into()));
-            }
-            None => _ = self.earliest.remove(group),
-        }
-    }
-
-    fn sweep(&mut self, now_ms: i64) {
-        let is_gone = |entry: &Entry| entry.expires_ms <= now_ms;
-        let gone: Vec<Box<str>> =
-            self.entries.iter().filter(|(_, entry)| is_gone(entry)).map(|(key, _)| key.clone()).collect();
-        for key in gone {
-            self.set(&key, None);
-        }
-    }
 }
 
-/// Returns account and group of a key.
-fn group_of(key: &str) -> &str {
-    let end = key.match_indices(APART).nth(1).map(|(at, _)| at);
-    end.and_then(|end| key.get(..end)).unwrap_or(key)
+/// Splits a key behind account and group.
+fn split(key: &str) -> (&str, &str) {
+    let end = key.match_indices(APART).nth(1).map_or(key.len(), |(at, _)| at);
+    key.split_at_checked(end).unwrap_or((key, ""))
 }
 
 #[cfg(test)]
