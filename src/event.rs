@@ -218,6 +218,8 @@ pub enum What<'a> {
         channel: Option<Cow<'a, str>>,
         /// The platform's id of the person over all groups, where it gives one.
         union_id: Option<Cow<'a, str>>,
+        /// What they say of themselves where others see it.
+        profile: Option<Cow<'a, str>>,
         /// Found by comparing rosters, not told by the platform: counted, and never greeted.
         inferred: bool,
     },
@@ -384,13 +386,16 @@ impl What<'_> {
                 What::MessageEdited { of: owned(of), message: message.into_owned() }
             }
             What::MessageRecalled { of } => What::MessageRecalled { of: owned(of) },
-            What::MemberJoined { inviter, scene, channel, union_id, inferred } => What::MemberJoined {
-                inviter: owned(inviter),
-                scene: owned(scene),
-                channel: owned(channel),
-                union_id: owned(union_id),
-                inferred,
-            },
+            What::MemberJoined { inviter, scene, channel, union_id, profile, inferred } => {
+                What::MemberJoined {
+                    inviter: owned(inviter),
+                    profile: owned(profile),
+                    scene: owned(scene),
+                    channel: owned(channel),
+                    union_id: owned(union_id),
+                    inferred,
+                }
+            }
             What::MemberLeft { reason, inferred } => What::MemberLeft { reason: owned(reason), inferred },
             What::ContactAdded { staff, welcome_code, channel } => What::ContactAdded {
                 staff: Cow::Owned(staff.into_owned()),

@@ -53,6 +53,8 @@ pub(super) struct EventDocument {
     inviter: Option<String>,
     /// `member_joined`: how they came in.
     scene: Option<String>,
+    /// `member_joined`: what they say of themselves, judged as their name is.
+    profile: Option<String>,
     /// `member_joined`, `contact_added`: the channel code they came by.
     channel: Option<String>,
     /// `member_left`: why.

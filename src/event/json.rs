@@ -225,6 +225,7 @@ fn what<'a>(
             scene: field("scene", raw.scene, limits)?,
             channel: field("channel", raw.channel, limits)?,
             union_id: None,
+            profile: field("profile", raw.profile, limits)?,
             inferred: false,
         },
         EventType::MemberLeft => What::MemberLeft {

@@ -12,7 +12,7 @@ use super::partitions::Taken;
 use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
-use crate::connectors::ContentType;
+use crate::connectors::{Capabilities, ContentType};
 use crate::directory::SeenGroup;
 use crate::event::{
     Asked, Fact, GroupEvent, Message, Partition, Role, Status, Verdict, What, json, pointer_part,
@@ -223,13 +223,7 @@ impl Ingest {
             self.hook.as_ref().is_some_and(|hook| asking::wants(hook, standing, message, verdict))
         };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
-        let is_contact = matches!(event.what, What::ContactAdded { .. });
-        let shows = |content: &Content| {
-            can.is_none_or(|can| {
-                let shown = if is_contact { can.welcome_content_types } else { can.content_types };
-                shown.contains(&ContentType::of(content))
-            })
-        };
+        let shows = |content: &Content| can.is_none_or(|can| shows(&can, event, content));
         let is_open = |at_ms: i64| group.shop.as_ref().and_then(|shop| shop.is_open_at(at_ms));
         let kicked = event.member.as_deref().filter(|_| event.role == Role::Customer).and_then(|member| {
             self.kicks.find(&event.account, member, &group.place, group.tags(), self.clock.now_ms())
@@ -330,6 +324,13 @@ impl Ingest {
         let told = SeenGroup { name: change.name.as_deref(), owner: change.owner.as_deref() };
         self.directory.see_told(&event.account, &event.group, told);
     }
+}
+
+/// Says whether the platform shows a content where an event happened, or with a new contact's greeting.
+fn shows(can: &Capabilities, event: &GroupEvent<'_>, content: &Content) -> bool {
+    let is_contact = matches!(event.what, What::ContactAdded { .. });
+    let shown = if is_contact { can.welcome_content_types } else { can.content_types };
+    shown.contains(&ContentType::of(content))
 }
 
 /// Counts what became of reply rules: numbers to decide by, like those of wordlists on trial.

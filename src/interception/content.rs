@@ -50,7 +50,7 @@ pub struct ContentPolicy {
     pub titles: AsideRule,
     /// By the digest of files.
     pub hashes: HashRule,
-    /// How customers' display names are judged, with each message and when they join.
+    /// How customers' display names are judged, with each message and when they join; their profiles then, too.
     pub names: AsideRule,
 }
 
@@ -318,11 +318,11 @@ impl Ruleset {
         judgement
     }
 
-    /// Judges a member's display name beside what they said; its hits are of the category `name`.
+    /// Judges what a member is called, or says of themselves, beside what they said; hits are of the category that is named.
     pub fn judge_name(
         &self,
         judgement: Judgement,
-        name: &str,
+        (category, text): (&str, &str),
         policy: &Policy,
         audience: &Audience<'_>,
         scratch: &mut Scratch,
@@ -330,7 +330,7 @@ impl Ruleset {
         let rules = rules_of(policy);
         let mut aside = Aside { policy, rules, audience, scratch };
         let mut findings = Findings { judgement, hits_max: self.config().hits_max };
-        self.judge_aside(name, Some("name"), rules.names, &mut aside, &mut findings);
+        self.judge_aside(text, Some(category), rules.names, &mut aside, &mut findings);
         findings.judgement
     }
 

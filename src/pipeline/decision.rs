@@ -145,15 +145,17 @@ impl<'e> Decision<'e> {
             What::Message(_) | What::Due | What::Pardoned { .. } => return,
             What::MessageEdited { of, .. } => revision(of.as_deref(), false),
             What::MessageRecalled { of } => revision(of.as_deref(), true),
-            What::MemberJoined { inviter, scene, channel, union_id, inferred } => Fact::Member(MemberFact {
-                joined: true,
-                inviter: inviter.as_deref().map(borrow),
-                scene: scene.as_deref().map(borrow),
-                channel: channel.as_deref().map(borrow),
-                reason: None,
-                union_id: union_id.as_deref().map(borrow),
-                inferred: *inferred,
-            }),
+            What::MemberJoined { inviter, scene, channel, union_id, inferred, profile: _ } => {
+                Fact::Member(MemberFact {
+                    joined: true,
+                    inviter: inviter.as_deref().map(borrow),
+                    scene: scene.as_deref().map(borrow),
+                    channel: channel.as_deref().map(borrow),
+                    reason: None,
+                    union_id: union_id.as_deref().map(borrow),
+                    inferred: *inferred,
+                })
+            }
             What::MemberLeft { reason, inferred } => Fact::Member(MemberFact {
                 joined: false,
                 inviter: None,

@@ -1,11 +1,11 @@
-//! The stage of interception: what a message says, carries and quotes, and by which name; somebody else's opinion of it.
+//! The stage of interception: what a message says, carries and quotes, and by which name and profile; somebody else's opinion of it.
 
 use super::{Arrival, Decision, PartitionState, Rules, Setting};
 use crate::event::{GroupEvent, Message, Role, Status, Verdict, What};
 use crate::interception::{Audience, Earlier, Judgement, Policy, Scratch, SpeakerKey};
 
 impl Decision<'_> {
-    /// Judges what an event brings. A join brings a name only, and cannot be withdrawn: a person looks.
+    /// Judges what an event brings. A join brings a name and a profile, and cannot be withdrawn: a person looks.
     pub(super) fn judge(
         &mut self,
         (state, rules): (&PartitionState, &Rules),
@@ -28,8 +28,11 @@ impl Decision<'_> {
             );
             self.judged(named(rules, judgement, policy, &audience, event, words));
             self.heard(setting.asking.heard);
-        } else if let (What::MemberJoined { .. }, Some(policy)) = (&event.what, setting.policy) {
+        } else if let (What::MemberJoined { profile, .. }, Some(policy)) = (&event.what, setting.policy) {
             let mut judgement = named(rules, Judgement::default(), policy, &audience, event, words);
+            if let Some(profile) = profile.as_deref().filter(|_| event.role == Role::Customer) {
+                judgement = rules.words.judge_name(judgement, ("profile", profile), policy, &audience, words);
+            }
             judgement.verdict = judgement.verdict.min(Verdict::Review);
             self.judged(judgement);
         } else if let What::LateVerdict { opinion, .. } = &event.what {
@@ -76,7 +79,7 @@ fn named(
     words: &mut Scratch,
 ) -> Judgement {
     match event.name.as_deref().filter(|_| event.role == Role::Customer) {
-        Some(name) => rules.words.judge_name(judgement, name, policy, audience, words),
+        Some(name) => rules.words.judge_name(judgement, ("name", name), policy, audience, words),
         None => judgement,
     }
 }

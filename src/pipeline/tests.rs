@@ -180,7 +180,14 @@ fn says(id: &str, text: &'static str) -> GroupEvent<'static> {
 fn joined(id: &str) -> GroupEvent<'static> {
     event(
         id,
-        What::MemberJoined { inviter: None, scene: None, channel: None, union_id: None, inferred: false },
+        What::MemberJoined {
+            inviter: None,
+            scene: None,
+            channel: None,
+            union_id: None,
+            profile: None,
+            inferred: false,
+        },
     )
 }
 
@@ -403,6 +410,7 @@ fn a_join_that_was_inferred_counts_and_is_not_greeted() {
         scene: None,
         channel: None,
         union_id: Some("p".into()),
+        profile: None,
         inferred: true,
     };
     let inferred = event("1", inferred);

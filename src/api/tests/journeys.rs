@@ -21,6 +21,7 @@ fn joins(member: &'static str) -> GroupEvent<'static> {
             scene: None,
             channel: None,
             union_id: None,
+            profile: None,
             inferred: false,
         },
     }

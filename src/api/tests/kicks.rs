@@ -21,6 +21,7 @@ fn join(group: &'static str, member: &'static str, n: usize) -> GroupEvent<'stat
             scene: None,
             channel: None,
             union_id: None,
+            profile: None,
             inferred: false,
         },
     }

@@ -155,6 +155,7 @@ impl Decoder<'_> {
                 scene: join_scene(document.get(Name::JoinScene)),
                 channel: None,
                 union_id: None,
+                profile: None,
                 inferred: false,
             }
         } else {

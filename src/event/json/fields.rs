@@ -53,6 +53,7 @@ fields! {
     20 BROADCAST broadcast "broadcast",
     21 GRANTED granted "granted",
     22 FORWARDED forwarded "forwarded",
+    23 PROFILE profile "profile",
 }
 
 const WHO: u32 = MEMBER | NAME | ROLE;
@@ -66,7 +67,7 @@ impl Fields {
             EventType::Message => GROUP | WHO | MESSAGE,
             EventType::MessageEdited => GROUP | WHO | MESSAGE | OF,
             EventType::MessageRecalled => GROUP | WHO | OF,
-            EventType::MemberJoined => GROUP | WHO | INVITER | SCENE | CHANNEL,
+            EventType::MemberJoined => GROUP | WHO | PROFILE | INVITER | SCENE | CHANNEL,
             EventType::MemberLeft => GROUP | WHO | REASON | INFERRED,
             EventType::ContactAdded => WHO | STAFF | WELCOME_CODE | CHANNEL,
             EventType::GroupCreated | EventType::GroupUpdated | EventType::OwnerChanged => {

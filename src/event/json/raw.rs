@@ -147,6 +147,8 @@ pub(super) struct RawEvent<'a> {
     #[serde(borrow)]
     pub(super) channel: Option<Text<'a>>,
     #[serde(borrow)]
+    pub(super) profile: Option<Text<'a>>,
+    #[serde(borrow)]
     pub(super) reason: Option<Text<'a>>,
     pub(super) inferred: Option<bool>,
     #[serde(borrow)]

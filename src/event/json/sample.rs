@@ -36,7 +36,8 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
             put_message(&mut put, message);
         }
         What::MessageRecalled { of } => put("of", json!(of)),
-        What::MemberJoined { inviter, scene, channel, .. } => {
+        What::MemberJoined { inviter, scene, channel, profile, .. } => {
+            put("profile", json!(profile));
             put("inviter", json!(inviter));
             put("scene", json!(scene));
             put("channel", json!(channel));
@@ -125,13 +126,16 @@ fn what() -> impl Strategy<Value = What<'static>> {
         message().prop_map(What::Message),
         (maybe_id(), message()).prop_map(|(of, message)| What::MessageEdited { of, message }),
         maybe_id().prop_map(|of| What::MessageRecalled { of }),
-        (maybe_id(), maybe_text(), maybe_text()).prop_map(|(inviter, scene, channel)| What::MemberJoined {
-            inviter,
-            scene,
-            channel,
-            union_id: None,
-            inferred: false,
-        }),
+        (maybe_id(), maybe_text(), maybe_text(), maybe_text()).prop_map(
+            |(inviter, scene, channel, profile)| What::MemberJoined {
+                profile,
+                inviter,
+                scene,
+                channel,
+                union_id: None,
+                inferred: false,
+            }
+        ),
         (maybe_text(), any::<bool>()).prop_map(|(reason, inferred)| What::MemberLeft { reason, inferred }),
         (id(), maybe_text(), maybe_text()).prop_map(|(staff, welcome_code, channel)| What::ContactAdded {
             staff,

@@ -32,8 +32,14 @@ async fn take(house: &House, events: Vec<GroupEvent<'static>>) {
 }
 
 fn joins(member: &str) -> GroupEvent<'static> {
-    let what =
-        What::MemberJoined { inviter: None, scene: None, channel: None, union_id: None, inferred: false };
+    let what = What::MemberJoined {
+        inviter: None,
+        scene: None,
+        channel: None,
+        union_id: None,
+        profile: None,
+        inferred: false,
+    };
     GroupEvent { step: None, ..event(&format!("j-{member}"), None, 0, Some(member), what) }
 }
 

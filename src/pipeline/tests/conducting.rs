@@ -132,7 +132,14 @@ fn who_was_found_by_comparing_lists_is_new_only_since_the_time_the_platform_says
         at_ms,
         ..event(
             id,
-            What::MemberJoined { inviter: None, scene: None, channel: None, union_id: None, inferred: true },
+            What::MemberJoined {
+                inviter: None,
+                scene: None,
+                channel: None,
+                union_id: None,
+                profile: None,
+                inferred: true,
+            },
         )
     };
     for (at_ms, is_noted) in [(None, false), (Some(NOW - 40_000), false), (Some(NOW - 39_999), true)] {
@@ -330,4 +337,17 @@ fn a_name_is_judged_with_what_is_said_and_at_the_door() {
     assert!(decision.answer.actions.is_empty(), "a join cannot be withdrawn");
     assert_eq!(sends(decision.effects.as_ref()), [""; 0], "we do not say the name ourselves");
     assert!(decision.effects.unwrap().facts.iter().any(|fact| matches!(fact, Fact::Review(_))));
+    let mut says_so = joined("4");
+    if let What::MemberJoined { profile, .. } = &mut says_so.what {
+        *profile = Some("加微信领红包".into());
+    }
+    for (rule, expect) in [(AsideRule::Same, Verdict::Review), (AsideRule::Off, Verdict::Pass)] {
+        let door = GroupEvent { id: format!("{expect:?}").into(), ..says_so.clone() };
+        let decision = house.take_by(&door, Some(&policy(rule)));
+        let category = decision.answer.hits.first().map(|hit| hit.category.as_str());
+        assert_eq!(
+            (decision.answer.verdict, category),
+            (expect, (expect > Verdict::Pass).then_some("profile"))
+        );
+    }
 }

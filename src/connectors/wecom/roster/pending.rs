@@ -110,6 +110,7 @@ impl Pending {
                     scene: owned(scene).or_else(|| read.and_then(|read| read.scene.clone())),
                     channel: read.and_then(|read| read.channel.clone()),
                     union_id: read.and_then(|read| read.union_id.clone()),
+                    profile: None,
                     inferred: false,
                 };
                 (member, *role, what)
