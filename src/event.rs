@@ -12,6 +12,7 @@ mod field;
 mod ids;
 pub mod json;
 mod opinion;
+mod owned;
 mod people;
 mod scope;
 mod talk;
@@ -130,21 +131,6 @@ impl RosterStep {
 impl GroupEvent<'_> {
     /// Longest event id, group id, member id or account name in bytes.
     pub const ID_BYTES_MAX: usize = 128;
-
-    /// Detaches the event from the buffer it was read from.
-    pub fn into_owned(self) -> GroupEvent<'static> {
-        GroupEvent {
-            id: Cow::Owned(self.id.into_owned()),
-            account: Cow::Owned(self.account.into_owned()),
-            group: Cow::Owned(self.group.into_owned()),
-            member: self.member.map(|m| Cow::Owned(m.into_owned())),
-            name: self.name.map(|n| Cow::Owned(n.into_owned())),
-            role: self.role,
-            at_ms: self.at_ms,
-            step: self.step,
-            what: self.what.into_owned(),
-        }
-    }
 }
 
 /// The kind of an event without its contents; the spelling of those that may be sent in is the API's `type`.
@@ -305,6 +291,18 @@ pub enum What<'a> {
 }
 
 impl What<'_> {
+    /// Makes a join of which nothing more is known.
+    pub fn joined(inferred: bool) -> What<'static> {
+        What::MemberJoined {
+            inviter: None,
+            scene: None,
+            channel: None,
+            union_id: None,
+            profile: None,
+            inferred,
+        }
+    }
+
     /// Returns the kind alone.
     pub fn event_type(&self) -> EventType {
         match self {
@@ -378,57 +376,6 @@ impl What<'_> {
             | What::Due => None,
         }
     }
-
-    fn into_owned(self) -> What<'static> {
-        match self {
-            What::Message(m) => What::Message(m.into_owned()),
-            What::MessageEdited { of, message } => {
-                What::MessageEdited { of: owned(of), message: message.into_owned() }
-            }
-            What::MessageRecalled { of } => What::MessageRecalled { of: owned(of) },
-            What::MemberJoined { inviter, scene, channel, union_id, profile, inferred } => {
-                What::MemberJoined {
-                    inviter: owned(inviter),
-                    profile: owned(profile),
-                    scene: owned(scene),
-                    channel: owned(channel),
-                    union_id: owned(union_id),
-                    inferred,
-                }
-            }
-            What::MemberLeft { reason, inferred } => What::MemberLeft { reason: owned(reason), inferred },
-            What::ContactAdded { staff, welcome_code, channel } => What::ContactAdded {
-                staff: Cow::Owned(staff.into_owned()),
-                welcome_code: owned(welcome_code),
-                channel: owned(channel),
-            },
-            What::GroupCreated(c) => What::GroupCreated(c.into_owned()),
-            What::GroupUpdated(c) => What::GroupUpdated(c.into_owned()),
-            What::OwnerChanged(c) => What::OwnerChanged(c.into_owned()),
-            What::GroupDismissed => What::GroupDismissed,
-            What::Due => What::Due,
-            What::Pardoned { by } => What::Pardoned { by: Cow::Owned(by.into_owned()) },
-            What::ConsentChanged { granted } => What::ConsentChanged { granted },
-            What::Outcome { kind, value, broadcast } => {
-                What::Outcome { kind: Cow::Owned(kind.into_owned()), value, broadcast: owned(broadcast) }
-            }
-            What::RosterRead(read) => What::RosterRead(read.into_owned()),
-            What::Silence { since_ms, until_ms } => What::Silence { since_ms, until_ms },
-            What::ContactRemoved { staff, by } => {
-                What::ContactRemoved { staff: Cow::Owned(staff.into_owned()), by }
-            }
-            What::TagsChanged { change, id, tag_type } => What::TagsChanged {
-                change: Cow::Owned(change.into_owned()),
-                id: owned(id),
-                tag_type: owned(tag_type),
-            },
-            What::LateVerdict { of, message, opinion } => What::LateVerdict {
-                of: Cow::Owned(of.into_owned()),
-                message: Cow::Owned(message.into_owned()),
-                opinion: opinion.into_owned(),
-            },
-        }
-    }
 }
 
 /// What a member said.
@@ -447,19 +394,6 @@ pub struct Message<'a> {
     pub quote: Option<Cow<'a, str>>,
     /// Pictures, links, cards, mini programs.
     pub attachments: Vec<Attachment<'a>>,
-}
-
-impl Message<'_> {
-    fn into_owned(self) -> Message<'static> {
-        Message {
-            text: Cow::Owned(self.text.into_owned()),
-            content_type: owned(self.content_type),
-            mentions: self.mentions.into_iter().map(|m| Cow::Owned(m.into_owned())).collect(),
-            forwarded: self.forwarded,
-            quote: owned(self.quote),
-            attachments: self.attachments.into_iter().map(Attachment::into_owned).collect(),
-        }
-    }
 }
 
 /// One attachment of a message.
@@ -483,19 +417,6 @@ pub struct Attachment<'a> {
     pub sha256: Option<Cow<'a, str>>,
 }
 
-impl Attachment<'_> {
-    /// Detaches the attachment from the buffer it was read from.
-    pub fn into_owned(self) -> Attachment<'static> {
-        Attachment {
-            kind: Cow::Owned(self.kind.into_owned()),
-            url: owned(self.url),
-            appid: owned(self.appid),
-            title: owned(self.title),
-            sha256: owned(self.sha256),
-        }
-    }
-}
-
 /// New properties of a group, each only where it changed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupChange<'a> {
@@ -503,12 +424,6 @@ pub struct GroupChange<'a> {
     pub name: Option<Cow<'a, str>>,
     /// New owner: the staff member who owns the group on the platform.
     pub owner: Option<Cow<'a, str>>,
-}
-
-impl GroupChange<'_> {
-    fn into_owned(self) -> GroupChange<'static> {
-        GroupChange { name: owned(self.name), owner: owned(self.owner) }
-    }
 }
 
 /// Who is in a group by the platform's own list: taken over, not counted as joins and leaves. For the first reading of a
@@ -521,16 +436,6 @@ pub struct RosterRead<'a> {
     pub gone: Vec<Cow<'a, str>>,
     /// The group's name and owner.
     pub group: GroupChange<'a>,
-}
-
-impl RosterRead<'_> {
-    fn into_owned(self) -> RosterRead<'static> {
-        RosterRead {
-            found: self.found.into_iter().map(RosterMember::into_owned).collect(),
-            gone: self.gone.into_iter().map(|member| Cow::Owned(member.into_owned())).collect(),
-            group: self.group.into_owned(),
-        }
-    }
 }
 
 /// One member on a platform's list.
@@ -558,25 +463,6 @@ pub struct RosterMember<'a> {
     /// The platform's id of the person over all groups, where it gives one.
     #[serde(borrow)]
     pub union_id: Option<Cow<'a, str>>,
-}
-
-impl RosterMember<'_> {
-    fn into_owned(self) -> RosterMember<'static> {
-        RosterMember {
-            member: Cow::Owned(self.member.into_owned()),
-            role: self.role,
-            name: owned(self.name),
-            joined_ms: self.joined_ms,
-            inviter: owned(self.inviter),
-            scene: owned(self.scene),
-            channel: owned(self.channel),
-            union_id: owned(self.union_id),
-        }
-    }
-}
-
-fn owned(value: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
-    value.map(|v| Cow::Owned(v.into_owned()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::advert::{SightedFact, TraitsFact};
+use super::owned::owned;
 use super::{
     ActionKind, ContactEnd, EventKey, EventType, HandOverFact, Level, Role, RosterMember, Status, TalkFact,
     Verdict, Via,
@@ -552,10 +553,6 @@ impl AttachFact<'_> {
     pub fn into_owned(self) -> AttachFact<'static> {
         AttachFact { send: self.send.into_owned(), contents: Cow::Owned(self.contents.into_owned()) }
     }
-}
-
-fn owned(value: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
-    value.map(|v| Cow::Owned(v.into_owned()))
 }
 
 /// Reads an optional text without copying it: serde's own `borrow` reaches only a bare `Cow`, not one inside an `Option`.

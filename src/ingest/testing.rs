@@ -130,14 +130,7 @@ pub(super) fn event(
 
 /// A join that is a step.
 pub(super) fn joins(id: &str, from: u64, to: u64, member: &str) -> GroupEvent<'static> {
-    let what = What::MemberJoined {
-        inviter: None,
-        scene: None,
-        channel: None,
-        union_id: None,
-        profile: None,
-        inferred: false,
-    };
+    let what = What::joined(false);
     event(id, Some(from), to, Some(member), what)
 }
 

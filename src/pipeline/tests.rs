@@ -178,17 +178,7 @@ fn says(id: &str, text: &'static str) -> GroupEvent<'static> {
 }
 
 fn joined(id: &str) -> GroupEvent<'static> {
-    event(
-        id,
-        What::MemberJoined {
-            inviter: None,
-            scene: None,
-            channel: None,
-            union_id: None,
-            profile: None,
-            inferred: false,
-        },
-    )
+    event(id, What::joined(false))
 }
 
 fn skipped(rule: &str, reason: SkipReason) -> Skipped {

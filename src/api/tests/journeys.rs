@@ -16,14 +16,7 @@ fn joins(member: &'static str) -> GroupEvent<'static> {
         role: Role::Customer,
         at_ms: Some(NOW_MS),
         step: None,
-        what: What::MemberJoined {
-            inviter: None,
-            scene: None,
-            channel: None,
-            union_id: None,
-            profile: None,
-            inferred: false,
-        },
+        what: What::joined(false),
     }
 }
 

@@ -16,14 +16,7 @@ fn join(group: &'static str, member: &'static str, n: usize) -> GroupEvent<'stat
         role: Role::Customer,
         at_ms: Some(NOW_MS),
         step: None,
-        what: What::MemberJoined {
-            inviter: None,
-            scene: None,
-            channel: None,
-            union_id: None,
-            profile: None,
-            inferred: false,
-        },
+        what: What::joined(false),
     }
 }
 

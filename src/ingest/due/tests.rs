@@ -32,14 +32,7 @@ async fn take(house: &House, events: Vec<GroupEvent<'static>>) {
 }
 
 fn joins(member: &str) -> GroupEvent<'static> {
-    let what = What::MemberJoined {
-        inviter: None,
-        scene: None,
-        channel: None,
-        union_id: None,
-        profile: None,
-        inferred: false,
-    };
+    let what = What::joined(false);
     GroupEvent { step: None, ..event(&format!("j-{member}"), None, 0, Some(member), what) }
 }
 

@@ -128,20 +128,7 @@ fn new_members_are_held_to_stricter_limits_until_their_time_is_over() {
 
 #[test]
 fn who_was_found_by_comparing_lists_is_new_only_since_the_time_the_platform_says() {
-    let found = |id: &str, at_ms| GroupEvent {
-        at_ms,
-        ..event(
-            id,
-            What::MemberJoined {
-                inviter: None,
-                scene: None,
-                channel: None,
-                union_id: None,
-                profile: None,
-                inferred: true,
-            },
-        )
-    };
+    let found = |id: &str, at_ms| GroupEvent { at_ms, ..event(id, What::joined(true)) };
     for (at_ms, is_noted) in [(None, false), (Some(NOW - 40_000), false), (Some(NOW - 39_999), true)] {
         let mut house = house(config());
         let join = found("1", at_ms);

@@ -74,14 +74,7 @@ impl<'c, 'a> Chain<'c, 'a> {
     /// Somebody came of whom we know only that they left again.
     pub(super) fn joined_unseen(&mut self, member: &str, role: Role, before: &Pending) {
         let at_ms = self.guess(before);
-        let what = What::MemberJoined {
-            inviter: None,
-            scene: None,
-            channel: None,
-            union_id: None,
-            profile: None,
-            inferred: true,
-        };
+        let what = What::joined(true);
         let id = inferred_id("joined", member, at_ms);
         if !self.compared.view.counted.contains(&id) {
             self.plan.joins += 1;

@@ -132,18 +132,7 @@ fn version(number: u32) -> String {
 }
 
 fn event(id: &str, joined: bool, at_ms: i64, version: &str, step: RosterStep) -> GroupEvent<'static> {
-    let what = if joined {
-        What::MemberJoined {
-            inviter: None,
-            scene: None,
-            channel: None,
-            union_id: None,
-            profile: None,
-            inferred: false,
-        }
-    } else {
-        What::MemberLeft { reason: None, inferred: false }
-    };
+    let what = if joined { What::joined(false) } else { What::MemberLeft { reason: None, inferred: false } };
     GroupEvent {
         id: Cow::Owned(format!("{version} {id}")),
         account: Cow::Borrowed(ACCOUNT),
