@@ -5,12 +5,16 @@
 
 #[path = "tidy/docs.rs"]
 mod docs;
+#[path = "tidy/examples.rs"]
+mod examples;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/sources.rs"]
 mod sources;
 #[path = "tidy/tree.rs"]
 mod tree;
+
+use std::collections::BTreeMap;
 
 use tree::File;
 
@@ -149,6 +153,72 @@ fn every_configuration_key_has_a_comment() {
     found(&check("[a]\nkey = 1\n"), "`key = 1`");
     found(&check("[a]\n# What it is for.\nkey = 1\nother = 2\n"), "`other = 2`");
     found(&check("[a]\n#other = 2\n"), "`#other = 2`");
+}
+
+#[test]
+fn dashboards_and_alerts_name_what_there_is() {
+    let files = tree::read();
+    for path in ["config/examples/grafana-dashboard.json", "config/examples/prometheus-alerts.yml"] {
+        assert!(files.iter().any(|file| file.path == path), "{path} was not read");
+    }
+    clean(&examples::metrics(&files));
+    let check = |path: &str, text: &str| {
+        examples::metrics(
+            &[sample(path, text), sample("docs/OPERATING.md", "| `menshen_a` | | x |\n`menshen_b`")].concat(),
+        )
+    };
+    clean(&check("config/examples/a.yml", "expr: rate(menshen_a_bucket[5m]) + menshen_a"));
+    found(&check("config/examples/a.yml", "expr: menshen_a_total > 0"), "menshen_a_total");
+    found(&check("config/examples/a.json", r#"{"panels": [{"expr": "menshen_b > 0"}]}"#), "menshen_b");
+}
+
+#[test]
+fn dashboards_and_alerts_ask_for_labels_there_are() {
+    use menshen::telemetry::metrics::{DEFINITIONS, Label};
+    let any = |name| Label { name, values: &[] };
+    let mut known: BTreeMap<_, _> = DEFINITIONS.iter().map(|of| (of.name, of.labels.to_vec())).collect();
+    known.insert("menshen_http_requests_total", ["route", "method", "status"].map(any).to_vec());
+    known.insert("menshen_http_request_duration_seconds", ["route", "method"].map(any).to_vec());
+    clean(&examples::labels(&tree::read(), &known));
+    let known = BTreeMap::from([("menshen_a", vec![Label { name: "state", values: &["on", "off"] }])]);
+    let check = |selector: &str| {
+        let text = format!("expr: menshen_a{{{selector}}}");
+        examples::labels(&sample("config/examples/a.yml", &text), &known)
+    };
+    clean(&check(r#"job="x",state=~"on|off""#));
+    found(&check(r#"status="on""#), "no label `status`");
+    found(&check(r#"state=~"on|of""#), "never `of`");
+}
+
+#[test]
+fn alerts_say_what_to_do() {
+    clean(&examples::alerts(&tree::read()));
+    let check = |text: &str| {
+        let manual = sample("docs/OPERATING.md", "## Stopping: the drain\n");
+        examples::alerts(&[sample("config/examples/a.yml", text), manual].concat())
+    };
+    let whole =
+        "- alert: A\n severity: critical\n summary: x\n description: docs/OPERATING.md#stopping-the-drain";
+    clean(&check(whole));
+    found(&check(&whole.replace("severity", "")), "severity");
+    found(&check(&whole.replace("the-drain", "")), "names no section");
+}
+
+#[test]
+fn dashboards_are_laid_out() {
+    clean(&examples::layout(&tree::read()));
+    let check = |second: &str| {
+        let first = r#"{"id": 1, "title": "a", "gridPos": {"x": 0, "y": 0, "w": 12, "h": 2}}"#;
+        examples::layout(&sample("config/examples/a.json", &format!(r#"{{"panels": [{first}, {second}]}}"#)))
+    };
+    clean(&check(r#"{"id": 2, "gridPos": {"x": 12, "y": 1, "w": 12, "h": 2}}"#));
+    found(&check(r#"{"id": 1, "gridPos": {"x": 12, "y": 1, "w": 12, "h": 2}}"#), "no id of its own");
+    found(
+        &check(r#"{"id": 2, "title": "b", "gridPos": {"x": 6, "y": 1, "w": 12, "h": 2}}"#),
+        "`b` lies on `a`",
+    );
+    found(&check(r#"{"id": 2, "gridPos": {"x": 20, "y": 2, "w": 12, "h": 2}}"#), "not on the grid");
+    found(&check("{"), "a.json");
 }
 
 #[test]
