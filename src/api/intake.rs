@@ -2,10 +2,12 @@
 
 #![expect(dead_code, reason = "these are read by the document's macros only")]
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::json::SentIn;
-use crate::event::{Answer, EventType, FieldError, Role};
+use crate::event::{Answer, Attachment, EventType, FieldError, Role};
 
 /// Something that happened in a group.
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
@@ -80,6 +82,7 @@ pub(super) struct EventDocument {
 
 /// One attachment of a message.
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Attachment)]
 pub(super) struct AttachmentDocument {
     /// `image`, `link`, `miniprogram`, `card`, `file`, ….
@@ -92,6 +95,21 @@ pub(super) struct AttachmentDocument {
     title: Option<String>,
     /// SHA-256 of the contents, in hexadecimal.
     sha256: Option<String>,
+}
+
+impl AttachmentDocument {
+    /// Returns it as an event has it.
+    pub(super) fn into_attachment(self) -> Attachment<'static> {
+        let Self { kind, url, appid, title, sha256 } = self;
+        let owned = |text: Option<String>| text.map(Cow::Owned);
+        Attachment {
+            kind: Cow::Owned(kind),
+            url: owned(url),
+            appid: owned(appid),
+            title: owned(title),
+            sha256: owned(sha256),
+        }
+    }
 }
 
 /// What stands in the place of an answer when one event of many was refused.

@@ -4,11 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Strict};
 use super::error::{ApiError, ApiResult};
+use super::intake::AttachmentDocument;
 use super::state::Cx;
 use crate::event::{FieldError, Hit, Message, Verdict};
 use crate::interception::{Audience, Explanation, Scratch, Speaker};
 
-/// A text to be judged.
+/// Most attachments of a message that is tried.
+const ATTACHMENTS_MAX: usize = 20;
+
+/// A message to be judged.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ModerateIn {
@@ -30,6 +34,18 @@ pub(super) struct ModerateIn {
     /// Whose message it would be; `own` is what we send ourselves.
     #[serde(default)]
     role: Speaker,
+    /// What kind of message it would be, in the platform's words.
+    #[serde(default)]
+    content_type: Option<String>,
+    /// What would go with it; at most 20.
+    #[serde(default)]
+    attachments: Vec<AttachmentDocument>,
+    /// The text it would quote.
+    #[serde(default)]
+    quote: Option<String>,
+    /// It would be forwarded.
+    #[serde(default)]
+    forwarded: bool,
     /// Also show the hits that did not count, and why.
     #[serde(default)]
     explain: bool,
@@ -63,6 +79,11 @@ pub(super) struct Moderated {
 )]
 pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiResult<Answer<Moderated>> {
     check_text(&cx, &asked.text)?;
+    check_text(&cx, asked.quote.as_deref().unwrap_or_default())?;
+    if asked.attachments.len() > ATTACHMENTS_MAX {
+        let detail = format!("has {} of them, at most {ATTACHMENTS_MAX}", asked.attachments.len());
+        return Err(ApiError::fields(vec![FieldError::new("/attachments", "too_many", detail)]));
+    }
     let rules = cx.rules();
     if let Some(name) = asked.policy.as_deref().filter(|name| rules.words.policy(name).is_none()) {
         let detail = format!("there is no policy `{name}`; see GET /v1/rulesets");
@@ -87,7 +108,14 @@ pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiRe
             Some(context) => Audience { now_ms, ..context.audience(group, asked.role) },
             None => Audience { speaker: asked.role, now_ms, ..Audience::default() },
         };
-        let message = Message { text: asked.text.as_str().into(), ..Message::default() };
+        let message = Message {
+            text: asked.text.into(),
+            content_type: asked.content_type.map(Into::into),
+            attachments: asked.attachments.into_iter().map(AttachmentDocument::into_attachment).collect(),
+            quote: asked.quote.map(Into::into),
+            forwarded: asked.forwarded,
+            mentions: Vec::new(),
+        };
         let judge = |policy| rules.words.judge_message(&message, policy, &audience, &mut Scratch::default());
         let judgement = policy.map(judge).unwrap_or_default();
         let explained = policy.filter(|_| asked.explain);
@@ -98,7 +126,7 @@ pub(super) async fn moderate(cx: Cx, Strict(asked): Strict<ModerateIn>) -> ApiRe
             hits: judgement.hits.into_iter().map(|judged| judged.hit).collect(),
             shadow_hits: judgement.shadow.into_iter().map(|judged| judged.hit).collect(),
             masked: judgement.masked,
-            explanation: explained.map(|policy| rules.words.explain(&asked.text, policy, &audience)),
+            explanation: explained.map(|policy| rules.words.explain_message(&message, policy, &audience)),
         }
     });
     Ok(Answer::ok(judged.await.map_err(|error| ApiError::internal(&error))?))

@@ -3,14 +3,16 @@
 //! Not for the hot path: it runs every stage on every text and allocates freely. It uses the same stages as
 //! [`Ruleset::judge`], so the two cannot disagree.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::fold::fold_into;
 use super::policy::Policy;
 use super::resolve::Outcome;
 use super::ruleset::Ruleset;
-use super::{Audience, JudgedHit, Scratch, mask};
-use crate::event::{Hit, Verdict};
+use super::{Audience, JudgedHit, Judgement, Scratch, mask};
+use crate::event::{Hit, Message, Verdict};
 
 /// Everything that was found in a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -84,6 +86,55 @@ impl Ruleset {
         }
         explanation
     }
+}
+
+impl Ruleset {
+    /// Shows how a message is judged: its text, and what it carries beside.
+    pub fn explain_message(
+        &self,
+        message: &Message<'_>,
+        policy: &Policy,
+        audience: &Audience<'_>,
+    ) -> Explanation {
+        let mut explanation = self.explain(&message.text, policy, audience);
+        let mut scratch = Scratch::default();
+        for part in parts(message) {
+            let beside = self.judge_beside(Judgement::default(), &part, policy, audience, &mut scratch);
+            for judged in beside.hits {
+                explanation.add(judged, beside.verdict, false, Outcome::Counted);
+            }
+            for judged in beside.shadow {
+                explanation.add(judged, Verdict::Pass, true, Outcome::Counted);
+            }
+            explanation.verdict = explanation.verdict.max(beside.verdict);
+        }
+        explanation.hits.sort_by_key(|h| (h.hit.span[0], std::cmp::Reverse(h.hit.span[1])));
+        explanation.masked = (explanation.verdict == Verdict::Mask)
+            .then(|| self.judge_message(message, policy, audience, &mut scratch).masked)
+            .flatten();
+        explanation
+    }
+}
+
+/// Takes a message apart, so that each hit is shown with the verdict that it alone leads to.
+fn parts<'m>(message: &'m Message<'_>) -> Vec<Message<'m>> {
+    let text = Cow::Borrowed(message.text.as_ref());
+    let content_type = message.content_type.as_deref().map(Cow::Borrowed);
+    let mut parts =
+        vec![Message { text, ..Message::default() }, Message { content_type, ..Message::default() }];
+    parts.extend(
+        message
+            .attachments
+            .iter()
+            .map(|attachment| Message { attachments: vec![attachment.clone()], ..Message::default() }),
+    );
+    if message.forwarded {
+        parts.push(Message { forwarded: true, ..Message::default() });
+    }
+    if let Some(quote) = message.quote.as_deref() {
+        parts.push(Message { quote: Some(Cow::Borrowed(quote)), ..Message::default() });
+    }
+    parts
 }
 
 impl Explanation {
