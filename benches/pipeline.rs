@@ -103,6 +103,7 @@ impl Ours {
             policy: self.rules.policy(None, event.role),
             audience: Audience::default(),
             variable: &|_| None,
+            may_say: &|_| true,
             can_recall: true,
             can_post: true,
             shows: &|_| true,

@@ -18,6 +18,7 @@ mod first_token;
 mod foundations;
 pub mod gateway;
 mod house;
+pub(crate) mod judge;
 pub mod lint;
 mod platforms;
 pub mod restore;

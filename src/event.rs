@@ -28,7 +28,7 @@ pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, AttachFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects,
-    EvidenceFact, Fact, FactKind, GroupFact, Head, HitFact, JudgedFact, KickFact, LateVerdictFact,
+    EvidenceFact, Fact, FactKind, GroupFact, Head, HeldFact, HitFact, JudgedFact, KickFact, LateVerdictFact,
     MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact,
     StateKind, TagsFact,
 };

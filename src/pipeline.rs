@@ -26,7 +26,7 @@ use jiff::tz::TimeZone;
 
 use crate::conduct;
 use crate::dedupe::{self, Lookup};
-use crate::event::{EventKey, GroupEvent, HOUR_MS, Kin, Place, Role, Status, What};
+use crate::event::{EventKey, GroupEvent, HOUR_MS, Hit, Kin, Message, Place, Role, Status, Verdict, What};
 use crate::interception::{self, Audience, Policy, Ruleset, Speaker};
 use crate::journeys::{self, Journeys};
 use crate::outbox::delivery::Content;
@@ -60,6 +60,21 @@ impl Rules {
     pub fn policy(&self, named: Option<&str>, speaker: impl Into<Speaker>) -> Option<&Policy> {
         let name = named.filter(|name| self.words.policy(name).is_some()).unwrap_or(&self.limits.policy);
         self.words.policy_for(name, speaker)
+    }
+
+    /// Judges what we are about to say ourselves; nobody is exempt.
+    ///
+    /// # Errors
+    /// With what blocks it.
+    pub fn own(&self, text: &str, policy: &Policy, audience: &Audience<'_>) -> Result<(), Vec<Hit>> {
+        let audience = Audience { speaker: Speaker::Own, ..*audience };
+        let message = Message { text: text.into(), ..Message::default() };
+        let mut scratch = interception::Scratch::default();
+        let judgement = self.words.judge_message(&message, policy, &audience, &mut scratch);
+        if judgement.verdict == Verdict::Block {
+            return Err(judgement.hits.into_iter().map(|judged| judged.hit).collect());
+        }
+        Ok(())
     }
 }
 
@@ -98,6 +113,8 @@ pub struct Setting<'a> {
     pub home: Home<'a>,
     /// The value of a variable such as `shop.name`.
     pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
+    /// Interception lets us say a text there.
+    pub may_say: &'a (dyn Fn(&str) -> bool + Sync),
     /// The platform can withdraw a message.
     pub can_recall: bool,
     /// The platform lets us say something in the group.
@@ -278,9 +295,10 @@ pub fn decide<'e>(
     }
     decision.journeys(state, rules, setting, event);
 
-    decision.act(setting, event);
+    decision.act(state, setting, event);
     decision.keep_out(state, setting, event);
     decision.escalate(state, setting, event);
+    decision.hold(event);
     decision.keep(&rules.limits, setting, event);
     decision.ask(setting, event);
     decision

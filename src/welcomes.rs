@@ -229,9 +229,11 @@ impl Welcome {
 
     /// Returns what is said in groups; nothing when it is for contacts.
     pub fn in_groups(&self) -> Vec<String> {
-        if self.on != Occasion::MemberJoined {
-            return Vec::new();
-        }
+        if self.on == Occasion::MemberJoined { self.texts() } else { Vec::new() }
+    }
+
+    /// Returns everything that is said.
+    pub fn texts(&self) -> Vec<String> {
         let texts = std::iter::once(&self.text).chain(self.variants.iter().map(|variant| &variant.text));
         let mut texts: Vec<String> = texts.cloned().collect();
         for content in &self.attachments {

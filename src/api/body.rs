@@ -26,7 +26,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Strict<T> {
 
     async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
         check_type(request.headers(), &["application/json"])?;
-        let body = read(request, app.body_bytes_max(), app.body_timeout()).await?;
+        // A list of terms is as long as an import.
+        let is_list = request.uri().path().starts_with("/v1/wordlists/");
+        let max = if is_list { app.import_bytes_max() } else { app.body_bytes_max() };
+        let body = read(request, max.max(app.body_bytes_max()), app.body_timeout()).await?;
         parse(&body).map(Self)
     }
 }

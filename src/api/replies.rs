@@ -12,10 +12,11 @@ use super::moderate::check_text;
 use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::state::Cx;
-use crate::directory::{GroupFilter, GroupFound};
-use crate::event::{FieldError, Kin};
-use crate::interception::fold_into;
+use crate::directory::{GroupContext, GroupFilter, GroupFound};
+use crate::event::{FieldError, Kin, Verdict};
+use crate::interception::{Audience, Scratch, Speaker, fold_into};
 use crate::journeys::Journey;
+use crate::pipeline::Rules;
 use crate::reach::Plan;
 use crate::replies::{Candidate, Circumstances, MatchKind, Numbers, Out, Rule};
 use crate::rulesets::RuleKind;
@@ -56,6 +57,10 @@ pub(super) struct Tried {
     rules: Vec<TriedRule>,
     /// Which rule speaks; null when none does.
     winner: Option<String>,
+    /// What interception says of the message, from a customer: a blocked one is never answered.
+    verdict: Verdict,
+    /// Why nobody would hear an answer although a rule wins, in words; null when it would be said.
+    silent: Option<&'static str>,
     /// What would be said, of several texts the first; null when nothing is or a variable has no value.
     text: Option<String>,
     /// Variables of that text that have no value in the group.
@@ -108,12 +113,23 @@ pub(super) async fn test(cx: Cx, Strict(asked): Strict<AskIn>) -> ApiResult<Answ
         now_ms,
     };
     let candidates = rules.replies.asked(&folded, &at);
+    let verdict = verdict_of(&context, &rules, &asked, now_ms);
     let winner = candidates.iter().position(|candidate| candidate.out.is_none());
     let text = winner.map(|winner| candidates[winner].text(0));
     let value = |name: &str| known_later(name).or_else(|| context.variable(name));
+    let said = text.and_then(|text| text.render(&value).ok());
+    let silent = if verdict == Verdict::Block {
+        Some("the message is blocked, and what is blocked is not answered（消息被拦截，不会回复）")
+    } else if said.as_deref().is_some_and(|said| !may_say(&context, &rules, &asked.group, said, now_ms)) {
+        Some("interception blocks the answer itself（回复内容本身会被拦截）")
+    } else {
+        None
+    };
     Ok(Answer::ok(Tried {
+        verdict,
+        silent,
         winner: winner.map(|winner| candidates[winner].rule.id.to_string()),
-        text: text.and_then(|text| text.render(&value).ok()),
+        text: said,
         missing: text.map(|text| text.missing(&value)).into_iter().flatten().map(str::to_owned).collect(),
         rules: candidates
             .iter()
@@ -121,6 +137,21 @@ pub(super) async fn test(cx: Cx, Strict(asked): Strict<AskIn>) -> ApiResult<Answ
             .map(|(i, candidate)| tried(candidate, Some(i) == winner))
             .collect(),
     }))
+}
+
+/// Judges the message as a customer's.
+fn verdict_of(context: &GroupContext, rules: &Rules, asked: &AskIn, now_ms: i64) -> Verdict {
+    let effective = context.effective_policy(rules.words.policy_book());
+    let speaker = Speaker::Customer;
+    let audience = Audience { now_ms, ..context.audience(&asked.group, speaker) };
+    let judge = |policy| rules.words.judge(&asked.text, policy, &audience, &mut Scratch::default()).verdict;
+    effective.for_speaker(speaker).map_or(Verdict::Pass, judge)
+}
+
+fn may_say(context: &GroupContext, rules: &Rules, group: &str, text: &str, now_ms: i64) -> bool {
+    let effective = context.effective_policy(rules.words.policy_book());
+    let audience = Audience { now_ms, ..context.audience(group, Speaker::Own) };
+    effective.for_speaker(Speaker::Own).is_none_or(|policy| rules.own(text, policy, &audience).is_ok())
 }
 
 fn tried(candidate: &Candidate<'_>, wins: bool) -> TriedRule {
@@ -241,10 +272,24 @@ pub(super) async fn refuse_missing(cx: &Cx, kind: RuleKind, body: &Value) -> Api
     Err(ApiError::fields(vec![FieldError::new(pointer, "missing_variable", detail)]))
 }
 
+/// Refuses a rule whose own words interception would block wherever they are said.
+pub(super) fn refuse_blocked(cx: &Cx, kind: RuleKind, body: &Value) -> ApiResult<()> {
+    let rules = cx.rules();
+    let (Some(say), Some(policy)) = (Say::of(kind, body), rules.policy(None, Speaker::Own)) else {
+        return Ok(());
+    };
+    let audience = Audience { now_ms: cx.now_ms(), ..Audience::default() };
+    let judge =
+        |text: &Template| rules.own(&text.constant_text(), policy, &audience).map_err(ApiError::blocked);
+    say.texts.iter().chain(&say.to_contacts).try_for_each(judge)
+}
+
 /// What a rule says, and where.
 struct Say {
     plan: Plan,
     texts: Vec<Template>,
+    /// Said to people who are in no group.
+    to_contacts: Vec<Template>,
     is_live: bool,
 }
 
@@ -255,15 +300,19 @@ impl Say {
         let this = if kind == RuleKind::Reply {
             let rule = Rule::deserialize(body).ok()?;
             let texts = std::iter::once(&rule.text).chain(&rule.variants).chain(&rule.closed_text);
-            Self { plan: rule.plan(), texts: texts.filter_map(read).collect(), is_live: rule.is_live() }
+            let texts = texts.filter_map(read).collect();
+            Self { plan: rule.plan(), texts, to_contacts: Vec::new(), is_live: rule.is_live() }
         } else if kind == RuleKind::Welcome {
             let welcome = Welcome::deserialize(body).ok()?;
-            let texts = welcome.in_groups().iter().filter_map(read).collect();
-            Self { plan: welcome.plan(), texts, is_live: welcome.enabled }
+            let in_groups = welcome.in_groups();
+            let texts = in_groups.iter().filter_map(read).collect();
+            let all = if in_groups.is_empty() { welcome.texts() } else { Vec::new() };
+            let to_contacts = all.iter().filter_map(read).collect();
+            Self { plan: welcome.plan(), texts, to_contacts, is_live: welcome.enabled }
         } else if kind == RuleKind::Journey {
             let journey = Journey::deserialize(body).ok()?;
             let texts = journey.steps.iter().map(|step| &step.text).filter_map(read).collect();
-            Self { plan: journey.plan(), texts, is_live: journey.is_live() }
+            Self { plan: journey.plan(), texts, to_contacts: Vec::new(), is_live: journey.is_live() }
         } else {
             return None;
         };

@@ -36,6 +36,11 @@ pub(super) struct ReviewView {
     member: Option<String>,
     /// The event's id; of an appeal only.
     event: Option<String>,
+    /// What asked for a person: `policy`, `late_verdict`, `join_wave`, or a step that could not be taken, like
+    /// `ladder:remove:over_budget`, `kick:remove:unsupported`. Empty for appeals.
+    because: Vec<String>,
+    /// The same in plain Chinese.
+    zh: String,
     /// When the message was sent.
     at: String,
     /// When the row was made.
@@ -230,6 +235,8 @@ async fn view(cx: &Cx, rules: &Rules, review: Review, now_ms: i64) -> ApiResult<
         group: review.group,
         member: review.member,
         event: review.event,
+        zh: because_zh(&review.because),
+        because: review.because,
         at: moment::show(review.at_ms),
         opened_at: moment::show(review.opened_ms),
         verdict: review.verdict,
@@ -245,6 +252,28 @@ async fn view(cx: &Cx, rules: &Rules, review: Review, now_ms: i64) -> ApiResult<
             reason: closed.reason,
         }),
     })
+}
+
+/// Says what asked for a person in plain Chinese.
+fn because_zh(because: &[String]) -> String {
+    let said = because.iter().map(|rule| {
+        let mut parts = rule.split(':');
+        let act = match (parts.next(), parts.next()) {
+            (Some("policy"), None) => return "词库或策略要求人工复核".to_owned(),
+            (Some("late_verdict"), None) => return "外部审核（如图片识别）事后判定有问题".to_owned(),
+            (Some("join_wave"), None) => return "短时间内大量成员入群".to_owned(),
+            (_, Some("warn")) => "提醒",
+            (_, Some("mute")) => "禁言",
+            (_, Some("remove")) => "移出群",
+            (_, Some(_) | None) => return rule.clone(),
+        };
+        match parts.next() {
+            Some("over_budget") => format!("应{act}，但本小时的次数已用完，请人工处理"),
+            Some("unsupported") => format!("应{act}，但平台不支持，请人工处理"),
+            Some(_) | None => format!("应{act}，请人工处理"),
+        }
+    });
+    said.collect::<Vec<_>>().join("；")
 }
 
 fn hit_view(rules: &Rules, hit: ReviewHit) -> ReviewHitView {

@@ -39,7 +39,8 @@ use tower::ServiceExt as _;
 use super::ports::{Draft, House, Reloaded};
 use super::{App, Config, Parts};
 use crate::access::{self, Access};
-use crate::app::book::{Book, Confirmers, Judge};
+use crate::app::book::{Book, Confirmers};
+use crate::app::judge::Judge;
 use crate::app::rules::Rulebook;
 use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
@@ -193,13 +194,18 @@ fn connectors_for(clock: &Clock, directory: &Directory) -> Arc<Connectors> {
 fn notices_for(
     storage: &SharedStorage,
     outbox: &Arc<Outbox>,
+    directory: &Arc<Directory>,
     rules: &Arc<ArcSwap<Rules>>,
     clock: &Clock,
 ) -> Arc<Notices> {
     Arc::new(Notices::new(crate::notices::Parts {
         storage: Arc::clone(storage),
         outbox: Arc::clone(outbox),
-        judge: Arc::new(Judge { rules: Arc::clone(rules), clock: clock.clone() }),
+        judge: Arc::new(Judge {
+            rules: Arc::clone(rules),
+            directory: Arc::clone(directory),
+            clock: clock.clone(),
+        }),
         clock: clock.clone(),
         config: crate::notices::Config::default(),
     }))
@@ -249,7 +255,11 @@ async fn broadcasts_for(
             connectors: Arc::clone(connectors),
         }),
         places: Arc::clone(directory) as _,
-        judge: Arc::new(Judge { rules: Arc::clone(rules), clock: clock.clone() }),
+        judge: Arc::new(Judge {
+            rules: Arc::clone(rules),
+            directory: Arc::clone(directory),
+            clock: clock.clone(),
+        }),
         confirming: Arc::new(Confirmers(Arc::clone(connectors))),
         speaking: Arc::new(Confirmers(Arc::clone(connectors))),
         tasks,
@@ -339,7 +349,7 @@ impl Gateway {
         let rules = rulebook.current();
         let broadcasts =
             broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks.clone()).await;
-        let notices = notices_for(&storage, &outbox, &rules, &clock);
+        let notices = notices_for(&storage, &outbox, &directory, &rules, &clock);
         let (evidence, reviews) = evidence_for(&storage, &clock, &tasks).await;
         let kicks = Kicks::open(Arc::clone(&storage), clock.clone()).await.unwrap();
         let ingest = ingest::Parts {

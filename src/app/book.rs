@@ -1,5 +1,5 @@
 //! What broadcasts ask of their neighbours, answered by them: which groups there are and who owns them (the directory and
-//! what platforms told), what may be said (interception), whose owners must confirm (the connectors).
+//! what platforms told), whose owners must confirm (the connectors).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -7,21 +7,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
 
-use arc_swap::ArcSwap;
-
 use crate::broadcasts::{
     Confirming, Figures, GroupBook, GroupEntry, ReceivingCap, Speaking, TargetResult, TaskError,
-    TaskProgress, Terms, TextJudge, Voice,
+    TaskProgress, Terms, Voice,
 };
-use crate::clock::Clock;
 use crate::connectors::{
     Capabilities, Connector, Connectors, ContentType, MassSends, PlatformError, Retry, offers,
 };
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
-use crate::event::{AccountId, GroupId, GroupName, HOUR_MS, Hit, Message, Place, Scope, Verdict};
-use crate::interception::{Audience, Scratch, Speaker};
+use crate::event::{AccountId, GroupId, GroupName, HOUR_MS, Place, Scope};
 use crate::outbox::delivery::{Content, Decision, Delivery, Refusal, RefusalScope, Rendering};
-use crate::pipeline::Rules;
 use crate::storage::{GroupRow, SharedStorage, StorageError};
 
 /// The directory's groups, what platforms told of them, and what was counted.
@@ -275,31 +270,5 @@ impl Speaking for Confirmers {
             detail: "the account was removed or disabled".to_owned(),
         };
         self.0.get(delivery.account.as_str()).ok_or_else(gone)?.render(delivery)
-    }
-}
-
-/// The policy that broadcasts are held to.
-const POLICY: &str = "strict";
-
-/// The rules in force, for what we are about to say ourselves.
-pub(crate) struct Judge {
-    pub(crate) rules: Arc<ArcSwap<Rules>>,
-    pub(crate) clock: Clock,
-}
-
-impl TextJudge for Judge {
-    fn judge(&self, text: &str) -> Result<(), Vec<Hit>> {
-        let rules = self.rules.load();
-        // Nobody is exempt here, and what reaches every group is judged strictly: advertising law applies to the brand.
-        let Some(policy) = rules.words.policy_for(POLICY, Speaker::Own) else {
-            return Ok(());
-        };
-        let audience = Audience { speaker: Speaker::Own, now_ms: self.clock.now_ms(), ..Audience::default() };
-        let message = Message { text: text.into(), ..Message::default() };
-        let judgement = rules.words.judge_message(&message, policy, &audience, &mut Scratch::default());
-        if judgement.verdict == Verdict::Block {
-            return Err(judgement.hits.into_iter().map(|judged| judged.hit).collect());
-        }
-        Ok(())
     }
 }

@@ -7,11 +7,12 @@ use tokio::sync::Notify;
 
 use super::accounts::Accounts;
 use super::alerts::{KeptTexts, Messenger, Neighbourhood};
-use super::book::{Book, Confirmers, Judge};
+use super::book::{Book, Confirmers};
 use super::case_powers::CasePowers;
 use super::connector_state::States;
 use super::duties::Duties;
 use super::house::Residence;
+use super::judge::Judge;
 use super::platforms::{self, Platforms};
 use super::rules::Rulebook;
 use super::{first_token, upkeep};
@@ -190,7 +191,11 @@ impl Foundations {
         Arc::new(Notices::new(notices::Parts {
             storage: self.storage.clone(),
             outbox: outbox.clone(),
-            judge: Arc::new(Judge { rules: rulebook.current(), clock: clock.clone() }),
+            judge: Arc::new(Judge {
+                rules: rulebook.current(),
+                directory: self.directory.clone(),
+                clock: clock.clone(),
+            }),
             clock: clock.clone(),
             config: config.notices.clone(),
         }))
@@ -243,7 +248,11 @@ impl Foundations {
                 connectors: self.connectors.clone(),
             }),
             places: self.directory.clone(),
-            judge: Arc::new(Judge { rules: rules.clone(), clock: clock.clone() }),
+            judge: Arc::new(Judge {
+                rules: rules.clone(),
+                directory: self.directory.clone(),
+                clock: clock.clone(),
+            }),
             confirming: Arc::new(Confirmers(self.connectors.clone())),
             speaking: Arc::new(Confirmers(self.connectors.clone())),
             tasks: tasks.clone(),

@@ -105,4 +105,11 @@ pub trait TextJudge: Send + Sync {
     /// # Errors
     /// With the hits.
     fn judge(&self, text: &str) -> Result<(), Vec<Hit>>;
+
+    /// Judges a text that [`TextJudge::judge`] passes by what applies in one group besides: its policy, lists for its
+    /// brand, region, tags.
+    ///
+    /// # Errors
+    /// With the hits.
+    fn judge_there(&self, group: &GroupName, text: &str) -> Result<(), Vec<Hit>>;
 }

@@ -48,6 +48,11 @@ pub(super) fn unsaid(code: &'static str, detail: impl Into<String>) -> Unsaid {
     Unsaid { code, detail: detail.into(), hits: Vec::new() }
 }
 
+fn blocked(why: &str, hits: Vec<Hit>) -> Unsaid {
+    let lists: Vec<_> = hits.iter().map(|hit| hit.wordlist.as_str()).collect();
+    Unsaid { code: "blocked", detail: format!("{why} it hits {}", lists.join(", ")), hits }
+}
+
 impl Sayer {
     pub(super) fn of(parts: &Parts) -> Self {
         Self {
@@ -97,14 +102,12 @@ impl Sayer {
         };
         let payload = payload.map_err(|missing| unsaid("missing_variable", missing.to_string()))?;
         let by_fallback = shown.is_none() && script.content().is_some();
+        let said = words(&payload);
         if judging == Judging::All || !script.is_constant() {
-            self.judge.judge(&words(&payload)).map_err(|hits| {
-                let lists: Vec<_> = hits.iter().map(|hit| hit.wordlist.as_str()).collect();
-                let detail = format!("with its variables filled in it hits {}", lists.join(", "));
-                Unsaid { code: "blocked", detail, hits }
-            })?;
+            self.judge.judge(&said).map_err(|hits| blocked("with its variables filled in", hits))?;
         }
-        let bytes = words(&payload).len();
+        self.judge.judge_there(group.name(), &said).map_err(|hits| blocked("by what applies there", hits))?;
+        let bytes = said.len();
         match self.text_bytes_max(group.name(), terms) {
             Some(max) if bytes > max => {
                 let detail =

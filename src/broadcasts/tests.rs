@@ -169,6 +169,13 @@ impl TextJudge for Judge {
             confidence: 100,
         }])
     }
+
+    fn judge_there(&self, group: &GroupName, text: &str) -> Result<(), Vec<Hit>> {
+        if group.group.as_str() == "east-00003" && text.contains("清仓") {
+            return self.judge(&text.replace("清仓", "博彩"));
+        }
+        Ok(())
+    }
 }
 
 fn named(group: &str) -> GroupName {
@@ -415,6 +422,18 @@ async fn variables_are_filled_in_and_what_cannot_be_said_is_shown() {
     assert_eq!(codes.iter().filter(|code| *code == "blocked").count(), 1, "a shop's name is judged too");
     let text = house.bench.platform.calls()[0].text.clone();
     assert_eq!(text, "南京东路店的朋友们，群 east-00000好");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_not_told_what_only_its_own_lists_forbid() {
+    let house = House::open(10, &[], |p| p).await;
+    let broadcast = house.create("清仓八折", Audience::All).await;
+    let progress = house.finished(&broadcast.id).await;
+    assert_eq!((progress.counts.sent, progress.counts.failed), (9, 1));
+    let failed =
+        house.broadcasts.targets(&everybody(), &broadcast.id, vec![DeliveryState::Failed], None, 9).await;
+    let failed: Vec<_> = failed.unwrap().into_iter().map(|row| (row.group, row.code)).collect();
+    assert_eq!(failed, [("east-00003".to_owned(), "blocked".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]

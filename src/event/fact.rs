@@ -105,6 +105,8 @@ pub enum Fact<'a> {
     ShadowHit(HitFact<'a>),
     /// By which rules a message was held up.
     Judged(JudgedFact<'a>),
+    /// Which message it is that a person should look at.
+    Held(HeldFact<'a>),
     /// What a customer's message carried that limits of conduct count.
     Carried(CarriedFact),
     /// By what a customer's message is known again in other groups.
@@ -148,6 +150,7 @@ pub enum FactKind {
     Sighted = 131,
     Talk = 140,
     HandOver = 141,
+    Held = 142,
     Judged = 24,
     Attach = 25,
 }
@@ -440,6 +443,14 @@ pub struct JudgedFact<'a> {
     pub policy: Cow<'a, str>,
 }
 
+/// Beside a review: the message it is about, as its sender gave it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldFact<'a> {
+    /// The event's id.
+    #[serde(borrow)]
+    pub of: Cow<'a, str>,
+}
+
 /// What a customer's message carried, counted up to 255 each: written only where a limit counts it and there is any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CarriedFact {
@@ -497,6 +508,7 @@ impl Fact<'_> {
             Fact::LateVerdict(_) => FactKind::LateVerdict,
             Fact::ShadowHit(_) => FactKind::ShadowHit,
             Fact::Judged(_) => FactKind::Judged,
+            Fact::Held(_) => FactKind::Held,
             Fact::Carried(_) => FactKind::Carried,
             Fact::Traits(_) => FactKind::Traits,
             Fact::Sighted(_) => FactKind::Sighted,

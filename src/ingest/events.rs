@@ -224,6 +224,13 @@ impl Ingest {
         };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
         let shows = |content: &Content| can.is_none_or(|can| shows(&can, event, content));
+        let may_say = |text: &str| {
+            let now_ms = self.clock.now_ms();
+            let audience = Audience { now_ms, ..group.audience(&event.group, Speaker::Own) };
+            effective
+                .for_speaker(Speaker::Own)
+                .is_none_or(|policy| rules.own(text, policy, &audience).is_ok())
+        };
         let is_open = |at_ms: i64| group.shop.as_ref().and_then(|shop| shop.is_open_at(at_ms));
         let kicked = event.member.as_deref().filter(|_| event.role == Role::Customer).and_then(|member| {
             self.kicks.find(&event.account, member, &group.place, group.tags(), self.clock.now_ms())
@@ -239,6 +246,7 @@ impl Ingest {
             policy: effective.for_speaker(speaker),
             audience: group.audience(&event.group, speaker),
             variable: &variable,
+            may_say: &may_say,
             can_recall: can.is_some_and(|can| can.can_recall),
             // Without a connector nobody knows yet; the outbox waits for one, and then it is refused or said.
             can_post: can.is_none_or(|can| can.can_post_into_group),
@@ -339,6 +347,7 @@ fn count_replies(rules: &Rules, decision: &Decision<'_>) {
         let came = match skipped.reason {
             SkipReason::Missing(_) => Came::Missing,
             SkipReason::Unsupported => Came::Unsupported,
+            SkipReason::Blocked => Came::Blocked,
             SkipReason::Cooldown => Came::Cooldown,
             SkipReason::Echo | SkipReason::Loop => Came::Loop,
             SkipReason::Shadow => Came::Shadow,
@@ -408,6 +417,14 @@ fn tell_skipped(skipped: &Skipped, group: &str) {
             SayRefusal::MissingVariable
         }
         SkipReason::Unsupported => SayRefusal::Unsupported,
+        SkipReason::Blocked => {
+            tracing::warn!(
+                rule.id = skipped.rule,
+                group.id = group,
+                "a rule said nothing: interception refuses its text there"
+            );
+            SayRefusal::Blocked
+        }
         SkipReason::Expired => SayRefusal::Expired,
         SkipReason::Cooldown => SayRefusal::Cooldown,
         SkipReason::Echo => SayRefusal::Echo,

@@ -50,7 +50,7 @@ pub struct ContentPolicy {
     pub titles: AsideRule,
     /// By the digest of files.
     pub hashes: HashRule,
-    /// How customers' display names are judged, with each message and when they join; their profiles then, too.
+    /// How customers' display names are judged: when they join, their profiles too, and with `same` with each message.
     pub names: AsideRule,
 }
 
@@ -64,7 +64,7 @@ impl Default for ContentPolicy {
             quoted: AsideRule::Off,
             titles: AsideRule::Same,
             hashes: HashRule::default(),
-            names: AsideRule::Off,
+            names: AsideRule::Review,
         }
     }
 }
@@ -134,6 +134,13 @@ pub struct HashRule {
 impl Default for HashRule {
     fn default() -> Self {
         Self { block: HashList::default(), verdict: Verdict::Block }
+    }
+}
+
+impl Policy {
+    /// Says whether a customer's display name is judged with each message, and not only when they join.
+    pub fn names_each_message(&self) -> bool {
+        rules_of(self).names == AsideRule::Same
     }
 }
 

@@ -62,6 +62,11 @@ impl Life {
         }
     }
 
+    /// Says whether it is in force in some groups before others.
+    pub(super) fn is_partial(&self) -> bool {
+        matches!(self, Life::Staged(_))
+    }
+
     /// Says what is wrong with it, if anything.
     ///
     /// # Errors

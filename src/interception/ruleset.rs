@@ -100,6 +100,8 @@ pub struct Ruleset {
     strictness: Option<Strictness>,
     /// Terms that differ from their lists, by where their text begins.
     own: Vec<(u32, TermEntry)>,
+    /// Some list or term reaches our own sends in some groups only.
+    own_sends_differ: bool,
     /// Pairs of list and category.
     kinds: Vec<Kind>,
     /// By pattern.
@@ -228,6 +230,11 @@ impl Ruleset {
     /// Returns all policies by name.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.policies.all()
+    }
+
+    /// Says whether our own sends are judged by other lists or terms in some groups than in others.
+    pub fn own_sends_differ(&self) -> bool {
+        self.own_sends_differ
     }
 
     /// Returns the book of all policies, to work out a group's and to know when that must be done anew.

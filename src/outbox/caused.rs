@@ -45,6 +45,7 @@ impl Delivery {
             | Fact::Tags(_)
             | Fact::ShadowHit(_)
             | Fact::Judged(_)
+            | Fact::Held(_)
             | Fact::Carried(_)
             | Fact::Talk(_)
             | Fact::HandOver(_)

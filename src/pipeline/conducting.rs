@@ -10,10 +10,16 @@ use super::{PartitionState, Setting};
 use crate::conduct::wave::Wave;
 use crate::conduct::{Config, Exceeded};
 use crate::event::{
-    CarriedFact, Fact, GroupEvent, Hit, Kin, Level, Message, ReviewFact, Role, StateFact, StateKind, Verdict,
-    What,
+    CarriedFact, Fact, GroupEvent, HeldFact, Hit, Kin, Level, Message, ReviewFact, Role, StateFact,
+    StateKind, Verdict, What,
 };
 use crate::interception;
+
+/// What hits of this stage name in place of a wordlist.
+const CONDUCT: &str = "conduct";
+
+/// A member's messages over a limit with no longer pause between them are one flood to whoever reviews it.
+const SAME_FLOOD_MS: i64 = 10 * 60 * 1_000;
 
 /// Kinds of attachments and messages that are links.
 const LINKS: [&str; 2] = ["link", "miniprogram"];
@@ -64,10 +70,55 @@ impl<'e> Decision<'e> {
         self.misbehaved(limit.verdict, limit.subject.category(), term);
     }
 
+    /// Says whether nothing but limits of conduct holds a message up, and a person was asked about its writer's last one: the
+    /// flood of one member is one review, however long it lasts.
+    pub(super) fn is_same_flood(&mut self, state: &PartitionState, event: &GroupEvent<'_>) -> bool {
+        let (Some(member), What::Message(_)) = (event.member.as_deref(), &event.what) else { return false };
+        if self.answer.hits.is_empty() || self.answer.hits.iter().any(|hit| hit.wordlist != CONDUCT) {
+            return false;
+        }
+        let key = [&key((&event.account, &event.group, member)), "review"].join("\u{1f}");
+        let now_ms = self.now_ms();
+        let is_same = state.small.get(StateKind::Flood, &key, now_ms).is_some();
+        let (key, expires_ms) = (Cow::Owned(key), now_ms.saturating_add(SAME_FLOOD_MS));
+        let value = Some(Cow::Borrowed(&[][..]));
+        self.fact(|| Fact::State(StateFact { kind: StateKind::Flood, key, value, expires_ms }));
+        is_same
+    }
+
+    /// Names the message that a person should look at.
+    pub(super) fn hold(&mut self, event: &'e GroupEvent<'_>) {
+        let facts = self.effects.as_ref().map_or(&[][..], |effects| &effects.facts);
+        if !facts.iter().any(|fact| matches!(fact, Fact::Review(_))) {
+            return;
+        }
+        let of = match &event.what {
+            What::Message(_) | What::MessageEdited { of: None, .. } => &event.id,
+            What::MessageEdited { of: Some(of), .. } | What::LateVerdict { of, .. } => of,
+            What::MessageRecalled { .. }
+            | What::MemberJoined { .. }
+            | What::MemberLeft { .. }
+            | What::ContactAdded { .. }
+            | What::GroupCreated(_)
+            | What::GroupUpdated(_)
+            | What::OwnerChanged(_)
+            | What::GroupDismissed
+            | What::ConsentChanged { .. }
+            | What::Outcome { .. }
+            | What::RosterRead(_)
+            | What::Silence { .. }
+            | What::ContactRemoved { .. }
+            | What::TagsChanged { .. }
+            | What::Due
+            | What::Pardoned { .. } => return,
+        };
+        self.fact(|| Fact::Held(HeldFact { of: Cow::Borrowed(of) }));
+    }
+
     fn misbehaved(&mut self, verdict: Verdict, category: &str, term: String) {
         self.raise(verdict);
         let hit = Hit {
-            wordlist: "conduct".into(),
+            wordlist: CONDUCT.into(),
             category: category.into(),
             level: Level::Medium,
             term,

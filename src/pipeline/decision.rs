@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Arrival, Keep, Setting, Travelled, is_revision};
+use super::{Arrival, Keep, PartitionState, Setting, Travelled, is_revision};
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, Asked, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
     GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, LateVerdictFact, MemberFact,
@@ -10,7 +10,7 @@ use crate::event::{
     Verdict, What,
 };
 use crate::interception::{Judgement, Said, SpeakerKey};
-use crate::template::Template;
+use crate::template::{MissingVariable, Template};
 
 /// A recall is pointless when members have read the message long ago.
 const RECALL_EXPIRY_MS: i64 = 10 * 60 * 1_000;
@@ -50,6 +50,8 @@ pub enum SkipReason {
     Missing(String),
     /// The platform does not let us say it.
     Unsupported,
+    /// Interception refuses our own words there.
+    Blocked,
     /// The code to say it with can no longer be used.
     Expired,
     /// It, or every rule, is silent for a while after an answer.
@@ -82,10 +84,19 @@ pub(super) struct Called<'a> {
 }
 
 impl<'a> Called<'a> {
-    pub(super) fn of(event: &'a GroupEvent<'_>) -> Self {
-        Self { name: event.name.as_deref().or(event.member.as_deref()), count: "1" }
+    /// A platform's id is not a name.
+    pub(super) fn of(event: &'a GroupEvent<'_>, setting: &Setting<'_>) -> Self {
+        Self { name: name_of(event, setting), count: "1" }
     }
 }
+
+/// Returns the member's name where there is one that we may say.
+pub(super) fn name_of<'a>(event: &'a GroupEvent<'_>, setting: &Setting<'_>) -> Option<&'a str> {
+    event.name.as_deref().filter(|name| !name.is_empty() && (setting.may_say)(name))
+}
+
+/// How a member without a name is called where the text has no other word for it.
+const NAMELESS: &str = "您";
 
 impl<'e> Decision<'e> {
     pub(super) fn new(event: &'e GroupEvent<'_>, status: Status, arrival: &Arrival, version: &str) -> Self {
@@ -219,7 +230,7 @@ impl<'e> Decision<'e> {
     }
 
     /// Asks the platform to act on what the verdict says.
-    pub(super) fn act(&mut self, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
+    pub(super) fn act(&mut self, state: &PartitionState, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
         let verdict = self.answer.verdict;
         if let Some(effects) = &mut self.effects {
             effects.head.verdict = verdict;
@@ -232,7 +243,8 @@ impl<'e> Decision<'e> {
         let is_late = matches!(event.what, What::LateVerdict { .. });
         let rule = Cow::Borrowed(if is_late { "late_verdict" } else { "policy" });
         // What was shown for a while and should not have been is for a person too.
-        if verdict == Verdict::Review || is_late && verdict == Verdict::Block {
+        let is_told = verdict == Verdict::Review && !self.is_same_flood(state, event);
+        if is_told || is_late && verdict == Verdict::Block {
             let rule = rule.clone();
             self.fact(|| Fact::Review(ReviewFact { rule }));
         }
@@ -279,8 +291,14 @@ impl<'e> Decision<'e> {
         setting: &Setting<'_>,
         event: &GroupEvent<'_>,
     ) -> Option<String> {
-        let text = saying.text.render(&|name| value(name, called, setting, event));
-        text.map_err(|missing| self.skip(saying.rule, SkipReason::Missing(missing.name))).ok()
+        let text = filled(saying.text, called, setting, event);
+        let text = text.map_err(|missing| self.skip(saying.rule, SkipReason::Missing(missing.name))).ok()?;
+        // A member's name, or a shop's own words, may make of it what may not be said.
+        if !(setting.may_say)(&text) {
+            self.skip(saying.rule, SkipReason::Blocked);
+            return None;
+        }
+        Some(text)
     }
 
     /// Returns the next delivery.
@@ -326,6 +344,22 @@ impl<'e> Decision<'e> {
             .count();
         u16::try_from(used).unwrap_or(u16::MAX)
     }
+}
+
+/// Fills a text in for whoever is spoken to.
+pub(super) fn filled(
+    text: &Template,
+    called: &Called<'_>,
+    setting: &Setting<'_>,
+    event: &GroupEvent<'_>,
+) -> Result<String, MissingVariable> {
+    let value_of = |name: &str| value(name, called, setting, event);
+    text.render(&value_of).or_else(|missing| {
+        if missing.name != "member.name" {
+            return Err(missing);
+        }
+        text.render(&|name| value_of(name).or((name == "member.name").then_some(NAMELESS)))
+    })
 }
 
 /// Returns the value of a variable for whoever is spoken to.

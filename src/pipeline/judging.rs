@@ -26,7 +26,12 @@ impl Decision<'_> {
                 arrival,
                 words,
             );
-            self.judged(named(rules, judgement, policy, &audience, event, words));
+            let judgement = if policy.names_each_message() {
+                named(rules, judgement, policy, &audience, event, words)
+            } else {
+                judgement
+            };
+            self.judged(judgement);
             self.heard(setting.asking.heard);
         } else if let (What::MemberJoined { profile, .. }, Some(policy)) = (&event.what, setting.policy) {
             let mut judgement = named(rules, Judgement::default(), policy, &audience, event, words);

@@ -132,6 +132,7 @@ impl House {
                 ..Home::unknown()
             },
             variable: &variable,
+            may_say: &|text| !text.contains("国家级"),
             can_recall: true,
             can_post: self.can_post,
             shows: &|content| (self.shows)(content),

@@ -22,9 +22,11 @@ pub enum Came {
     Shadow,
     /// Staff look after the member.
     HandedOver,
+    /// Interception refuses its text there.
+    Blocked,
 }
 
-const CAME: usize = 7;
+const CAME: usize = 8;
 
 /// Shared by all sets of rules that hold the same rule.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +49,8 @@ pub struct Numbers {
     pub shadow: u64,
     /// It was asked by a member whose talk was handed over to staff a while ago.
     pub handed_over: u64,
+    /// Interception refused its text, with the values filled in.
+    pub blocked: u64,
 }
 
 impl Counts {
@@ -64,6 +68,7 @@ impl Counts {
             unsupported: of(Came::Unsupported),
             shadow: of(Came::Shadow),
             handed_over: of(Came::HandedOver),
+            blocked: of(Came::Blocked),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Effects, EvidenceFact, Fact, HitFact, JudgedFact, Level, Verdict, Via};
+use crate::event::{
+    Effects, EvidenceFact, Fact, HeldFact, HitFact, JudgedFact, Level, ReviewFact, Verdict, Via,
+};
 use crate::storage::{Document, StorageError};
 
 /// Why a person should look.
@@ -43,8 +45,12 @@ pub struct Review {
     pub group: String,
     /// Whose message it is, where known.
     pub member: Option<String>,
-    /// The event's id as its sender gave it; of an appeal only.
+    /// The message's id as its sender gave it; of an appeal only where it is about one.
     pub event: Option<String>,
+    /// What asked for a person: `policy`, `late_verdict`, `join_wave`, or a step that could not be taken, like
+    /// `ladder:remove:over_budget`. Of an appeal nothing.
+    #[serde(default)]
+    pub because: Vec<String>,
     /// When the message was sent; of an appeal about an unknown message: when it was opened.
     pub at_ms: i64,
     /// When the row was made.
@@ -113,19 +119,24 @@ impl Review {
     /// Makes the row of an event that a person should look at; `None` for any other. Depends on the journal alone, so
     /// that it is the same however often it is made.
     pub fn of(effects: &Effects<'_>) -> Option<Self> {
-        if !effects.facts.iter().any(|fact| matches!(fact, Fact::Review(_))) {
-            return None;
-        }
         let head = &effects.head;
         let (mut hits, mut evidence, mut judged) = (Vec::new(), None, None);
+        let (mut because, mut event) = (Vec::new(), None);
         for fact in &effects.facts {
-            if let Fact::Hit(hit) = fact {
+            if let Fact::Review(ReviewFact { rule }) = fact {
+                because.push(rule.to_string());
+            } else if let Fact::Held(HeldFact { of }) = fact {
+                event = Some(of.to_string());
+            } else if let Fact::Hit(hit) = fact {
                 hits.push(ReviewHit::of(hit));
             } else if let Fact::Evidence(EvidenceFact { id, expires_ms }) = fact {
                 evidence = Some(EvidenceRef { id: id.to_string(), expires_ms: *expires_ms });
             } else if let Fact::Judged(JudgedFact { ruleset, policy }) = fact {
                 judged = Some((ruleset.to_string(), policy.to_string()));
             }
+        }
+        if because.is_empty() {
+            return None;
         }
         let (ruleset, policy) = judged.unzip();
         Some(Self {
@@ -134,7 +145,8 @@ impl Review {
             account: head.account.to_string(),
             group: head.group.to_string(),
             member: head.member.as_ref().map(ToString::to_string),
-            event: None,
+            event,
+            because,
             at_ms: head.at_ms,
             opened_ms: head.arrived_ms,
             verdict: Some(head.verdict),

@@ -138,6 +138,7 @@ impl Delta {
                 | Fact::ContactEnd(_)
                 | Fact::Tags(_)
                 | Fact::Judged(_)
+                | Fact::Held(_)
                 | Fact::Carried(_)
                 | Fact::Talk(_)
                 | Fact::HandOver(_)

@@ -70,6 +70,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Action(f) => record(kind, f, out),
             Fact::Send(f) => record(kind, f, out),
             Fact::Attach(f) => record(kind, f, out),
+            Fact::Held(f) => record(kind, f, out),
             Fact::State(f) => record(kind, f, out),
             Fact::Contact(f) => record(kind, f, out),
             Fact::Consent(f) => record(kind, f, out),
@@ -245,6 +246,7 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Action => Fact::Action(body_of(kind, body)?),
         FactKind::Send => Fact::Send(body_of(kind, body)?),
         FactKind::Attach => Fact::Attach(body_of(kind, body)?),
+        FactKind::Held => Fact::Held(body_of(kind, body)?),
         FactKind::State => Fact::State(body_of(kind, body)?),
         FactKind::Contact => Fact::Contact(body_of(kind, body)?),
         FactKind::Consent => Fact::Consent(body_of(kind, body)?),
@@ -269,7 +271,7 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
     }))
 }
 
-const KINDS: [FactKind; 28] = [
+const KINDS: [FactKind; 29] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -277,6 +279,7 @@ const KINDS: [FactKind; 28] = [
     FactKind::Action,
     FactKind::Send,
     FactKind::Attach,
+    FactKind::Held,
     FactKind::State,
     FactKind::Contact,
     FactKind::Consent,

@@ -102,6 +102,7 @@ impl Pass {
                 | Fact::Case(_)
                 | Fact::Roster(_)
                 | Fact::Judged(_)
+                | Fact::Held(_)
                 | Fact::Carried(_)
                 | Fact::Talk(_)
                 | Fact::HandOver(_)

@@ -125,6 +125,29 @@ async fn files_are_followed_a_bad_one_is_named_and_numbers_outlast_restarts() {
 }
 
 #[tokio::test]
+async fn a_signal_reads_what_nobody_watches() {
+    let mut gateway = Gateway::unstarted();
+    let (lists, elsewhere) = (gateway.home().join("lists"), gateway.home().join("elsewhere.txt"));
+    std::fs::create_dir(&lists).unwrap();
+    std::fs::write(&elsewhere, "加微信\n").unwrap();
+    // The directory is watched, not what a link in it leads to.
+    std::os::unix::fs::symlink(&elsewhere, lists.join("linked.txt")).unwrap();
+    let dir = lists.to_str().unwrap().to_owned();
+    gateway.set_env(&[("MENSHEN_INTERCEPTION__WORDLISTS_DIR".to_owned(), dir)]);
+    gateway.restart();
+    let verdict = async |text: &str| {
+        let judged = gateway.client.expect(200, Method::POST, "/v1/moderate", &json!({"text": text})).await;
+        judged["verdict"].clone()
+    };
+    std::fs::write(&elsewhere, "加群领券\n").unwrap();
+    gateway.hang_up();
+    eventually("the list is read again", || async {
+        (verdict("加群领券").await == "block").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_set_of_rules_judges_until_it_is_rolled_back() {
     let gateway = Gateway::start(&[]);
     let say = async |id: &str, text: &str| {

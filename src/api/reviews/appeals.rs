@@ -111,6 +111,7 @@ pub(in crate::api) async fn create(cx: Cx, mut asked: Keyed<AppealIn>) -> ApiRes
         group,
         member,
         event,
+        because: Vec::new(),
     };
     let answer = AppealView { review: review.id.clone(), text_kept };
     let record = key.record(StatusCode::CREATED, &answer);

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Gateway, NOW_MS};
 use crate::event::{
-    Effects, EventKey, EventType, EvidenceKind, Fact, HOUR_MS, Head, JudgedFact, ReviewFact, Role, Status,
-    Verdict, partition_of,
+    Effects, EventKey, EventType, EvidenceKind, Fact, HOUR_MS, Head, HeldFact, JudgedFact, ReviewFact, Role,
+    Status, Verdict, partition_of,
 };
 use crate::evidence::{Kept, Original};
 use crate::reviews::follower::Follower;
@@ -56,7 +56,9 @@ async fn reviewed(gateway: &Gateway, group: &str, n: u128) {
         fingerprint: None,
     };
     let judged = JudgedFact { ruleset: "r-1".into(), policy: "standard".into() };
-    let facts = vec![Fact::Judged(judged), Fact::Review(ReviewFact { rule: "policy".into() })];
+    let held = HeldFact { of: format!("e-{n}").into() };
+    let review = ReviewFact { rule: "ladder:remove:over_budget".into() };
+    let facts = vec![Fact::Judged(judged), Fact::Review(review), Fact::Held(held)];
     let mut payload = Vec::new();
     codec::encode(&Effects { head, facts }, &mut payload);
     let bucket = u32::try_from(at_ms / HOUR_MS).unwrap();
@@ -107,6 +109,11 @@ async fn a_verdict_waits_in_the_queue_for_those_who_see_its_group() {
     assert_eq!(all.len(), 3);
     assert_eq!((&all[0]["ruleset"], &all[0]["verdict"]), (&json!("r-1"), &json!("review")));
     assert_eq!(all[0]["text"]["standing"], "not_asked");
+    assert_eq!(
+        (&all[0]["event"], &all[0]["because"][0]),
+        (&json!("e-1"), &json!("ladder:remove:over_budget"))
+    );
+    assert_eq!(all[0]["zh"], "应移出群，但本小时的次数已用完，请人工处理");
     let eastern = gateway.token_for("op-east", json!({"regions": ["east"]})).await;
     assert_eq!(list(&gateway, &eastern, "").await.len(), 2);
     assert_eq!(list(&gateway, &gateway.admin, "?account=demo&group=g-west").await.len(), 1);

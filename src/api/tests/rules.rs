@@ -245,3 +245,91 @@ async fn a_text_with_gaps_is_refused_with_the_groups() {
     let missing = gateway.get("/v1/replies/place/missing").await.expect(200).json();
     assert_eq!(missing["items"], json!([]));
 }
+
+#[tokio::test]
+async fn our_own_words_are_refused_when_they_are_written() {
+    let gateway = Gateway::open().await;
+    let list = json!({"terms": [{"text": "国家级", "level": "high"}], "roles": ["own"]});
+    gateway.call("PUT", "/v1/wordlists/law", list).await.expect(201);
+    for (path, body) in [
+        ("/v1/welcomes/w", json!({"text": "欢迎来国家级好店"})),
+        ("/v1/welcomes/w", json!({"text": "欢迎来国家级好店", "on": "contact_added"})),
+        ("/v1/replies/r", json!({"keywords": ["店"], "text": "好", "variants": ["国家级好店"]})),
+        (
+            "/v1/journeys/j",
+            json!({"start": {"on": "member_joined"}, "steps": [{"after": "1d", "text": "国家级好店"}]}),
+        ),
+    ] {
+        let refused = gateway.call("PUT", path, body).await.expect(422);
+        assert_eq!(refused.code(), "text_blocked", "{path}");
+        assert_eq!(refused.json()["hits"][0]["term"], "国家级");
+    }
+    gateway.call("PUT", "/v1/welcomes/w", json!({"text": "欢迎来好店"})).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_list_for_our_own_sends_holds_in_its_place_only() {
+    let gateway = Gateway::open().await;
+    gateway.call("PUT", "/v1/regions/east", json!({"name": "东区"})).await.expect(201);
+    gateway.call("PUT", "/v1/shops/s-1", json!({"name": "甲", "region": "east"})).await.expect(201);
+    gateway.call("PUT", "/v1/groups/demo/g-1", json!({"shop": "s-1"})).await.expect(201);
+    gateway.call("PUT", "/v1/groups/demo/g-2", json!({"tags": []})).await.expect(201);
+    let list = json!({
+        "terms": [{"text": "清仓", "level": "high"}], "roles": ["own"], "scope": {"regions": ["east"]},
+    });
+    gateway.call("PUT", "/v1/wordlists/east", list).await.expect(201);
+    let made = json!({"text": "清仓八折", "audience": {"all": true}});
+    let made = gateway.call("POST", "/v1/broadcasts/preview", made).await.expect(200).json();
+    assert_eq!(made["checked"]["can_be_told"], 1, "{made}");
+    assert_eq!(made["checked"]["problems"][0]["code"], "blocked", "{made}");
+}
+
+#[tokio::test]
+async fn what_goes_with_a_message_is_explained_as_it_is_judged() {
+    let gateway = Gateway::open().await;
+    let policy = json!({"levels": {"high": "block"}, "content": {
+        "domains": {"block": ["evil.com"]}, "types": {"verdicts": {"miniprogram": "review"}}, "quoted": "same",
+    }});
+    gateway.call("PUT", "/v1/policies/careful", policy).await.expect(201);
+    for (message, verdict, term) in [
+        (json!({"text": "看 http://evil.com/x"}), "block", "evil.com"),
+        (
+            json!({"text": "看", "attachments": [{"kind": "link", "url": "http://evil.com/x"}]}),
+            "block",
+            "evil.com",
+        ),
+        (json!({"text": "看", "attachments": [{"kind": "miniprogram"}]}), "review", "miniprogram"),
+        (json!({"text": "看", "quote": "加微信 abc888 领优惠"}), "block", "加微信"),
+        (json!({"text": "大家好"}), "pass", ""),
+    ] {
+        let mut asked = message.clone();
+        asked["policy"] = json!("careful");
+        asked["explain"] = json!(true);
+        let judged = gateway.call("POST", "/v1/moderate", asked).await.expect(200).json();
+        assert_eq!(judged["verdict"], verdict, "{judged}");
+        assert_eq!(judged["explanation"]["verdict"], verdict, "{judged}");
+        let hits = judged["explanation"]["hits"].as_array().unwrap();
+        let named = hits.iter().any(|hit| hit["term"] == term && hit["verdict"] == verdict);
+        assert!(named || term.is_empty(), "{judged}");
+    }
+    let many = vec![json!({"kind": "image"}); 21];
+    let refused =
+        gateway.call("POST", "/v1/moderate", json!({"text": "看", "attachments": many})).await.expect(422);
+    assert_eq!(refused.pointers(), ["/attachments"]);
+}
+
+#[tokio::test]
+async fn a_tried_reply_says_when_nobody_would_hear_it() {
+    let gateway = Gateway::open().await;
+    gateway.call("PUT", "/v1/groups/demo/g-1", json!({"tags": []})).await.expect(201);
+    let rule = json!({"keywords": ["营业时间"], "text": "十点"});
+    gateway.call("PUT", "/v1/replies/hours", rule).await.expect(201);
+    let ask = async |text: &str| {
+        let asked = json!({"account": "demo", "group": "g-1", "text": text});
+        gateway.call("POST", "/v1/replies/test", asked).await.expect(200).json()
+    };
+    let (good, bad) = (ask("营业时间").await, ask("加微信 abc888 领优惠，营业时间").await);
+    assert_eq!((&good["verdict"], &good["silent"]), (&json!("pass"), &Value::Null));
+    assert_eq!((&bad["verdict"], &bad["winner"]), (&json!("block"), &json!("hours")));
+    assert!(bad["silent"].as_str().unwrap().contains("消息被拦截"), "{bad}");
+}

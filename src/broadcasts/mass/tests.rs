@@ -113,6 +113,10 @@ impl TextJudge for Anything {
     fn judge(&self, _: &str) -> Result<(), Vec<Hit>> {
         Ok(())
     }
+
+    fn judge_there(&self, _: &GroupName, _: &str) -> Result<(), Vec<Hit>> {
+        Ok(())
+    }
 }
 
 /// The platform's side of [`Confirming`].

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::standing::{ListEntry, TermEntry};
 use super::{CompileError, Kind, ListKind, ListSummary, ListedTerm, Phrase, Ruleset, shown, term_id};
 use crate::interception::Config;
+use crate::interception::audience::Speaker;
 use crate::interception::encode::{Alphabet, CLASS_MAX};
 use crate::interception::exact::Anchored;
 use crate::interception::filter::{Rarity, frequency};
@@ -286,6 +287,7 @@ impl<'c> Reader<'c> {
             config: self.config.clone(),
             lists: self.lists,
             strictness: self.entries.iter().filter_map(|entry| entry.strictness).max(),
+            own_sends_differ: own_sends_differ(&self.entries, &self.own),
             entries: self.entries,
             own: self.own,
             kinds: self.kinds,
@@ -345,4 +347,11 @@ pub(in crate::interception) fn number_letters<'t>(
         (*is_pattern, Reverse(frequency(*c)), Reverse(*count), *c)
     });
     letters.into_iter().map(|(c, _)| c).collect()
+}
+
+fn own_sends_differ(lists: &[ListEntry], terms: &[(u32, TermEntry)]) -> bool {
+    let reaches = lists.iter().map(|list| &list.reach).chain(terms.iter().map(|(_, term)| &term.reach));
+    reaches.into_iter().any(|reach| reach.roles.covers(Speaker::Own) && !reach.scope.is_everyone())
+        // A roll-out reaches some groups before others.
+        || lists.iter().any(|list| list.reach.roles.covers(Speaker::Own) && list.life.is_partial())
 }

@@ -338,3 +338,34 @@ fn a_name_is_judged_with_what_is_said_and_at_the_door() {
         );
     }
 }
+
+#[test]
+fn a_flood_is_one_review_however_long_it_lasts() {
+    let config =
+        conduct::Config { flood_messages_max: 3, newcomers: conduct::Newcomers::default(), ..config() };
+    let mut house = house(config);
+    let reviews = |house: &mut House, n: usize, member: &'static str, text: &'static str| {
+        let said =
+            GroupEvent { member: Some(member.into()), at_ms: None, ..says(&format!("{member}-{n}"), text) };
+        let decision = house.take(&said);
+        let held = |facts: &[Fact<'_>]| {
+            let is_review = facts.iter().any(|fact| matches!(fact, Fact::Review(_)));
+            let named =
+                facts.iter().find_map(|f| if let Fact::Held(h) = f { Some(h.of.to_string()) } else { None });
+            assert_eq!(named, is_review.then(|| said.id.to_string()), "it says which message it is");
+            usize::from(is_review)
+        };
+        (decision.answer.verdict, held(&decision.effects.unwrap().facts))
+    };
+    let mut told = 0;
+    for n in 0..40 {
+        let (verdict, review) = reviews(&mut house, n, "u-1", "在吗");
+        assert_eq!(verdict, if n < 3 { Verdict::Pass } else { Verdict::Review }, "each is held up");
+        told += review;
+        house.now_ms += 1_000;
+    }
+    assert_eq!(told, 1);
+    assert_eq!((0..5).map(|n| reviews(&mut house, n, "u-2", "在吗").1).sum::<usize>(), 1, "another member's");
+    house.now_ms += 11 * 60 * 1_000;
+    assert_eq!((50..56).map(|n| reviews(&mut house, n, "u-1", "在吗").1).sum::<usize>(), 1, "a new one");
+}

@@ -260,3 +260,40 @@ fn a_contact_hears_it_in_one_call_as_a_code_works_once() {
     };
     assert!(attachments.is_empty());
 }
+
+#[test]
+fn nobody_is_called_by_an_id_or_by_an_advert() {
+    let mut door = Door::new(r#"{"text": "欢迎 {member.name}"}"#);
+    door.house.rules.limits.welcomes.burst_window = Duration::ZERO;
+    door.house.rules.limits.welcomes.burst_gap = Duration::ZERO;
+    for (id, name, text, said) in [
+        ("1", None, "欢迎 {member.name}", "欢迎 您"),
+        ("2", Some(""), "欢迎 {member.name|新朋友}", "欢迎 新朋友"),
+        ("3", Some("国家级理财"), "欢迎 {member.name|新朋友}", "欢迎 新朋友"),
+        ("4", Some("小王"), "欢迎 {member.name|新朋友}", "欢迎 小王"),
+    ] {
+        let welcome = Welcome { text: text.into(), ..serde_json::from_str(r#"{"text": "x"}"#).unwrap() };
+        let limits = &door.house.rules.limits.welcomes;
+        door.house.rules.welcomes = Welcomes::compile(&[("all".to_owned(), welcome)], limits).unwrap();
+        let event = GroupEvent { name: name.map(Into::into), at_ms: None, ..joined(id) };
+        assert_eq!(door.take(&event).0, [said], "{name:?} {text}");
+    }
+}
+
+#[test]
+fn an_advert_among_many_names_is_left_out_of_the_greeting() {
+    let mut door = Door::new(r#"{"text": "欢迎 {member.name}"}"#);
+    for (id, name) in [("1", "小甲"), ("2", "国家级理财"), ("3", "小乙")] {
+        let member = Some(format!("u-{id}").into());
+        let event = GroupEvent { name: Some(name.into()), member, at_ms: None, ..joined(id) };
+        assert_eq!(door.take(&event).0, [""; 0]);
+    }
+    assert_eq!(door.waits(120_000), ["欢迎 小甲、小乙 等 3 位"]);
+}
+
+#[test]
+fn our_own_words_are_judged_where_they_are_said() {
+    let mut door = Door::new(r#"{"text": "国家级好店"}"#);
+    door.house.rules.limits.welcomes.burst_window = Duration::ZERO;
+    assert_eq!(door.joins("a"), (vec![], vec![skipped("all", SkipReason::Blocked)]));
+}

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     ActionFact, ActionKind, Alike, AttachFact, CarriedFact, CaseFact, ConsentFact, ContactEnd,
-    ContactEndFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HitFact,
-    JudgedFact, KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact,
-    ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact,
-    StateKind, Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
+    ContactEndFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HeldFact,
+    HitFact, JudgedFact, KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact,
+    QuestionFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact,
+    SilenceFact, StateFact, StateKind, Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
 };
 use crate::near::{LANES, Sketch};
 
@@ -182,6 +182,7 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
                 expires_ms
             })),
         text().prop_map(|rule| Fact::Review(ReviewFact { rule })),
+        text().prop_map(|of| Fact::Held(HeldFact { of })),
         (text(), text()).prop_map(|(ruleset, policy)| Fact::Judged(JudgedFact { ruleset, policy })),
         any::<(u8, u8, u8)>().prop_map(|(links, images, mentions)| Fact::Carried(CarriedFact {
             links,

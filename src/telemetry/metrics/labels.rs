@@ -233,6 +233,8 @@ closed_set! {
         MissingVariable = "missing_variable",
         /// The platform does not let us say it.
         Unsupported = "unsupported",
+        /// Interception refuses our own words.
+        Blocked = "blocked",
         /// It would come too late.
         Expired = "expired",
         /// Silent for a while after an answer.

@@ -295,6 +295,7 @@ impl EventSink for House {
                 audience: interception::Audience::default(),
                 home: Home::unknown(),
                 variable: &|_| None,
+                may_say: &|_| true,
                 can_recall: false,
                 can_post: true,
                 shows: &|_| true,
