@@ -143,9 +143,12 @@ impl Outbox {
         &self.shared.holds
     }
 
-    /// Looks at an account's limits and connector again: it was declared, changed, disabled or removed.
+    /// Looks at an account's limits and connector again: it was declared, changed, disabled or removed. When this returns
+    /// no call is permitted any more that they do not allow.
     pub async fn account_changed(&self, account: &AccountId) {
-        self.tell(&self.runner(account), Command::AccountChanged).await;
+        let (done, answer) = oneshot::channel();
+        self.tell(&self.runner(account), Command::AccountChanged(done)).await;
+        _ = answer.await; // a runner that is gone calls nobody
     }
 
     /// Sends a broadcast's pending targets of these accounts as they are found in the ledger, or looks for more of them.

@@ -88,7 +88,7 @@ pub(super) enum Command {
     /// Send no more of a broadcast.
     Halt(BroadcastId, Halt, oneshot::Sender<()>),
     /// Look at the account's limits and connector again.
-    AccountChanged,
+    AccountChanged(oneshot::Sender<()>),
     /// Hand out a copy of the limits as they stand.
     Forecast(oneshot::Sender<Option<Forecast>>),
     /// Say why a delivery has not left yet.
@@ -370,7 +370,10 @@ impl Runner {
                 self.halt(&broadcast, halt);
                 _ = done.send(()); // who asked may have gone away: the halt holds all the same
             }
-            Command::AccountChanged => self.account_changed(),
+            Command::AccountChanged(done) => {
+                self.account_changed();
+                _ = done.send(()); // who asked may have gone away
+            }
             Command::Forecast(answer) => {
                 self.start_rebuild();
                 self.asking.push(answer);

@@ -225,7 +225,9 @@ impl Runner {
         }
     }
 
+    /// Of an account that is not connected nobody can say when anything leaves.
     fn forecast(&self) -> Option<Forecast> {
+        self.route.as_ref()?;
         let pacer = self.pacer.as_ref()?;
         Some(Forecast {
             outlook: self.shared.book.with(|commons| pacer.outlook(commons)),

@@ -38,6 +38,10 @@ impl Runner {
     /// Takes new limits over, once nothing is under way under the old ones.
     pub(super) fn account_changed(&mut self) {
         self.look_up_route();
+        if self.route.is_none() {
+            // What was permitted and is not written yet waits with the others: a call without a connector costs an attempt.
+            self.give_back_waiting();
+        }
         let (Some(route), Some(pacer)) = (&self.route, &self.pacer) else { return };
         let stands = |shared: &crate::outbox::limit::SharedLimits| {
             let (limits, _) = self.of_all(&shared.name);
