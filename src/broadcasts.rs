@@ -14,6 +14,7 @@ mod book;
 mod canary;
 mod capping;
 mod caps;
+mod commands;
 mod confirming;
 mod effect;
 mod error;
@@ -52,7 +53,7 @@ use crate::event::{Actor, BroadcastId, GroupName, Places};
 use crate::hours::QuietHours;
 use crate::outbox::gate::Gate;
 use crate::outbox::retry::Chance;
-use crate::outbox::{Halt, LetterFilter, Outbox, Sending};
+use crate::outbox::{Outbox, Sending};
 use crate::storage::{
     AuditEntry, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind, Kinds, MASS_SEND,
     MASS_TARGET, SharedStorage, StorageError, Write,
@@ -99,6 +100,8 @@ pub struct Config {
     pub active_max: usize,
     /// Broadcasts to as many groups and more wait until somebody else approves them; 0 for none, 1 for all.
     pub approve_from_groups: u64,
+    /// More groups than this of those a broadcast goes to cannot be told: then it is not submitted, in percent.
+    pub unsayable_percent_max: u8,
     /// Drafts that may lie about.
     pub drafts_max: usize,
     /// Hours in which nothing of a broadcast is sent, in each group's own zone; empty for none.
@@ -126,6 +129,7 @@ impl Default for Config {
             activity_days_max: 90,
             active_max: 200,
             approve_from_groups: 0,
+            unsayable_percent_max: 100,
             drafts_max: 1_000,
             quiet_hours: QuietHours::default(),
             closed_days: BTreeSet::new(),
@@ -347,107 +351,6 @@ impl Broadcasts {
                 return Ok(());
             }
         }
-    }
-
-    /// Submits, approves, rejects, pauses, resumes or cancels. When this returns of a pause or an end, at most what is under
-    /// way is still sent. `reason` stands in the audit log.
-    ///
-    /// # Errors
-    /// When its state does not allow it, somebody would approve their own work, a draft can no longer be sent as it is, or
-    /// the actor may not see it.
-    pub async fn command(
-        &self,
-        actor: &Actor,
-        id: &BroadcastId,
-        command: Command,
-        reason: &str,
-    ) -> Result<Broadcast, BroadcastError> {
-        let slot = self.slot(actor, id).await?;
-        let mut active = slot.lock().await;
-        let (counts, now_ms) = (self.counts(id).await?, self.parts.clock.now_ms());
-        let state = active.broadcast.state(&counts, now_ms);
-        state::next(state, command, false)?;
-        let mut changed = Broadcast { closed: false, ..active.broadcast.clone() };
-        reason.clone_into(&mut changed.reason);
-        let mut frozen = None;
-        match command {
-            Command::Submit => {
-                let names = self.submit(actor, &mut changed, now_ms).await?;
-                // What comes again is looked at anew each time.
-                if changed.repeat.is_none() {
-                    frozen = Some(reached::freeze(id.as_str(), &names));
-                    active.names = Some(names.into());
-                }
-            }
-            Command::Approve if changed.is_work_of(&actor.operator) => return Err(BroadcastError::OwnWork),
-            Command::Approve => changed.approved_by = Some(actor.operator.clone()),
-            Command::Reject | Command::Pause | Command::Resume | Command::Cancel => {}
-        }
-        changed.control = state::next(state, command, changed.needs_approval)?;
-        if state == State::Stopped && command == Command::Resume {
-            // Somebody looked: what the canary found does not stop it again.
-            changed.trial.phase = Phase::Passed;
-        }
-        changed.released(now_ms, &self.parts.book.default_time_zone());
-        let mut audit =
-            AuditEntry::by(actor, now_ms, command.as_str(), "broadcast", id.as_str()).at(&changed.place);
-        if !reason.is_empty() {
-            audit = audit.with(&serde_json::json!({"reason": reason}));
-        }
-        let writes = [put(&changed, Some(active.version))].into_iter().chain(frozen).collect();
-        let told = telling::standing(&changed, &counts, now_ms);
-        let change = Change { at_ms: now_ms, writes, audit: vec![audit], told, ..Change::default() };
-        self.commit(&mut active, changed, change).await?;
-        active.told = None; // the next look knows
-        active.replan();
-        match command {
-            Command::Pause => self.parts.outbox.halt(id, Halt::Pause).await,
-            Command::Cancel | Command::Reject => {
-                self.parts.outbox.halt(id, Halt::Cancel).await;
-                self.call_off(id).await?;
-            }
-            Command::Submit | Command::Approve | Command::Resume => {
-                if state == State::Draft && active.broadcast.repeat.is_none() {
-                    active.open = active.broadcast.expected;
-                }
-                self.feed_due(&mut active).await;
-                self.expand.notify_one();
-            }
-        }
-        let broadcast = active.broadcast.clone();
-        drop(active);
-        self.active.lock().insert(id.clone(), slot);
-        Ok(broadcast)
-    }
-
-    /// Gives the failed targets of a broadcast all their attempts again; returns how many. Those that could not be said are
-    /// said anew: somebody may have filled in what was missing.
-    ///
-    /// # Errors
-    /// When it was cancelled, or the actor may not see it.
-    pub async fn replay_failed(&self, actor: &Actor, id: &BroadcastId) -> Result<u64, BroadcastError> {
-        let slot = self.slot(actor, id).await?;
-        let mut active = slot.lock().await;
-        state::may_replay(active.broadcast.control)?;
-        let mut changed = Broadcast { closed: false, ..active.broadcast.clone() };
-        changed.mass.bundled = false;
-        changed.mass.closing = None;
-        let now_ms = self.parts.clock.now_ms();
-        let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str()).at(&changed.place);
-        self.store(&mut active, changed, vec![audit], Vec::new()).await?;
-        let said = self.say_anew(&active.broadcast).await?;
-        self.feed_due(&mut active).await;
-        if said > 0 {
-            self.parts.outbox.look_through(active.broadcast.expansion.accounts.keys()).await;
-        }
-        let broadcast = Some(id.as_str().to_owned());
-        let filter = LetterFilter { broadcast, ..LetterFilter::default() };
-        let moved = said + self.parts.outbox.replay(filter).await?;
-        active.replan();
-        drop(active);
-        self.active.lock().insert(id.clone(), slot);
-        self.expand.notify_one();
-        Ok(moved)
     }
 
     /// Returns the slot of a broadcast that the actor may see, reading it when it is closed.

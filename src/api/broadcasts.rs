@@ -7,6 +7,7 @@ mod refusals;
 pub(super) mod saying;
 pub(super) mod schedule;
 pub(super) mod undoing;
+pub(super) mod view;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -17,19 +18,17 @@ use super::error::ApiResult;
 use super::idempotency::Keyed;
 use super::moment;
 use super::page::{self, Page, PageQuery};
-use super::rules::Why;
+use super::rules::{Why, check_reason};
 use super::state::Cx;
 use crate::broadcasts::{
-    Audience, Before, Broadcast, Canary, Command, Counts, NewBroadcast, Phase, Progress, Reached, Repeat,
-    Seen, State, Trial, Variant,
+    Audience, Broadcast, Canary, Command, Counts, NewBroadcast, Progress, Repeat, Variant,
 };
-use crate::event::{AccountId, Place};
+use crate::event::AccountId;
 use crate::outbox::delivery::Content;
 use crate::storage::{DeliveryRow, DeliveryState};
-use confirmation::ConfirmationView;
 pub(super) use refusals::{outbox_refused, refused};
 use schedule::ScheduleBody;
-use undoing::UndoesView;
+use view::{BroadcastView, view};
 
 /// What somebody wants to say.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -86,13 +85,25 @@ pub(super) struct BroadcastIn {
     /// Only kept, until it is submitted.
     #[serde(default)]
     draft: bool,
+    /// Refused, with how many and why, when one of its groups cannot be told; of a draft `submit` asks for itself.
+    #[serde(default)]
+    require_all: bool,
 }
 
 impl From<BroadcastIn> for NewBroadcast {
     fn from(asked: BroadcastIn) -> Self {
         let BroadcastIn { name, text, content, audience, exclude, account, starts_at, schedule, .. } = asked;
-        let BroadcastIn { expires_at, draft, repeat, importance, canary, variants, hold_out_percent, .. } =
-            asked;
+        let BroadcastIn {
+            expires_at,
+            draft,
+            repeat,
+            importance,
+            canary,
+            variants,
+            hold_out_percent,
+            require_all,
+            ..
+        } = asked;
         let ms = |at: Option<jiff::Timestamp>| at.map(jiff::Timestamp::as_millisecond);
         let (starts_ms, expires_ms) = (ms(starts_at), ms(expires_at));
         let schedule = schedule.into();
@@ -112,148 +123,8 @@ impl From<BroadcastIn> for NewBroadcast {
             hold_out_percent,
             expires_ms,
             draft,
+            require_all,
         }
-    }
-}
-
-/// A broadcast and how far it is.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct BroadcastView {
-    /// Its id.
-    id: String,
-    /// For people.
-    name: String,
-    /// The text as it was written.
-    text: String,
-    /// What is shown where the platform can.
-    content: Option<Content>,
-    /// To whom.
-    audience: Audience,
-    /// But not to these.
-    exclude: Option<Audience>,
-    /// Where the groups are that it came to when it was written or submitted, and why others are left out.
-    reached: Reached,
-    /// Only groups of this account.
-    account: Option<String>,
-    /// Where it stands.
-    state: State,
-    /// Targets that are written so far.
-    targets: u64,
-    /// Targets it will have, as far as known.
-    expected: u64,
-    /// Targets by state.
-    counts: Counts,
-    /// When it will be done; of one that waits: if it starts when it is to. Null when it is not running, when people must
-    /// confirm it, or nobody can say.
-    estimated_finish_at: Option<String>,
-    /// Who must confirm it; null when nobody must.
-    confirmation: Option<ConfirmationView>,
-    /// Where it belongs.
-    place: Place,
-    /// Who made it.
-    created_by: String,
-    /// When it was made.
-    created_at: String,
-    /// Who wrote at the draft since.
-    edited_by: Vec<String>,
-    /// Who asked for it to be sent; null for a draft.
-    submitted_by: Option<String>,
-    /// Somebody else must release it.
-    needs_approval: bool,
-    /// Who did.
-    approved_by: Option<String>,
-    /// Why it stands where it does, in the words of whoever decided last.
-    reason: Option<String>,
-    /// Nothing of it is sent before then.
-    starts_at: Option<String>,
-    /// Hours and days on which it is sent.
-    schedule: ScheduleBody,
-    /// When it comes again; null when it does not.
-    repeat: Option<Repeat>,
-    /// When it comes next.
-    next_at: Option<String>,
-    /// The broadcast that comes again, of which this is one time.
-    series: Option<String>,
-    /// Which of two goes where a group may not get both: the one with more of it, 0 to 9.
-    importance: u8,
-    /// Whom it tries first; null when it tries nobody first.
-    canary: Option<Canary>,
-    /// How that goes; null without a canary.
-    trial: Option<TrialView>,
-    /// Copies that some of the groups get in place of `text`.
-    variants: Vec<Variant>,
-    /// Groups that get nothing, in percent.
-    hold_out_percent: u8,
-    /// Targets not sent by then are not sent any more.
-    expires_at: Option<String>,
-    /// What it takes back or puts right; null when it says something itself.
-    undoes: Option<UndoesView>,
-    /// Broadcasts that take it back or put it right.
-    undone_by: Vec<String>,
-}
-
-/// How a canary goes.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct TrialView {
-    /// Where it stands.
-    phase: Phase,
-    /// When its first target could leave; null before.
-    began_at: Option<String>,
-    /// When the last of its targets had its result; null before.
-    sent_at: Option<String>,
-    /// How many groups it tries.
-    targets: u64,
-    /// What was known of them before.
-    before: Before,
-    /// What was seen since.
-    seen: Seen,
-    /// Why it stopped or went on, in words.
-    why: Vec<String>,
-}
-
-fn trial_view(trial: &Trial) -> TrialView {
-    let Trial { phase, began_ms, sent_ms, targets, before, seen, why } = trial.clone();
-    let (began_at, sent_at) = (moment::show_set(began_ms), moment::show_set(sent_ms));
-    TrialView { phase, began_at, sent_at, targets, before, seen, why }
-}
-
-fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
-    BroadcastView {
-        id: broadcast.id.to_string(),
-        name: broadcast.name.clone(),
-        text: broadcast.text.clone(),
-        content: broadcast.content.clone(),
-        audience: broadcast.audience.clone(),
-        exclude: broadcast.exclude.clone(),
-        reached: broadcast.mass.survey.reached.clone(),
-        account: broadcast.account.as_ref().map(ToString::to_string),
-        state: progress.state,
-        targets: progress.targets,
-        expected: progress.expected,
-        counts: progress.counts,
-        estimated_finish_at: progress.estimated_finish_ms.map(moment::show),
-        confirmation: cx.broadcasts().confirmation_of(broadcast).map(Into::into),
-        place: broadcast.place.clone(),
-        created_by: broadcast.created_by.to_string(),
-        created_at: moment::show(broadcast.created_ms),
-        edited_by: broadcast.edited_by.iter().map(ToString::to_string).collect(),
-        submitted_by: broadcast.submitted_by.as_ref().map(ToString::to_string),
-        needs_approval: broadcast.needs_approval,
-        approved_by: broadcast.approved_by.as_ref().map(ToString::to_string),
-        reason: Some(broadcast.reason.clone()).filter(|reason| !reason.is_empty()),
-        starts_at: moment::show_set(broadcast.starts_ms),
-        schedule: broadcast.schedule.clone().into(),
-        repeat: broadcast.repeat.clone(),
-        next_at: moment::show_set(broadcast.next_ms),
-        series: broadcast.series.as_ref().map(ToString::to_string),
-        importance: broadcast.importance,
-        canary: broadcast.canary.clone(),
-        trial: broadcast.canary.as_ref().map(|_| trial_view(&broadcast.trial)),
-        variants: broadcast.variants.clone(),
-        hold_out_percent: broadcast.hold_out_percent,
-        expires_at: moment::show_set(broadcast.expires_ms),
-        undoes: broadcast.undoes.as_ref().map(undoing::view),
-        undone_by: broadcast.undone_by.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -433,23 +304,43 @@ async fn command(cx: &Cx, id: &str, command: Command, why: &Why) -> ApiResult<An
     shown(cx, &changed.map_err(refused)?).await
 }
 
+/// How a draft is submitted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SubmitQuery {
+    /// Why, in words; at most 500 characters. Stands in the audit log.
+    #[serde(default)]
+    reason: String,
+    /// Refused when one of its groups cannot be told; else it goes to the others.
+    #[serde(default)]
+    require_all: bool,
+}
+
 /// Sends a draft 提交群发
 ///
-/// It is looked at once more. Then it is sent, waits for its time, or waits until somebody else approves it.
+/// It is looked at once more, group by group: `checked` says which cannot be told and why. Then it is sent, waits for its
+/// time, or waits until somebody else approves it. It is refused when more cannot be told than
+/// `broadcasts.unsayable_percent_max`, or with `require_all` when any cannot.
 #[utoipa::path(
     post, path = "/v1/broadcasts/{broadcast}/submit", tag = "broadcasts", operation_id = "submitBroadcast",
-    params(("broadcast" = String, Path, description = "Its id"), Why),
+    params(("broadcast" = String, Path, description = "Its id"), SubmitQuery),
     responses(
         (status = 200, description = "It is submitted", body = BroadcastView),
         (status = 409, description = "Its state does not allow it"),
+        (status = 422, description = "Groups cannot be told: how many, and the first few reasons"),
     ),
 )]
 pub(super) async fn submit(
     cx: Cx,
     Path(id): Path<String>,
-    Query(why): Query<Why>,
+    Query(query): Query<SubmitQuery>,
 ) -> ApiResult<Answer<BroadcastView>> {
-    command(&cx, &id, Command::Submit, &why).await
+    check_reason(&query.reason)?;
+    let broadcast = cx.broadcast(&id).await?;
+    let (actor, require_all) = (cx.actor(), query.require_all);
+    let submitted = cx.broadcasts().submit(actor, &broadcast.id, require_all, &query.reason).await;
+    shown(&cx, &submitted.map_err(refused)?).await
 }
 
 /// Releases what somebody else submitted 批准群发

@@ -253,8 +253,10 @@ impl Confirming for Confirmers {
 impl Speaking for Confirmers {
     fn voice(&self, account: &AccountId, group: &str) -> Option<Voice> {
         let connector = self.0.get(account.as_str())?;
-        let Capabilities { max_text_bytes, can_recall, can_edit, .. } = connector.capabilities_of(group);
-        Some(Voice { platform: connector.platform(), text_bytes_max: max_text_bytes, can_recall, can_edit })
+        let can = connector.capabilities_of(group);
+        let Capabilities { max_text_bytes: text_bytes_max, can_recall, can_edit, .. } = can;
+        let can_post = can.can_post_into_group || can.sends_need_confirmation;
+        Some(Voice { platform: connector.platform(), text_bytes_max, can_post, can_recall, can_edit })
     }
 
     fn shows(&self, account: &AccountId, group: &str, content: &Content) -> bool {

@@ -72,6 +72,9 @@ pub struct NewBroadcast {
     /// Only kept for now.
     #[serde(default)]
     pub draft: bool,
+    /// It is refused when a group cannot be told.
+    #[serde(default)]
+    pub require_all: bool,
 }
 
 /// Returns how many bytes a content has, as it is kept with each target.
@@ -116,7 +119,7 @@ impl Broadcasts {
         remember: impl FnOnce(&Broadcast) -> Option<IdempotencyRecord>,
     ) -> Result<Broadcast, BroadcastError> {
         let now_ms = self.parts.clock.now_ms();
-        let is_draft = new.draft;
+        let (is_draft, require_all) = (new.draft, new.require_all);
         let (mut broadcast, names) = self.check(actor, new, now_ms).await?;
         if is_draft {
             let drafts = self.drafts();
@@ -125,6 +128,7 @@ impl Broadcasts {
             }
         } else {
             self.submitted(actor, &mut broadcast)?;
+            self.require_sayable(actor, &mut broadcast, &names, require_all).await?;
             broadcast.control = if broadcast.needs_approval { Control::Submitted } else { Control::Running };
             broadcast.released(now_ms, &self.parts.book.default_time_zone());
         }
@@ -194,12 +198,13 @@ impl Broadcasts {
 
     /// Looks at a draft once more before it is sent: lists and groups may have changed since it was written. Returns the
     /// groups it goes to from now on.
-    pub(super) async fn submit(
+    pub(super) async fn check_again(
         &self,
         actor: &Actor,
         draft: &mut Broadcast,
+        require_all: bool,
         now_ms: i64,
-    ) -> Result<Vec<GroupName>, BroadcastError> {
+    ) -> Result<Arc<[GroupName]>, BroadcastError> {
         if draft.expires_ms != 0 && draft.expires_ms <= draft.starts_ms.max(now_ms) {
             return Err(BroadcastError::Expired);
         }
@@ -218,7 +223,35 @@ impl Broadcasts {
         draft.expected = survey.groups;
         draft.mass.survey = survey;
         self.submitted(actor, draft)?;
-        Ok(found.names)
+        let names: Arc<[GroupName]> = found.names.into();
+        let checked = self.checked(actor, script, Arc::clone(&names)).await?;
+        checked.is_enough(self.unsayable_percent_max(require_all))?;
+        draft.checked = Some(checked);
+        Ok(names)
+    }
+
+    fn unsayable_percent_max(&self, require_all: bool) -> u8 {
+        if require_all { 0 } else { self.parts.config.unsayable_percent_max }
+    }
+
+    /// Looks at every group of what is sent at once, if somebody wants to know: else it is accepted as it is, and its
+    /// targets show what could not be said.
+    async fn require_sayable(
+        &self,
+        actor: &Actor,
+        broadcast: &mut Broadcast,
+        names: &[GroupName],
+        require_all: bool,
+    ) -> Result<(), BroadcastError> {
+        let percent_max = self.unsayable_percent_max(require_all);
+        if percent_max >= 100 {
+            return Ok(());
+        }
+        let script = Script::parse(&broadcast.text, broadcast.content.as_ref())?;
+        let checked = self.checked(actor, script, names.into()).await?;
+        checked.is_enough(percent_max)?;
+        broadcast.checked = Some(checked);
+        Ok(())
     }
 
     /// Notes who asked for it to be sent, and whether somebody else must release it.

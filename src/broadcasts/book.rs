@@ -77,6 +77,8 @@ pub struct Voice {
     pub platform: &'static str,
     /// Longest text, in bytes of UTF-8.
     pub text_bytes_max: usize,
+    /// Something can be said in the group at all, be it that a person confirms it.
+    pub can_post: bool,
     /// What was sent can be withdrawn.
     pub can_recall: bool,
     /// What was sent can be changed.

@@ -76,10 +76,23 @@ pub enum BroadcastError {
     /// It cannot be told to the one group it is tried on.
     #[error("{detail}")]
     Unsaid {
-        /// `missing_variable`, `too_long`, `cannot_show`.
+        /// `missing_variable`, `too_long`, `cannot_show`, `cannot_post`.
         code: &'static str,
         /// In words.
         detail: String,
+    },
+    /// More groups cannot be told than may be.
+    #[error(
+        "{groups} of {all} groups cannot be told ({reasons}); put that right, leave them out, or let it go without them \
+         (有 {groups} 个群发不了，请修正、排除，或允许跳过)"
+    )]
+    Unsayable {
+        /// How many cannot.
+        groups: u64,
+        /// Of how many.
+        all: u64,
+        /// The first few reasons, with examples.
+        reasons: String,
     },
     /// Nothing is sent to that group without a person.
     #[error(

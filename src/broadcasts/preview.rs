@@ -1,9 +1,12 @@
 //! What a broadcast would come to, before anything of it is sent: for one group word by word, for all groups in numbers;
 //! and a test to one group.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::audience::{Audience, AudienceError};
+use super::book::GroupEntry;
 use super::mass::Survey;
 use super::saying::{Judging, Sayer, delivery_of};
 use super::script::{Script, words};
@@ -43,7 +46,7 @@ pub struct Preview {
 }
 
 /// How many groups can be told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Checked {
     /// Groups that can be told.
     pub can_be_told: u64,
@@ -54,10 +57,11 @@ pub struct Checked {
 }
 
 /// Groups that cannot be told for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problems {
-    /// `missing_variable`, `blocked`, `too_long`, `cannot_show`, or `gone`.
-    pub code: &'static str,
+    /// `missing_variable`, `blocked`, `too_long`, `cannot_show`, `cannot_post`, `gone`, or what the connector itself would
+    /// answer without a call.
+    pub code: String,
     /// How many groups.
     pub groups: u64,
     /// Some of them.
@@ -65,7 +69,7 @@ pub struct Problems {
 }
 
 /// A group that cannot be told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Example {
     /// As `account/group`.
     pub group: String,
@@ -75,6 +79,9 @@ pub struct Example {
 
 /// Most examples of a reason.
 const EXAMPLES: usize = 5;
+
+/// Reasons that a refusal names.
+const REASONS: usize = 3;
 
 /// What one group would be told.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
@@ -116,34 +123,75 @@ impl Sayer {
         for name in names {
             let (said, is_seen) = match self.book.group(name) {
                 Some(group) => {
-                    let said = self
-                        .say(script, &*group, self.terms(name), Judging::All)
-                        .map_err(|unsaid| (unsaid.code, unsaid.detail));
+                    let said = self.told(script, &*group);
                     let (account, id) = (name.account.as_str(), name.group.as_str());
                     (said, scope.covers_group(account, id, group.place()))
                 }
-                None => (Err(("gone", "the group is not there any more".to_owned())), false),
+                None => (Err(("gone".to_owned(), "the group is not there any more".to_owned())), false),
             };
             match said {
-                Ok(said) => {
+                Ok(by_fallback) => {
                     checked.can_be_told += 1;
-                    checked.by_fallback += u64::from(said.by_fallback);
+                    checked.by_fallback += u64::from(by_fallback);
                 }
                 Err((code, detail)) => {
-                    checked.note(code, is_seen.then(|| Example { group: name.to_string(), detail }));
+                    checked.note(&code, is_seen.then(|| Example { group: name.to_string(), detail }));
                 }
             }
         }
         checked.problems.sort_by_key(|problems| std::cmp::Reverse(problems.groups));
         checked
     }
+
+    /// Makes what a group would be told as it would be sent; says whether it is the text in place of the content.
+    ///
+    /// # Errors
+    /// With the code and the words of why it cannot be told.
+    fn told(&self, script: &Script, group: &dyn GroupEntry) -> Result<bool, (String, String)> {
+        let (name, terms) = (group.name(), self.terms(group.name()));
+        let said = self.say(script, group, terms, Judging::All);
+        let said = said.map_err(|unsaid| (unsaid.code.to_owned(), unsaid.detail))?;
+        let is_connected = || self.speaking.voice(&name.account, name.group.as_str()).is_some();
+        // A task is put together of many groups, and its text was looked at. Who is not connected may be by then.
+        if terms.is_none() && is_connected() {
+            let delivery = delivery_of(&unsent(), name, 0, said.payload, 0);
+            let rendered = self.speaking.render(&delivery);
+            rendered.map_err(|refusal| (refusal.code, refusal.detail))?;
+        }
+        Ok(said.by_fallback)
+    }
+}
+
+/// The broadcast of what is only looked at.
+fn unsent() -> BroadcastId {
+    BroadcastId::parse("bc_preview").expect("letters are fit for an id")
 }
 
 impl Checked {
-    fn note(&mut self, code: &'static str, example: Option<Example>) {
+    /// Counts the groups that cannot be told.
+    pub fn cannot_be_told(&self) -> u64 {
+        self.problems.iter().map(|problems| problems.groups).sum()
+    }
+
+    /// Refuses when more of the groups cannot be told than so many percent.
+    pub(super) fn is_enough(&self, percent_max: u8) -> Result<(), BroadcastError> {
+        let (groups, all) = (self.cannot_be_told(), self.can_be_told + self.cannot_be_told());
+        if groups * 100 <= all * u64::from(percent_max) {
+            return Ok(());
+        }
+        let reason = |problems: &Problems| {
+            let Problems { code, groups, examples } = problems;
+            let example = examples.first().map(|Example { group, detail }| format!(", as {group}: {detail}"));
+            format!("{code} in {groups} groups{}", example.unwrap_or_default())
+        };
+        let reasons: Vec<_> = self.problems.iter().take(REASONS).map(reason).collect();
+        Err(BroadcastError::Unsayable { groups, all, reasons: reasons.join("; ") })
+    }
+
+    fn note(&mut self, code: &str, example: Option<Example>) {
         let place = self.problems.iter().position(|problems| problems.code == code);
         let place = place.unwrap_or_else(|| {
-            self.problems.push(Problems { code, groups: 0, examples: Vec::new() });
+            self.problems.push(Problems { code: code.to_owned(), groups: 0, examples: Vec::new() });
             self.problems.len() - 1
         });
         let Some(problems) = self.problems.get_mut(place) else { return };
@@ -217,13 +265,23 @@ impl Broadcasts {
             Some(name) => Some(self.show(&script, &name).await?),
             None => None,
         };
+        let checked = self.checked(actor, script, names.into()).await?;
+        Ok(Preview { survey, checked: Some(checked), shown })
+    }
+
+    /// Makes what every group would be told and counts those that cannot be told, group by group: CPU, so not on a worker.
+    pub(super) async fn checked(
+        &self,
+        actor: &Actor,
+        script: Script,
+        names: Arc<[GroupName]>,
+    ) -> Result<Checked, BroadcastError> {
         let (sayer, scope) = (Sayer::of(&self.parts), actor.scope.clone());
         let checked = tokio::task::spawn_blocking(move || sayer.check(&script, &names, &scope)).await;
-        let checked = checked.map_err(|error| BroadcastError::Storage {
+        checked.map_err(|error| BroadcastError::Storage {
             operation: "check a broadcast",
             source: StorageError::Failed { operation: "check a broadcast", source: Box::new(error) },
-        })?;
-        Ok(Preview { survey, checked: Some(checked), shown })
+        })
     }
 
     /// Says whether a group is there and within the actor's scope.
@@ -259,8 +317,7 @@ impl Broadcasts {
         shown.words = words(&said.payload);
         shown.text_bytes = shown.words.len();
         shown.by_fallback = said.by_fallback;
-        let target = BroadcastId::parse("bc_preview").expect("letters are fit for an id");
-        let delivery = delivery_of(&target, name, 0, said.payload, 0);
+        let delivery = delivery_of(&unsent(), name, 0, said.payload, 0);
         let delivery = match terms {
             Some(_) => {
                 let targets = vec![(0, name.group.as_str().to_owned())];

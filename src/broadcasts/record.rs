@@ -9,6 +9,7 @@ use super::audience::Audience;
 use super::canary::{Canary, Phase, Trial};
 use super::caps::IMPORTANCE_DEFAULT;
 use super::mass::Mass;
+use super::preview::Checked;
 use super::repeat::Repeat;
 use super::schedule::Schedule;
 use super::state::Control;
@@ -86,6 +87,9 @@ pub struct Broadcast {
     /// When it was first released; 0 before.
     #[serde(default)]
     pub released_ms: i64,
+    /// Which groups could not be told when it was submitted, and why.
+    #[serde(default)]
+    pub checked: Option<Checked>,
     /// Targets not sent by then are not sent any more; 0 for never.
     #[serde(default)]
     pub expires_ms: i64,
@@ -184,6 +188,7 @@ impl Broadcast {
             undoes: None,
             undone_by: Vec::new(),
             released_ms: 0,
+            checked: None,
             expires_ms: 0,
             edited_by: BTreeSet::new(),
             submitted_by: None,

@@ -87,6 +87,7 @@ impl Broadcasts {
             expansion: Expansion::default(),
             mass: Mass { survey, ..Mass::default() },
             trial: Trial::default(),
+            checked: None,
             closed: false,
             ..series.clone()
         };

@@ -29,7 +29,7 @@ pub(super) struct Said {
 /// Why a group cannot be told.
 #[derive(Clone, Debug)]
 pub(super) struct Unsaid {
-    /// `missing_variable`, `blocked`, `too_long`, `cannot_show`: those after which it may be said anew.
+    /// `missing_variable`, `blocked`, `too_long`, `cannot_show`, `cannot_post`: those after which it may be said anew.
     pub(super) code: &'static str,
     pub(super) detail: String,
     pub(super) hits: Vec<Hit>,
@@ -90,6 +90,13 @@ impl Sayer {
         terms: Option<Terms>,
         judging: Judging,
     ) -> Result<Said, Unsaid> {
+        let voice = || self.speaking.voice(&group.name().account, group.name().group.as_str());
+        // An account that is not connected now may be able to when its turn comes.
+        if terms.is_none() && voice().is_some_and(|voice| !voice.can_post) {
+            let detail = "the platform lets nobody say something in this group through this account \
+                          (该账号在此群不能发言)";
+            return Err(unsaid("cannot_post", detail));
+        }
         let shown = script.content().filter(|content| self.shows(group.name(), terms, content));
         let payload = match shown {
             Some(content) => Script::content_for(content, group),

@@ -61,6 +61,8 @@ struct Book {
     shops: Mutex<BTreeMap<GroupName, String>>,
     /// What was counted.
     figures: Mutex<HashMap<GroupName, Figures>>,
+    /// Groups in which nothing can be said.
+    mute: Mutex<BTreeSet<String>>,
 }
 
 /// The east shows links and takes 200 bytes; the west shows no links, and takes any length.
@@ -68,7 +70,9 @@ impl Speaking for Book {
     fn voice(&self, _: &AccountId, group: &str) -> Option<Voice> {
         let text_bytes_max = if group.starts_with("east") { 200 } else { usize::MAX };
         let can_recall = group != "east-00004";
-        Some(Voice { platform: "sandbox", text_bytes_max, can_recall, can_edit: group.starts_with("east") })
+        let can_post = !self.mute.lock().contains(group);
+        let can_edit = group.starts_with("east");
+        Some(Voice { platform: "sandbox", text_bytes_max, can_post, can_recall, can_edit })
     }
     fn shows(&self, _: &AccountId, group: &str, content: &Content) -> bool {
         group.starts_with("east") || !matches!(content, Content::Link { .. })
@@ -82,7 +86,7 @@ impl Book {
     fn of(groups: u32) -> Arc<Self> {
         let name = |n: u32| named(&format!("{}-{n:05}", if n.is_multiple_of(2) { "east" } else { "west" }));
         let names = (0..groups).map(name).collect();
-        Arc::new(Self { names, shops: Mutex::default(), figures: Mutex::default() })
+        Arc::new(Self { names, shops: Mutex::default(), figures: Mutex::default(), mute: Mutex::default() })
     }
 
     /// Gives the shop of a group a name.
@@ -208,6 +212,7 @@ fn new(text: &str, audience: Audience) -> NewBroadcast {
         hold_out_percent: 0,
         expires_ms: None,
         draft: false,
+        require_all: false,
     }
 }
 

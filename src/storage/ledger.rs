@@ -357,8 +357,16 @@ pub struct DeliveryRow {
 }
 
 /// Codes of targets that could not be made: what is said could not be, or what is taken back cannot be.
-pub const UNSAID: [&str; 7] =
-    ["missing_variable", "blocked", "too_long", "cannot_show", "cannot_recall", "cannot_edit", "not_sure"];
+pub const UNSAID: [&str; 8] = [
+    "missing_variable",
+    "blocked",
+    "too_long",
+    "cannot_show",
+    "cannot_post",
+    "cannot_recall",
+    "cannot_edit",
+    "not_sure",
+];
 
 impl DeliveryRow {
     /// Says whether it failed before any call, as its text could not be made: there is nothing to try again until it can.

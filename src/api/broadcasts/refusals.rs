@@ -20,6 +20,7 @@ pub(in crate::api) fn refused(error: BroadcastError) -> ApiError {
         BroadcastError::Content { pointer, code, detail } => field(&pointer, code, detail),
         BroadcastError::CannotShow { .. } => field("/content", "unsupported", error.to_string()),
         BroadcastError::Unsaid { code, detail } => field("", code, detail),
+        BroadcastError::Unsayable { .. } => field("/audience", "unsayable", error.to_string()),
         BroadcastError::NeedsConfirmation => field("/group", "unsupported", error.to_string()),
         BroadcastError::Blocked(hits) => ApiError::blocked(hits),
         BroadcastError::Audience(error) => {

@@ -224,6 +224,7 @@ fn whole(text: &str, expires_ms: Option<i64>) -> NewBroadcast {
         hold_out_percent: 0,
         expires_ms,
         draft: false,
+        require_all: false,
     }
 }
 

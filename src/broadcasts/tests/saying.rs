@@ -72,7 +72,7 @@ async fn what_is_shown_beforehand_is_what_is_sent() {
     let before =
         house.broadcasts.preview_of_new(&everybody(), Asked { group, ..asked(text, None) }).await.unwrap();
     let checked = before.checked.unwrap();
-    let problems: Vec<_> = checked.problems.iter().map(|p| (p.code, p.groups)).collect();
+    let problems: Vec<_> = checked.problems.iter().map(|p| (p.code.as_str(), p.groups)).collect();
     assert_eq!((checked.can_be_told, problems), (4, vec![("missing_variable", 5), ("blocked", 1)]));
     assert!(checked.problems[0].examples[0].detail.contains("shop.name"), "{checked:?}");
     let shown = before.shown.unwrap();
@@ -117,7 +117,8 @@ async fn a_text_that_values_make_too_long_is_foretold_and_counted() {
     let checked = preview.checked.unwrap();
     assert_eq!((checked.can_be_told, checked.by_fallback), (4, 2), "the card needs no name");
     let preview = house.broadcasts.preview_of_new(&everybody(), asked(text, None)).await.unwrap();
-    let codes: Vec<_> = preview.checked.unwrap().problems.iter().map(|p| (p.code, p.groups)).collect();
+    let checked = preview.checked.unwrap();
+    let codes: Vec<_> = checked.problems.iter().map(|p| (p.code.as_str(), p.groups)).collect();
     assert_eq!(codes, [("too_long", 1), ("blocked", 1)]);
     let broadcast = house.create(text, Audience::All).await;
     let progress = house.finished(&broadcast.id).await;
@@ -151,4 +152,62 @@ async fn a_test_goes_to_one_group_and_is_no_target() {
     assert!(matches!(foreign, Err(BroadcastError::Audience(AudienceError::Unknown { .. }))), "{foreign:?}");
     tokio::time::sleep(10 * SECOND).await;
     assert_eq!(house.bench.platform.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_in_which_nothing_can_be_said_are_told_beforehand_and_fail_without_a_call() {
+    let house = House::open(6, &[], |p| p).await;
+    house.book.mute.lock().extend(["east-00000".to_owned(), "west-00003".to_owned()]);
+    let preview = house.broadcasts.preview_of_new(&everybody(), asked("会员日", None)).await.unwrap();
+    let checked = preview.checked.unwrap();
+    assert_eq!((checked.can_be_told, checked.problems.len()), (4, 1));
+    let problems = &checked.problems[0];
+    assert_eq!((problems.code.as_str(), problems.groups), ("cannot_post", 2));
+    assert_eq!(problems.examples[0].group, "demo/east-00000");
+    let shown = preview.shown.unwrap();
+    assert_eq!(shown.code.as_deref(), Some("cannot_post"), "the first group is one of them");
+
+    let draft = NewBroadcast { draft: true, ..new("会员日", Audience::All) };
+    let draft = house.broadcasts.create(&everybody(), draft, |_| None).await.unwrap();
+    let submitted = house.command(&draft.id, Command::Submit).await.unwrap();
+    assert_eq!(submitted.checked, Some(checked), "submitting says it too");
+    let progress = house.finished(&draft.id).await;
+    assert_eq!((progress.counts.sent, progress.counts.failed), (4, 2));
+    assert_eq!(house.bench.platform.count(), 4, "nobody was called in vain");
+
+    house.book.mute.lock().clear();
+    assert_eq!(house.broadcasts.replay_failed(&everybody(), &draft.id).await.unwrap(), 2);
+    assert_eq!(house.finished(&draft.id).await.counts.sent, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_requires_all_groups_is_refused_with_how_many_cannot_be_told_and_why() {
+    let house = House::open(10, &[], |p| p).await;
+    let text = "{shop.name}的朋友们";
+    let draft = NewBroadcast { draft: true, ..new(text, Audience::All) };
+    let draft = house.broadcasts.create(&everybody(), draft, |_| None).await.unwrap();
+    let refused = house.broadcasts.submit(&everybody(), &draft.id, true, "").await.unwrap_err();
+    let said = refused.to_string();
+    assert!(said.contains("6 of 10 groups cannot be told"), "{said}");
+    assert!(said.contains("missing_variable in 5 groups, as demo/west-00001"), "{said}");
+    assert!(said.contains("blocked in 1 groups, as demo/east-00002"), "{said}");
+    assert_eq!(house.progress(&draft.id).await.state, State::Draft, "it is a draft still");
+    let at_once = NewBroadcast { require_all: true, ..new(text, Audience::All) };
+    let refused = house.broadcasts.create(&everybody(), at_once, |_| None).await.unwrap_err();
+    assert!(matches!(refused, BroadcastError::Unsayable { groups: 6, all: 10, .. }), "{refused}");
+    let all = NewBroadcast { require_all: true, ..new("会员日", Audience::All) };
+    house.broadcasts.create(&everybody(), all, |_| None).await.unwrap();
+    house.broadcasts.submit(&everybody(), &draft.id, false, "").await.unwrap();
+    assert_eq!(house.finished(&draft.id).await.counts.failed, 6, "who does not ask sends to the others");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_house_says_how_many_groups_may_be_left_out() {
+    for (percent, goes) in [(59, false), (60, true)] {
+        let config = Config { unsayable_percent_max: percent, ..Config::default() };
+        let house = House::open_with(config, 10, &[], |p| p).await;
+        let created =
+            house.broadcasts.create(&everybody(), new("{shop.name}的朋友们", Audience::All), |_| None).await;
+        assert_eq!(created.is_ok(), goes, "{percent} %");
+    }
 }
