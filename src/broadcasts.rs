@@ -68,7 +68,7 @@ pub use caps::Caps;
 pub use confirming::{Confirming, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms};
 pub use effect::{ArmEffect, Effect, Measure};
 pub use error::BroadcastError;
-pub use foresight::{AccountForesight, Foresight, Supposed};
+pub use foresight::{AccountForesight, Foresight, NoFinish, Supposed};
 pub use preview::{Asked, Checked, Example, Preview, Problems, Shown};
 pub use progress::{Counts, Progress};
 pub use reached::{LeftOut, Reached};

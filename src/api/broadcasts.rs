@@ -136,6 +136,7 @@ fn accepted(cx: &Cx, broadcast: &Broadcast) -> BroadcastView {
         expected: broadcast.expected,
         counts: Counts::default(),
         estimated_finish_ms: None,
+        unknown_finish: None,
     };
     view(cx, broadcast, &progress)
 }

@@ -3,17 +3,22 @@
 //! The finish is found by running the account's own limits in virtual time, from where they stand now, over what is left
 //! of this broadcast and of the others that take turns with it; the time that takes is then laid over the hours in which
 //! the broadcast is open. Not in it: replies that go before, retries, and limits of single groups (a broadcast sends each
-//! group one message). What people must confirm has a range of its own (`mass`).
+//! group one message). What people must confirm has a range of its own (`mass`). What a stop with an end keeps back is
+//! taken to leave from that end on; what one without an end keeps back makes the finish unknown, and the answer says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use super::progress::Counts;
 use super::schedule::{OpenTimes, Schedule};
+use super::undoing::Undo;
 use super::{Broadcast, BroadcastError, Broadcasts};
-use crate::event::{AccountId, Actor, BroadcastId};
+use crate::event::{AccountId, Actor, BroadcastId, GroupId, GroupName};
+use crate::outbox::holds::{HoldKind, LetsGo, TargetHolds};
 use crate::outbox::limit::Limit;
+use crate::storage::{DeliveryState, MASS_TARGET};
 
 /// What might be different.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +42,24 @@ pub struct Foresight {
     pub accounts: Vec<AccountForesight>,
     /// When the last account is done, within the hours; `None` when people must confirm it, or nobody can say.
     pub finish_ms: Option<i64>,
+    /// Why nobody can say; `None` when somebody can, or no call is left.
+    pub unknown: Option<NoFinish>,
 }
+
+/// Why nobody can say when it will be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoFinish {
+    /// A stop without an end keeps some of it back: its id.
+    Held(String),
+    /// The account is not connected, or its limits or the calls of its past are not known yet.
+    NoLimits(String),
+    /// Its hours never open for as long as it takes.
+    NoHours,
+}
+
+/// What is left for an account that leaves from a moment on, or never.
+type Part = (LetsGo, u64);
 
 /// When one account will be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +70,9 @@ pub struct AccountForesight {
     pub left: u64,
     /// Calls of other broadcasts that take turns with them.
     pub others: u64,
-    /// When it is done if it may send all the time; `None` when it never is, or its limits are not known yet.
+    /// Of those that are left: how many a stop keeps back now.
+    pub held: u64,
+    /// When it is done if it may send all the time, but for stops; `None` when it never is, or its limits are not known yet.
     pub finish_ms: Option<i64>,
 }
 
@@ -83,28 +107,146 @@ impl Broadcasts {
         let written = u64::from(broadcast.expansion.targets);
         let left = counts.pending + counts.sending + broadcast.expected.saturating_sub(written);
         let mut shares = shares(broadcast, left);
+        let held = self.held_back(broadcast, &shares).await?;
         if let Some((other, percent)) = &supposed.other {
             move_share(&mut shares, other, *percent);
         }
         let mut foresight = Foresight { left: shares.values().sum(), ..Foresight::default() };
-        for (account, left) in shares {
-            // Broadcasts of one account take turns, so of each other one as much goes first as this one has left.
-            let others: u64 = self.others_on(&account, &broadcast.id).map(|open| open.min(left)).sum();
-            let finish_ms = if supposed.limits.is_empty() {
-                self.parts.outbox.finish_ms(&account, left + others).await
-            } else {
-                self.parts.outbox.finish_if(&account, left + others, supposed.limits.clone()).await?
-            };
-            foresight.accounts.push(AccountForesight { account, left, others, finish_ms });
-        }
-        let ends = foresight.accounts.iter().map(|account| account.finish_ms);
-        let needed = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
         let starts_ms = supposed.starts_ms.unwrap_or(broadcast.starts_ms);
         let schedule = supposed.schedule.as_ref().unwrap_or(&broadcast.schedule);
-        let finish_ms =
-            needed.and_then(|at| self.within_hours(broadcast, schedule, starts_ms.max(now_ms), at - now_ms));
-        foresight.finish_ms = finish_ms.map(|finish_ms| finish_ms + broadcast.watching_ms(now_ms));
+        let mut ends = Vec::new();
+        for (account, left) in shares {
+            let parts = self.parts_of(broadcast, &account, left, &held);
+            let (view, steps) = self.account_finish(broadcast, account, parts, &supposed.limits).await?;
+            match &steps {
+                Ok(steps) => ends.extend(steps.iter().map(|(from_ms, needed_ms)| {
+                    let begins_ms = starts_ms.max(now_ms).max(*from_ms);
+                    self.within_hours(broadcast, schedule, begins_ms, *needed_ms)
+                })),
+                Err(unknown) => _ = foresight.unknown.get_or_insert(unknown.clone()),
+            }
+            foresight.accounts.push(view);
+        }
+        if ends.contains(&None) {
+            foresight.unknown.get_or_insert(NoFinish::NoHours);
+        }
+        if foresight.unknown.is_none() {
+            let last = ends.into_iter().flatten().max();
+            foresight.finish_ms = last.map(|finish_ms| finish_ms + broadcast.watching_ms(now_ms));
+        }
         Ok(foresight)
+    }
+
+    /// Says when an account will be done with its parts, and from when on how long each step of that takes: whatever leaves
+    /// from a moment on, with all that leaves later, is not done sooner than its calls take from there.
+    async fn account_finish(
+        &self,
+        broadcast: &Broadcast,
+        account: AccountId,
+        parts: Vec<Part>,
+        limits: &[Limit],
+    ) -> Result<(AccountForesight, Result<Vec<(i64, i64)>, NoFinish>), BroadcastError> {
+        let now_ms = self.parts.clock.now_ms();
+        let left: u64 = parts.iter().map(|(_, left)| left).sum();
+        let held = parts.iter().filter(|(from, _)| *from != LetsGo::Now).map(|(_, left)| left).sum();
+        // Broadcasts of one account take turns, so of each other one as much goes first as this one has left.
+        let open: Vec<u64> = self.others_on(&account, &broadcast.id).collect();
+        let others = |left: u64| -> u64 { open.iter().map(|open| (*open).min(left)).sum() };
+        let mut view =
+            AccountForesight { left, others: others(left), held, finish_ms: None, account: account.clone() };
+        let mut steps = Vec::new();
+        let mut rest = left;
+        for (from, part) in &parts {
+            let from_ms = match from {
+                LetsGo::Now => now_ms,
+                LetsGo::At(at_ms) => *at_ms,
+                LetsGo::Never(hold) => return Ok((view, Err(NoFinish::Held(hold.clone())))),
+            };
+            let calls = rest + others(rest);
+            let finish_ms = if limits.is_empty() {
+                self.parts.outbox.finish_ms(&account, calls).await
+            } else {
+                self.parts.outbox.finish_if(&account, calls, limits.to_vec()).await?
+            };
+            let Some(finish_ms) = finish_ms else {
+                return Ok((view, Err(NoFinish::NoLimits(account.to_string()))));
+            };
+            steps.push((from_ms, finish_ms - now_ms));
+            rest -= part;
+        }
+        view.finish_ms = steps.iter().map(|(from_ms, needed_ms)| from_ms + needed_ms).max();
+        Ok((view, Ok(steps)))
+    }
+
+    /// Splits what an account has left by when stops let go of it, the earliest first.
+    fn parts_of(
+        &self,
+        broadcast: &Broadcast,
+        account: &AccountId,
+        left: u64,
+        held: &BTreeMap<AccountId, BTreeMap<LetsGo, u64>>,
+    ) -> Vec<Part> {
+        let whole = self.holds_on(broadcast, account).whole().clone();
+        // Another account's groups are those of all: whose share it takes over nobody knows.
+        let mut all = BTreeMap::new();
+        for (from, groups) in held.values().flatten() {
+            *all.entry(from.clone()).or_default() += groups;
+        }
+        let of_it = held.get(account).unwrap_or(&all);
+        let groups: u64 = of_it.values().sum();
+        let (mut parts, mut free): (BTreeMap<LetsGo, u64>, u64) = (BTreeMap::new(), left);
+        for (from, part) in of_it {
+            let part = (left * part).div_ceil(groups.max(1)).min(free);
+            free -= part;
+            *parts.entry(from.clone().max(whole.clone())).or_default() += part;
+        }
+        *parts.entry(whole).or_default() += free;
+        parts.into_iter().filter(|(_, part)| *part > 0).collect()
+    }
+
+    fn holds_on(&self, broadcast: &Broadcast, account: &AccountId) -> TargetHolds {
+        let kind = match &broadcast.undoes {
+            Some(undoing) if undoing.how == Undo::Recall => HoldKind::Action,
+            Some(_) | None => HoldKind::Broadcast,
+        };
+        self.parts.outbox.holds().on_targets(kind, account, &broadcast.id)
+    }
+
+    /// Counts by account the groups that are left, by when stops let go of them; empty where that is the same for all of
+    /// an account. Goes through the targets only while a stop of a region, a shop, a tag or the like is in force.
+    async fn held_back(
+        &self,
+        broadcast: &Broadcast,
+        shares: &BTreeMap<AccountId, u64>,
+    ) -> Result<BTreeMap<AccountId, BTreeMap<LetsGo, u64>>, BroadcastError> {
+        let mut held = BTreeMap::new();
+        let holds: BTreeMap<&AccountId, TargetHolds> =
+            shares.keys().map(|account| (account, self.holds_on(broadcast, account))).collect();
+        if !holds.values().any(TargetHolds::depends_on_group) {
+            return Ok(held);
+        }
+        let mut names = BTreeSet::new();
+        if broadcast.expansion.done || broadcast.undoes.is_some() {
+            let states = [DeliveryState::Pending, DeliveryState::Sending];
+            let name = |row: &crate::storage::DeliveryRow| {
+                let (account, group) =
+                    (AccountId::parse(&row.account).ok()?, GroupId::parse(&row.group).ok()?);
+                Some(GroupName { account, group })
+            };
+            let visit = |row: crate::storage::DeliveryRow| {
+                names.extend(name(&row).filter(|_| row.kind != MASS_TARGET));
+            };
+            self.each_target(&broadcast.id, &states, visit).await?;
+        } else {
+            let Broadcast { audience, exclude, account, scopes, .. } = broadcast;
+            names.extend(self.find(audience, exclude.as_ref(), account.as_ref(), scopes).await?.names);
+        }
+        for name in &names {
+            let Some(holds) = holds.get(&name.account) else { continue };
+            let from = holds.of_group(name, &*self.parts.places);
+            *held.entry(name.account.clone()).or_insert_with(BTreeMap::new).entry(from).or_default() += 1;
+        }
+        Ok(held)
     }
 
     /// Says when it is over if it begins then and needs so long while it is open.

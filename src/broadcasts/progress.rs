@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::foresight::Supposed;
+use super::foresight::{Foresight, NoFinish, Supposed};
 use super::state::State;
 use super::{Broadcast, BroadcastError, Broadcasts, storage_error};
 use crate::event::{Actor, BroadcastId};
@@ -69,6 +69,8 @@ pub struct Progress {
     /// When it will be done, in milliseconds since the epoch; of one that waits: if it starts when it is to; of a draft: if
     /// it were sent now. `None` when it is not running, or nobody can say.
     pub estimated_finish_ms: Option<i64>,
+    /// Why nobody can say.
+    pub unknown_finish: Option<NoFinish>,
 }
 
 impl Broadcasts {
@@ -89,18 +91,21 @@ impl Broadcasts {
         let counts = self.counts(&broadcast.id).await?;
         let now_ms = self.parts.clock.now_ms();
         let state = broadcast.state(&counts, now_ms);
-        let estimated_finish_ms = match state {
+        let foresight = match state {
             State::Draft
             | State::Submitted
             | State::Scheduled
             | State::Expanding
             | State::Canary
-            | State::Running => self.foresee(broadcast, &counts, &Supposed::default()).await?.finish_ms,
-            State::Recurring | State::Paused | State::Stopped | State::Cancelled | State::Finished => None,
+            | State::Running => self.foresee(broadcast, &counts, &Supposed::default()).await?,
+            State::Recurring | State::Paused | State::Stopped | State::Cancelled | State::Finished => {
+                Foresight::default()
+            }
         };
         let targets = u64::from(broadcast.expansion.targets);
         let expected = broadcast.expected.max(targets);
-        Ok(Progress { state, targets, expected, counts, estimated_finish_ms })
+        let (estimated_finish_ms, unknown_finish) = (foresight.finish_ms, foresight.unknown);
+        Ok(Progress { state, targets, expected, counts, estimated_finish_ms, unknown_finish })
     }
 
     pub(super) async fn counts(&self, id: &BroadcastId) -> Result<Counts, BroadcastError> {

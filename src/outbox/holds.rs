@@ -204,19 +204,44 @@ impl Hold {
     }
 
     fn covers_group(&self, delivery: &Delivery, group: &str, places: &dyn Places) -> bool {
-        let name =
-            || GroupId::parse(group).ok().map(|group| GroupName { account: delivery.account.clone(), group });
-        let place = || name().map(|name| places.group_place(&name)).unwrap_or_default();
+        let broadcast = delivery.broadcast.as_ref().map(|(id, _)| id);
+        if let Some(covers) = self.covers_all(&delivery.account, broadcast) {
+            return covers;
+        }
+        let name = GroupId::parse(group).ok();
+        let name = name.map(|group| GroupName { account: delivery.account.clone(), group });
+        name.is_some_and(|name| self.covers_name(&name, places))
+    }
+
+    /// Says whether it covers everything of a broadcast through an account; `None` when that depends on the group.
+    fn covers_all(&self, account: &AccountId, broadcast: Option<&BroadcastId>) -> Option<bool> {
         match &self.scope {
-            HoldScope::All => true,
-            HoldScope::Account(account) => *account == delivery.account,
+            HoldScope::All => Some(true),
+            HoldScope::Account(held) => Some(held == account),
+            HoldScope::Broadcast(held) => Some(broadcast == Some(held)),
+            HoldScope::Brand(_)
+            | HoldScope::Region(_)
+            | HoldScope::Shop(_)
+            | HoldScope::Group(_)
+            | HoldScope::Tag(_) => None,
+        }
+    }
+
+    /// Says whether it covers a group because of what the group is.
+    fn covers_name(&self, name: &GroupName, places: &dyn Places) -> bool {
+        let place = || places.group_place(name);
+        match &self.scope {
             HoldScope::Brand(brand) => place().brand.as_ref() == Some(brand),
             HoldScope::Region(region) => place().region.as_ref() == Some(region),
             HoldScope::Shop(shop) => place().shop.as_ref() == Some(shop),
-            HoldScope::Group(held) => held.account == delivery.account && held.group.as_str() == group,
-            HoldScope::Tag(tag) => name().is_some_and(|name| places.has_tag(&name, tag)),
-            HoldScope::Broadcast(held) => delivery.broadcast.as_ref().is_some_and(|(id, _)| id == held),
+            HoldScope::Group(held) => held == name,
+            HoldScope::Tag(tag) => places.has_tag(name, tag),
+            HoldScope::All | HoldScope::Account(_) | HoldScope::Broadcast(_) => false,
         }
+    }
+
+    fn lets_go(&self) -> LetsGo {
+        self.until_ms.map_or_else(|| LetsGo::Never(self.id.clone()), LetsGo::At)
     }
 }
 
@@ -235,6 +260,42 @@ pub enum HoldError {
     /// What is stored cannot be read.
     #[error("read holds")]
     Unreadable(#[source] StorageError),
+}
+
+/// When stops let go of something; the later the greater.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LetsGo {
+    /// Nothing stops it.
+    Now,
+    /// When the last of those that stop it ends.
+    At(i64),
+    /// Not before somebody lifts this one.
+    Never(String),
+}
+
+/// The stops that keep a broadcast's targets through one account back, as of a moment.
+#[derive(Clone, Debug)]
+pub struct TargetHolds {
+    whole: LetsGo,
+    some: Vec<Hold>,
+}
+
+impl TargetHolds {
+    /// Returns when all of its targets are let go of that only the account or the broadcast holds.
+    pub fn whole(&self) -> &LetsGo {
+        &self.whole
+    }
+
+    /// Says whether it depends on the group.
+    pub fn depends_on_group(&self) -> bool {
+        !self.some.is_empty()
+    }
+
+    /// Returns when the target in a group is let go of.
+    pub fn of_group(&self, name: &GroupName, places: &dyn Places) -> LetsGo {
+        let holds = self.some.iter().filter(|hold| hold.covers_name(name, places)).map(Hold::lets_go);
+        holds.fold(self.whole.clone(), Ord::max)
+    }
 }
 
 /// Knows to whom groups belong; the directory.
@@ -348,17 +409,25 @@ impl Holds {
         self.active.load().iter().any(|hold| {
             hold.is_active(now_ms)
                 && (hold.kinds.is_empty() || hold.kinds.contains(&HoldKind::Broadcast))
-                && match &hold.scope {
-                    HoldScope::All => true,
-                    HoldScope::Account(held) => held == account,
-                    HoldScope::Broadcast(held) => held == broadcast,
-                    HoldScope::Brand(_)
-                    | HoldScope::Region(_)
-                    | HoldScope::Shop(_)
-                    | HoldScope::Group(_)
-                    | HoldScope::Tag(_) => false,
-                }
+                && hold.covers_all(account, Some(broadcast)) == Some(true)
         })
+    }
+
+    /// Returns what stops acts of a kind of a broadcast through an account now, and until when, for an estimate.
+    pub fn on_targets(&self, kind: HoldKind, account: &AccountId, broadcast: &BroadcastId) -> TargetHolds {
+        let now_ms = self.clock.now_ms();
+        let mut holds = TargetHolds { whole: LetsGo::Now, some: Vec::new() };
+        for hold in self.active.load().iter().filter(|hold| hold.is_active(now_ms)) {
+            if !hold.kinds.is_empty() && !hold.kinds.contains(&kind) {
+                continue;
+            }
+            match hold.covers_all(account, Some(broadcast)) {
+                Some(true) => holds.whole = holds.whole.max(hold.lets_go()),
+                Some(false) => {}
+                None => holds.some.push(hold.clone()),
+            }
+        }
+        holds
     }
 
     /// Returns when the next of those in force ends by itself.

@@ -8,7 +8,7 @@ use crate::api::body::{Answer, Path, Strict};
 use crate::api::error::{ApiError, ApiResult};
 use crate::api::moment;
 use crate::api::state::Cx;
-use crate::broadcasts::{Foresight, Supposed};
+use crate::broadcasts::{Foresight, NoFinish, Supposed};
 use crate::event::{AccountId, FieldError};
 use crate::outbox::limit::AccountLimits;
 
@@ -63,6 +63,46 @@ pub(in crate::api) struct ForesightView {
     /// When it is done, within its hours. Null when it is not known, or when people must confirm it: then
     /// `confirmation.estimated_finish` of the broadcast is a range.
     finish_at: Option<String>,
+    /// Why it is not known; null when it is, or no call is left.
+    unknown_because: Option<Unknown>,
+}
+
+/// Why nobody can say when a broadcast will be done.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct Unknown {
+    /// `held`, `no_limits` or `no_hours`.
+    code: &'static str,
+    /// In Chinese.
+    zh: String,
+    /// In English.
+    en: String,
+    /// The stop that has no end, for `held`.
+    hold: Option<String>,
+}
+
+pub(in crate::api) fn unknown(why: &NoFinish) -> Unknown {
+    match why {
+        NoFinish::Held(hold) => Unknown {
+            code: "held",
+            zh: format!("停发 {hold} 没有结束时间，要等人解除"),
+            en: format!("the stop {hold} has no end: somebody must lift it"),
+            hold: Some(hold.clone()),
+        },
+        NoFinish::NoLimits(account) => Unknown {
+            code: "no_limits",
+            zh: format!("账号 {account} 未接入或已停用，或其限额尚未读出"),
+            en: format!(
+                "the account {account} is not connected or disabled, or its limits are not known yet"
+            ),
+            hold: None,
+        },
+        NoFinish::NoHours => Unknown {
+            code: "no_hours",
+            zh: "发送时段不够，或不会再打开".to_owned(),
+            en: "its hours of sending do not open for as long as it takes".to_owned(),
+            hold: None,
+        },
+    }
 }
 
 /// When one account will be done.
@@ -74,7 +114,9 @@ pub(in crate::api) struct AccountForesightView {
     left: u64,
     /// Calls of other broadcasts that take turns with them.
     others: u64,
-    /// When it is done if it may send all the time; null when its limits are not known yet.
+    /// Of those that are left: how many a stop keeps back now.
+    held: u64,
+    /// When it is done if it may send all the time, but for stops; null when one has no end, or its limits are not known.
     finish_at: Option<String>,
 }
 
@@ -83,12 +125,14 @@ fn view(foresight: &Foresight) -> ForesightView {
         account: account.account.to_string(),
         left: account.left,
         others: account.others,
+        held: account.held,
         finish_at: account.finish_ms.map(moment::show),
     });
     ForesightView {
         left: foresight.left,
         accounts: accounts.collect(),
         finish_at: foresight.finish_ms.map(moment::show),
+        unknown_because: foresight.unknown.as_ref().map(unknown),
     }
 }
 

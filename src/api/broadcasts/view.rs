@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::confirmation::ConfirmationView;
+use super::forecast::{Unknown, unknown};
 use super::schedule::ScheduleBody;
 use super::undoing::{self, UndoesView};
 use crate::api::moment;
@@ -47,6 +48,8 @@ pub(in crate::api) struct BroadcastView {
     /// When it will be done; of one that waits: if it starts when it is to. Null when it is not running, when people must
     /// confirm it, or nobody can say.
     estimated_finish_at: Option<String>,
+    /// Why nobody can say; null where somebody can, or where nothing is to be said.
+    finish_unknown_because: Option<Unknown>,
     /// Who must confirm it; null when nobody must.
     confirmation: Option<ConfirmationView>,
     /// Where it belongs.
@@ -134,6 +137,7 @@ pub(super) fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> Broad
         expected: progress.expected,
         counts: progress.counts,
         estimated_finish_at: progress.estimated_finish_ms.map(moment::show),
+        finish_unknown_because: progress.unknown_finish.as_ref().map(unknown),
         confirmation: cx.broadcasts().confirmation_of(broadcast).map(Into::into),
         place: broadcast.place.clone(),
         created_by: broadcast.created_by.to_string(),
