@@ -21,14 +21,14 @@ use super::page::{self, Page, PageQuery};
 use super::rules::{Why, check_reason};
 use super::state::Cx;
 use crate::broadcasts::{
-    Audience, Broadcast, Canary, Command, Counts, NewBroadcast, Progress, Repeat, Variant,
+    Audience, Broadcast, Canary, Command, Counts, NewBroadcast, Progress, Repeat, Supposed, Variant,
 };
 use crate::event::AccountId;
 use crate::outbox::delivery::Content;
 use crate::storage::{DeliveryRow, DeliveryState};
 pub(super) use refusals::{outbox_refused, refused};
 use schedule::ScheduleBody;
-use view::{BroadcastView, view};
+use view::{BroadcastView, view, view_with};
 
 /// What somebody wants to say.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -188,7 +188,8 @@ pub(super) async fn list(cx: Cx, Query(query): Query<PageQuery>) -> ApiResult<An
 
 async fn shown(cx: &Cx, broadcast: &Broadcast) -> ApiResult<Answer<BroadcastView>> {
     let progress = cx.broadcasts().progress_of(broadcast).await.map_err(refused)?;
-    Ok(Answer::ok(view(cx, broadcast, &progress)))
+    let foretold = cx.broadcasts().confirmation_foretold(broadcast, &Supposed::default()).await;
+    Ok(Answer::ok(view_with(cx, broadcast, &progress, foretold.map_err(refused)?)))
 }
 
 /// Shows a broadcast and how far it is 查看群发进度

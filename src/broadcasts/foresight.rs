@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::mass::Confirmation;
 use super::progress::Counts;
 use super::schedule::{OpenTimes, Schedule};
 use super::undoing::Undo;
@@ -44,6 +45,8 @@ pub struct Foresight {
     pub finish_ms: Option<i64>,
     /// Why nobody can say; `None` when somebody can, or no call is left.
     pub unknown: Option<NoFinish>,
+    /// How far confirmations are, or would be; `None` when nobody must confirm, or nobody asked.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// Why nobody can say when it will be done.
@@ -93,8 +96,12 @@ impl Broadcasts {
             let begins_ms = supposed.starts_ms.unwrap_or(broadcast.starts_ms).max(self.parts.clock.now_ms());
             schedule.check(&self.house_rules(), &self.parts.book.default_time_zone(), begins_ms)?;
         }
-        let as_it_is = self.foresee(&broadcast, &counts, &Supposed::default()).await?;
-        Ok((as_it_is, self.foresee(&broadcast, &counts, supposed).await?))
+        let nothing = Supposed::default();
+        let mut is = self.foresee(&broadcast, &counts, &nothing).await?;
+        is.confirmation = self.confirmation_foretold(&broadcast, &nothing).await?;
+        let mut would = self.foresee(&broadcast, &counts, supposed).await?;
+        would.confirmation = self.confirmation_foretold(&broadcast, supposed).await?;
+        Ok((is, would))
     }
 
     pub(super) async fn foresee(
@@ -204,7 +211,7 @@ impl Broadcasts {
         parts.into_iter().filter(|(_, part)| *part > 0).collect()
     }
 
-    fn holds_on(&self, broadcast: &Broadcast, account: &AccountId) -> TargetHolds {
+    pub(super) fn holds_on(&self, broadcast: &Broadcast, account: &AccountId) -> TargetHolds {
         let kind = match &broadcast.undoes {
             Some(undoing) if undoing.how == Undo::Recall => HoldKind::Action,
             Some(_) | None => HoldKind::Broadcast,
@@ -250,7 +257,7 @@ impl Broadcasts {
     }
 
     /// Says when it is over if it begins then and needs so long while it is open.
-    fn within_hours(
+    pub(super) fn within_hours(
         &self,
         broadcast: &Broadcast,
         schedule: &Schedule,

@@ -16,6 +16,7 @@
 mod bundling;
 mod calendar;
 mod desk;
+mod foretold;
 mod history;
 mod job;
 mod plan;

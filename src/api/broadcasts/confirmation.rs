@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::forecast::{Unknown, unknown};
 use super::refused;
 use crate::api::body::{Answer, Path, Query};
 use crate::api::error::ApiResult;
@@ -71,8 +72,12 @@ pub(in crate::api) struct Range {
     to: String,
 }
 
+pub(super) fn range((from, to): (i64, i64)) -> Range {
+    Range { from: moment::show(from), to: moment::show(to) }
+}
+
 /// How far the confirmations of a broadcast are.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(in crate::api) struct ConfirmationView {
     /// What was found when it was accepted; `without_owner` and `at_receiving_cap` fail unless that changes.
     beforehand: Survey,
@@ -86,10 +91,13 @@ pub(in crate::api) struct ConfirmationView {
     owners_reminded: u64,
     /// Since when the first of those who have not confirmed could have.
     oldest_waiting_since: Option<String>,
-    /// When the last owner has probably confirmed, by each one's past; null when nobody waits, or one who does has no
-    /// past.
+    /// When the last owner has probably confirmed, by each one's past; null when nobody waits or will. Of a broadcast whose
+    /// tasks do not exist yet (a draft, one that waits) only `GET /v1/broadcasts/{broadcast}` and its forecast tell it, no list.
     estimated_finish: Option<Range>,
-    /// Owners who wait and of whom it is not known how long they take.
+    /// Why nobody can say.
+    unknown_because: Option<Unknown>,
+    /// Owners in it of whom it is not known how long they take: for them the others' past is taken, or, where that is less
+    /// than ten confirmations, a guess (half within two hours, most within a day, one of ten never).
     owners_without_history: u64,
     /// What pause, cancel and recall come to here.
     means: Means,
@@ -97,7 +105,6 @@ pub(in crate::api) struct ConfirmationView {
 
 impl From<Confirmation> for ConfirmationView {
     fn from(of: Confirmation) -> Self {
-        let range = |(from, to)| Range { from: moment::show(from), to: moment::show(to) };
         Self {
             beforehand: of.survey,
             tasks_to_create: of.tasks_to_create,
@@ -106,6 +113,7 @@ impl From<Confirmation> for ConfirmationView {
             owners_reminded: of.owners_reminded,
             oldest_waiting_since: of.oldest_waiting_ms.map(moment::show),
             estimated_finish: of.finish.map(range),
+            unknown_because: of.unknown.as_ref().map(unknown),
             owners_without_history: of.owners_without_history,
             means: MEANS,
         }

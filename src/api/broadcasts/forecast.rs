@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::confirmation::{Range, range};
 use super::refused;
 use super::schedule::ScheduleBody;
 use crate::api::body::{Answer, Path, Strict};
@@ -60,11 +61,24 @@ pub(in crate::api) struct ForesightView {
     left: u64,
     /// By account.
     accounts: Vec<AccountForesightView>,
-    /// When it is done, within its hours. Null when it is not known, or when people must confirm it: then
-    /// `confirmation.estimated_finish` of the broadcast is a range.
+    /// When its calls are done, within its hours. Null when it is not known, or when people must confirm all of it: then
+    /// `confirmation` has a range.
     finish_at: Option<String>,
     /// Why it is not known; null when it is, or no call is left.
     unknown_because: Option<Unknown>,
+    /// When the last owner will have confirmed; null when nobody must.
+    confirmation: Option<ConfirmationForetold>,
+}
+
+/// When the last owner will have confirmed.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct ConfirmationForetold {
+    /// Between when and when; null when nobody waits or will, or it is not known.
+    estimated_finish: Option<Range>,
+    /// Why it is not known.
+    unknown_because: Option<Unknown>,
+    /// Owners in it of whom it is not known how long they take: for them the others' past is taken, or a guess.
+    owners_without_history: u64,
 }
 
 /// Why nobody can say when a broadcast will be done.
@@ -133,6 +147,11 @@ fn view(foresight: &Foresight) -> ForesightView {
         accounts: accounts.collect(),
         finish_at: foresight.finish_ms.map(moment::show),
         unknown_because: foresight.unknown.as_ref().map(unknown),
+        confirmation: foresight.confirmation.as_ref().map(|told| ConfirmationForetold {
+            estimated_finish: told.finish.map(range),
+            unknown_because: told.unknown.as_ref().map(unknown),
+            owners_without_history: told.owners_without_history,
+        }),
     }
 }
 

@@ -8,6 +8,7 @@ use super::schedule::ScheduleBody;
 use super::undoing::{self, UndoesView};
 use crate::api::moment;
 use crate::api::state::Cx;
+use crate::broadcasts::mass::Confirmation;
 use crate::broadcasts::{
     Audience, Before, Broadcast, Canary, Checked, Counts, Phase, Progress, Reached, Repeat, Seen, State,
     Trial, Variant,
@@ -122,6 +123,17 @@ fn trial_view(trial: &Trial) -> TrialView {
 }
 
 pub(super) fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> BroadcastView {
+    let confirmation = cx.broadcasts().confirmation_of(broadcast);
+    view_with(cx, broadcast, progress, confirmation)
+}
+
+/// Shows it with what is foretold of confirmations.
+pub(super) fn view_with(
+    cx: &Cx,
+    broadcast: &Broadcast,
+    progress: &Progress,
+    confirmation: Option<Confirmation>,
+) -> BroadcastView {
     BroadcastView {
         id: broadcast.id.to_string(),
         name: broadcast.name.clone(),
@@ -138,7 +150,7 @@ pub(super) fn view(cx: &Cx, broadcast: &Broadcast, progress: &Progress) -> Broad
         counts: progress.counts,
         estimated_finish_at: progress.estimated_finish_ms.map(moment::show),
         finish_unknown_because: progress.unknown_finish.as_ref().map(unknown),
-        confirmation: cx.broadcasts().confirmation_of(broadcast).map(Into::into),
+        confirmation: confirmation.map(Into::into),
         place: broadcast.place.clone(),
         created_by: broadcast.created_by.to_string(),
         created_at: moment::show(broadcast.created_ms),

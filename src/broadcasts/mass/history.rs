@@ -1,5 +1,6 @@
 //! How long an owner takes to confirm, and what that lets us say about the finish. Who never confirmed takes as long as we
-//! wait: a task is over when it is called off, so no range goes past that. Layer: pure core.
+//! wait: a task is over when it is called off, so no range goes past that. Of an owner without a past the others' is taken,
+//! or a guess, and how many of those there are is told beside the range. Layer: pure core.
 
 use std::sync::Arc;
 
@@ -14,8 +15,30 @@ pub(super) struct Waiting {
     pub(super) created_ms: i64,
     /// It is called off then.
     pub(super) until_ms: i64,
-    /// Its owner's past delays in seconds, if there are any.
-    pub(super) delays_s: Option<Arc<[u32]>>,
+    /// Its owner's past delays in seconds, or what is taken for them; never empty.
+    pub(super) delays_s: Arc<[u32]>,
+}
+
+/// What is taken for an owner's past where nobody's is known, in seconds. Nothing was measured yet, so it promises little: half
+/// have confirmed by the first reminder (`remind_after`, 2 h), most within a day, and one of ten never does, which makes the
+/// late end of a range over many such owners the time at which their tasks are called off.
+const GUESS_S: [u32; 10] = [300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, u32::MAX];
+
+/// Fewer delays than this say less than the guess does: a day's worth of one diligent owner is nobody else's past.
+const KNOWN_MIN: usize = 10;
+
+/// Delays that stand for the past of all owners: as many as an owner's own (`history_max`), evenly taken from all.
+const KNOWN_MAX: usize = 32;
+
+/// Returns what is taken for the past of an owner who has none: that of the others, or a guess where they have little.
+pub(super) fn taken_for_unknown<'a>(known: impl Iterator<Item = &'a [u32]>) -> Arc<[u32]> {
+    let mut all: Vec<u32> = known.flatten().copied().collect();
+    if all.len() < KNOWN_MIN {
+        return GUESS_S.into();
+    }
+    all.sort_unstable();
+    let parts = all.len().min(KNOWN_MAX);
+    (0..parts).filter_map(|part| all.get((2 * part + 1) * all.len() / (2 * parts))).copied().collect()
 }
 
 /// An owner's latest delays between a task and its confirmation.
@@ -43,8 +66,7 @@ impl History {
 
 /// Returns until when all of these tasks are confirmed or called off with a chance of one half, and of nine tenths: each at the
 /// time it was created and one of its owner's past delays, any of those that are still possible being as probable as the others. The
-/// last of four thousand owners takes as long as the slowest ever do, whatever is usual. `None` when there is none, or one
-/// of them has no history: then nobody can say.
+/// last of four thousand owners takes as long as the slowest ever do, whatever is usual. `None` when there is none.
 pub(super) fn finish(waiting: impl Iterator<Item = Waiting>, now_ms: i64) -> Option<(i64, i64)> {
     /// Sums of logarithms of shares that should come to a bound are that close to it.
     const ROUNDING: f64 = 1e-6;
@@ -52,7 +74,7 @@ pub(super) fn finish(waiting: impl Iterator<Item = Waiting>, now_ms: i64) -> Opt
     let (mut steps, mut impossible): (Vec<(i64, bool, f64)>, usize) = (Vec::new(), 0);
     for Waiting { created_ms, until_ms, delays_s } in waiting {
         let end = |delay_s: &u32| until_ms.min(created_ms.saturating_add(i64::from(*delay_s) * 1000));
-        let mut ends: Vec<i64> = delays_s?.iter().map(end).filter(|end_ms| *end_ms > now_ms).collect();
+        let mut ends: Vec<i64> = delays_s.iter().map(end).filter(|end_ms| *end_ms > now_ms).collect();
         if ends.is_empty() {
             ends.push(now_ms); // it took longer than ever: any moment now
         }
@@ -81,12 +103,12 @@ pub(super) fn finish(waiting: impl Iterator<Item = Waiting>, now_ms: i64) -> Opt
 mod tests {
     use super::*;
 
-    fn delays(delays_s: &[i64]) -> Option<Arc<[u32]>> {
+    fn delays(delays_s: &[i64]) -> Arc<[u32]> {
         let mut history = History::default();
         for delay_s in delays_s {
             history.add(delay_s * 1000, 10);
         }
-        history.delays_s()
+        history.delays_s().unwrap()
     }
 
     fn finish_s(waiting: &[(i64, &[i64])], now_s: i64) -> Option<(i64, i64)> {
@@ -105,7 +127,6 @@ mod tests {
     #[test]
     fn one_owners_range_is_of_delays_that_happened() {
         for (delays_s, range) in [
-            (vec![], None),
             (vec![60], Some((60, 60))),
             (vec![300, 100], Some((100, 300))),
             (vec![5, 1, 4, 2, 3, 9, 8, 7, 6, 10], Some((5, 9))),
@@ -130,7 +151,6 @@ mod tests {
     fn what_has_not_happened_yet_is_left_out() {
         assert_eq!(finish_s(&[(0, &[1, 2, 3, 40, 50])], 10), Some((40, 50)));
         assert_eq!(finish_s(&[(0, &[10, 20])], 50), Some((50, 50)), "what is overdue comes from now on");
-        assert_eq!(finish_s(&[(0, &[10, 20]), (0, &[])], 0), None, "one without history makes it unknown");
         assert_eq!(finish_s(&[], 0), None);
     }
 
@@ -143,6 +163,31 @@ mod tests {
         assert_eq!(finish_until_s(&[(0, &[10, 300])], 70, 0), Some((10, 70)), "nor does who would be later");
         assert_eq!(finish_until_s(&[(0, &[10, 20])], 70, 0), Some((10, 20)));
         assert_eq!(finish_until_s(&[(0, &[never])], 70, 80), Some((80, 80)), "overdue: any moment now");
+    }
+
+    #[test]
+    fn of_who_is_unknown_the_others_past_is_taken_or_a_guess_and_no_range_goes_past_the_end() {
+        let guessed = taken_for_unknown([[60_u32, 70].as_slice()].into_iter());
+        assert_eq!(*guessed, GUESS_S, "two delays say nothing");
+        let waiting = |delays_s: &Arc<[u32]>| Waiting {
+            created_ms: 0,
+            until_ms: 40 * 3_600_000,
+            delays_s: delays_s.clone(),
+        };
+        let range_of = |delays_s: &Arc<[u32]>, owners: usize| {
+            finish((0..owners).map(|_| waiting(delays_s)), 0).map(|(from, to)| (from / 1000, to / 1000))
+        };
+        assert_eq!(range_of(&guessed, 1), Some((7_200, 86_400)));
+        assert_eq!(
+            range_of(&guessed, 4_000),
+            Some((144_000, 144_000)),
+            "some never do: until it is called off"
+        );
+        let others: Vec<u32> = (1..=100).collect();
+        let taken = taken_for_unknown([others.as_slice(), &[101, 102]].into_iter());
+        assert_eq!(taken.len(), KNOWN_MAX);
+        assert!(taken.is_sorted() && taken[0] <= 3 && taken[KNOWN_MAX - 1] >= 99, "{taken:?}");
+        assert_eq!(range_of(&taken, 1).map(|(from, _)| (45..=58).contains(&from)), Some(true));
     }
 
     /// The product of the shares by the plainest way, at every moment.

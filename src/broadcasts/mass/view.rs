@@ -8,7 +8,7 @@ use super::history::{self, Waiting};
 use super::task::Record;
 use super::watch::called_off_at;
 use crate::broadcasts::{
-    Broadcast, BroadcastError, Broadcasts, Control, IllegalTransition, put, storage_error,
+    Broadcast, BroadcastError, Broadcasts, Control, IllegalTransition, NoFinish, put, storage_error,
 };
 use crate::event::{Actor, BroadcastId};
 use crate::storage::{
@@ -31,11 +31,12 @@ pub struct Confirmation {
     pub owners_reminded: u64,
     /// Since when the first of those who have not confirmed could have.
     pub oldest_waiting_ms: Option<i64>,
-    /// Until when the last owner has confirmed with a chance of one half, and of nine tenths; `None` when nobody waits, or
-    /// one who does has no history.
+    /// Until when the last owner has confirmed with a chance of one half, and of nine tenths; `None` when nobody waits.
     pub finish: Option<(i64, i64)>,
-    /// Owners who wait and of whom it is not known how long they take.
+    /// Owners who wait or will, and of whom it is not known how long they take: for them the others' past is taken.
     pub owners_without_history: u64,
+    /// Why there is no range although somebody will have to confirm.
+    pub unknown: Option<NoFinish>,
 }
 
 /// One task of a broadcast.
@@ -80,7 +81,7 @@ pub(super) fn owners(desk: &Desk) -> Owners {
         waiting: count(&Watched::waits),
         confirmed: count(&|task| task.record.confirmed_ms.is_some()),
         reminded: count(&|task| !task.record.reminded_ms.is_empty()),
-        unknown: count(&|task| task.waits() && task.usual.is_none()),
+        unknown: count(&|task| (task.waits() || is_planned(task)) && task.usual.is_none()),
     }
 }
 
@@ -112,16 +113,17 @@ impl Broadcasts {
         let waiting = desk.tasks.values().filter(|task| task.waits());
         // A task that does not exist yet is taken as created now: the outbox is the faster half by far.
         let config = &self.parts.config.confirmations;
+        let taken = history::taken_for_unknown(desk.tasks.values().filter_map(|task| task.usual.as_deref()));
         let wait = |created_ms: i64, task: &Watched| Waiting {
             created_ms,
             until_ms: called_off_at(broadcast, created_ms, config),
-            delays_s: task.usual.clone(),
+            delays_s: task.usual.as_ref().unwrap_or(&taken).clone(),
         };
         let all = waiting
             .clone()
             .map(|task| wait(task.created_ms, task))
             .chain(planned.map(|task| wait(now_ms, task)));
-        let is_complete = mass.bundled && desk.tasks.len() == mass.sends as usize;
+        let is_complete = is_complete(broadcast, desk);
         Some(Confirmation {
             survey,
             tasks_to_create,
@@ -131,6 +133,7 @@ impl Broadcasts {
             oldest_waiting_ms: waiting.map(|task| task.created_ms).min(),
             finish: if is_complete { history::finish(all, now_ms) } else { None },
             owners_without_history: owners.unknown,
+            unknown: None,
         })
     }
 
@@ -211,6 +214,11 @@ impl Broadcasts {
         self.commit(&mut active, changed, change).await?;
         Ok(answer)
     }
+}
+
+/// Says whether every task of a broadcast is known.
+pub(super) fn is_complete(broadcast: &Broadcast, desk: &Desk) -> bool {
+    broadcast.mass.bundled && desk.tasks.len() == broadcast.mass.sends as usize
 }
 
 fn is_planned(task: &Watched) -> bool {
