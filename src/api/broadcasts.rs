@@ -6,6 +6,7 @@ pub(super) mod forecast;
 mod refusals;
 pub(super) mod saying;
 pub(super) mod schedule;
+pub(super) mod tasks;
 pub(super) mod undoing;
 pub(super) mod view;
 

@@ -20,7 +20,7 @@ use crate::event::BroadcastId;
 use crate::storage::{DeliveryRow, DeliveryState};
 
 /// Targets read and written at once.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// How the file is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
@@ -111,11 +111,25 @@ pub(super) async fn export(
         format: query.format,
         after: Place::Start,
     };
-    // The first page before the answer begins: what fails here is an error like any other.
-    let (first, rest) = export.next().await?.unwrap_or_default();
-    let rest = stream::try_unfold(rest, |rest| async move {
+    stream_file(export, Export::next, query.format, &name).await
+}
+
+/// Sends a file page by page as it is written. The first page is made before the answer begins: what fails there is an error
+/// like any other; what fails later breaks the connection off.
+pub(super) async fn stream_file<S, F>(
+    start: S,
+    next: fn(S) -> F,
+    format: Format,
+    name: &str,
+) -> ApiResult<Response>
+where
+    S: Send + 'static,
+    F: Future<Output = ApiResult<Option<(Bytes, Option<S>)>>> + Send + 'static,
+{
+    let (first, rest) = next(start).await?.unwrap_or_default();
+    let rest = stream::try_unfold(rest, move |rest| async move {
         let Some(export) = rest else { return Ok::<_, ApiError>(None) };
-        export.next().await
+        next(export).await
     });
     let rest = futures_util::StreamExt::map(rest, |page| {
         page.map_err(|error| {
@@ -124,7 +138,7 @@ pub(super) async fn export(
         })
     });
     let pages = futures_util::StreamExt::chain(stream::iter([Ok::<_, std::io::Error>(first)]), rest);
-    let (kind, ending) = match query.format {
+    let (kind, ending) = match format {
         Format::Csv => ("text/csv; charset=utf-8", "csv"),
         Format::Ndjson => ("application/x-ndjson", "ndjson"),
     };
@@ -233,33 +247,43 @@ const COLUMNS: [&str; 17] = [
 ];
 
 fn write_csv(rows: &[ResultRow], is_first: bool) -> Result<Vec<u8>, csv::Error> {
+    let cells = rows.iter().map(|row| {
+        [
+            row.target.to_string(),
+            row.account.clone(),
+            row.group.clone(),
+            row.group_name.clone(),
+            row.shop.clone(),
+            row.shop_name.clone(),
+            row.region.clone(),
+            row.brand.clone(),
+            row.state.to_owned(),
+            row.code.clone(),
+            row.detail.clone(),
+            row.attempts.to_string(),
+            row.platform_id.clone(),
+            row.updated_at.clone(),
+            row.due_at.clone(),
+            row.expires_at.clone(),
+            row.delivery.clone(),
+        ]
+    });
+    write_table(COLUMNS, cells, is_first)
+}
+
+/// Writes a table for spreadsheets; the names of its columns go before the first page.
+pub(super) fn write_table<const N: usize>(
+    columns: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    is_first: bool,
+) -> Result<Vec<u8>, csv::Error> {
     let start = if is_first { BOM.to_vec() } else { Vec::new() };
     let mut file = csv::WriterBuilder::new().terminator(Terminator::CRLF).from_writer(start);
     if is_first {
-        file.write_record(COLUMNS)?;
+        file.write_record(columns)?;
     }
-    for row in rows {
-        let (target, attempts) = (row.target.to_string(), row.attempts.to_string());
-        let cells: [&str; 17] = [
-            &target,
-            &row.account,
-            &row.group,
-            &row.group_name,
-            &row.shop,
-            &row.shop_name,
-            &row.region,
-            &row.brand,
-            row.state,
-            &row.code,
-            &row.detail,
-            &attempts,
-            &row.platform_id,
-            &row.updated_at,
-            &row.due_at,
-            &row.expires_at,
-            &row.delivery,
-        ];
-        file.write_record(cells.map(plain).iter().map(|cell| cell.as_bytes()))?;
+    for cells in rows {
+        file.write_record(cells.iter().map(|cell| plain(cell).into_owned()))?;
     }
     file.into_inner().map_err(|error| error.into_error().into())
 }
@@ -270,7 +294,7 @@ fn plain(cell: &str) -> std::borrow::Cow<'_, str> {
     if cell.starts_with(STARTS) { format!("'{cell}").into() } else { cell.into() }
 }
 
-fn write_ndjson(rows: &[ResultRow]) -> Result<Vec<u8>, csv::Error> {
+pub(super) fn write_ndjson<T: Serialize>(rows: &[T]) -> Result<Vec<u8>, csv::Error> {
     let mut lines = Vec::new();
     for row in rows {
         serde_json::to_writer(&mut lines, row).map_err(std::io::Error::from)?;

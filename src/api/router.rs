@@ -197,8 +197,9 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/broadcasts/{broadcast}/recall"        BroadcastsWrite broadcasts::undoing::recall;
         POST   "/v1/broadcasts/{broadcast}/correct"       BroadcastsWrite broadcasts::undoing::correct;
         POST   "/v1/broadcasts/{broadcast}/replay"        BroadcastsWrite broadcasts::replay;
-        GET    "/v1/broadcasts/{broadcast}/tasks"         Read  broadcasts::confirmation::tasks;
-        POST   "/v1/broadcasts/{broadcast}/remind"        BroadcastsWrite broadcasts::confirmation::remind;
+        GET    "/v1/broadcasts/{broadcast}/tasks"         Read  broadcasts::tasks::list;
+        GET    "/v1/broadcasts/{broadcast}/tasks/export"  Read  broadcasts::tasks::export;
+        POST   "/v1/broadcasts/{broadcast}/remind"        BroadcastsWrite broadcasts::tasks::remind;
         POST   "/v1/notices"                              BroadcastsWrite notices::create;
         GET    "/v1/notices/{notice}"                     Read  notices::get;
         GET    "/v1/endpoints"                            Admin endpoints::list;

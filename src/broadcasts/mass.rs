@@ -25,13 +25,14 @@ mod task;
 mod view;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use survey::Survey;
 pub use task::Record;
-pub use view::{Confirmation, Reminding, TaskRow};
+pub use view::{Chosen, Confirmation, Reminding, TaskRow};
 
 use super::QuietHours;
 pub(super) use desk::{Desk, contents, read, record_id};
@@ -122,6 +123,9 @@ pub struct Mass {
     /// When somebody last asked for everybody to be reminded; 0 for never.
     #[serde(default)]
     pub remind_asked_ms: i64,
+    /// When somebody last asked for the owners of chosen tasks to be reminded, by the number of the mass send.
+    #[serde(default)]
+    pub remind_asked: BTreeMap<u32, i64>,
     /// How it ended, once it is closed.
     #[serde(default)]
     pub closing: Option<Closing>,

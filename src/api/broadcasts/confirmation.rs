@@ -1,16 +1,10 @@
-//! What the API tells of sends that a shop manager must confirm, and the reminder by hand.
+//! What the API tells of sends that a shop manager must confirm, as a whole; the tasks one by one are in `tasks`.
 
 use serde::Serialize;
 
 use super::forecast::{Unknown, unknown};
-use super::refused;
-use crate::api::body::{Answer, Path, Query};
-use crate::api::error::ApiResult;
 use crate::api::moment;
-use crate::api::page::{self, Page, PageQuery};
-use crate::api::state::Cx;
-use crate::broadcasts::mass::{Confirmation, Survey, TaskRow};
-use crate::storage::{DeliveryState, MASS_SENDS_FROM};
+use crate::broadcasts::mass::{Confirmation, Survey};
 
 /// Something said in two languages.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
@@ -118,105 +112,4 @@ impl From<Confirmation> for ConfirmationView {
             means: MEANS,
         }
     }
-}
-
-/// One task that an owner must confirm.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(in crate::api) struct TaskView {
-    /// Its number in the broadcast.
-    task: u32,
-    /// Account.
-    account: String,
-    /// Who is to confirm.
-    owner: String,
-    /// The groups it carries, those of the scope.
-    groups: Vec<String>,
-    /// Where it stands.
-    state: DeliveryState,
-    /// The platform's id of it; null while there is none.
-    platform_id: Option<String>,
-    /// When its owner confirmed.
-    confirmed_at: Option<String>,
-    /// How often its owner was reminded.
-    reminded: usize,
-    /// When last.
-    reminded_at: Option<String>,
-    /// When the platform agreed to stop it.
-    called_off_at: Option<String>,
-    /// The last answer's code.
-    code: Option<String>,
-    /// The last answer in words.
-    detail: Option<String>,
-    /// When it changed.
-    updated_at: String,
-}
-
-fn task_view(task: TaskRow) -> TaskView {
-    let TaskRow { row, owner, groups, record } = task;
-    let set = |text: String| Some(text).filter(|text| !text.is_empty());
-    TaskView {
-        task: row.target - MASS_SENDS_FROM,
-        account: row.account,
-        owner,
-        groups,
-        state: row.state,
-        platform_id: set(row.platform_id),
-        confirmed_at: record.confirmed_ms.map(moment::show),
-        reminded: record.reminded_ms.len(),
-        reminded_at: record.reminded_ms.last().copied().map(moment::show),
-        called_off_at: record.called_off_ms.map(moment::show),
-        code: set(row.code),
-        detail: set(row.detail),
-        updated_at: moment::show(row.updated_ms),
-    }
-}
-
-/// Lists the tasks that shop managers must confirm 群发任务列表
-#[utoipa::path(
-    get, path = "/v1/broadcasts/{broadcast}/tasks", tag = "broadcasts", operation_id = "listTasks",
-    params(("broadcast" = String, Path, description = "Its id"), PageQuery),
-    responses((status = 200, description = "Its tasks that carry groups of the scope, by number", body = Page<TaskView>)),
-)]
-pub(in crate::api) async fn tasks(
-    cx: Cx,
-    Path(id): Path<String>,
-    Query(query): Query<PageQuery>,
-) -> ApiResult<Answer<Page<TaskView>>> {
-    let limit = cx.page_rows(query.limit)?;
-    let after: Option<u32> = page::decode(query.cursor.as_deref())?;
-    let broadcast = cx.broadcast(&id).await?;
-    let rows = cx.broadcasts().mass_tasks(cx.actor(), &broadcast.id, after, limit + 1).await;
-    let page = Page::of(rows.map_err(refused)?, limit, |task| task.row.target - MASS_SENDS_FROM);
-    let within = |mut task: TaskRow| {
-        task.groups.retain(|group| cx.covers_group(&task.row.account, group));
-        (!task.groups.is_empty()).then(|| task_view(task))
-    };
-    let items = page.items.into_iter().filter_map(within).collect();
-    Ok(Answer::ok(Page { items, next_cursor: page.next_cursor }))
-}
-
-/// Who is reminded.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(in crate::api) struct RemindingView {
-    /// Tasks whose owners are reminded now, in the background.
-    reminding: u64,
-    /// Tasks whose owners were reminded a moment ago, or as often as the platform allows: they are not.
-    held_back: u64,
-}
-
-/// Reminds the shop managers who have not confirmed 提醒未确认的群主
-///
-/// Asked twice within `broadcasts.confirmations.remind_gap`, it reminds once. Hours of rest do not hold it back.
-#[utoipa::path(
-    post, path = "/v1/broadcasts/{broadcast}/remind", tag = "broadcasts", operation_id = "remindBroadcast",
-    params(("broadcast" = String, Path, description = "Its id")),
-    responses(
-        (status = 200, description = "How many are reminded", body = RemindingView),
-        (status = 409, description = "Its state does not allow it"),
-    ),
-)]
-pub(in crate::api) async fn remind(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<RemindingView>> {
-    let broadcast = cx.broadcast(&id).await?;
-    let answer = cx.broadcasts().remind(cx.actor(), &broadcast.id).await.map_err(refused)?;
-    Ok(Answer::ok(RemindingView { reminding: answer.reminding, held_back: answer.held_back }))
 }

@@ -24,6 +24,8 @@ const PAGE: usize = 100;
 pub(in crate::broadcasts) struct Desk {
     pub(super) tasks: BTreeMap<u32, Watched>,
     pub(super) orders: Orders,
+    /// When somebody asked for the owners of chosen tasks to be reminded.
+    pub(super) asked: BTreeMap<u32, i64>,
 }
 
 /// What people decided about all tasks of a broadcast.

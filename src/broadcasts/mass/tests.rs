@@ -516,7 +516,7 @@ async fn a_cancel_calls_every_task_off_also_when_the_platform_is_away_and_we_cra
     // Nothing is left to stop of what was sent.
     assert!(house.tasks.all().iter().all(|task| task.is_cancelled == (task.owner != "u-2")));
     assert!(matches!(
-        house.broadcasts.remind(&everybody(), &broadcast.id).await,
+        house.broadcasts.remind(&everybody(), &broadcast.id, None).await,
         Err(BroadcastError::State(IllegalTransition { verb: "remind", .. }))
     ));
 }
@@ -553,15 +553,15 @@ async fn reminders_come_by_the_schedule_and_a_restart_does_not_repeat_them() {
     assert_eq!(reminders(&house), [0, 1], "a restart does not remind again");
     house.bench.pass(3 * HOUR + HOUR / 5).await;
     assert_eq!(reminders(&house), [0, 2]);
-    let answer = house.broadcasts.remind(&everybody(), &broadcast.id).await.unwrap();
+    let answer = house.broadcasts.remind(&everybody(), &broadcast.id, None).await.unwrap();
     assert_eq!((answer.reminding, answer.held_back), (0, 1), "a moment ago");
     house.bench.pass(HOUR).await;
-    let answer = house.broadcasts.remind(&everybody(), &broadcast.id).await.unwrap();
+    let answer = house.broadcasts.remind(&everybody(), &broadcast.id, None).await.unwrap();
     assert_eq!((answer.reminding, answer.held_back), (1, 0));
     house.bench.pass(5 * SECOND).await;
     assert_eq!(reminders(&house), [0, 3]);
     house.bench.pass(HOUR).await;
-    let answer = house.broadcasts.remind(&everybody(), &broadcast.id).await.unwrap();
+    let answer = house.broadcasts.remind(&everybody(), &broadcast.id, None).await.unwrap();
     assert_eq!((answer.reminding, answer.held_back), (0, 1), "three in a day");
     house.bench.pass(12 * HOUR).await;
     assert_eq!(reminders(&house), [0, 3]);

@@ -61,6 +61,15 @@ pub struct Reminding {
     pub held_back: u64,
 }
 
+/// Which tasks' owners are to be reminded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The mass sends, by their number.
+    pub tasks: BTreeSet<u32>,
+    /// By what they were chosen, for the audit log.
+    pub by: serde_json::Value,
+}
+
 /// Owners by what they did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Owners {
@@ -177,12 +186,17 @@ impl Broadcasts {
         Ok(rows.into_iter().map(task).collect())
     }
 
-    /// Has every owner reminded who has not confirmed and may be reminded. They are in the background, each at most once
-    /// for this.
+    /// Has every owner reminded, or those of chosen tasks, who has not confirmed and may be reminded. They are in the
+    /// background, each at most once for this.
     ///
     /// # Errors
     /// When it was cancelled, or the actor may not see it.
-    pub async fn remind(&self, actor: &Actor, id: &BroadcastId) -> Result<Reminding, BroadcastError> {
+    pub async fn remind(
+        &self,
+        actor: &Actor,
+        id: &BroadcastId,
+        chosen: Option<Chosen>,
+    ) -> Result<Reminding, BroadcastError> {
         let slot = self.slot(actor, id).await?;
         let mut active = slot.lock().await;
         let counts = self.counts(id).await?;
@@ -193,8 +207,11 @@ impl Broadcasts {
         let (now_ms, config) = (self.parts.clock.now_ms(), &self.parts.config.confirmations);
         let answer = {
             let desks = self.desks.lock();
-            let waiting =
-                || desks.get(id).into_iter().flat_map(|desk| desk.tasks.values()).filter(|t| t.waits());
+            let is_meant = |number: &u32| chosen.as_ref().is_none_or(|chosen| chosen.tasks.contains(number));
+            let waiting = || {
+                let tasks = desks.get(id).into_iter().flat_map(|desk| &desk.tasks);
+                tasks.filter(|(number, task)| task.waits() && is_meant(number)).map(|(_, task)| task)
+            };
             let may = waiting().filter(|task| task.record.may_remind(now_ms, config)).count();
             let held_back = u64::try_from(waiting().count() - may).unwrap_or(u64::MAX);
             Reminding { reminding: u64::try_from(may).unwrap_or(u64::MAX), held_back }
@@ -203,8 +220,18 @@ impl Broadcasts {
             return Ok(answer);
         }
         let mut changed = active.broadcast.clone();
-        changed.mass.remind_asked_ms = now_ms;
+        let by = chosen.as_ref().map(|chosen| chosen.by.clone());
         let audit = AuditEntry::by(actor, now_ms, "remind", "broadcast", id.as_str()).at(&changed.place);
+        let audit = audit.with(&serde_json::json!({"reminding": answer.reminding, "filter": by}));
+        match chosen {
+            Some(chosen) => {
+                changed.mass.remind_asked.extend(chosen.tasks.into_iter().map(|number| (number, now_ms)));
+            }
+            None => {
+                changed.mass.remind_asked_ms = now_ms;
+                changed.mass.remind_asked.clear();
+            }
+        }
         let change = Change {
             at_ms: now_ms,
             writes: vec![put(&changed, Some(active.version))],

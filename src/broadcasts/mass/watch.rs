@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::desk::{Orders, Watched};
+use super::desk::{Desk, Orders, Watched};
 use super::job::{Done, Errand, Job, Trouble};
 use super::task::{Ending, pause_ms};
 use super::{Closing, Config, ms};
@@ -58,6 +58,7 @@ impl Broadcasts {
             }
             if let Some(desk) = self.desks.lock().get_mut(&broadcast.id) {
                 desk.orders = orders(&broadcast, now_ms);
+                desk.asked.clone_from(&broadcast.mass.remind_asked);
             }
         }
         let desks = self.desks.lock();
@@ -72,13 +73,16 @@ impl Broadcasts {
         let mut jobs: Vec<Job> = Vec::new();
         let mut started: BTreeMap<AccountId, usize> = in_flight.clone();
         for (broadcast, desk) in &mut *self.desks.lock() {
-            for (number, task) in &mut desk.tasks {
+            let Desk { tasks, orders, asked } = desk;
+            for (number, task) in tasks {
+                let asked_ms = asked.get(number).copied().unwrap_or(0).max(orders.remind_asked_ms);
+                let orders = Orders { remind_asked_ms: asked_ms, ..*orders };
                 let running = started.entry(task.account.clone()).or_default();
                 if *running >= config.calls_in_flight_max.max(1) {
                     continue;
                 }
-                let ending = desk.orders.ending.or_else(|| overdue(task, now_ms, config));
-                let Some(errand) = errand(task, desk.orders, ending, now_ms, config) else { continue };
+                let ending = orders.ending.or_else(|| overdue(task, now_ms, config));
+                let Some(errand) = errand(task, orders, ending, now_ms, config) else { continue };
                 *running += 1;
                 task.is_busy = true;
                 let (broadcast, number) = (broadcast.clone(), *number);

@@ -40,3 +40,30 @@ async fn a_recall_stops_the_tasks_that_nobody_has_confirmed_and_says_that_nothin
     assert_eq!((progress.state, progress.counts.sent), (State::Cancelled, 10));
     assert!(house.tasks.all().iter().all(|task| task.is_cancelled || task.confirmed_ms.is_some()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn only_chosen_owners_are_reminded_and_both_halves_of_two_wishes() {
+    let house = House::open(&groups(40), 4, 10).await;
+    let broadcast = house.create("八折").await;
+    house.all_wait(&broadcast.id, 40).await;
+    house.bench.pass(60 * SECOND).await; // each was asked about once
+    let tasks = house.broadcasts.mass_tasks(&everybody(), &broadcast.id, None, 100).await.unwrap();
+    let of = |owner: &str| {
+        let tasks = tasks.iter().filter(|task| task.owner == owner).map(|task| task.row.target).collect();
+        Some(Chosen { tasks, by: serde_json::json!({"owner": owner}) })
+    };
+    let reminded = || -> BTreeSet<String> {
+        let tasks = house.tasks.all().into_iter().filter(|task| !task.reminders.is_empty());
+        tasks.map(|task| task.owner).collect()
+    };
+    for owner in ["u-1", "u-2"] {
+        let answer = house.broadcasts.remind(&everybody(), &broadcast.id, of(owner)).await.unwrap();
+        assert_eq!((answer.reminding, answer.held_back), (1, 0), "{owner}");
+    }
+    house.bench.pass(10 * SECOND).await;
+    assert_eq!(reminded(), ["u-1".to_owned(), "u-2".to_owned()].into());
+    let answer = house.broadcasts.remind(&everybody(), &broadcast.id, None).await.unwrap();
+    assert_eq!((answer.reminding, answer.held_back), (2, 2), "the others; nobody twice");
+    house.bench.pass(10 * SECOND).await;
+    assert_eq!(reminded().len(), 4);
+}

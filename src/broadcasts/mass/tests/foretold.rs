@@ -66,7 +66,7 @@ async fn a_stop_without_an_end_leaves_no_range_and_is_named() {
         at_ms: 0,
         until_ms: None,
     };
-    let audit = crate::storage::AuditEntry::by(&everybody(), 0, "stop", "hold", "hld_1");
+    let audit = AuditEntry::by(&everybody(), 0, "stop", "hold", "hld_1");
     house.bench.outbox.holds().set(&hold, audit).await.unwrap();
     let told = foretold(&house, &draft.id, &Supposed::default()).await;
     assert_eq!((told.finish, told.unknown), (None, Some(NoFinish::Held("hld_1".to_owned()))));
