@@ -218,6 +218,13 @@ impl Broadcast {
         self.canary.is_some() && self.trial.phase != Phase::Passed
     }
 
+    /// Returns until when its first groups are watched; `None` while some of them have no result, and without any.
+    pub(super) fn watched_until_ms(&self) -> Option<i64> {
+        let wait_ms = i64::try_from(self.canary.as_ref()?.wait.as_millis()).unwrap_or(i64::MAX);
+        let is_watching = self.trial.phase == Phase::Watching;
+        is_watching.then(|| self.trial.sent_ms.saturating_add(wait_ms))
+    }
+
     /// Returns how long its first groups are still to be watched.
     pub(super) fn watching_ms(&self, now_ms: i64) -> i64 {
         let Some(canary) = &self.canary else { return 0 };

@@ -27,10 +27,18 @@ pub enum TargetWait {
     /// Its hours never open again: somebody must change them.
     NoHours,
     /// Other groups are tried first.
-    Canary,
-    /// Somebody paused it, or it stopped by itself.
+    Canary {
+        /// Until when those are watched, once all of them have their result.
+        until_ms: Option<i64>,
+    },
+    /// Somebody paused it.
     Paused {
         /// Why, in their words.
+        reason: String,
+    },
+    /// It stopped by itself as its first groups went badly: somebody must look.
+    Stopped {
+        /// What was seen.
         reason: String,
     },
     /// It was cancelled: the target is about to be called off.
@@ -72,9 +80,8 @@ impl Broadcasts {
         let mut waits = match broadcast.control {
             Control::Draft => vec![TargetWait::Draft],
             Control::Submitted => vec![TargetWait::Approval],
-            Control::Paused | Control::Stopped => {
-                vec![TargetWait::Paused { reason: broadcast.reason.clone() }]
-            }
+            Control::Paused => vec![TargetWait::Paused { reason: broadcast.reason.clone() }],
+            Control::Stopped => vec![TargetWait::Stopped { reason: broadcast.reason.clone() }],
             Control::Cancelled => vec![TargetWait::Cancelled],
             Control::Running if broadcast.starts_ms > now_ms => Vec::new(),
             Control::Running => {
@@ -98,7 +105,9 @@ impl Broadcasts {
             Opens::At(until_ms) => Some(TargetWait::Hours { until_ms }),
             Opens::Undecided => {
                 let hours = self.times_of(broadcast).map(|times| times.opens(&delivery, now_ms));
-                Some(if hours == Some(Opens::Undecided) { TargetWait::NoHours } else { TargetWait::Canary })
+                let until_ms = broadcast.watched_until_ms();
+                let canary = TargetWait::Canary { until_ms };
+                Some(if hours == Some(Opens::Undecided) { TargetWait::NoHours } else { canary })
             }
         }
     }

@@ -13,7 +13,8 @@ use crate::storage::{DeliveryRow, MASS_SEND};
 /// One thing that must come about before a delivery is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(in crate::api) struct WaitView {
-    /// A stable word: `held`, `draft`, `approval`, `scheduled`, `paused`, `cancelled`, `bundling`, `task`, `confirmation`,
+    /// A stable word: `held`, `draft`, `approval`, `scheduled`, `hours`, `no_hours`, `canary`, `paused`, `stopped`, `cancelled`,
+    /// `bundling`, `task`, `confirmation`,
     /// `no_connector`, `fenced`, `ledger_failed`, `reading_past_calls`, `circuit_open`, `calls_under_way`, `stopping`, `retry`,
     /// `limit`, `same_group`, `in_order`, `turn`, `not_read`, `calling`, `recording`, `asking`, `person`, `busy`.
     pub(super) why: &'static str,
@@ -126,7 +127,12 @@ fn of_target(wait: &TargetWait, paused_by: Option<&str>, said: &Said<'_>) -> Wai
         }
         TargetWait::Hours { until_ms } => WaitView { until: Some(moment::show(*until_ms)), ..view("hours") },
         TargetWait::NoHours => view("no_hours"),
-        TargetWait::Canary => view("canary"),
+        TargetWait::Canary { until_ms } => WaitView { until: until_ms.map(moment::show), ..view("canary") },
+        TargetWait::Stopped { reason } => WaitView {
+            by: Some("menshen".to_owned()),
+            reason: super::some(reason.clone()),
+            ..view("stopped")
+        },
         TargetWait::Paused { reason } => WaitView {
             by: paused_by.map(str::to_owned),
             reason: super::some(reason.clone()),

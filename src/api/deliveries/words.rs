@@ -65,9 +65,22 @@ pub(super) fn of_target(wait: &TargetWait, said: &Said<'_>) -> Words {
             "发送时段不会再打开，请修改或取消群发",
             "its hours of sending never open again; change them, or cancel the broadcast",
         ),
-        TargetWait::Canary => words(
-            "先发的群还在观察，之后才轮到它",
-            "a few groups are tried first and are being watched; it follows after them",
+        TargetWait::Canary { until_ms: None } => words(
+            "先发的群还没有全部发完，观察之后才轮到它",
+            "a few groups are tried first and have not all been sent to; it follows once they were watched",
+        ),
+        TargetWait::Canary { until_ms: Some(until_ms) } => {
+            let at = said.clock(*until_ms);
+            words(
+                format!("先发的群观察到 {at}，之后才轮到它"),
+                format!("a few groups are tried first and are watched until {at}; it follows after them"),
+            )
+        }
+        TargetWait::Stopped { reason } => words(
+            format!("试发不理想，群发已自动停止，请人工决定：{reason}"),
+            format!(
+                "the broadcast stopped by itself as its first groups went badly; somebody must decide: {reason}"
+            ),
         ),
         TargetWait::Paused { reason } if reason.is_empty() => words("群发已暂停", "the broadcast is paused"),
         TargetWait::Paused { reason } => {

@@ -247,3 +247,41 @@ async fn groups_that_get_nothing_try_nothing_and_a_canary_without_any_asks_someb
     house.command(&nobody.id, Command::Resume).await.unwrap();
     assert_eq!(house.finished(&nobody.id).await.counts.sent, 1000);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_others_say_until_when_the_first_are_watched_and_that_it_stopped_by_itself() {
+    for fails in [false, true] {
+        let answer = move |_: &Delivery, _: u32| {
+            if fails {
+                let (decision, scope) = (Decision::Never, RefusalScope::Delivery);
+                Outcome::Refused(Refusal { decision, scope, code: "gone".into(), detail: String::new() })
+            } else {
+                Outcome::Sent { platform_id: None }
+            }
+        };
+        let house = House::open(200, &["window:10/s"], |p| p.answering(answer)).await;
+        let new = with_canary(r#"{"percent": 10, "wait": "10m"}"#);
+        let made = house.broadcasts.create(&everybody(), new, |_| None).await.unwrap();
+        let of_last = async || {
+            let broadcast = house.broadcasts.get(&everybody(), &made.id).await.unwrap();
+            let pending = vec![DeliveryState::Pending];
+            let rows = house.broadcasts.targets(&everybody(), &made.id, pending, None, 999).await.unwrap();
+            let waits = house.broadcasts.target_waits(&broadcast, rows.last().unwrap()).await.unwrap();
+            (broadcast, waits)
+        };
+        house.bench.until("the first leave", |b| b.platform.count() > 3).await;
+        if !fails {
+            assert_eq!(of_last().await.1, [TargetWait::Canary { until_ms: None }]);
+        }
+        house.bench.pass(60 * SECOND).await;
+        let (broadcast, waits) = of_last().await;
+        if fails {
+            assert_eq!(waits, [TargetWait::Stopped { reason: broadcast.reason.clone() }]);
+            assert!(broadcast.reason.contains("sends failed"), "{}", broadcast.reason);
+        } else {
+            assert_eq!(broadcast.trial.phase, Phase::Watching);
+            let until_ms = Some(broadcast.trial.sent_ms + 600_000);
+            assert_eq!(waits, [TargetWait::Canary { until_ms }]);
+        }
+    }
+}
