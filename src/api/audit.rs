@@ -64,6 +64,9 @@ pub(super) struct AuditQuery {
     /// Only this kind of object: `token`, `shop`, `broadcast`, ….
     #[serde(default)]
     object: Option<String>,
+    /// Only the object with this id.
+    #[serde(default)]
+    id: Option<String>,
 }
 
 /// Reads the audit log, newest first 审计日志
@@ -74,7 +77,7 @@ pub(super) struct AuditQuery {
 pub(super) async fn list(cx: Cx, Query(query): Query<AuditQuery>) -> ApiResult<Answer<Page<AuditView>>> {
     let limit = cx.page_rows(query.limit)?;
     let before: Option<u64> = page::decode(query.cursor.as_deref())?;
-    let (entries, next) = cx.audit(query.object, before, limit).await?;
+    let (entries, next) = cx.audit((query.object, query.id), before, limit).await?;
     let next_cursor = next.map(|before| page::encode(&before));
     Ok(Answer::ok(Page { items: entries.into_iter().map(view).collect(), next_cursor }))
 }

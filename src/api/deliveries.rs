@@ -181,11 +181,12 @@ impl Cx {
         const ENTRIES: usize = 500;
         let filter = crate::storage::AuditFilter {
             object: Some("broadcast".to_owned()),
+            id: Some(broadcast.to_owned()),
             limit: ENTRIES,
             ..crate::storage::AuditFilter::default()
         };
         let entries = self.storage().audit(filter).await?;
-        let last = entries.into_iter().find(|entry| entry.id == broadcast && entry.verb == "pause");
+        let last = entries.into_iter().find(|entry| entry.verb == "pause");
         Ok(last.map(|entry| entry.operator))
     }
 

@@ -114,7 +114,7 @@ pub(super) async fn replay(cx: Cx, Strict(asked): Strict<ReplayIn>) -> ApiResult
             told.replayed += if asked.dry_run { count } else { cx.replay_letters(letters).await? };
             continue;
         };
-        match cx.replay_targets(&broadcast, letters, asked.dry_run).await? {
+        match cx.replay_targets(&broadcast, letters, &asked).await? {
             Some(replayed) => told.replayed += replayed,
             None => told.cancelled += count,
         }
@@ -208,13 +208,14 @@ impl Cx {
         &self,
         broadcast: &BroadcastId,
         letters: Vec<Letter>,
-        dry_run: bool,
+        asked: &ReplayIn,
     ) -> ApiResult<Option<u64>> {
         let targets: Vec<_> = letters.into_iter().map(|letter| (letter.id, letter.code)).collect();
-        let again = if dry_run {
+        let again = if asked.dry_run {
             self.broadcasts().would_replay(self.actor(), broadcast, &targets).await
         } else {
-            self.broadcasts().replay_targets(self.actor(), broadcast, &targets).await
+            let by = serde_json::to_value(asked).unwrap_or_default(); // texts and times
+            self.broadcasts().replay_targets(self.actor(), broadcast, &targets, &by).await
         };
         match again {
             Ok(replayed) => Ok(Some(replayed)),

@@ -9,6 +9,7 @@ use super::error::{ApiError, ApiResult, Code};
 use super::idempotency::Keyed;
 use super::moment;
 use super::page::{self, Page};
+use super::rules::check_reason;
 use super::state::Cx;
 use crate::connectors::sandbox::SandboxSend;
 use crate::event::FieldError;
@@ -186,13 +187,28 @@ pub(super) async fn holds(cx: Cx) -> Answer<HoldList> {
     Answer::ok(HoldList { items: cx.holds().await.into_iter().map(hold_view).collect() })
 }
 
+/// Why a stop is lifted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LiftQuery {
+    /// Why, in words; at most 500 characters. Stands in the audit log.
+    #[serde(default)]
+    reason: String,
+}
+
 /// Lifts a stop 恢复外发
 #[utoipa::path(
     delete, path = "/v1/holds/{hold}", tag = "outbound", operation_id = "liftHold",
-    params(("hold" = String, Path, description = "Its id")),
+    params(("hold" = String, Path, description = "Its id"), LiftQuery),
     responses((status = 204, description = "What it held goes on")),
 )]
-pub(super) async fn lift(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(super) async fn lift(
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(query): Query<LiftQuery>,
+) -> ApiResult<StatusCode> {
+    check_reason(&query.reason)?;
     let held = cx.holds().await.into_iter().find(|hold| hold.id == id);
     let held = held.ok_or_else(|| ApiError::not_found("hold"))?;
     // A stop of everything is shown to everybody and lifted only by those who could set it.
@@ -201,6 +217,7 @@ pub(super) async fn lift(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode
     }
     let audit =
         AuditEntry::by(cx.actor(), cx.now_ms(), "lift", "hold", &id).at(&cx.place_of_hold(&held.scope).await);
+    let audit = audit.with(&serde_json::json!({"reason": query.reason, "hold": held}));
     cx.outbox().holds().lift(&id, audit).await.map_err(|error| hold_refused(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }

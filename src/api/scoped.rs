@@ -298,14 +298,14 @@ impl Cx {
     /// Returns audit entries before a position, newest first, and where to go on.
     pub(super) async fn audit(
         &self,
-        object: Option<String>,
+        (object, id): (Option<String>, Option<String>),
         before: Option<u64>,
         limit: usize,
     ) -> ApiResult<(Vec<AuditEntry>, Option<u64>)> {
         let mut entries = Vec::new();
         let mut before = before;
         for _ in 0..AUDIT_PAGES_MAX {
-            let filter = AuditFilter { before, object: object.clone(), limit: AUDIT_PAGE };
+            let filter = AuditFilter { before, object: object.clone(), id: id.clone(), limit: AUDIT_PAGE };
             let page = self.storage().audit(filter).await?;
             let last = page.len() < AUDIT_PAGE;
             for entry in page {

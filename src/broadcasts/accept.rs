@@ -132,6 +132,7 @@ impl Broadcasts {
             broadcast.control = if broadcast.needs_approval { Control::Submitted } else { Control::Running };
             broadcast.released(now_ms, &self.parts.book.default_time_zone());
         }
+        broadcast.noted = Some(broadcast.state(&Counts::default(), now_ms));
         let audit = AuditEntry::by(actor, now_ms, "create", "broadcast", broadcast.id.as_str())
             .at(&broadcast.place)
             .with(&serde_json::json!({"expected": broadcast.expected, "audience": broadcast.audience.summary()}));

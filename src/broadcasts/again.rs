@@ -3,7 +3,7 @@
 //! The broadcast opens again in the commit of the first targets that are moved, so a crash leaves neither a closed
 //! broadcast with pending targets nor an open one without.
 
-use super::{Broadcast, BroadcastError, Broadcasts, put, state, storage_error};
+use super::{Broadcast, BroadcastError, Broadcasts, put, state, storage_error, telling};
 use crate::event::{Actor, BroadcastId};
 use crate::storage::{AuditEntry, Change, DeliveryState, Moved, StorageError};
 
@@ -26,7 +26,7 @@ impl Broadcasts {
     }
 
     /// Gives failed targets (id and code) all their attempts again; returns how many. One that is not failed any more is
-    /// left alone.
+    /// left alone. `by` says for the audit log by what they were chosen.
     ///
     /// # Errors
     /// When the broadcast was cancelled, or the actor may not see it.
@@ -35,6 +35,7 @@ impl Broadcasts {
         actor: &Actor,
         id: &BroadcastId,
         targets: &[(String, String)],
+        by: &serde_json::Value,
     ) -> Result<u64, BroadcastError> {
         let slot = self.slot(actor, id).await?;
         let mut active = slot.lock().await;
@@ -48,12 +49,14 @@ impl Broadcasts {
             let now_ms = self.parts.clock.now_ms();
             let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str())
                 .at(&changed.place)
-                .with(&serde_json::json!({"targets": moved.len()}));
+                .with(&serde_json::json!({"targets": moved.len(), "filter": by}));
+            let reopened = changed.reopens().then(|| telling::reopened(&changed, now_ms));
+            let audit: Vec<_> = [Some(audit), reopened].into_iter().flatten().collect();
             let count = u64::try_from(moved.len()).unwrap_or(u64::MAX);
             let change = |version: u64, moved: Vec<Moved>| Change {
                 at_ms: now_ms,
                 writes: vec![put(&changed, Some(version))],
-                audit: vec![audit.clone()],
+                audit: audit.clone(),
                 moved,
                 ..Change::default()
             };

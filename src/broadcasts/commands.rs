@@ -72,6 +72,7 @@ impl Broadcasts {
             changed.trial.phase = Phase::Passed;
         }
         changed.released(now_ms, &self.parts.book.default_time_zone());
+        changed.noted = Some(changed.state(&counts, now_ms));
         let mut audit =
             AuditEntry::by(actor, now_ms, command.as_str(), "broadcast", id.as_str()).at(&changed.place);
         if !reason.is_empty() {
@@ -116,8 +117,13 @@ impl Broadcasts {
         changed.mass.bundled = false;
         changed.mass.closing = None;
         let now_ms = self.parts.clock.now_ms();
-        let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str()).at(&changed.place);
-        self.store(&mut active, changed, vec![audit], Vec::new()).await?;
+        let failed = self.counts(id).await?.failed;
+        let audit = AuditEntry::by(actor, now_ms, "replay", "broadcast", id.as_str())
+            .at(&changed.place)
+            .with(&serde_json::json!({"targets": failed, "filter": {"state": "failed"}}));
+        let reopened = (failed > 0 && changed.reopens()).then(|| telling::reopened(&changed, now_ms));
+        let audit = [Some(audit), reopened].into_iter().flatten().collect();
+        self.store(&mut active, changed, audit, Vec::new()).await?;
         let said = self.say_anew(&active.broadcast).await?;
         self.feed_due(&mut active).await;
         if said > 0 {

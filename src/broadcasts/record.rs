@@ -12,7 +12,7 @@ use super::mass::Mass;
 use super::preview::Checked;
 use super::repeat::Repeat;
 use super::schedule::Schedule;
-use super::state::Control;
+use super::state::{Control, State};
 use super::undoing::Undoing;
 use super::variants::{Arm, Variant, arm_of};
 use crate::event::{AccountId, Actor, BroadcastId, GroupName, OperatorId, Place, Scope};
@@ -117,6 +117,9 @@ pub struct Broadcast {
     /// What must be confirmed by people.
     #[serde(default)]
     pub mass: Mass,
+    /// Where it stood when that was last written to the audit log: by who decided, or by the house where it moved by itself.
+    #[serde(default)]
+    pub noted: Option<State>,
     /// Every target had its result when it was last looked: it need not be looked at again until somebody changes it. A
     /// convenience, never the answer to "is it finished?".
     #[serde(default)]
@@ -199,8 +202,18 @@ impl Broadcast {
             control: Control::Draft,
             expansion: Expansion::default(),
             mass: Mass::default(),
+            noted: None,
             closed: false,
         }
+    }
+
+    /// Notes that it is finished no more: some of its targets are tried again. Says whether that is to be told.
+    pub(super) fn reopens(&mut self) -> bool {
+        let reopens = self.noted == Some(State::Finished);
+        if reopens {
+            self.noted = Some(State::Running);
+        }
+        reopens
     }
 
     /// Says whether its targets may leave now, as far as people decided.

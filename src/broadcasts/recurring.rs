@@ -88,6 +88,7 @@ impl Broadcasts {
             mass: Mass { survey, ..Mass::default() },
             trial: Trial::default(),
             checked: None,
+            noted: None,
             closed: false,
             ..series.clone()
         };

@@ -44,7 +44,7 @@ impl Broadcasts {
                     return self.step(active, trial, Some("stop")).await;
                 }
                 trial.phase = Phase::Sending;
-                self.step(active, trial, None).await
+                self.step(active, trial, Some("try_first")).await
             }
             Phase::Sending | Phase::Watching if now_ms - active.looked_ms < look_every_ms(&canary) => Ok(()),
             Phase::Sending | Phase::Watching => self.look_at_first(id, active, &canary, trial, now_ms).await,
@@ -110,7 +110,8 @@ impl Broadcasts {
         let audit = verb.map(|verb| {
             let mut entry = AuditEntry::by_house(self.parts.clock.now_ms(), verb, "broadcast", id.as_str());
             entry = entry.at(&changed.place);
-            entry.with(&serde_json::json!({"why": trial.why, "seen": trial.seen, "before": trial.before}))
+            let Trial { why, seen, before, targets, .. } = &trial;
+            entry.with(&serde_json::json!({"why": why, "seen": seen, "before": before, "targets": targets}))
         });
         if trial.phase == Phase::Stopped {
             changed.control = Control::Stopped;

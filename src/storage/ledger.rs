@@ -233,6 +233,8 @@ pub struct AuditFilter {
     pub before: Option<u64>,
     /// Only this kind of object.
     pub object: Option<String>,
+    /// Only the object with this id.
+    pub id: Option<String>,
     /// At most.
     pub limit: usize,
 }

@@ -377,8 +377,7 @@ async fn a_receiver_that_is_gone_is_told_nothing_more_until_somebody_says_so() {
     until("it is disabled", || !bench.subscriptions.list()[0].1.enabled).await;
     let why = bench.subscriptions.list().remove(0).1.disabled_because.unwrap();
     assert!(why.contains("410"), "{why}");
-    let audit =
-        storage.audit(crate::storage::AuditFilter { before: None, object: None, limit: 1 }).await.unwrap();
+    let audit = storage.audit(crate::storage::AuditFilter { limit: 1, ..Default::default() }).await.unwrap();
     assert_eq!((audit[0].verb.as_str(), audit[0].operator.as_str()), ("disable", "menshen"));
     // Also after a restart; what happens meanwhile is kept for it.
     let storage = bench.close().await;

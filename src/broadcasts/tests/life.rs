@@ -1,6 +1,7 @@
 //! Drafts, approval, and times to start.
 
 use super::*;
+use crate::storage::{AuditFilter, Storage as _};
 
 fn named_actor(operator: &str) -> Actor {
     Actor { operator: OperatorId::parse(operator).unwrap(), ..everybody() }
@@ -150,4 +151,54 @@ async fn a_scheduled_broadcast_is_paused_resumed_and_never_starts_early() {
     };
     let refused = house.broadcasts.create(&everybody(), ends_before, |_| None).await;
     assert!(matches!(refused, Err(BroadcastError::Expired)));
+}
+
+/// What the house wrote to the log of itself, in order.
+fn by_itself(house: &House) -> Vec<String> {
+    let verbs = house.bench.ledger.audit_verbs().into_iter();
+    verbs
+        .filter(|verb| ["start", "try_first", "go_on", "finish", "reopen"].contains(&verb.as_str()))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_broadcast_does_by_itself_stands_in_the_log_once() {
+    let fails = |d: &Delivery, attempt: u32| {
+        if attempt == 1 && d.group.ends_with('7') {
+            let (decision, scope) = (Decision::Never, RefusalScope::Delivery);
+            Outcome::Refused(Refusal { decision, scope, code: "gone".into(), detail: String::new() })
+        } else {
+            Outcome::Sent { platform_id: None }
+        }
+    };
+    let house = House::open(100, &["window:10/s"], move |p| p.answering(fails)).await;
+    let canary = serde_json::from_str(r#"{"percent": 10, "wait": "1m", "failed_percent_max": 100}"#).unwrap();
+    let timed = NewBroadcast {
+        starts_ms: Some(START_MS + 60_000),
+        canary: Some(canary),
+        ..new("早安", Audience::All)
+    };
+    let made = house.broadcasts.create(&everybody(), timed, |_| None).await.unwrap();
+    house.bench.pass(30 * SECOND).await;
+    assert_eq!(by_itself(&house), [""; 0]);
+    house.bench.pass(40 * SECOND).await;
+    assert_eq!(by_itself(&house), ["start", "try_first"]);
+    house.finished(&made.id).await;
+    house.bench.pass(10 * SECOND).await;
+    let through = ["start", "try_first", "go_on", "finish"];
+    assert_eq!(by_itself(&house), through);
+    let house = house.restart(|p| p).await;
+    house.bench.pass(10 * SECOND).await;
+    assert_eq!(by_itself(&house), through, "a restart tells nothing anew");
+    assert_eq!(house.broadcasts.replay_failed(&everybody(), &made.id).await.unwrap(), 10);
+    house.finished(&made.id).await;
+    house.bench.pass(10 * SECOND).await;
+    assert_eq!(by_itself(&house)[4..], ["reopen", "finish"]);
+    let entries =
+        house.bench.ledger.audit(AuditFilter { limit: 100, ..AuditFilter::default() }).await.unwrap();
+    let replay = entries.iter().find(|entry| entry.verb == "replay").unwrap();
+    let detail: serde_json::Value = serde_json::from_str(&replay.detail).unwrap();
+    assert_eq!(detail, serde_json::json!({"targets": 10, "filter": {"state": "failed"}}));
+    let finish = entries.iter().find(|entry| entry.verb == "finish").unwrap();
+    assert_eq!((finish.operator.as_str(), finish.id.as_str()), ("menshen", made.id.as_str()));
 }

@@ -70,10 +70,11 @@ async fn what_failed_is_tried_again_by_choice_and_the_broadcast_with_it() {
     let count = u64::try_from(chosen.len()).unwrap();
     assert!(count > 20, "{count}");
     assert_eq!(house.broadcasts.would_replay(&everybody(), &made.id, &chosen).await.unwrap(), count);
+    let by = serde_json::json!({"code": "http_400"});
     let mut twice = chosen.clone();
     twice.extend(chosen.first().cloned());
     // One of them is moved by the other half of the same wish: it is tried again once.
-    assert_eq!(house.broadcasts.replay_targets(&everybody(), &made.id, &twice).await.unwrap(), count);
+    assert_eq!(house.broadcasts.replay_targets(&everybody(), &made.id, &twice, &by).await.unwrap(), count);
     house.finished(&made.id).await;
     let counts = house.progress(&made.id).await.counts;
     assert_eq!(counts.failed + counts.sent, 100);
@@ -81,7 +82,7 @@ async fn what_failed_is_tried_again_by_choice_and_the_broadcast_with_it() {
     let cancelled =
         house.broadcasts.create(&everybody(), new("七折", Audience::All), |_| None).await.unwrap();
     house.command(&cancelled.id, Command::Cancel).await.unwrap();
-    let refused = house.broadcasts.replay_targets(&everybody(), &cancelled.id, &chosen).await;
+    let refused = house.broadcasts.replay_targets(&everybody(), &cancelled.id, &chosen, &by).await;
     assert!(matches!(refused, Err(BroadcastError::State(_))));
 }
 

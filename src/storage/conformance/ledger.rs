@@ -160,7 +160,7 @@ pub(in crate::storage) async fn the_audit_log_is_read_backwards<H: Harness>(harn
         storage.apply(one).await.unwrap();
     }
     let read = |before: Option<u64>, object: Option<&str>, limit: usize| {
-        let filter = AuditFilter { before, object: object.map(str::to_owned), limit };
+        let filter = AuditFilter { before, object: object.map(str::to_owned), id: None, limit };
         let storage = storage.clone();
         async move { storage.audit(filter).await.unwrap() }
     };
@@ -172,6 +172,11 @@ pub(in crate::storage) async fn the_audit_log_is_read_backwards<H: Harness>(harn
     assert_eq!(shops.len(), 4);
     assert!(shops[0].seq > 0);
     assert_eq!(AuditEntry { seq: 0, ..shops[0].clone() }, entry("s-4"));
+    for (object, found) in [(None, 1), (Some("broadcast"), 1), (Some("shop"), 0)] {
+        let id = Some("s-3".to_owned());
+        let filter = AuditFilter { id, object: object.map(str::to_owned), limit: 10, before: None };
+        assert_eq!(storage.audit(filter).await.unwrap().len(), found, "{object:?}");
+    }
 }
 
 pub(in crate::storage) async fn documents_are_paged_in_id_order<H: Harness>(harness: &H) {

@@ -94,6 +94,7 @@ impl LedgerData {
         let matching = |entry: &&AuditEntry| {
             filter.before.is_none_or(|before| entry.seq < before)
                 && filter.object.as_ref().is_none_or(|object| entry.object == *object)
+                && filter.id.as_ref().is_none_or(|id| entry.id == *id)
         };
         self.audit.iter().rev().filter(matching).take(all_if_zero(filter.limit)).cloned().collect()
     }

@@ -187,17 +187,17 @@ pub(super) fn audit(conn: &Connection, filter: &AuditFilter) -> Result<Vec<Audit
     let sql = match filter.object {
         Some(_) => {
             "SELECT seq, at_ms, operator, token, verb, object, id, detail, place FROM audit
-             WHERE object = ?2 AND seq < ?1 ORDER BY seq DESC LIMIT ?3"
+             WHERE object = ?2 AND seq < ?1 AND (?4 IS NULL OR id = ?4) ORDER BY seq DESC LIMIT ?3"
         }
         None => {
             "SELECT seq, at_ms, operator, token, verb, object, id, detail, place FROM audit
-             WHERE seq < ?1 AND ?2 IS NULL ORDER BY seq DESC LIMIT ?3"
+             WHERE seq < ?1 AND ?2 IS NULL AND (?4 IS NULL OR id = ?4) ORDER BY seq DESC LIMIT ?3"
         }
     };
     conn.prepare_cached(sql)
         .and_then(|mut query| {
             query
-                .query_map(params![before, filter.object, super::limit(filter.limit)], |row| {
+                .query_map(params![before, filter.object, super::limit(filter.limit), filter.id], |row| {
                     Ok(AuditEntry {
                         seq: row.get(0).map(unsigned)?,
                         at_ms: row.get(1)?,
