@@ -19,6 +19,8 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub(super) struct Door {
     pub(super) app: App,
     pub(super) right: Right,
+    /// Opens it too.
+    pub(super) other: Option<Right>,
 }
 
 /// Lets a request in, or answers 401, 403 or 429.
@@ -32,8 +34,9 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     let admission = door.app.access().admit(&caller);
     let mut response = match admission {
         Some(admission) if !admission.admitted => refused(admission).into_response(),
-        _ if !caller.may(door.right) => {
-            let detail = format!("the token lacks the right `{}`", door.right);
+        _ if !caller.may(door.right) && !door.other.is_some_and(|other| caller.may(other)) => {
+            let or = door.other.map(|other| format!(" or `{other}`")).unwrap_or_default();
+            let detail = format!("the token lacks the right `{}`{or}", door.right);
             ApiError::new(Code::Forbidden, detail).into_response()
         }
         _ => {

@@ -1,7 +1,10 @@
 //! Who may see, set and lift which hold.
 
+use super::error::{ApiError, Code};
 use super::state::Cx;
-use crate::event::{Place, Places as _};
+use crate::access::Right;
+use crate::directory::GroupFilter;
+use crate::event::{FieldError, Place, Places as _, Scope};
 use crate::outbox::holds::{Hold, HoldScope};
 
 impl Cx {
@@ -31,6 +34,41 @@ impl Cx {
             }
             HoldScope::Broadcast(id) => self.broadcast(id.as_str()).await.is_ok(),
         }
+    }
+
+    /// Refuses a stop where the caller may not set one. Whoever sends in a scope may stop what lies wholly in it; everything,
+    /// and tags, which may be anywhere, take the right `admin`.
+    ///
+    /// # Errors
+    /// With 403 where the right is missing, else what is wrong with the scope.
+    pub(super) async fn may_stop(&self, scope: &HoldScope) -> Result<Option<FieldError>, ApiError> {
+        let is_admin = self.caller().may(Right::Admin);
+        if !is_admin && matches!(scope, HoldScope::All | HoldScope::Tag(_)) {
+            let detail = "to stop everything or a tag takes the right `admin`; with `broadcasts:write` stop an account, a \
+                          brand, a region, a shop, a group or a broadcast of your scope";
+            return Err(ApiError::new(Code::Forbidden, detail));
+        }
+        if !self.covers_hold(scope).await {
+            let detail = "there is no such thing in your scope";
+            return Ok(Some(FieldError::new("/scope", "not_found", detail)));
+        }
+        let HoldScope::Tag(tag) = scope else { return Ok(None) };
+        let filter = GroupFilter { tag: Some(tag.clone()), ..GroupFilter::default() };
+        let nobody = self.directory().groups_in(&Scope::everything(), &filter, None, 1).is_empty();
+        let detail = format!("no group has the tag `{tag}`: 0 groups would be stopped (没有群带这个标签)");
+        Ok(nobody.then(|| FieldError::new("/scope", "not_found", detail)))
+    }
+
+    /// Says whether the caller may lift a stop: an admin where they could set it, others what they set themselves.
+    pub(super) async fn may_lift(&self, hold: &Hold) -> Result<bool, ApiError> {
+        if !self.covers_hold(&hold.scope).await {
+            return Ok(false);
+        }
+        if self.caller().may(Right::Admin) || hold.by == self.actor().operator.as_str() {
+            return Ok(true);
+        }
+        let detail = format!("`{}` set it: they lift it, or somebody with the right `admin`", hold.by);
+        Err(ApiError::new(Code::Forbidden, detail))
     }
 
     /// Returns where a stop belongs, for the audit log.

@@ -98,7 +98,9 @@ const REASON_CHARS_MAX: usize = 500;
 
 /// Stops outbound acts 一键停发
 ///
-/// In force when this answers, and over restarts. Calls already made to a platform cannot be taken back.
+/// In force when this answers, and over restarts. Calls already made to a platform cannot be taken back. With the right
+/// `broadcasts:write` what lies wholly in the scope can be stopped; everything, and tags, take `admin`. A tag that no group
+/// has is refused.
 #[utoipa::path(
     post, path = "/v1/outbound/stop", tag = "outbound", operation_id = "stopOutbound",
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key makes no second hold")),
@@ -109,9 +111,7 @@ pub(super) async fn stop(cx: Cx, asked: Keyed<StopIn>) -> ApiResult<Answer<HoldV
     let StopIn { kind, scope, reason, until, lasting } = asked.value;
     let scope = scope.unwrap_or(HoldScope::All);
     let mut errors = Vec::new();
-    if !cx.covers_hold(&scope).await {
-        errors.push(FieldError::new("/scope", "not_found", "there is no such thing in your scope"));
-    }
+    errors.extend(cx.may_stop(&scope).await?);
     if reason.chars().count() > REASON_CHARS_MAX {
         errors.push(FieldError::new("/reason", "too_long", format!("at most {REASON_CHARS_MAX} characters")));
     }
@@ -198,6 +198,8 @@ pub(super) struct LiftQuery {
 }
 
 /// Lifts a stop 恢复外发
+///
+/// Without the right `admin` only one's own.
 #[utoipa::path(
     delete, path = "/v1/holds/{hold}", tag = "outbound", operation_id = "liftHold",
     params(("hold" = String, Path, description = "Its id"), LiftQuery),
@@ -212,7 +214,7 @@ pub(super) async fn lift(
     let held = cx.holds().await.into_iter().find(|hold| hold.id == id);
     let held = held.ok_or_else(|| ApiError::not_found("hold"))?;
     // A stop of everything is shown to everybody and lifted only by those who could set it.
-    if !cx.covers_hold(&held.scope).await {
+    if !cx.may_lift(&held).await? {
         return Err(ApiError::not_found("hold"));
     }
     let audit =

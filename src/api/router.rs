@@ -32,15 +32,20 @@ pub(super) struct Route {
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) right: Right,
+    /// Opens it too; the handler then looks closer.
+    pub(super) other: Option<Right>,
     pub(super) handler: UtoipaMethodRouter<App>,
 }
 
 macro_rules! table {
-    ($($method:ident $path:literal $right:ident $($handler:ident)::+;)*) => {
+    (@other) => { None };
+    (@other $right:ident) => { Some(Right::$right) };
+    ($($method:ident $path:literal $right:ident $(| $other:ident)? $($handler:ident)::+;)*) => {
         vec![$(Route {
             method: stringify!($method),
             path: $path,
             right: Right::$right,
+            other: table!(@other $($other)?),
             handler: routes!($($handler)::+),
         },)*]
     };
@@ -210,9 +215,9 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/endpoints/{endpoint}/replay"          Admin endpoints::replay;
         POST   "/v1/endpoints/{endpoint}/test"            Admin endpoints::test;
         GET    "/v1/outbound"                             Read  outbound::status;
-        POST   "/v1/outbound/stop"                        Admin outbound::stop;
+        POST   "/v1/outbound/stop"                        Admin | BroadcastsWrite outbound::stop;
         GET    "/v1/holds"                                Read  outbound::holds;
-        DELETE "/v1/holds/{hold}"                         Admin outbound::lift;
+        DELETE "/v1/holds/{hold}"                         Admin | BroadcastsWrite outbound::lift;
         GET    "/v1/dead-letters"                         Read  outbound::dead_letters;
         POST   "/v1/dead-letters/replay"                  BroadcastsWrite letters::replay;
         POST   "/v1/dead-letters/{delivery}/replay"       BroadcastsWrite outbound::replay;
@@ -228,8 +233,8 @@ pub(super) fn table() -> Vec<Route> {
 /// Makes the router that serves the API.
 pub fn router(app: App) -> Router {
     let mut routes = OpenApiRouter::default();
-    for Route { right, handler: (schemas, paths, handler), .. } in table() {
-        let door = Door { app: app.clone(), right };
+    for Route { right, other, handler: (schemas, paths, handler), .. } in table() {
+        let door = Door { app: app.clone(), right, other };
         routes = routes.routes((schemas, paths, handler.route_layer(from_fn_with_state(door, guard))));
     }
     let (routes, _) = routes.split_for_parts();

@@ -188,3 +188,53 @@ async fn a_backup_is_made_over_the_control_socket_only() {
     assert!(target.path().join("copy").is_dir());
     local.call("POST", "/v1/backup", dir).await.expect(409);
 }
+
+#[tokio::test]
+async fn who_sends_in_a_region_stops_it_and_lifts_what_they_stopped() {
+    let gateway = Gateway::open().await;
+    gateway.furnish().await;
+    let sender = async |operator: &str, region: &str| {
+        let rights = json!(["read", "broadcasts:write"]);
+        let body = json!({"name": operator, "rights": rights, "scope": {"regions": [region]}});
+        gateway.call("PUT", &format!("/v1/operators/{operator}"), body).await.expect(201);
+        let made = gateway.call("POST", "/v1/tokens", json!({"name": "p", "operator": operator})).await;
+        made.expect(201).json()["secret"].as_str().unwrap().to_owned()
+    };
+    let (east, west) = (sender("op-1", "east").await, sender("op-2", "west").await);
+    let colleague = sender("op-3", "east").await;
+    let stop = async |token: &str, scope: &str| {
+        let body = json!({"scope": scope, "reason": "核对"});
+        gateway.call_as(token, "POST", "/v1/outbound/stop", body).await
+    };
+    for scope in ["all", "tag:vip"] {
+        assert_eq!(stop(&east, scope).await.expect(403).code(), "forbidden", "{scope}");
+    }
+    for scope in ["region:west", "shop:s-west", "account:demo", "brand:acme", "group:demo/g-west"] {
+        assert_eq!(stop(&east, scope).await.expect(422).pointers(), ["/scope"], "{scope}");
+    }
+    stop(&east, "shop:s-east").await.expect(201);
+    let hold = stop(&east, "region:east").await.expect(201);
+    let path = hold.header("location").to_owned();
+    gateway.call_as(&west, "DELETE", &path, Value::Null).await.expect(404);
+    assert_eq!(
+        gateway.call_as(&colleague, "DELETE", &path, Value::Null).await.expect(403).code(),
+        "forbidden"
+    );
+    let lift = format!("{path}?reason=%E6%A0%B8%E5%AF%B9%E5%AE%8C");
+    gateway.call_as(&east, "DELETE", &lift, Value::Null).await.expect(204);
+    let id = hold.json()["id"].as_str().unwrap().to_owned();
+    let log = gateway.get(&format!("/v1/audit?id={id}")).await.expect(200).json();
+    let verbs: Vec<_> = log["items"].as_array().unwrap().iter().map(|entry| entry["verb"].clone()).collect();
+    assert_eq!(verbs, [json!("lift"), json!("stop")], "the object's own entries and no others");
+    assert_eq!(log["items"][0]["detail"]["reason"], "核对完");
+}
+
+#[tokio::test]
+async fn a_tag_that_no_group_has_is_no_stop() {
+    let gateway = Gateway::open().await;
+    gateway.furnish().await;
+    let got = gateway.call("POST", "/v1/outbound/stop", json!({"scope": "tag:vpi"})).await.expect(422);
+    assert_eq!(got.pointers(), ["/scope"]);
+    assert!(got.text.contains("0 groups"), "{}", got.text);
+    gateway.call("POST", "/v1/outbound/stop", json!({"scope": "tag:vip"})).await.expect(201);
+}
