@@ -119,3 +119,75 @@ async fn issue_905_a_broadcast_whose_targets_have_all_ended_is_finished_also_aft
     let progress = after.progress(&broadcast.id).await;
     assert_eq!((progress.state, progress.counts.failed), (State::Finished, 200), "computed, not remembered");
 }
+
+/// One process a database: a second one sent everything again, so nobody could take over.
+#[tokio::test(start_paused = true)]
+async fn issue_2052_a_second_instance_takes_over_and_nothing_is_sent_twice() {
+    use crate::storage::memory;
+    let storage = memory::open(&memory::Disk::new([1; 16]), &crate::storage::Config::default()).unwrap();
+    let clock = Clock::tokio(START_MS);
+    let platform = Arc::new(Platform::new(&clock, 20 * MS).resolving(Resolution::Unknown));
+    let book = Book::of(1000);
+    let instance = async || {
+        let epoch = storage.lease("broadcasts").await.unwrap();
+        let (tasks, owner) = crate::tasks::detached();
+        let ways = Everywhere {
+            platform: platform.clone(),
+            limits: Mutex::new(limits(&["window:100/s"])),
+            accounts: Mutex::default(),
+        };
+        let outbox = Outbox::start(crate::outbox::Parts {
+            storage: storage.clone(),
+            deliverers: Arc::new(ways),
+            places: Arc::new(Atlas),
+            tasks: tasks.clone(),
+            clock: clock.clone(),
+            config: crate::outbox::Config::default(),
+            epoch,
+            seed: epoch,
+        });
+        let outbox = outbox.await.unwrap();
+        let broadcasts = Broadcasts::start(Parts {
+            storage: storage.clone(),
+            outbox: outbox.clone(),
+            book: book.clone(),
+            places: Arc::new(Atlas),
+            judge: Arc::new(Judge),
+            confirming: Arc::new(Nobody),
+            speaking: book.clone(),
+            tasks,
+            clock: clock.clone(),
+            config: Config { chunk_targets: 100, ..Config::default() },
+            seed: epoch,
+        });
+        (outbox, broadcasts.await.unwrap(), owner)
+    };
+    let (first_outbox, first, _runs_on) = instance().await;
+    let made = first.create(&everybody(), new("全场八折", Audience::All), |_| None).await.unwrap();
+    while platform.count() < 300 {
+        tokio::time::sleep(10 * MS).await;
+    }
+    // The old one is not stopped: nobody knew that it still ran.
+    let (_outbox, second, _runs_too) = instance().await;
+    let mut counts = second.counts(&made.id).await.unwrap();
+    for _ in 0..1_000 {
+        counts = second.counts(&made.id).await.unwrap();
+        if counts.unfinished() == 0 {
+            break;
+        }
+        tokio::time::sleep(100 * MS).await;
+    }
+    assert_eq!(
+        (counts.unfinished(), counts.sent + counts.uncertain),
+        (0, 1000),
+        "{counts:?}: none is missed"
+    );
+    assert!(counts.uncertain <= 64, "{counts:?}: only what the old one had under way");
+    let mut calls: HashMap<String, usize> = HashMap::new();
+    for call in platform.calls() {
+        *calls.entry(call.group).or_default() += 1;
+    }
+    assert!(calls.values().all(|times| *times == 1), "nobody got it twice");
+    let fenced = first_outbox.status().into_iter().find(|account| account.account == "demo").unwrap();
+    assert_eq!(fenced.stopped, Some("fenced"), "the old one knows that it may not send");
+}
