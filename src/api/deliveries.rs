@@ -1,11 +1,13 @@
 //! `/v1/deliveries`, `/v1/uncertain`: one thing that is sent, why it is not sent yet, and what a person says became of it.
 
 pub(super) mod declaring;
+mod lane;
 mod waits;
 mod words;
 
 use serde::Serialize;
 
+use lane::LaneView;
 use waits::WaitView;
 use words::Words;
 
@@ -32,6 +34,8 @@ pub(super) struct DeliveryView {
     account: String,
     /// Group; null for what goes to a person.
     group: Option<String>,
+    /// At which levels of limits its calls count, those it made and those it will; null when the account is not connected.
+    lane: Option<LaneView>,
     /// Who goes first: `urgent`, `normal`, `bulk`.
     priority: String,
     /// Where it stands.
@@ -126,6 +130,7 @@ pub(super) async fn get(cx: Cx, Path(id): Path<String>) -> ApiResult<Answer<Deli
     Ok(Answer::ok(DeliveryView {
         summary: words::summary(&row, &told.waits),
         priority: priority_of(&row),
+        lane: cx.lane(&row.account, &row.group),
         target: is_target.then_some(row.target),
         broadcast: some(row.broadcast),
         account: row.account,

@@ -85,6 +85,8 @@ pub(super) struct ResultRow {
     expires_at: String,
     /// The delivery's id.
     delivery: String,
+    /// At which levels of limits its calls count: `demo @robot app=shop corp=acme`; empty when the account is not connected.
+    lane: String,
 }
 
 /// Exports the result of every target 导出群发结果
@@ -201,7 +203,9 @@ impl Cx {
                 (context.name().map(str::to_owned), own("shop.name"), context.place.clone())
             })
             .unwrap_or_default();
+        let lane = self.lane(&row.account, &row.group);
         ResultRow {
+            lane: lane.map(|lane| lane.text()).unwrap_or_default(),
             target: row.target,
             group_name: of(name),
             shop: of(place.shop.map(|shop| shop.to_string())),
@@ -226,7 +230,7 @@ impl Cx {
 /// The mark by which spreadsheets know UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "target",
     "account",
     "group",
@@ -244,6 +248,7 @@ const COLUMNS: [&str; 17] = [
     "due_at",
     "expires_at",
     "delivery",
+    "lane",
 ];
 
 fn write_csv(rows: &[ResultRow], is_first: bool) -> Result<Vec<u8>, csv::Error> {
@@ -266,6 +271,7 @@ fn write_csv(rows: &[ResultRow], is_first: bool) -> Result<Vec<u8>, csv::Error> 
             row.due_at.clone(),
             row.expires_at.clone(),
             row.delivery.clone(),
+            row.lane.clone(),
         ]
     });
     write_table(COLUMNS, cells, is_first)

@@ -17,7 +17,7 @@ use super::{AccountSpec, Capabilities, Config, Connector, ConnectorStates, SpecE
 use crate::clock::Clock;
 use crate::event::AccountId;
 use crate::outbox::delivery::Deliver;
-use crate::outbox::limit::{AccountLimits, Limit, SharedName};
+use crate::outbox::limit::{AccountLimits, Lane, Limit, SharedName};
 use crate::outbox::{Deliverers, Route};
 
 /// The platforms there are, for messages.
@@ -121,6 +121,11 @@ impl Connectors {
     /// after `@class `.
     pub fn limits(&self, account: &str) -> Option<Vec<String>> {
         self.with(account, |entry| entry.limits.texts())
+    }
+
+    /// Returns at which levels a call of an account to a group counts; `None` when it is not connected.
+    pub fn lane(&self, account: &str, group: &str) -> Option<Lane> {
+        self.with(account, |entry| entry.limits.lane_of(group))
     }
 
     /// Lists the accounts, in order.

@@ -30,7 +30,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 pub use account::{
-    AccountLimits, CLASSES_MAX, ClassLimits, ClassNo, SHARED_MAX, SharedKind, SharedLimits, SharedName,
+    AccountLimits, CLASSES_MAX, ClassLimits, ClassNo, Lane, SHARED_MAX, SharedKind, SharedLimits, SharedName,
 };
 
 /// Longest period a limit may have. Rings are rebuilt from attempts this old at most.

@@ -132,7 +132,30 @@ fn is_of_class(class: &str, group: &str) -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClassNo(pub u8);
 
+/// Which limits a call counts at beside its group's own and the account's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lane {
+    /// The class of its group (`robot`, `appchat`, `direct`); `None` for groups that are in none.
+    pub class: Option<String>,
+    /// The applications that the account shares with others.
+    pub apps: Vec<String>,
+    /// The companies that the account shares with others.
+    pub corps: Vec<String>,
+}
+
 impl AccountLimits {
+    /// Returns the levels at which a call to a group counts.
+    pub fn lane_of(&self, group: &str) -> Lane {
+        let class = self.classes.iter().find(|class| is_of_class(&class.name, group));
+        let named = |kind: SharedKind| {
+            let shared = self.shared.iter().map(|shared| &shared.name);
+            let of_kind = shared.filter(|name| name.kind == kind && name.covers(group));
+            of_kind.map(|name| name.name.clone()).collect()
+        };
+        let class = class.map(|class| class.name.clone());
+        Lane { class, apps: named(SharedKind::App), corps: named(SharedKind::Corp) }
+    }
+
     /// Reads limits: of the account, of each group when they start with `group:`, or shared when they start with
     /// `corp=NAME ` or `app=NAME `; `@robot ` in front says that they hold for that class of groups.
     ///
