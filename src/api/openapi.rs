@@ -59,10 +59,10 @@ const TAGS: &[(&str, &str)] = &[
 /// Makes the document.
 pub fn document() -> OpenApi {
     let mut routes = OpenApiRouter::<super::App>::with_openapi(frame());
-    for Route { right, handler: (schemas, mut paths, handler), .. } in table() {
+    for Route { right, other, handler: (schemas, mut paths, handler), .. } in table() {
         for (path, item) in &mut paths.paths {
             for operation in operations(item) {
-                complete(operation, path, Some(right));
+                complete(operation, path, Some((right, other)));
             }
         }
         routes = routes.routes((schemas, paths, handler));
@@ -90,7 +90,7 @@ fn frame() -> OpenApi {
     for (path, item) in &mut intake.paths.paths {
         for operation in operations(item) {
             let right = operation.security.as_ref().map(|_| Right::EventsWrite);
-            complete(operation, path, right);
+            complete(operation, path, right.map(|right| (right, None)));
         }
     }
     shared.merge(intake);
@@ -117,11 +117,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 /// Adds what every route has: the token and its right, and the errors that can happen.
-pub(super) fn complete(operation: &mut Operation, path: &str, right: Option<Right>) {
+pub(super) fn complete(operation: &mut Operation, path: &str, right: Option<(Right, Option<Right>)>) {
     let mut errors = vec![Code::NotReady, Code::Internal];
-    if let Some(right) = right {
+    if let Some((right, other)) = right {
         operation.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
-        let note = format!("Needs the right `{right}`.");
+        let or = other.map(|other| format!(" or `{other}`")).unwrap_or_default();
+        let note = format!("Needs the right `{right}`{or}.");
         operation.description = Some(
             operation.description.take().map_or_else(|| note.clone(), |text| format!("{text}\n\n{note}")),
         );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::state::Control;
+use super::state::{Control, State};
 use super::{Broadcast, BroadcastError, Broadcasts, Slot, record, storage_error};
 use crate::event::BroadcastId;
 use crate::outbox::Halt;
@@ -100,6 +100,11 @@ impl Broadcasts {
         }
         if active.broadcast.control == Control::Cancelled {
             self.call_off(id).await?;
+        }
+        if active.broadcast.noted == Some(State::Scheduled) {
+            // That it began is told before what it does first.
+            let counts = self.counts(id).await?;
+            self.tell(&mut active, &counts).await?;
         }
         self.try_first(id, &mut active).await?;
         let counts = self.counts(id).await?;

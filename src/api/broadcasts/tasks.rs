@@ -33,9 +33,13 @@ pub(in crate::api) enum Standing {
 }
 
 fn standing(task: &TaskRow) -> Standing {
+    if task.record.confirmed_ms.is_some() {
+        return Standing::Confirmed;
+    }
+    if task.record.called_off_ms.is_some() {
+        return Standing::Over;
+    }
     match task.row.state {
-        _confirmed if task.record.confirmed_ms.is_some() => Standing::Confirmed,
-        _stopped if task.record.called_off_ms.is_some() => Standing::Over,
         DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Uncertain => Standing::ToCreate,
         DeliveryState::AwaitingConfirmation => Standing::Waiting,
         DeliveryState::Sent => Standing::Confirmed,

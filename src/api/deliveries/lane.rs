@@ -25,7 +25,7 @@ impl LaneView {
     pub(in crate::api) fn text(&self) -> String {
         let mut text = self.account.clone();
         // A text takes whatever is written into it.
-        for class in &self.class {
+        if let Some(class) = &self.class {
             _ = write!(text, " @{class}");
         }
         for app in &self.apps {

@@ -59,7 +59,7 @@ impl Broadcasts {
             let Some(created_ms) = self.within_hours(broadcast, schedule, from_ms, 1) else {
                 return Ok(Some(Confirmation { finish: None, unknown: Some(NoFinish::NoHours), ..told }));
             };
-            let created_ms = created_ms + broadcast.watching_ms(now_ms);
+            let created_ms = created_ms - 1 + broadcast.watching_ms(now_ms);
             let until_ms = called_off_at(broadcast, created_ms, &self.parts.config.confirmations);
             let known = self.histories(&account).await.map_err(storage_error("read how long owners take"))?;
             let taken = history::taken_for_unknown(known.values().map(|delays_s| &**delays_s));
