@@ -2,6 +2,7 @@
 
 mod audiences;
 mod cases;
+mod chasing;
 mod conduct;
 mod document;
 mod endpoints;

@@ -274,3 +274,33 @@ impl Speaking for Confirmers {
         self.0.get(delivery.account.as_str()).ok_or_else(gone)?.render(delivery)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::connectors::testing::MemoryStates;
+    use crate::connectors::{self, AccountSpec, Secret};
+
+    #[test]
+    fn a_receiver_that_only_takes_back_cannot_be_told_anything() {
+        let states = Arc::new(MemoryStates::default());
+        let connectors = Connectors::new(connectors::Config::default(), Clock::manual(0), states);
+        let spec = |id: &str, can: serde_json::Value| AccountSpec {
+            id: AccountId::parse(id).unwrap(),
+            platform: "webhook".to_owned(),
+            settings: json!({"url": "https://example.com/", "can": can}),
+            secrets: vec![Secret::new("", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")],
+            limits: Vec::new(),
+            group_limits: Vec::new(),
+        };
+        let specs = vec![spec("back", json!(["recall", "edit"])), spec("full", json!(["send"]))];
+        assert!(connectors.replace(specs).is_empty());
+        let speaking = Confirmers(Arc::new(connectors));
+        let can_post = |account: &str| {
+            speaking.voice(&AccountId::parse(account).unwrap(), "g-1").map(|voice| voice.can_post)
+        };
+        assert_eq!((can_post("back"), can_post("full"), can_post("none")), (Some(false), Some(true), None));
+    }
+}
