@@ -260,8 +260,11 @@ impl Speaking for Confirmers {
     }
 
     fn shows(&self, account: &AccountId, group: &str, content: &Content) -> bool {
-        let connector = self.0.get(account.as_str());
-        connector.is_none_or(|c| c.capabilities_of(group).content_types.contains(&ContentType::of(content)))
+        let Some(connector) = self.0.get(account.as_str()) else { return true };
+        let can = connector.capabilities_of(group);
+        let sends = connector.mass_sends().filter(|_| can.sends_need_confirmation);
+        can.content_types.contains(&ContentType::of(content))
+            && sends.is_none_or(|sends| sends.takes(content))
     }
 
     fn render(&self, delivery: &Delivery) -> Result<Rendering, Refusal> {

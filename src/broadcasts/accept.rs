@@ -344,7 +344,7 @@ impl Broadcasts {
         if let Some(content) = script.content().filter(|_| !script.has_text()) {
             let sayer = Sayer::of(&self.parts);
             let mut platforms = BTreeMap::new();
-            for name in found.names.iter().filter(|name| !sayer.shows(name, sayer.terms(name), content)) {
+            for name in found.names.iter().filter(|name| !sayer.shows(name, content)) {
                 let voice = self.parts.speaking.voice(&name.account, name.group.as_str());
                 *platforms.entry(voice.map_or("unknown", |voice| voice.platform)).or_default() += 1;
             }

@@ -6,7 +6,7 @@
 //!    └──────────── results, one commit a task ┘
 //! ```
 //!
-//! Every group keeps its own durable row. When all targets are written they are bundled by owner and text; a bundle and
+//! Every group keeps its own durable row. When all targets are written they are bundled by owner, text and content; a bundle and
 //! the mark on each target it carries are one commit, so a crash neither loses nor doubles one. The outbox makes the calls
 //! as it makes all others; what becomes of the tasks is asked here, and each target moves to its result once.
 //!

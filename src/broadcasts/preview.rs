@@ -9,7 +9,7 @@ use super::audience::{Audience, AudienceError};
 use super::book::GroupEntry;
 use super::mass::Survey;
 use super::saying::{Judging, Sayer, delivery_of};
-use super::script::{Script, words};
+use super::script::{Script, text_bytes, words};
 use super::{Broadcast, BroadcastError, Broadcasts, storage_error};
 use crate::event::{AccountId, Actor, BroadcastId, DeliveryId, GroupName, Hit, Scope};
 use crate::outbox::delivery::{Content, Delivery, Payload, Priority};
@@ -96,7 +96,7 @@ pub struct Shown {
     pub by_fallback: bool,
     /// The words that people read.
     pub words: String,
-    /// Their length in bytes of UTF-8.
+    /// How much of it counts against the longest text, in bytes of UTF-8: the words, or the text that a content goes with.
     pub text_bytes: usize,
     /// The longest that the platform takes; null where it does not say.
     pub text_bytes_max: Option<usize>,
@@ -315,18 +315,17 @@ impl Broadcasts {
             }
         };
         shown.words = words(&said.payload);
-        shown.text_bytes = shown.words.len();
+        shown.text_bytes = text_bytes(&said.payload);
         shown.by_fallback = said.by_fallback;
-        let delivery = delivery_of(&unsent(), name, 0, said.payload, 0);
-        let delivery = match terms {
-            Some(_) => {
+        let payload = match (terms, said.payload) {
+            (Some(_), Payload::Text { text, attachments, .. }) => {
                 let targets = vec![(0, name.group.as_str().to_owned())];
                 let sender = owner.clone().unwrap_or_default();
-                let text = shown.words.clone();
-                Delivery { payload: Payload::MassSend { sender, targets, text }, ..delivery }
+                Payload::MassSend { sender, targets, text, attachments }
             }
-            None => delivery,
+            (_, payload) => payload,
         };
+        let delivery = delivery_of(&unsent(), name, 0, payload, 0);
         match self.parts.speaking.render(&delivery) {
             Ok(rendering) => (shown.call, shown.body) = (Some(rendering.call), Some(rendering.body)),
             Err(refusal) => (shown.code, shown.detail) = (Some(refusal.code), Some(refusal.detail)),

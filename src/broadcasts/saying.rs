@@ -1,10 +1,11 @@
-//! What one group is told: its values filled in, as a content where its platform shows it, else as the text. Used for
-//! targets, for previews and for tests alike, so that what is shown beforehand is what is sent.
+//! What one group is told: its values filled in, as a content where its platform shows it, else as the text; where a person
+//! must confirm, both in one task. Used for targets, for previews and for tests alike, so that what is shown beforehand is
+//! what is sent.
 
 use std::sync::Arc;
 
 use super::book::{GroupBook, GroupEntry, Speaking, TextJudge};
-use super::script::{Script, words};
+use super::script::{Script, text_bytes, words};
 use super::{Confirming, Parts, Terms};
 use crate::event::{AccountId, BroadcastId, GroupName, Hit};
 use crate::outbox::delivery::{Content, Delivery, Payload, Priority};
@@ -67,10 +68,9 @@ impl Sayer {
         self.confirming.terms(&name.account, name.group.as_str())
     }
 
-    /// Says whether a group is shown a content. What a person must confirm is a text; a platform that is not connected now
-    /// is taken to be able to.
-    pub(super) fn shows(&self, name: &GroupName, terms: Option<Terms>, content: &Content) -> bool {
-        terms.is_none() && self.speaking.shows(&name.account, name.group.as_str(), content)
+    /// Says whether a group is shown a content. A platform that is not connected now is taken to be able to.
+    pub(super) fn shows(&self, name: &GroupName, content: &Content) -> bool {
+        self.speaking.shows(&name.account, name.group.as_str(), content)
     }
 
     /// Returns the longest text that a group takes, in bytes.
@@ -97,11 +97,12 @@ impl Sayer {
                           (该账号在此群不能发言)";
             return Err(unsaid("cannot_post", detail));
         }
-        let shown = script.content().filter(|content| self.shows(group.name(), terms, content));
-        let payload = match shown {
-            Some(content) => Script::content_for(content, group),
-            None if script.has_text() => script.text_for(group),
-            None => {
+        let shown = script.content().filter(|content| self.shows(group.name(), content));
+        let payload = match (shown, terms) {
+            (Some(content), Some(_)) => script.task_for(content, group),
+            (Some(content), None) => Script::content_for(content, group),
+            (None, _) if script.has_text() => script.text_for(group),
+            (None, _) => {
                 let detail = "the platform cannot show this there, and the broadcast has no `text` to say in its place \
                               (平台不支持这种内容，且没有备用文字)";
                 return Err(unsaid("cannot_show", detail));
@@ -114,7 +115,7 @@ impl Sayer {
             self.judge.judge(&said).map_err(|hits| blocked("with its variables filled in", hits))?;
         }
         self.judge.judge_there(group.name(), &said).map_err(|hits| blocked("by what applies there", hits))?;
-        let bytes = said.len();
+        let bytes = text_bytes(&payload);
         match self.text_bytes_max(group.name(), terms) {
             Some(max) if bytes > max => {
                 let detail =

@@ -95,17 +95,33 @@ impl Script {
         Ok(Payload::text(text))
     }
 
+    /// Fills text and content in, to be said in one task that a person confirms.
+    ///
+    /// # Errors
+    /// Names the first variable without a value.
+    pub(super) fn task_for(
+        &self,
+        content: &Content,
+        group: &dyn GroupEntry,
+    ) -> Result<Payload, MissingVariable> {
+        let text = if self.has_text() { self.text.render(&|name| group.value(name))? } else { String::new() };
+        Ok(Payload::Text { text, welcome_code: None, attachments: vec![filled(content, group)?] })
+    }
+
     /// Fills a content in.
     ///
     /// # Errors
     /// Names the first variable without a value.
     pub(super) fn content_for(content: &Content, group: &dyn GroupEntry) -> Result<Payload, MissingVariable> {
-        let content = content.map_texts(&mut |_, text| match Template::parse(text) {
-            Ok(template) => template.render(&|name| group.value(name)),
-            Err(_) => Ok(text.to_owned()), // refused when it was written
-        })?;
-        Ok(Payload::Content { content })
+        Ok(Payload::Content { content: filled(content, group)? })
     }
+}
+
+fn filled(content: &Content, group: &dyn GroupEntry) -> Result<Content, MissingVariable> {
+    content.map_texts(&mut |_, text| match Template::parse(text) {
+        Ok(template) => template.render(&|name| group.value(name)),
+        Err(_) => Ok(text.to_owned()), // refused when it was written
+    })
 }
 
 fn wrong(pointer: &str, code: &'static str, detail: &str) -> BroadcastError {
@@ -115,10 +131,25 @@ fn wrong(pointer: &str, code: &'static str, detail: &str) -> BroadcastError {
 /// Returns the words of what is said.
 pub(super) fn words(payload: &Payload) -> String {
     match payload {
-        Payload::Text { text, .. } | Payload::MassSend { text, .. } | Payload::Edit { text, .. } => {
-            text.clone()
+        Payload::Text { text, attachments, .. } | Payload::MassSend { text, attachments, .. } => {
+            let attached = attachments.iter().map(Content::words);
+            let said = std::iter::once(text.clone()).filter(|text| !text.is_empty()).chain(attached);
+            said.collect::<Vec<_>>().join("\n")
         }
+        Payload::Edit { text, .. } => text.clone(),
         Payload::Content { content } => content.words(),
         Payload::Action { .. } => String::new(),
+    }
+}
+
+/// Returns how many bytes of what is said count against the longest text that a platform takes: what goes with a text has
+/// limits of its own.
+pub(super) fn text_bytes(payload: &Payload) -> usize {
+    match payload {
+        Payload::Text { text, .. } | Payload::MassSend { text, .. } | Payload::Edit { text, .. } => {
+            text.len()
+        }
+        Payload::Content { content } => content.words().len(),
+        Payload::Action { .. } => 0,
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(doc)]
 use crate::event::RosterStep;
 use crate::event::{AccountId, GroupEvent, Role};
+use crate::outbox::delivery::Content;
 
 /// Why a platform did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -301,6 +302,9 @@ pub struct TaskProgress {
 pub trait MassSends: Send + Sync {
     /// Most groups of one task.
     fn targets_max(&self) -> usize;
+
+    /// Says whether a content can go with a task's text.
+    fn takes(&self, content: &Content) -> bool;
 
     /// Most times a group may receive in how long, as the platform counts by default; `None` where it does not.
     fn receiving_cap(&self) -> Option<ReceivingCap>;

@@ -30,7 +30,7 @@ pub enum Payload {
         /// The platform's one-time code to say it with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         welcome_code: Option<String>,
-        /// What goes with it in the same call; only with a code, as that works once.
+        /// What goes with it in the same call: with a code, as that works once, or in a task that a person confirms.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         attachments: Vec<Content>,
     },
@@ -39,14 +39,17 @@ pub enum Payload {
         /// What.
         content: Content,
     },
-    /// Create a task by which a person sends one text to several of the groups they own (群发任务).
+    /// Create a task by which a person sends the same to several of the groups they own (群发任务).
     MassSend {
         /// The owner who is to confirm it.
         sender: String,
         /// The groups, each with its target's number in the broadcast, at most as many as the platform takes at once.
         targets: Vec<(u32, String)>,
-        /// Our own text, variables filled in.
+        /// Our own text, variables filled in; may be empty where something goes with it.
         text: String,
+        /// What goes with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<Content>,
     },
     /// Change the text of what we said before.
     Edit {

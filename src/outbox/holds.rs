@@ -591,7 +591,8 @@ mod tests {
     #[test]
     fn a_mass_send_waits_with_any_of_the_groups_it_carries() {
         let targets = vec![(0, "west-1".to_owned()), (1, "east-7".to_owned())];
-        let payload = Payload::MassSend { sender: "u-1".into(), targets, text: String::new() };
+        let payload =
+            Payload::MassSend { sender: "u-1".into(), targets, text: String::new(), attachments: Vec::new() };
         let (group, kind) = ("mass:u-1".to_owned(), MASS_SEND.to_owned());
         let send = Delivery { group, kind, payload, ..delivery(&reply(1, "g", 0)) };
         let stops = |scope: &str| {

@@ -48,7 +48,9 @@ fn body_of(delivery: &Delivery, broadcast_text: Option<&str>) -> String {
         return serde_json::to_string(delivery).expect(SAYABLE);
     }
     match &delivery.payload {
-        Payload::Text { text, welcome_code: None, .. } if Some(text.as_str()) == broadcast_text => {
+        Payload::Text { text, welcome_code: None, attachments }
+            if Some(text.as_str()) == broadcast_text && attachments.is_empty() =>
+        {
             String::new()
         }
         payload @ (Payload::Text { .. }
@@ -125,6 +127,7 @@ pub(crate) fn target_of(row: &DeliveryRow, broadcast_text: Option<&str>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbox::delivery::Content;
 
     fn target(text: &str) -> Delivery {
         let broadcast = BroadcastId::parse("bc_1").unwrap();
@@ -155,6 +158,23 @@ mod tests {
         let reply = Delivery { broadcast: None, priority: Priority::Normal, ..target("在的") };
         let row = row_of(&reply, None, DeliveryState::Pending, 5);
         assert_eq!(*queued_of(&row, None, 8, 0, 5).unwrap().delivery, reply);
+    }
+
+    #[test]
+    fn what_goes_with_a_text_is_kept_and_tasks_of_older_versions_are_read() {
+        let link = Content::Markdown { text: "**会员日**".into() };
+        let payload = Payload::Text { text: "x".into(), welcome_code: None, attachments: vec![link] };
+        let own = Delivery { payload, ..target("x") };
+        let row = row_of(&own, Some("x"), DeliveryState::Pending, 5);
+        assert_eq!(*queued_of(&row, Some("x"), 8, 0, 5).unwrap().delivery, own);
+        let old = r#"{"type": "mass_send", "sender": "u-1", "targets": [[0, "g-1"]], "text": "x"}"#;
+        let row = DeliveryRow { body: old.into(), ..row };
+        let read = queued_of(&row, None, 8, 0, 5).unwrap().delivery.payload.clone();
+        let targets = vec![(0, "g-1".to_owned())];
+        let task =
+            Payload::MassSend { sender: "u-1".into(), targets, text: "x".into(), attachments: Vec::new() };
+        assert_eq!(read, task);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(old).unwrap(), serde_json::json!(task));
     }
 
     #[test]

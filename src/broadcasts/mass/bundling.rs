@@ -108,9 +108,9 @@ impl Broadcasts {
     /// Reads a target. One whose platform is away for the moment is carried alone rather than in too large a bundle.
     fn loose(&self, broadcast: &Broadcast, row: &DeliveryRow) -> Option<Loose> {
         let account = AccountId::parse(&row.account).ok()?;
-        let text = match serde_json::from_str(&row.body) {
-            Ok(Payload::Text { text, .. }) => text,
-            Ok(_) | Err(_) => broadcast.text.clone(), // empty: the broadcast's own
+        let (text, attachments) = match serde_json::from_str(&row.body) {
+            Ok(Payload::Text { text, attachments, .. }) => (text, attachments),
+            Ok(_) | Err(_) => (broadcast.text.clone(), Vec::new()), // empty: the broadcast's own
         };
         let terms = self.parts.confirming.terms(&account, &row.group);
         let targets_max = terms.map_or(1, |terms| terms.targets_max);
@@ -119,7 +119,8 @@ impl Broadcasts {
             .canary
             .as_ref()
             .is_some_and(|canary| is_first(canary, book, &row.account, &row.group, row.target));
-        Some(Loose { target: row.target, account, group: row.group.clone(), text, targets_max, is_first })
+        let (target, group) = (row.target, row.group.clone());
+        Some(Loose { target, account, group, text, attachments, targets_max, is_first })
     }
 
     async fn write(&self, active: &mut Active, steps: Vec<Step>, done: bool) -> Result<(), BroadcastError> {
@@ -129,12 +130,12 @@ impl Broadcasts {
         let (mut deliveries, mut carried) = (Vec::new(), Vec::new());
         for step in steps {
             match step {
-                Step::Send { account, owner, text, targets } => {
+                Step::Send { account, owner, text, attachments, targets } => {
                     let number = MASS_SENDS_FROM.saturating_add(changed.mass.sends);
                     changed.mass.sends += 1;
                     let mark = |(target, _): &(u32, String)| mark(&id, *target, number, now_ms);
                     carried.extend(targets.iter().map(mark));
-                    let payload = Payload::MassSend { sender: owner.clone(), targets, text };
+                    let payload = Payload::MassSend { sender: owner.clone(), targets, text, attachments };
                     let delivery = mass_send(&changed, account, owner, payload, number);
                     deliveries.push(row_of(&delivery, None, DeliveryState::Pending, now_ms));
                 }

@@ -1,8 +1,9 @@
-//! From targets to mass sends: by owner and text, at most as many groups as the platform takes. Layer: pure core.
+//! From targets to mass sends: by owner and what is said, at most as many groups as the platform takes. Layer: pure core.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::event::AccountId;
+use crate::outbox::delivery::Content;
 
 /// A target that nobody carries yet.
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub(super) struct Loose {
     pub(super) account: AccountId,
     pub(super) group: String,
     pub(super) text: String,
+    /// What goes with the text.
+    pub(super) attachments: Vec<Content>,
     /// Most groups of one task.
     pub(super) targets_max: usize,
     /// It is tried first: nothing that is not goes with it.
@@ -48,7 +51,13 @@ impl Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::broadcasts) enum Step {
     /// A mass send and what it carries.
-    Send { account: AccountId, owner: String, text: String, targets: Vec<(u32, String)> },
+    Send {
+        account: AccountId,
+        owner: String,
+        text: String,
+        attachments: Vec<Content>,
+        targets: Vec<(u32, String)>,
+    },
     /// A target that is not carried.
     Refuse { target: u32, code: &'static str, detail: &'static str },
 }
@@ -85,32 +94,42 @@ impl Unfit {
     }
 }
 
+/// Targets that are told the same by the same owner.
+struct Bundle {
+    targets_max: usize,
+    attachments: Vec<Content>,
+    targets: Vec<(u32, String)>,
+}
+
 /// Returns what is to be written, in an order that does not depend on the order of `loose`.
 pub(super) fn plan(loose: Vec<Loose>, known: &BTreeMap<AccountId, Known>) -> VecDeque<Step> {
-    type Bundle = (usize, Vec<(u32, String)>);
     let nothing = Known::default();
-    let mut bundles: BTreeMap<(bool, AccountId, String, String), Bundle> = BTreeMap::new();
+    let mut bundles: BTreeMap<(bool, AccountId, String, String, String), Bundle> = BTreeMap::new();
     let mut steps = VecDeque::new();
     let mut loose = loose;
     loose.sort_by_key(|target| target.target);
     for target in loose {
-        let Loose { target, account, group, text, targets_max, is_first } = target;
+        let Loose { target, account, group, text, attachments, targets_max, is_first } = target;
         match known.get(&account).unwrap_or(&nothing).owner_of(&group) {
             Ok(owner) => {
-                let key = (!is_first, account, owner.to_owned(), text);
-                let (max, targets) = bundles.entry(key).or_insert_with(|| (targets_max, Vec::new()));
-                *max = targets_max.min(*max);
-                targets.push((target, group));
+                // Written out, contents have an order, and two are the same when their writing is.
+                let written = serde_json::to_string(&attachments).expect("a content is JSON");
+                let key = (!is_first, account, owner.to_owned(), text, written);
+                let fresh = || Bundle { targets_max, attachments, targets: Vec::new() };
+                let bundle = bundles.entry(key).or_insert_with(fresh);
+                bundle.targets_max = targets_max.min(bundle.targets_max);
+                bundle.targets.push((target, group));
             }
             Err(unfit) => {
                 steps.push_back(Step::Refuse { target, code: unfit.code(), detail: unfit.detail() });
             }
         }
     }
-    for ((_, account, owner, text), (max, targets)) in bundles {
-        for chunk in targets.chunks(max.max(1)) {
+    for ((_, account, owner, text, _), bundle) in bundles {
+        for chunk in bundle.targets.chunks(bundle.targets_max.max(1)) {
             let (account, owner, text) = (account.clone(), owner.clone(), text.clone());
-            steps.push_back(Step::Send { account, owner, text, targets: chunk.to_vec() });
+            let (attachments, targets) = (bundle.attachments.clone(), chunk.to_vec());
+            steps.push_back(Step::Send { account, owner, text, attachments, targets });
         }
     }
     steps
@@ -121,6 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::outbox::delivery::Article;
 
     fn account(name: &str) -> AccountId {
         AccountId::parse(name).unwrap()
@@ -133,8 +153,35 @@ mod tests {
             account: account("demo"),
             group: group.to_owned(),
             text: text.to_owned(),
+            attachments: Vec::new(),
             targets_max,
         }
+    }
+
+    /// Nothing, or one link of several.
+    fn links(number: u8) -> Vec<Content> {
+        let url = format!("https://shop.example/{number}");
+        let link = Article { title: "会员日".to_owned(), url, ..Article::default() };
+        if number == 0 { Vec::new() } else { vec![Content::Link { link }] }
+    }
+
+    #[test]
+    fn groups_of_one_owner_share_a_task_when_text_and_content_are_the_same() {
+        let owners = ["a", "b", "c", "d"].map(|group| (group.to_owned(), "u1".to_owned())).into();
+        let known = [(account("demo"), Known { owners, ..Known::default() })].into();
+        let told = [("a", "x", 1), ("b", "x", 1), ("c", "x", 2), ("d", "y", 1)];
+        let targets = told.into_iter().zip(0..).map(|((group, text, link), target)| Loose {
+            attachments: links(link),
+            ..loose(target, group, text, 10)
+        });
+        let bundles: Vec<_> = plan(targets.collect(), &known)
+            .into_iter()
+            .map(|step| match step {
+                Step::Send { targets, .. } => targets.into_iter().map(|(_, group)| group).collect::<String>(),
+                Step::Refuse { .. } => panic!("all are owned: {step:?}"),
+            })
+            .collect();
+        assert_eq!(bundles, ["ab", "c", "d"]);
     }
 
     #[test]
@@ -162,25 +209,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_target_is_carried_once_to_its_owner_with_its_text(
-            groups in prop::collection::vec((0_u8..5, 0_u8..3), 0..60),
+        fn every_target_is_carried_once_to_its_owner_with_what_it_is_told(
+            groups in prop::collection::vec((0_u8..5, 0_u8..3, 0_u8..3), 0..60),
             targets_max in 1_usize..7,
         ) {
             let name = |n: usize| format!("g-{n}");
-            let owners = groups.iter().enumerate().map(|(n, (owner, _))| (name(n), format!("u-{owner}"))).collect();
+            let owners =
+                groups.iter().enumerate().map(|(n, (owner, ..))| (name(n), format!("u-{owner}"))).collect();
             let known = Known { owners, ..Known::default() };
-            let targets = groups.iter().enumerate().map(|(n, (_, text))| {
-                loose(u32::try_from(n).unwrap(), &name(n), &format!("t-{text}"), targets_max)
+            let targets = groups.iter().enumerate().map(|(n, (_, text, link))| Loose {
+                attachments: links(*link),
+                ..loose(u32::try_from(n).unwrap(), &name(n), &format!("t-{text}"), targets_max)
             });
             let steps = plan(targets.collect(), &[(account("demo"), known)].into());
             let mut seen = Vec::new();
             for step in steps {
-                let Step::Send { owner, text, targets, .. } = step else { panic!("refused: {step:?}") };
+                let Step::Send { owner, text, attachments, targets, .. } = step else {
+                    panic!("refused: {step:?}")
+                };
                 prop_assert!(!targets.is_empty() && targets.len() <= targets_max);
                 for (target, group) in targets {
-                    let (own, said) = groups[target as usize];
+                    let (own, said, link) = groups[target as usize];
                     prop_assert_eq!(&group, &name(target as usize));
                     prop_assert_eq!((&owner, &text), (&format!("u-{own}"), &format!("t-{said}")));
+                    prop_assert_eq!(&attachments, &links(link));
                     seen.push(target);
                 }
             }

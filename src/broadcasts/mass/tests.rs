@@ -16,7 +16,7 @@ use super::{Config, *};
 use crate::broadcasts::*;
 use crate::clock::Clock;
 use crate::event::{AccountId, Actor, GroupId, GroupName, Hit, OperatorId, Place, Scope};
-use crate::outbox::delivery::{Content, Delivery, Refusal, Rendering};
+use crate::outbox::delivery::{Article, Content, Delivery, Refusal, Rendering};
 use crate::outbox::testing::*;
 use crate::storage::{DeliveryRow, DeliveryState, Kinds, MASS_TARGET, StorageError};
 
@@ -421,6 +421,47 @@ async fn texts_with_variables_make_tasks_of_their_own_and_other_groups_go_by_the
     house.tasks.confirm(|_| true, house.now_ms());
     let progress = house.until("done", &broadcast.id, |p| p.state == State::Finished).await;
     assert_eq!(progress.counts.sent, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_content_goes_with_the_text_in_one_task_and_alone_where_there_is_no_text() {
+    let mut all = groups(20);
+    all.push("g-0".to_owned());
+    for (text, said) in [("{group.name}好", ["七群好", "群好"]), ("", ["", ""])] {
+        let house = House::open(&all, 1, 100).await;
+        let link = |title: &str| {
+            let url = "https://shop.example/vip".to_owned();
+            Content::Link { link: Article { title: title.to_owned(), url, ..Article::default() } }
+        };
+        let new = NewBroadcast { content: Some(link("{group.name}会员日")), ..whole(text, None) };
+        let preview = Asked {
+            audience: Audience::All,
+            exclude: None,
+            account: None,
+            text: text.to_owned(),
+            content: new.content.clone(),
+            group: Some(named("m-00007")),
+        };
+        let shown = house.broadcasts.preview_of_new(&everybody(), preview).await.unwrap().shown.unwrap();
+        assert_eq!((shown.by_fallback, shown.text_bytes, shown.code), (false, said[0].len(), None));
+        assert!(shown.words.ends_with("七群会员日\n\nhttps://shop.example/vip"), "{}", shown.words);
+
+        let broadcast = house.broadcasts.create(&everybody(), new, |_| None).await.unwrap();
+        house.all_wait(&broadcast.id, 20).await;
+        // Carried over a restart: the content is in the ledger with the target, and with the task.
+        let house = house.crash().await;
+        let mut tasks = house.tasks.all();
+        tasks.sort_by_key(|task| task.groups.len());
+        let told: Vec<_> =
+            tasks.into_iter().map(|task| (task.text, task.attachments, task.groups.len())).collect();
+        let [seventh, others] = said.map(str::to_owned);
+        assert_eq!(told, [(seventh, vec![link("七群会员日")], 2), (others, vec![link("群会员日")], 18)]);
+        let body = shown.body.unwrap();
+        assert_eq!(body["attachments"], serde_json::json!([link("七群会员日")]), "as it was shown");
+        house.tasks.confirm(|_| true, house.now_ms());
+        let progress = house.until("done", &broadcast.id, |p| p.state == State::Finished).await;
+        assert_eq!(progress.counts.sent, 21);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,6 +45,7 @@ pub(in crate::connectors) async fn what_it_cannot_it_refuses_and_sends_nothing<R
         sender: "u-1".to_owned(),
         targets: vec![(0, group.clone())],
         text: "你好".to_owned(),
+        attachments: Vec::new(),
     };
     let cases = [
         (can.can_recall, act(ActionKind::Recall)),

@@ -148,6 +148,13 @@ pub(super) fn rich_content(facts: &Facts<'_>) -> Promise {
         return draft.say(Kept::No, zh, en);
     }
     let (zh, en) = words(&rich);
+    if can.sends_need_confirmation {
+        return draft.say(
+            Kept::Yes,
+            format!("群发任务里除文字外还可以带：{zh}。"),
+            format!("A broadcast's task takes besides text: {en}."),
+        );
+    }
     draft.say(Kept::Yes, format!("除文字外还可以发：{zh}。"), format!("Besides text: {en}."))
 }
 

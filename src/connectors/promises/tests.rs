@@ -75,7 +75,7 @@ fn each_kind_of_group_has_its_own_promises() {
             Capabilities { can_block_before: false, can_welcome_by_code: false, ..ALL },
             "ynyyyyynynyyynyyyy",
         ),
-        ("customer group", customer_group(), "ynnnnnnnnnpnnyyyyn"),
+        ("customer group", customer_group(), "ynnnnnnnnypnnyyyyn"),
         ("robot group", of("wecom", "robot:watch"), "ynnnnnnnyyynnnynnn"),
         ("own group", of("wecom", "appchat:a"), "ynnnnynnyyynnnynnn"),
     ] {
@@ -107,6 +107,9 @@ fn what_is_known_of_the_group_changes_what_is_said() {
     let said = one(&Facts { staff_words: pushed, ..facts.clone() }, PromiseName::StaffInterception);
     assert_eq!((said.kept, said.since_ms), (Kept::Partly, Some(9)));
     assert!(said.zh.contains("812") && said.zh.contains("3 个") && said.en.contains("reports no hits"));
+
+    let rich = one(&facts, PromiseName::RichContent);
+    assert!(rich.zh.contains("群发任务里") && rich.en.contains("links"), "{}", rich.en);
 
     let robots = Facts { robots: 2, reaches_staff: false, ..facts };
     assert_eq!(one(&robots, PromiseName::StaffNotices).kept, Kept::Partly);

@@ -23,7 +23,8 @@ const CUSTOMER: Capabilities = Capabilities {
     gives_member_ids: true,
     gives_message_text: false,
     max_text_bytes: MASS_SEND_BYTES,
-    content_types: &[ContentType::Text],
+    // Pictures, films, files and mini programs go with a mass send by ids of uploads, which addresses have not.
+    content_types: &[ContentType::Text, ContentType::Link],
     // The page has pictures, films, files and mini programs too, but by ids of uploads, which a greeting by addresses has not.
     welcome_content_types: &[ContentType::Link],
 };

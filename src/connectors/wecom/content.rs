@@ -201,6 +201,24 @@ fn render_video(surface: Surface, media: &Media, title: &str, description: &str)
     Ok(Message { msgtype: "video", part, upload: Some(upload) })
 }
 
+/// Writes a link as greetings and mass sends carry it; `place` is where it stands in what was asked.
+pub(super) fn render_link(place: &str, link: &Article) -> Result<Value, Unfit> {
+    let at = |field: &str| format!("{place}.{field}");
+    Limit::TITLE.check(&at("title"), &link.title)?;
+    Limit::URL.check(&at("url"), &link.url)?;
+    let mut part = json!({ "title": link.title, "url": link.url });
+    for (name, theirs, limit, value) in [
+        ("description", "desc", Limit::DESCRIPTION, &link.description),
+        ("picture_url", "picurl", Limit::URL, &link.picture_url),
+    ] {
+        if !value.is_empty() {
+            limit.check(&at(name), value)?;
+            part[theirs] = json!(value);
+        }
+    }
+    Ok(part)
+}
+
 /// Most links of one message.
 const ARTICLES_MAX: usize = 8;
 

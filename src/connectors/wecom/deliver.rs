@@ -22,6 +22,7 @@ use super::client::Client;
 use super::content::{Message, Surface, Unfit, render, render_text};
 use super::errcode::TOO_OFTEN;
 use super::kind::GroupKind;
+use super::mass::Asked;
 use super::media::MediaIds;
 use super::message::LatelySaid;
 use super::settings::Settings;
@@ -94,8 +95,8 @@ impl Acts {
             Payload::Content { content } => {
                 self.say(delivery, kind, |surface| render(surface, content)).await
             }
-            Payload::MassSend { sender, targets, text } => {
-                self.mass_send(&delivery.id, sender, targets, text).await
+            Payload::MassSend { sender, targets, text, attachments } => {
+                self.mass_send(&delivery.id, Asked { sender, targets, text, attachments }).await
             }
             Payload::Edit { .. } => {
                 Unfit::new("unsupported", "WeCom has no interface that changes what was sent to a group")
@@ -157,8 +158,8 @@ impl Acts {
                 // Such a delivery is refused before a call: a crash changed nothing.
                 GroupKind::Customer(_) => Resolution::NotSent,
             },
-            Payload::MassSend { sender, targets, text } => {
-                self.resolve_mass_send(&delivery.id, sender, targets, text).await
+            Payload::MassSend { sender, targets, text, attachments } => {
+                self.resolve_mass_send(&delivery.id, Asked { sender, targets, text, attachments }).await
             }
             // Taking somebody out twice is the same as once.
             Payload::Edit { .. } | Payload::Action { .. } => Resolution::SafeToRepeat,
@@ -188,8 +189,8 @@ fn rendering_of(delivery: &Delivery) -> Result<Rendering, Unfit> {
             surface_of(kind).and_then(|surface| render_text(surface, text, &[]))?
         }
         Payload::Content { content } => surface_of(kind).and_then(|surface| render(surface, content))?,
-        Payload::MassSend { sender, targets, text } => {
-            let body = super::mass::rendered(sender, targets, text)?;
+        Payload::MassSend { sender, targets, text, attachments } => {
+            let body = super::mass::rendered(Asked { sender, targets, text, attachments })?;
             return Ok(Rendering { call: "externalcontact/add_msg_template", body });
         }
         Payload::Text { welcome_code: Some(_), .. } | Payload::Edit { .. } | Payload::Action { .. } => {

@@ -1,8 +1,10 @@
-//! Mass sends (群发任务): a task by which one owner sends one text to groups they own, once they have confirmed it.
+//! Mass sends (群发任务): a task by which one owner sends the same to groups they own, once they have confirmed it. A task
+//! carries a text and what goes with it (`attached`).
 //!
 //! Nothing is sent by our call, and the platform takes the same call twice without a word. So a call whose answer was
 //! lost is looked for in the platform's own list (`doubt`), and never made again blindly.
 
+mod attached;
 mod doubt;
 #[cfg(test)]
 mod tests;
@@ -10,7 +12,7 @@ mod tests;
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api::Api;
 use super::book::Entry;
@@ -21,10 +23,13 @@ use super::error::{ApiError, Code};
 use super::message::not_written;
 use crate::connectors::offers::{MassSends, PlatformError, ReceivingCap, TargetResult, TaskProgress};
 use crate::event::DeliveryId;
-use crate::outbox::delivery::Outcome;
+use crate::outbox::delivery::{Content, Outcome};
+use attached::Attachment;
 
 /// Most groups of one task.
 const TARGETS_MAX: usize = 2_000;
+/// Most things that go with a task's text.
+const ATTACHMENTS_MAX: usize = 9;
 /// Entries of one page of tasks' members and results.
 const PAGE: usize = 1_000;
 /// Most pages read of one list; a task has at most two pages of results.
@@ -116,7 +121,10 @@ struct Task<'a> {
     chat_type: &'static str,
     sender: &'a str,
     chat_id_list: Vec<&'a str>,
-    text: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -137,8 +145,28 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
     Option::<Vec<String>>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-fn check(sender: &str, targets: &[(u32, String)], text: &str) -> Result<(), Unfit> {
-    Limit::TASK_TEXT.check("text", text)?;
+/// What a task is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// The owner who is to confirm it.
+    pub(super) sender: &'a str,
+    /// The groups.
+    pub(super) targets: &'a [(u32, String)],
+    /// May be empty where something goes with it.
+    pub(super) text: &'a str,
+    /// What goes with the text.
+    pub(super) attachments: &'a [Content],
+}
+
+fn check(asked: Asked<'_>) -> Result<(), Unfit> {
+    let Asked { sender, targets, text, attachments } = asked;
+    if attachments.is_empty() || !text.is_empty() {
+        Limit::TASK_TEXT.check("text", text)?;
+    }
+    if attachments.len() > ATTACHMENTS_MAX {
+        let detail = format!("`attachments` has {}, {ATTACHMENTS_MAX} at most", attachments.len());
+        return Err(Unfit::new("wrong_count", detail));
+    }
     if sender.is_empty() {
         return Err(Unfit::new(
             "no_sender",
@@ -154,34 +182,26 @@ fn check(sender: &str, targets: &[(u32, String)], text: &str) -> Result<(), Unfi
 }
 
 /// Writes a task, if it can be one.
-fn task<'a>(sender: &'a str, targets: &'a [(u32, String)], text: &'a str) -> Result<Task<'a>, Unfit> {
-    check(sender, targets, text)?;
+fn task(asked: Asked<'_>) -> Result<Task<'_>, Unfit> {
+    check(asked)?;
+    let attachments = attached::read(asked.attachments)?;
     Ok(Task {
         chat_type: "group",
-        sender,
-        chat_id_list: targets.iter().map(|(_, group)| group.as_str()).collect(),
-        text: Text { content: text },
+        sender: asked.sender,
+        chat_id_list: asked.targets.iter().map(|(_, group)| group.as_str()).collect(),
+        text: (!asked.text.is_empty()).then_some(Text { content: asked.text }),
+        attachments: attachments.iter().map(Attachment::written).collect(),
     })
 }
 
 /// Returns the task as it would be created.
-pub(super) fn rendered(
-    sender: &str,
-    targets: &[(u32, String)],
-    text: &str,
-) -> Result<serde_json::Value, Unfit> {
-    task(sender, targets, text).map(|task| json!(task))
+pub(super) fn rendered(asked: Asked<'_>) -> Result<Value, Unfit> {
+    task(asked).map(|task| json!(task))
 }
 
 impl Acts {
-    pub(super) async fn mass_send(
-        &self,
-        delivery: &DeliveryId,
-        sender: &str,
-        targets: &[(u32, String)],
-        text: &str,
-    ) -> Outcome {
-        let body = match task(sender, targets, text) {
+    pub(super) async fn mass_send(&self, delivery: &DeliveryId, asked: Asked<'_>) -> Outcome {
+        let body = match task(asked) {
             Ok(body) => body,
             Err(unfit) => return unfit.into(),
         };
@@ -218,7 +238,7 @@ impl Acts {
     ///
     /// # Errors
     /// Also when it has no end: half a list is none.
-    async fn pages<P: Page>(&self, api: Api, mut body: serde_json::Value) -> Result<Vec<P::Row>, ApiError> {
+    async fn pages<P: Page>(&self, api: Api, mut body: Value) -> Result<Vec<P::Row>, ApiError> {
         let mut rows = Vec::new();
         let mut cursor = String::new();
         for _ in 0..PAGES_MAX {
@@ -274,6 +294,10 @@ fn named(error: ApiError) -> PlatformError {
 impl MassSends for Acts {
     fn targets_max(&self) -> usize {
         TARGETS_MAX
+    }
+
+    fn takes(&self, content: &Content) -> bool {
+        attached::takes(content)
     }
 
     fn receiving_cap(&self) -> Option<ReceivingCap> {

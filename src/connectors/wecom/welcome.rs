@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::client::Done;
-use super::content::{Limit, Unfit};
+use super::content::{Limit, Unfit, render_link};
 use super::deliver::Acts;
 use super::error::{ApiError, Code};
 use crate::event::DeliveryId;
@@ -99,19 +99,7 @@ fn rendered(text: &str, attachments: &[Content]) -> Result<Vec<Value>, Unfit> {
                 format!("attachments[{nth}]: only a `link` goes with a greeting"),
             ));
         };
-        let at = |field: &str| format!("attachments[{nth}].{field}");
-        Limit::TITLE.check(&at("title"), &link.title)?;
-        Limit::URL.check(&at("url"), &link.url)?;
-        let mut part = json!({ "title": link.title, "url": link.url });
-        for (name, theirs, limit, value) in [
-            ("description", "desc", Limit::DESCRIPTION, &link.description),
-            ("picture_url", "picurl", Limit::URL, &link.picture_url),
-        ] {
-            if !value.is_empty() {
-                limit.check(&at(name), value)?;
-                part[theirs] = json!(value);
-            }
-        }
+        let part = render_link(&format!("attachments[{nth}]"), link)?;
         Ok(json!({ "msgtype": "link", "link": part }))
     });
     each.collect()

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicUsize;
 
 use parking_lot::Mutex;
 
-use crate::outbox::delivery::{Decision, Delivery, Outcome, Payload, Refusal, RefusalScope, Resolution};
+use crate::outbox::delivery::{
+    Content, Decision, Delivery, Outcome, Payload, Refusal, RefusalScope, Resolution,
+};
 
 /// What the platform answers to the creation of tasks, by owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,7 @@ pub(crate) struct PlatformTask {
     pub(crate) id: String,
     pub(crate) owner: String,
     pub(crate) text: String,
+    pub(crate) attachments: Vec<Content>,
     pub(crate) groups: Vec<String>,
     pub(crate) confirmed_ms: Option<i64>,
     pub(crate) is_cancelled: bool,
@@ -53,7 +56,7 @@ pub(crate) struct PlatformTasks {
 
 impl PlatformTasks {
     pub(crate) fn deliver(&self, delivery: &Delivery, _attempt: u32) -> Outcome {
-        let Payload::MassSend { sender, targets, text } = &delivery.payload else {
+        let Payload::MassSend { sender, targets, text, attachments } = &delivery.payload else {
             return Outcome::Sent { platform_id: None };
         };
         let answers = self.answers.lock();
@@ -69,6 +72,7 @@ impl PlatformTasks {
             id: id.clone(),
             owner: sender.clone(),
             text: text.clone(),
+            attachments: attachments.clone(),
             groups: targets.iter().map(|(_, group)| group.clone()).collect(),
             ..PlatformTask::default()
         });
@@ -78,14 +82,15 @@ impl PlatformTasks {
         }
     }
 
-    /// Finds the task of a call by listing: by owner, text and groups.
+    /// Finds the task of a call by listing: by owner, text, what goes with it, and groups.
     pub(crate) fn find(&self, delivery: &Delivery) -> Resolution {
-        let Payload::MassSend { sender, targets, text } = &delivery.payload else {
+        let Payload::MassSend { sender, targets, text, attachments } = &delivery.payload else {
             return Resolution::Unknown;
         };
         let groups: Vec<_> = targets.iter().map(|(_, group)| group.clone()).collect();
         let tasks = self.tasks.lock();
-        let found = tasks.iter().find(|t| t.owner == *sender && t.text == *text && t.groups == groups);
+        let says = |task: &PlatformTask| task.text == *text && task.attachments == *attachments;
+        let found = tasks.iter().find(|task| task.owner == *sender && says(task) && task.groups == groups);
         found.map_or(Resolution::NotSent, |task| Resolution::Awaiting { platform_id: task.id.clone() })
     }
 

@@ -65,7 +65,7 @@ fn say(id: &str, group: &str, member: Option<&str>, words: &str) -> Delivery {
 fn mass_send(id: &str, groups: &[String]) -> Delivery {
     let targets = (0..).zip(groups.iter().cloned()).collect();
     let (sender, text) = ("owner00000".to_owned(), "新品到店".to_owned());
-    delivery(id, "", Payload::MassSend { sender, targets, text })
+    delivery(id, "", Payload::MassSend { sender, targets, text, attachments: Vec::new() })
 }
 
 #[tokio::test]
@@ -91,6 +91,37 @@ async fn a_mass_send_whose_answer_is_lost_is_found_confirmed_and_arrives_once() 
         assert_eq!(reached(&sim, "mass", group, "新品到店"), 1);
     }
     assert_eq!(sim.report().acting.mass.asked_twice, 0);
+}
+
+#[tokio::test]
+async fn a_link_arrives_with_the_text_of_its_task_and_is_found_again_by_it() {
+    let sim = simulator().await;
+    let wecom = alone(&sim);
+    let own = [chat(&sim, 0), chat(&sim, 3)];
+    let link = |title: &str| {
+        let url = "https://shop.example/vip".to_owned();
+        Content::Link { link: Article { title: title.to_owned(), url, ..Article::default() } }
+    };
+    let with = |id: &str, title: &str| {
+        let mut send = mass_send(id, &own);
+        if let Payload::MassSend { attachments, .. } = &mut send.payload {
+            attachments.push(link(title));
+        }
+        send
+    };
+    let other = wecom.deliver(&with("d-1", "周末"), 1).await;
+    let Outcome::AwaitingConfirmation { platform_id: other } = other else { panic!("{other:?}") };
+    let send = with("d-2", "会员日");
+    break_once(&sim, &["add_msg_template:reset@first:1"]);
+    assert!(matches!(wecom.deliver(&send, 1).await, Outcome::Uncertain { .. }));
+    let resolution = wecom.resolve(&send).await;
+    let Resolution::Awaiting { platform_id: task } = resolution else { panic!("{resolution:?}") };
+    assert_ne!(task, other, "the same text to the same groups, with another link");
+    assert!(sim.with(|world| world.confirm_mass_send(&task, "owner00000")));
+    let attached = json!({"msgtype": "link", "link": {"title": "会员日", "url": "https://shop.example/vip"}});
+    for group in &own {
+        assert_eq!(reached(&sim, "mass", group, &machines::ledger_text("新品到店", &[attached.clone()])), 1);
+    }
 }
 
 #[tokio::test]

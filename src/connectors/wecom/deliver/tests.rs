@@ -128,7 +128,8 @@ async fn what_a_surface_does_not_take_is_refused_before_a_call() {
         let greeted = Delivery { group: group.to_owned(), ..welcome("d-6", 0) };
         never(wecom.deliver(&greeted, 1).await, "unsupported");
         let (sender, targets, text) = ("lin".to_owned(), vec![(0, "wr1".to_owned())], "a".to_owned());
-        let mass_send = delivery("d-7", group, Payload::MassSend { sender, targets, text });
+        let mass_send =
+            delivery("d-7", group, Payload::MassSend { sender, targets, text, attachments: Vec::new() });
         never(wecom.deliver(&mass_send, 1).await, "unsupported");
     }
     assert_eq!(platform.asked().len(), 0);

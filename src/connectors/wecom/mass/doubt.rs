@@ -1,7 +1,8 @@
 //! A mass send whose answer was lost: is there a task, and is it ours?
 //!
 //! The list has no id of ours in it. A task is ours if the same owner has it, made since our first call, with the same
-//! text, and for groups of ours: two broadcasts of one text to one owner are told apart by their groups. The verdict:
+//! text and the same things going with it, as far as the list tells of them, and for groups of ours: two broadcasts of one
+//! text to one owner are told apart by their groups. The verdict:
 //!
 //! - exactly one task: it is ours;
 //! - several: nobody can say which, a person must look;
@@ -12,9 +13,9 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Acts, Api, ApiError, Entry, Page};
+use super::{Acts, Api, ApiError, Asked, Entry, Page, attached};
 use crate::connectors::wecom::book::millis;
 use crate::event::DeliveryId;
 use crate::outbox::delivery::Resolution;
@@ -47,6 +48,9 @@ struct Listed {
     creator: String,
     #[serde(default)]
     text: ListedText,
+    /// Missing, it says nothing; empty, it says that nothing goes with the text.
+    #[serde(default)]
+    attachments: Option<Vec<Value>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,7 +76,7 @@ enum Found {
 }
 
 /// White space aside: a platform that trims a text must not make us send it again.
-fn is_same(ours: &str, theirs: &str) -> bool {
+pub(super) fn is_same(ours: &str, theirs: &str) -> bool {
     let ours = ours.chars().filter(|c| !c.is_whitespace());
     ours.eq(theirs.chars().filter(|c| !c.is_whitespace()))
 }
@@ -81,9 +85,7 @@ impl Acts {
     pub(in crate::connectors::wecom) async fn resolve_mass_send(
         &self,
         delivery: &DeliveryId,
-        sender: &str,
-        targets: &[(u32, String)],
-        text: &str,
+        asked: Asked<'_>,
     ) -> Resolution {
         let entry = match self.book.find(delivery).await {
             Ok(Some(entry)) => entry,
@@ -97,13 +99,13 @@ impl Acts {
         if let Some(platform_id) = entry.answer {
             return Resolution::Awaiting { platform_id };
         }
-        match self.find_task(&entry, sender, targets, text).await {
+        match self.find_task(&entry, asked).await {
             Ok(Found::One(platform_id)) => {
                 self.book.answered(delivery, entry, &platform_id).await;
                 Resolution::Awaiting { platform_id }
             }
             Ok(Found::Several) => {
-                tracing::warn!(delivery.id = %delivery, "several tasks of this owner have this text and these groups");
+                tracing::warn!(delivery.id = %delivery, "several tasks of this owner say this to these groups");
                 Resolution::Unknown
             }
             // Long after the call an empty list may only mean that the platform has forgotten.
@@ -126,20 +128,15 @@ impl Acts {
         self.clock.now_ms() >= entry.last_ms.saturating_add(millis(LISTED_WITHIN))
     }
 
-    async fn find_task(
-        &self,
-        entry: &Entry,
-        sender: &str,
-        targets: &[(u32, String)],
-        text: &str,
-    ) -> Result<Found, ApiError> {
+    async fn find_task(&self, entry: &Entry, asked: Asked<'_>) -> Result<Found, ApiError> {
+        let Asked { sender, targets, text, attachments } = asked;
         let start_ms = entry.first_ms.saturating_sub(millis(SKEW));
         let end_ms = self.clock.now_ms().saturating_add(millis(SKEW));
         let body = json!({
             "chat_type": "group",
             "start_time": start_ms.div_euclid(1_000),
             "end_time": end_ms.min(start_ms.saturating_add(millis(SPAN_MAX))).div_euclid(1_000),
-            // Not asked by `creator`: tasks made by the interface may be listed without one. The text and the groups tell.
+            // Not asked by `creator`: tasks made by the interface may be listed without one. What is said and the groups tell.
             "filter_type": ALL_TASKS,
             "limit": LIST_PAGE,
         });
@@ -147,7 +144,9 @@ impl Acts {
         let mut found = Found::Nothing;
         for task in listed {
             let is_senders = task.creator.is_empty() || task.creator == sender;
-            if !is_senders || !is_same(text, &task.text.content) {
+            let says = is_same(text, &task.text.content)
+                && task.attachments.is_none_or(|theirs| attached::may_be(attachments, &theirs));
+            if !is_senders || !says {
                 continue;
             }
             if !self.is_for(&task.msgid, sender, targets).await? {
@@ -169,7 +168,7 @@ impl Acts {
             results.iter().map(|result| result.chat_id.as_str()).filter(|group| !group.is_empty()).peekable();
         if told.peek().is_none() {
             return Err(ApiError::new(Api::MassSendResults, super::Code::Unreadable)
-                .with_detail("a task with this text does not tell its groups"));
+                .with_detail("a task that says this does not tell its groups"));
         }
         Ok(told.any(|group| targets.iter().any(|(_, ours)| ours == group)))
     }

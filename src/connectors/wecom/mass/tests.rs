@@ -11,14 +11,31 @@ use crate::connectors::testing::MemoryState;
 use crate::connectors::wecom::Wecom;
 use crate::connectors::wecom::deliver::tests::{delivery, refused};
 use crate::connectors::wecom::testing::{Asked, Platform, Reply, done, refusal};
-use crate::outbox::delivery::{Decision, Deliver, Delivery, Outcome, Payload, RefusalScope, Resolution};
+use crate::outbox::delivery::{
+    Article, Content, Decision, Deliver, Delivery, Outcome, Payload, RefusalScope, Resolution,
+};
 
 const TEXT: &str = "本周新品到店，欢迎选购";
 
 fn mass_send(id: &str, groups: &[&str]) -> Delivery {
     let targets = (0..).zip(groups).map(|(nth, group)| (nth, (*group).to_owned())).collect();
     let (sender, text) = ("lin".to_owned(), TEXT.to_owned());
-    delivery(id, "", Payload::MassSend { sender, targets, text })
+    delivery(id, "", Payload::MassSend { sender, targets, text, attachments: Vec::new() })
+}
+
+/// The same, or with another text, and these things going with it.
+fn with(id: &str, groups: &[&str], said: &str, attached: Vec<Content>) -> Delivery {
+    let mut send = mass_send(id, groups);
+    if let Payload::MassSend { text, attachments, .. } = &mut send.payload {
+        (*text, *attachments) = (said.to_owned(), attached);
+    }
+    send
+}
+
+fn link(title: &str) -> Content {
+    let url = "https://shop.example/vip".to_owned();
+    let description = "满两百减三十".to_owned();
+    Content::Link { link: Article { title: title.to_owned(), description, url, picture_url: String::new() } }
 }
 
 fn created(task: &str, fail_list: &[&str]) -> Reply {
@@ -48,6 +65,26 @@ async fn a_task_is_made_for_one_owner_and_waits_for_them() {
 }
 
 #[tokio::test]
+async fn a_link_goes_with_the_text_or_without_one() {
+    let platform = Platform::with_token(|_| created("msg1", &[])).await;
+    let wecom = platform.connect(&Clock::system());
+    let sends =
+        [with("d-1", &["wr1"], TEXT, vec![link("会员日")]), with("d-2", &["wr1"], "", vec![link("会员日")])];
+    for send in &sends {
+        assert_eq!(wecom.deliver(send, 1).await, awaiting("msg1"));
+    }
+    let part = json!({"title": "会员日", "desc": "满两百减三十", "url": "https://shop.example/vip"});
+    let attachments = json!([{"msgtype": "link", "link": part}]);
+    let base =
+        json!({"chat_type": "group", "sender": "lin", "chat_id_list": ["wr1"], "attachments": attachments});
+    let mut with_text = base.clone();
+    with_text["text"] = json!({"content": TEXT});
+    let asked: Vec<Value> = platform.asked().iter().map(Asked::json).collect();
+    assert_eq!(asked, [with_text.clone(), base]);
+    assert_eq!(wecom.render(&sends[0]).unwrap().body, with_text, "shown beforehand as it is sent");
+}
+
+#[tokio::test]
 async fn what_no_task_can_be_is_refused_before_a_call() {
     let platform = Platform::with_token(|_| created("msg1", &[])).await;
     let wecom = platform.connect(&Clock::system());
@@ -56,12 +93,18 @@ async fn what_no_task_can_be_is_refused_before_a_call() {
     let never = |outcome, code| refused(outcome, Decision::Never, RefusalScope::Delivery, code);
     never(wecom.deliver(&mass_send("d-1", &many), 1).await, "wrong_count");
     never(wecom.deliver(&mass_send("d-2", &[]), 1).await, "wrong_count");
-    let with = |sender: &str, text: String| {
+    let by = |sender: &str, text: String| {
         let (sender, targets) = (sender.to_owned(), vec![(0, "wr1".to_owned())]);
-        delivery("d-3", "", Payload::MassSend { sender, targets, text })
+        delivery("d-3", "", Payload::MassSend { sender, targets, text, attachments: Vec::new() })
     };
-    never(wecom.deliver(&with("", TEXT.to_owned()), 1).await, "no_sender");
-    never(wecom.deliver(&with("lin", "汉".repeat(1_334)), 1).await, "text_too_long");
+    never(wecom.deliver(&by("", TEXT.to_owned()), 1).await, "no_sender");
+    never(wecom.deliver(&by("lin", "汉".repeat(1_334)), 1).await, "text_too_long");
+    let attached = |attached| with("d-5", &["wr1"], TEXT, attached);
+    never(wecom.deliver(&attached(vec![link("会员日"); 10]), 1).await, "wrong_count");
+    never(wecom.deliver(&attached(vec![link(&"长".repeat(43))]), 1).await, "text_too_long");
+    let marked = Content::Markdown { text: "**周末**".to_owned() };
+    never(wecom.deliver(&attached(vec![marked]), 1).await, "unsupported");
+    never(wecom.deliver(&with("d-6", &["wr1"], "", Vec::new()), 1).await, "text_empty");
     assert_eq!(platform.asked().len(), 0);
     assert_eq!(wecom.deliver(&mass_send("d-4", &many[..2_000]), 1).await, awaiting("msg1"));
 }
@@ -144,6 +187,45 @@ async fn a_lost_task_is_found_by_owner_text_and_groups() {
     );
     assert_eq!(wecom.deliver(&mass_send("d-1", &["wr1", "wr2"]), 2).await, awaiting("msg3"));
     assert_eq!(platform.count("externalcontact/add_msg_template"), 1, "what was found is not made again");
+}
+
+#[tokio::test]
+async fn a_lost_task_is_told_from_another_by_what_goes_with_its_text() {
+    let titles = ["周末", "会员日"];
+    let platform = Platform::with_token(move |asked| match asked.path.as_str() {
+        "externalcontact/get_groupmsg_list_v2" => {
+            let task = |(nth, title): (usize, &str)| {
+                let link = json!({"title": title, "url": "https://shop.example/vip", "picurl": ""});
+                json!({"msgid": format!("msg{nth}"), "creator": "lin", "create_time": 1, "text": {"content": TEXT},
+                       "attachments": [{"msgtype": "link", "link": link}]})
+            };
+            let tasks: Vec<Value> = titles.into_iter().enumerate().map(task).collect();
+            Reply::Json(json!({"errcode": 0, "group_msg_list": tasks}))
+        }
+        "externalcontact/get_groupmsg_send_result" => {
+            Reply::Json(json!({"errcode": 0, "send_list": [{"chat_id": "wr1", "status": 0}]}))
+        }
+        _ => Reply::Close,
+    })
+    .await;
+    let clock = Clock::manual(1_700_000_000_000);
+    let wecom = platform.connect(&clock);
+    let sends = [
+        (
+            with("d-1", &["wr1"], TEXT, vec![link("会员日")]),
+            Resolution::Awaiting { platform_id: "msg1".to_owned() },
+        ),
+        (with("d-2", &["wr1"], TEXT, vec![link("新品")]), Resolution::NotSent),
+        (with("d-3", &["wr1"], TEXT, Vec::new()), Resolution::NotSent),
+    ];
+    for (send, _) in &sends {
+        let outcome = wecom.deliver(send, 1).await;
+        assert!(matches!(outcome, Outcome::Uncertain { .. }), "{outcome:?}");
+    }
+    clock.advance(LATE);
+    for (send, expect) in &sends {
+        assert_eq!(wecom.resolve(send).await, *expect, "{}", send.id);
+    }
 }
 
 #[tokio::test]
