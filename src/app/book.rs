@@ -11,9 +11,7 @@ use crate::broadcasts::{
     Confirming, Figures, GroupBook, GroupEntry, ReceivingCap, Speaking, TargetResult, TaskError,
     TaskProgress, Terms, Voice,
 };
-use crate::connectors::{
-    Capabilities, Connector, Connectors, ContentType, MassSends, PlatformError, Retry, offers,
-};
+use crate::connectors::{Connector, Connectors, ContentType, MassSends, PlatformError, Retry, offers};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
 use crate::event::{AccountId, GroupId, GroupName, HOUR_MS, Place, Scope};
 use crate::outbox::delivery::{Content, Decision, Delivery, Refusal, RefusalScope, Rendering};
@@ -254,9 +252,15 @@ impl Speaking for Confirmers {
     fn voice(&self, account: &AccountId, group: &str) -> Option<Voice> {
         let connector = self.0.get(account.as_str())?;
         let can = connector.capabilities_of(group);
-        let Capabilities { max_text_bytes: text_bytes_max, can_recall, can_edit, .. } = can;
-        let can_post = can.can_post_into_group || can.sends_need_confirmation;
-        Some(Voice { platform: connector.platform(), text_bytes_max, can_post, can_recall, can_edit })
+        Some(Voice {
+            platform: connector.platform(),
+            text_bytes_max: can.max_text_bytes,
+            can_post: can.can_post_into_group || can.sends_need_confirmation,
+            can_recall: can.can_recall,
+            can_edit: can.can_edit,
+            gives_message_text: can.gives_message_text,
+            gives_member_ids: can.gives_member_ids,
+        })
     }
 
     fn shows(&self, account: &AccountId, group: &str, content: &Content) -> bool {

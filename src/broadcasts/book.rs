@@ -70,8 +70,9 @@ pub trait GroupBook: Send + Sync {
     fn group(&self, name: &GroupName) -> Option<Box<dyn GroupEntry>>;
 }
 
-/// How a group's platform takes what is said.
+/// How a group's platform takes what is said, and what it shows of the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact about a platform")]
 pub struct Voice {
     /// The platform's name.
     pub platform: &'static str,
@@ -83,6 +84,10 @@ pub struct Voice {
     pub can_recall: bool,
     /// What was sent can be changed.
     pub can_edit: bool,
+    /// What members say there is shown to us.
+    pub gives_message_text: bool,
+    /// Who joins and leaves is told to us.
+    pub gives_member_ids: bool,
 }
 
 /// Knows how platforms say things; the connectors do. Neither I/O nor waiting.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::coverage::{Covered, Extent};
 use super::schedule::share_of;
 use crate::event::ShopId;
 
@@ -124,11 +125,11 @@ pub enum Phase {
 pub struct Before {
     /// How long it was, in hours: 14 days, or what is known of a group, on average.
     pub hours: u32,
-    /// Members who left in it.
-    pub leaves: u64,
-    /// Complaints in it: hits of the lists that are watched.
-    pub complaints: u64,
-    /// Those of them in the hour in which the trial began.
+    /// Members who left in it; null where the platform does not tell.
+    pub leaves: Option<u64>,
+    /// Complaints in it: hits of the lists that are watched; null where the platform shows no messages.
+    pub complaints: Option<u64>,
+    /// Members who left in the hour in which the trial began.
     pub leaves_in_hour: u64,
 }
 
@@ -139,10 +140,16 @@ pub struct Seen {
     pub sent: u64,
     /// Targets that the platform refused, or nobody knows of.
     pub failed: u64,
-    /// Members who left.
-    pub leaves: u64,
-    /// Complaints.
-    pub complaints: u64,
+    /// Members who left; null where the platform does not tell.
+    pub leaves: Option<u64>,
+    /// Complaints; null where the platform shows no messages.
+    pub complaints: Option<u64>,
+    /// In how many of the groups `leaves` could be seen; null in what an older menshen wrote.
+    #[serde(default)]
+    pub leaves_coverage: Option<Covered>,
+    /// In how many of the groups `complaints` could be seen; null in what an older menshen wrote.
+    #[serde(default)]
+    pub complaints_coverage: Option<Covered>,
     /// For how long, in seconds.
     pub seconds: u64,
 }
@@ -156,7 +163,8 @@ const RESULTS_MIN: u64 = 10;
 /// Chance of as many by accident below which it stops.
 const CHANCE_MAX: f64 = 0.01;
 
-/// Returns why it should stop; empty when it may go on. `all_sent` says that every result is in.
+/// Returns why it should stop; empty when it may go on. `all_sent` says that every result is in. What cannot be seen is
+/// no reason either way.
 pub(super) fn reasons_to_stop(canary: &Canary, before: &Before, seen: &Seen, all_sent: bool) -> Vec<String> {
     let mut reasons = Vec::new();
     let results = seen.sent + seen.failed;
@@ -172,6 +180,7 @@ pub(super) fn reasons_to_stop(canary: &Canary, before: &Before, seen: &Seen, all
             ("投诉", "complaints came", before.complaints, seen.complaints),
         ];
         for (chinese, english, past, now) in watched {
+            let (Some(past), Some(now)) = (past, now) else { continue };
             let hours = seconds_as_hours(seen.seconds);
             let expected = expected(past, before.hours, hours);
             if now >= EVENTS_MIN && chance_of(now, past, before.hours, hours) < CHANCE_MAX {
@@ -183,6 +192,44 @@ pub(super) fn reasons_to_stop(canary: &Canary, before: &Before, seen: &Seen, all
         }
     }
     reasons
+}
+
+/// Says why it goes on: what was seen, none of it unusual.
+pub(super) fn passed(seen: &Seen) -> String {
+    let Seen { sent, failed, leaves, complaints, .. } = seen;
+    let (mut zh, mut en) =
+        (format!("试发 {sent} 个群成功、{failed} 个失败"), format!("{sent} sent, {failed} failed"));
+    for (chinese, english, number) in [("退群", "left", leaves), ("投诉", "complained", complaints)] {
+        if let Some(number) = number {
+            zh.push_str(&format!("，{chinese} {number} 次"));
+            en.push_str(&format!(", {number} {english}"));
+        }
+    }
+    format!("{zh}，均属平常 · {en}: nothing unusual")
+}
+
+/// Says what could not be seen, or not in all groups: neither a stop nor a going on says anything of it.
+pub(super) fn unseen(canary: &Canary, seen: &Seen) -> Vec<String> {
+    if !canary.watches_members {
+        return Vec::new();
+    }
+    let watched = [
+        ("退群", "leaves", "进出", "does not tell who leaves", seen.leaves_coverage),
+        ("投诉", "complaints", "消息", "shows no messages", seen.complaints_coverage),
+    ];
+    let note = |(zh, en, zh_what, en_what, covered): (_, _, _, _, Option<Covered>)| {
+        let Covered { coverage, groups, of } = covered?;
+        match coverage {
+            Extent::Full => None,
+            Extent::Partial => Some(format!(
+                "只有 {groups}/{of} 个群能看到{zh_what}，{zh}只按这些群判断 · {en} could be seen in {groups} of {of} groups only"
+            )),
+            Extent::Unavailable => Some(format!(
+                "平台不提供这些群的{zh_what}，看不到{zh}，未据此判断 · {en} could not be seen: the platform {en_what}"
+            )),
+        }
+    };
+    watched.into_iter().filter_map(note).collect()
 }
 
 fn seconds_as_hours(seconds: u64) -> f64 {
@@ -218,10 +265,11 @@ mod tests {
     use super::*;
 
     fn seen(sent: u64, failed: u64, leaves: u64, complaints: u64) -> Seen {
-        Seen { sent, failed, leaves, complaints, seconds: 1800 }
+        let (leaves, complaints) = (Some(leaves), Some(complaints));
+        Seen { sent, failed, leaves, complaints, seconds: 1800, ..Seen::default() }
     }
 
-    const BEFORE: Before = Before { hours: 336, leaves: 672, complaints: 10, leaves_in_hour: 0 };
+    const BEFORE: Before = Before { hours: 336, leaves: Some(672), complaints: Some(10), leaves_in_hour: 0 };
 
     #[test]
     fn chances_are_those_of_the_tables() {
@@ -252,9 +300,41 @@ mod tests {
         assert_eq!(reasons(seen(90, 10, 9, 9), true).len(), 3);
         let blind = Canary { watches_members: false, ..canary.clone() };
         assert!(reasons_to_stop(&blind, &BEFORE, &seen(100, 0, 60, 60), true).is_empty());
-        let quiet = Before { hours: 336, ..Before::default() };
+        let quiet = Before { leaves: Some(0), complaints: Some(0), ..BEFORE };
         assert!(reasons_to_stop(&canary, &quiet, &seen(100, 0, 2, 0), true).is_empty(), "two are no pattern");
         assert_eq!(reasons_to_stop(&canary, &quiet, &seen(100, 0, 3, 0), true).len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_neither_stops_it_nor_counts_as_nothing() {
+        let canary = Canary::default();
+        let unavailable = Some(Covered::new(0, 100));
+        let blind = Seen { complaints: None, complaints_coverage: unavailable, ..seen(100, 0, 1, 0) };
+        let before = Before { complaints: None, ..BEFORE };
+        assert!(reasons_to_stop(&canary, &before, &blind, true).is_empty());
+        let words = passed(&blind);
+        assert!(words.contains("1 left: nothing unusual") && !words.contains("complained"), "{words}");
+        let notes = unseen(&canary, &blind);
+        assert!(notes[0].contains("complaints could not be seen") && notes.len() == 1, "{notes:?}");
+        // What can be seen is judged as ever.
+        let left = Seen { leaves: Some(9), ..blind };
+        assert_eq!(reasons_to_stop(&canary, &before, &left, true).len(), 1);
+        let some = Seen { complaints: Some(0), complaints_coverage: Some(Covered::new(40, 100)), ..blind };
+        assert!(unseen(&canary, &some)[0].contains("in 40 of 100 groups only"));
+        let deaf = Seen { leaves: None, leaves_coverage: unavailable, ..blind };
+        assert_eq!(unseen(&canary, &deaf).len(), 2);
+        assert!(passed(&deaf).contains("100 sent, 0 failed: nothing unusual"));
+        let unwatched = Canary { watches_members: false, ..canary };
+        assert!(unseen(&unwatched, &deaf).is_empty(), "nobody asked");
+    }
+
+    #[test]
+    fn what_an_older_menshen_wrote_is_read() {
+        let old = r#"{"sent": 9, "failed": 1, "leaves": 2, "complaints": 0, "seconds": 60}"#;
+        let seen: Seen = serde_json::from_str(old).unwrap();
+        assert_eq!((seen.leaves, seen.complaints, seen.complaints_coverage), (Some(2), Some(0), None));
+        let old = r#"{"hours": 336, "leaves": 14, "complaints": 0, "leaves_in_hour": 1}"#;
+        assert_eq!(serde_json::from_str::<Before>(old).unwrap().leaves, Some(14));
     }
 
     #[test]

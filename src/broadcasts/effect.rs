@@ -2,7 +2,7 @@
 //!
 //! Every group counts in the arm it was assigned to, sent to or not: leaving out those that failed would compare different
 //! kinds of groups. All arms are looked at over the same hours, from the one in which the first target left until `window`
-//! after the last one did.
+//! after the last one did. What a platform does not show of a group is left out of a measure, and the measure says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use serde::Serialize;
 
+use super::coverage::{Covered, Sight};
 use super::variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, difference};
 use super::{Broadcast, BroadcastError, Broadcasts, storage_error};
 use crate::event::{AccountId, Actor, BroadcastId, GroupId, GroupName, HOUR_MS};
@@ -44,22 +45,29 @@ pub struct ArmEffect {
 /// One number of an arm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Measure {
-    /// Over all its groups.
-    pub total: f64,
-    /// For each group.
-    pub mean: f64,
+    /// Over all its groups, as far as they are seen; null where none is.
+    pub total: Option<f64>,
+    /// For each group that is seen; null where none is.
+    pub mean: Option<f64>,
+    /// In how many of its groups the platform shows what is counted.
+    pub coverage: Covered,
     /// Against those who got nothing, or against the first text when everybody got one. Null for the arm compared with, and
-    /// where an arm has fewer than 30 groups.
+    /// where an arm has fewer than 30 groups that are seen.
     pub difference: Option<Difference>,
 }
 
 /// Longest time after the last send that is looked at.
 const WINDOW_MAX: Duration = Duration::from_hours(31 * 24);
 
+const MESSAGES: &str = "messages";
+const JOINS: &str = "joins";
+const LEAVES: &str = "leaves";
+
 /// Kinds of outcomes that are told, counts and values apart; they come from outside and could be any number.
 const MEASURES_MAX: usize = 64;
 
-type Assigned = HashMap<(String, String), Arm>;
+/// Which arm a group is in, and what its platform shows of it.
+type Assigned = HashMap<(String, String), (Arm, Sight)>;
 
 impl Broadcasts {
     /// Adds up what came of a broadcast until `window` after its last send.
@@ -95,8 +103,7 @@ impl Broadcasts {
             }
             let counters = total.counters;
             let of_customers = counters.messages.saturating_sub(counters.staff_messages);
-            let numbers =
-                [("messages", of_customers), ("joins", counters.joins), ("leaves", counters.leaves)];
+            let numbers = [(MESSAGES, of_customers), (JOINS, counters.joins), (LEAVES, counters.leaves)];
             let numbers = numbers.into_iter().map(|(name, number)| (name.to_owned(), float(number)));
             found.entry(key).or_default().extend(numbers);
         }
@@ -126,10 +133,20 @@ impl Broadcasts {
                 let (first, last) = span.unwrap_or((row.updated_ms, row.updated_ms));
                 span = Some((first.min(row.updated_ms), last.max(row.updated_ms)));
             }
-            assigned.insert((row.account, row.group), arm);
+            let sight = Sight::of(&*self.parts.speaking, &row.account, &row.group);
+            assigned.insert((row.account, row.group), (arm, sight));
         };
         self.each_target(&broadcast.id, &[], visit).await?;
         Ok((assigned, arrived, span))
+    }
+}
+
+/// Says whether a platform that shows so much shows what is counted. Outcomes are told by others.
+fn is_seen(sight: Sight, measure: &str) -> bool {
+    match measure {
+        MESSAGES => sight.text,
+        JOINS | LEAVES => sight.members,
+        _ => true,
     }
 }
 
@@ -139,25 +156,31 @@ fn compared(
     arrived: &BTreeMap<Arm, u64>,
     found: &HashMap<(String, String), BTreeMap<String, f64>>,
 ) -> Vec<ArmEffect> {
-    let always = ["messages", "joins", "leaves"].map(str::to_owned);
+    let always = [MESSAGES, JOINS, LEAVES].map(str::to_owned);
     let told: BTreeSet<&String> = found.values().flat_map(BTreeMap::keys).collect();
     let told = told.into_iter().filter(|name| !always.contains(*name)).take(MEASURES_MAX).cloned();
     let names: Vec<String> = always.iter().cloned().chain(told).collect();
-    let mut samples: BTreeMap<Arm, BTreeMap<&str, Sample>> = BTreeMap::new();
+    let mut samples: BTreeMap<Arm, (u64, BTreeMap<&str, Sample>)> = BTreeMap::new();
     let nothing = BTreeMap::new();
-    for (key, arm) in assigned {
+    for (key, (arm, sight)) in assigned {
         let numbers = found.get(key).unwrap_or(&nothing);
-        let arm = samples.entry(*arm).or_default();
-        for name in &names {
+        let (groups, arm) = samples.entry(*arm).or_default();
+        *groups += 1;
+        for name in names.iter().filter(|name| is_seen(*sight, name)) {
             arm.entry(name).or_default().add(numbers.get(name).copied().unwrap_or(0.0));
         }
     }
     let other = if broadcast.hold_out_percent > 0 { Arm::HoldOut } else { Arm::First };
     let measure = |arm: Arm, name: &str| -> Option<Measure> {
-        let sample = samples.get(&arm)?.get(name)?;
-        let against = samples.get(&other).and_then(|other| other.get(name)).filter(|_| arm != other);
-        let difference = against.and_then(|against| difference(sample, against));
-        Some(Measure { total: sample.sum, mean: sample.mean().unwrap_or(0.0), difference })
+        let (groups, of_arm) = samples.get(&arm)?;
+        let sample = of_arm.get(name).copied().unwrap_or_default();
+        let against = samples.get(&other).and_then(|(_, other)| other.get(name)).filter(|_| arm != other);
+        Some(Measure {
+            total: (sample.groups > 0).then_some(sample.sum),
+            mean: sample.mean(),
+            coverage: Covered::new(sample.groups, *groups),
+            difference: against.and_then(|against| difference(&sample, against)),
+        })
     };
     let copies = (0..broadcast.variants.len()).map(Arm::Copy);
     let hold_out = (broadcast.hold_out_percent > 0).then_some(Arm::HoldOut);
@@ -168,7 +191,7 @@ fn compared(
             Arm::Copy(at) => broadcast.variants.get(at).map(|copy| copy.name.clone()).unwrap_or_default(),
             Arm::HoldOut => HOLD_OUT.to_owned(),
         },
-        groups: samples.get(&arm).and_then(|of| of.get("leaves")).map_or(0, |sample| sample.groups),
+        groups: samples.get(&arm).map_or(0, |(groups, _)| *groups),
         sent: arrived.get(&arm).copied().unwrap_or(0),
         measures: names.iter().filter_map(|name| Some((name.clone(), measure(arm, name)?))).collect(),
     })

@@ -63,6 +63,8 @@ struct Book {
     figures: Mutex<HashMap<GroupName, Figures>>,
     /// Groups in which nothing can be said.
     mute: Mutex<BTreeSet<String>>,
+    /// Beginnings of the groups whose platform shows no messages.
+    silent: Mutex<Vec<&'static str>>,
 }
 
 /// The east shows links and takes 200 bytes; the west shows no links, and takes any length.
@@ -70,9 +72,15 @@ impl Speaking for Book {
     fn voice(&self, _: &AccountId, group: &str) -> Option<Voice> {
         let text_bytes_max = if group.starts_with("east") { 200 } else { usize::MAX };
         let can_recall = group != "east-00004";
-        let can_post = !self.mute.lock().contains(group);
-        let can_edit = group.starts_with("east");
-        Some(Voice { platform: "sandbox", text_bytes_max, can_post, can_recall, can_edit })
+        Some(Voice {
+            platform: "sandbox",
+            text_bytes_max,
+            can_post: !self.mute.lock().contains(group),
+            can_recall,
+            can_edit: group.starts_with("east"),
+            gives_message_text: !self.silent.lock().iter().any(|start| group.starts_with(start)),
+            gives_member_ids: true,
+        })
     }
     fn shows(&self, _: &AccountId, group: &str, content: &Content) -> bool {
         group.starts_with("east") || !matches!(content, Content::Link { .. })
@@ -86,7 +94,13 @@ impl Book {
     fn of(groups: u32) -> Arc<Self> {
         let name = |n: u32| named(&format!("{}-{n:05}", if n.is_multiple_of(2) { "east" } else { "west" }));
         let names = (0..groups).map(name).collect();
-        Arc::new(Self { names, shops: Mutex::default(), figures: Mutex::default(), mute: Mutex::default() })
+        Arc::new(Self {
+            names,
+            shops: Mutex::default(),
+            figures: Mutex::default(),
+            mute: Mutex::default(),
+            silent: Mutex::default(),
+        })
     }
 
     /// Gives the shop of a group a name.

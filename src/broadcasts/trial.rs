@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use super::canary::{Before, Canary, Phase, Seen, Trial, reasons_to_stop};
+use super::canary::{Before, Canary, Phase, Seen, Trial, passed, reasons_to_stop, unseen};
 use super::caps::CAPPED;
+use super::coverage::{Covered, Sight};
 use super::variants::HOLD_OUT;
-use super::{Active, Broadcast, BroadcastError, Broadcasts, Control, GroupBook, Held, storage_error};
+use super::{
+    Active, Broadcast, BroadcastError, Broadcasts, Control, GroupBook, Held, Speaking, storage_error,
+};
 use crate::event::{AccountId, BroadcastId, GroupId, GroupName, HOUR_MS};
 use crate::outbox::Halt;
 use crate::outbox::delivery::{Delivery, Payload};
@@ -36,8 +39,8 @@ impl Broadcasts {
             Phase::Waiting => {
                 let groups = self.first_groups(id, &canary, &[]).await?.groups;
                 let lists = self.parts.config.complaint_lists.clone();
-                trial.before = before(&self.parts.storage, groups.clone(), lists, now_ms).await?;
                 trial.targets = groups.len() as u64;
+                trial.before = before(&self.parts.storage, groups, lists, now_ms).await?;
                 trial.began_ms = now_ms;
                 if trial.targets == 0 {
                     (trial.phase, trial.why) = (Phase::Stopped, vec![NOBODY.to_owned()]);
@@ -73,10 +76,11 @@ impl Broadcasts {
         let all_sent = first.groups.len() as u64 >= trial.targets;
         let lists = self.parts.config.complaint_lists.clone();
         let since = (trial.began_ms, trial.before.leaves_in_hour);
+        let (sent, failed, covered) = (first.sent, first.failed, Sights::of(&first.groups));
         let (leaves, complaints) = after(&self.parts.storage, first.groups, lists, since, now_ms).await?;
         let seconds = u64::try_from((now_ms - trial.began_ms) / 1000).unwrap_or(0);
         let old = trial.seen;
-        trial.seen = Seen { sent: first.sent, failed: first.failed, leaves, complaints, seconds };
+        trial.seen = covered.seen(Seen { sent, failed, seconds, ..Seen::default() }, leaves, complaints);
         let reasons = reasons_to_stop(canary, &trial.before, &trial.seen, all_sent);
         if all_sent && trial.phase == Phase::Sending {
             trial.phase = Phase::Watching;
@@ -84,11 +88,12 @@ impl Broadcasts {
         }
         let wait_ms = i64::try_from(canary.wait.as_millis()).unwrap_or(i64::MAX);
         if !reasons.is_empty() {
-            (trial.phase, trial.why) = (Phase::Stopped, reasons);
+            trial.why = [reasons, unseen(canary, &trial.seen)].concat();
+            trial.phase = Phase::Stopped;
             self.step(active, trial, Some("stop")).await
         } else if trial.phase == Phase::Watching && now_ms >= trial.sent_ms.saturating_add(wait_ms) {
             trial.phase = Phase::Passed;
-            trial.why = vec![passed(&trial.seen)];
+            trial.why = [vec![passed(&trial.seen)], unseen(canary, &trial.seen)].concat();
             self.step(active, trial, Some("go_on")).await
         } else if trial.phase != active.broadcast.trial.phase || trial.seen != (Seen { seconds, ..old }) {
             self.step(active, trial, None).await
@@ -142,7 +147,8 @@ impl Broadcasts {
         states: &[DeliveryState],
     ) -> Result<First, BroadcastError> {
         let mut first = First::default();
-        self.each_target(id, states, |row| first.add(canary, &*self.parts.book, row)).await?;
+        let (book, speaking) = (&*self.parts.book, &*self.parts.speaking);
+        self.each_target(id, states, |row| first.add(canary, book, speaking, row)).await?;
         Ok(first)
     }
 }
@@ -158,24 +164,51 @@ fn look_every_ms(canary: &Canary) -> i64 {
 
 const LOOK_MS_MAX: i64 = 30_000;
 
-fn passed(seen: &Seen) -> String {
-    let Seen { sent, failed, leaves, complaints, .. } = seen;
-    format!(
-        "试发 {sent} 个群成功、{failed} 个失败，退群 {leaves} 次，投诉 {complaints} 次，均属平常 · \
-         {sent} sent, {failed} failed, {leaves} left, {complaints} complained: nothing unusual"
-    )
-}
-
 /// The first groups and their results.
 #[derive(Default)]
 struct First {
-    groups: Vec<(String, String)>,
+    groups: Vec<Tried>,
     sent: u64,
     failed: u64,
 }
 
+/// One of the first groups, and what its platform shows of it.
+struct Tried {
+    account: String,
+    group: String,
+    sight: Sight,
+}
+
+/// In how many of the first groups what is watched can be seen.
+#[derive(Clone, Copy)]
+struct Sights {
+    leaves: Covered,
+    complaints: Covered,
+}
+
+impl Sights {
+    fn of(groups: &[Tried]) -> Self {
+        let all = groups.len() as u64;
+        let covered = |sees: fn(Sight) -> bool| {
+            Covered::new(groups.iter().filter(|tried| sees(tried.sight)).count() as u64, all)
+        };
+        Self { leaves: covered(|sight| sight.members), complaints: covered(|sight| sight.text) }
+    }
+
+    /// Adds what was counted, where it could be seen.
+    fn seen(self, seen: Seen, leaves: u64, complaints: u64) -> Seen {
+        Seen {
+            leaves: self.leaves.known(leaves),
+            complaints: self.complaints.known(complaints),
+            leaves_coverage: Some(self.leaves),
+            complaints_coverage: Some(self.complaints),
+            ..seen
+        }
+    }
+}
+
 impl First {
-    fn add(&mut self, canary: &Canary, book: &dyn GroupBook, row: DeliveryRow) {
+    fn add(&mut self, canary: &Canary, book: &dyn GroupBook, speaking: &dyn Speaking, row: DeliveryRow) {
         // Groups that get nothing, to compare with or by a cap, try nothing.
         let gets_nothing =
             row.state == DeliveryState::Cancelled && [HOLD_OUT, CAPPED].contains(&row.code.as_str());
@@ -187,7 +220,8 @@ impl First {
         let tried = row.attempts > 0 || row.carrier > 0;
         let failed = matches!(row.state, DeliveryState::Failed | DeliveryState::Uncertain);
         self.failed += u64::from(failed && tried);
-        self.groups.push((row.account, row.group));
+        let sight = Sight::of(speaking, &row.account, &row.group);
+        self.groups.push(Tried { account: row.account, group: row.group, sight });
     }
 }
 
@@ -210,37 +244,47 @@ pub(super) fn is_first(
 /// Counts what the groups' past has of what is watched.
 async fn before(
     storage: &SharedStorage,
-    groups: Vec<(String, String)>,
+    groups: Vec<Tried>,
     lists: Vec<String>,
     now_ms: i64,
 ) -> Result<Before, BroadcastError> {
     let from_ms = now_ms - PAST_HOURS * HOUR_MS;
     let hour_ms = now_ms - now_ms.rem_euclid(HOUR_MS);
     reading(storage, move |storage| {
-        let (mut before, mut hours) = (Before::default(), 0);
+        let (mut leaves, mut leaves_in_hour, mut complained, mut hours) = (0, 0, 0, 0);
         let count = i64::try_from(groups.len()).unwrap_or(i64::MAX).max(1);
-        for (account, group) in groups {
+        let covered = Sights::of(&groups);
+        for Tried { account, group, sight } in groups {
             let known = storage.group(&account, &group)?.filter(|row| row.first_ms > 0);
             hours += known.map_or(1, |row| ((now_ms - row.first_ms) / HOUR_MS).clamp(1, PAST_HOURS));
-            before.complaints += complaints(storage, &account, &group, &lists, from_ms)?;
+            if sight.text {
+                complained += complaints(storage, &account, &group, &lists, from_ms)?;
+            }
+            if !sight.members {
+                continue;
+            }
             let rows = storage.counts(&CountsQuery { account, group, from_ms, until_ms: now_ms + 1 })?;
             for row in rows {
-                before.leaves += row.counters.leaves;
+                leaves += row.counters.leaves;
                 if row.start_ms >= hour_ms {
-                    before.leaves_in_hour += row.counters.leaves;
+                    leaves_in_hour += row.counters.leaves;
                 }
             }
         }
-        before.hours = u32::try_from(hours / count).unwrap_or(u32::MAX);
-        Ok(before)
+        Ok(Before {
+            hours: u32::try_from(hours / count).unwrap_or(u32::MAX),
+            leaves: covered.leaves.known(leaves),
+            complaints: covered.complaints.known(complained),
+            leaves_in_hour,
+        })
     })
     .await
 }
 
-/// Counts leaves and complaints since the sends began.
+/// Counts leaves and complaints since the sends began, where they can be seen.
 async fn after(
     storage: &SharedStorage,
-    groups: Vec<(String, String)>,
+    groups: Vec<Tried>,
     lists: Vec<String>,
     (began_ms, leaves_in_hour): (i64, u64),
     now_ms: i64,
@@ -248,8 +292,13 @@ async fn after(
     let from_ms = began_ms - began_ms.rem_euclid(HOUR_MS);
     reading(storage, move |storage| {
         let (mut leaves, mut complained) = (0, 0);
-        for (account, group) in groups {
-            complained += complaints(storage, &account, &group, &lists, began_ms)?;
+        for Tried { account, group, sight } in groups {
+            if sight.text {
+                complained += complaints(storage, &account, &group, &lists, began_ms)?;
+            }
+            if !sight.members {
+                continue;
+            }
             let rows = storage.counts(&CountsQuery { account, group, from_ms, until_ms: now_ms + 1 })?;
             leaves += rows.iter().map(|row| row.counters.leaves).sum::<u64>();
         }

@@ -98,7 +98,14 @@ impl GroupBook for Town {
 
 impl Speaking for Town {
     fn voice(&self, _: &AccountId, _: &str) -> Option<Voice> {
-        None
+        Some(Voice {
+            platform: "wecom",
+            text_bytes_max: usize::MAX,
+            can_recall: false,
+            can_edit: false,
+            gives_message_text: false,
+            gives_member_ids: true,
+        })
     }
     fn shows(&self, _: &AccountId, _: &str, _: &Content) -> bool {
         true

@@ -66,7 +66,7 @@ async fn members_who_leave_stop_it_until_somebody_has_looked() {
     assert_eq!(house.progress(&broadcast.id).await.state, State::Stopped);
     let stopped = self::broadcast(&house, &broadcast.id).await;
     assert!(stopped.reason.contains("4 members left"), "{}", stopped.reason);
-    assert_eq!((stopped.trial.before.leaves, stopped.trial.seen.leaves), (14, 4));
+    assert_eq!((stopped.trial.before.leaves, stopped.trial.seen.leaves), (Some(14), Some(4)));
     let after = house.restart(|p| p).await;
     after.bench.pass(3000 * SECOND).await;
     assert_eq!(after.progress(&broadcast.id).await.state, State::Stopped);
@@ -183,7 +183,8 @@ async fn copies_go_to_their_shares_and_are_compared_with_those_who_got_none() {
     let difference = copy.measures["outcome.order"].difference.unwrap();
     assert!((0.15..0.32).contains(&difference.mean) && difference.low > 0.0, "{difference:?}");
     let value = copy.measures["outcome.order.value"];
-    assert!((value.total - copy.measures["outcome.order"].total * 10.0).abs() < 1e-6);
+    let total = |measure: Measure| measure.total.unwrap();
+    assert!((total(value) - total(copy.measures["outcome.order"]) * 10.0).abs() < 1e-6);
     let none = first.measures["leaves"].difference.unwrap();
     assert!(none.low < 0.0 && none.high > 0.0, "no more leave than where nothing was sent: {none:?}");
     assert_eq!(hold_out.measures["leaves"].difference, None, "nobody is compared with themselves");
@@ -192,6 +193,89 @@ async fn copies_go_to_their_shares_and_are_compared_with_those_who_got_none() {
         0,
         "they stay without"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_platform_shows_no_messages_replies_are_null_and_not_zero() {
+    let house = House::open(1000, &["window:200/s"], |p| p).await;
+    let variants: Vec<Variant> =
+        serde_json::from_str(r#"[{"name": "b", "percent": 50, "text": "会员日"}]"#).unwrap();
+    let new = NewBroadcast { variants, ..new("全场八折", Audience::All) };
+    let broadcast = begin(&house, new).await;
+    house.finished(&broadcast.id).await;
+    let now_ms = house.bench.clock.now_ms();
+    for number in (0..1000).step_by(2) {
+        let counters = Counters { messages: 3, leaves: 1, ..Counters::default() };
+        count(&house, now_ms, &format!("east-{number:05}"), counters);
+    }
+    house.bench.pass(SECOND).await;
+    for (silent, coverage) in
+        [(&[][..], Extent::Full), (&["west"], Extent::Partial), (&["east", "west"], Extent::Unavailable)]
+    {
+        *house.book.silent.lock() = silent.to_vec();
+        let effect = house.broadcasts.effect(&everybody(), &broadcast.id, 24 * 3600 * SECOND).await.unwrap();
+        for arm in &effect.arms {
+            let messages = arm.measures["messages"];
+            assert_eq!(messages.coverage.coverage, coverage);
+            assert_eq!(messages.coverage.of, arm.groups);
+            let mean = match coverage {
+                Extent::Full => messages.total.map(|total| total / float(arm.groups)),
+                Extent::Partial => Some(3.0), // of the groups that are seen, and of no others
+                Extent::Unavailable => None,
+            };
+            assert_eq!(messages.mean, mean);
+            assert_eq!(messages.difference.is_some(), arm.name == "b" && coverage != Extent::Unavailable);
+            assert_eq!(arm.measures["leaves"].coverage.coverage, Extent::Full, "who leaves is told");
+            let shown = serde_json::to_value(messages).unwrap();
+            assert_eq!(shown["total"].is_null(), coverage == Extent::Unavailable, "{shown}");
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a thousand groups")]
+fn float(n: u64) -> f64 {
+    n as f64
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_cannot_see_complaints_says_so_and_judges_by_the_rest() {
+    for (silent, coverage, note) in [
+        (&["east", "west"][..], Extent::Unavailable, "complaints could not be seen"),
+        (&["west"], Extent::Partial, "complaints could be seen in"),
+    ] {
+        let house = House::open(1000, &["window:100/s"], |p| p).await;
+        *house.book.silent.lock() = silent.to_vec();
+        let broadcast = begin(&house, with_canary(r#"{"percent": 2, "wait": "10m"}"#)).await;
+        house.finished(&broadcast.id).await;
+        let trial = self::broadcast(&house, &broadcast.id).await.trial;
+        let seen = trial.seen;
+        let covered = seen.complaints_coverage.unwrap();
+        assert_eq!((trial.phase, covered.coverage, covered.of), (Phase::Passed, coverage, trial.targets));
+        let complaints = (coverage == Extent::Partial).then_some(0);
+        assert_eq!(
+            (trial.before.complaints, seen.complaints, seen.leaves),
+            (complaints, complaints, Some(0))
+        );
+        assert_eq!(trial.why[0].contains("complained"), coverage == Extent::Partial, "{:?}", trial.why);
+        assert!(trial.why[1].contains(note), "{:?}", trial.why);
+        let audit = house.bench.ledger.audit_detail("go_on");
+        assert!(audit.contains(note), "{audit}");
+
+        // Who leaves can be seen, and stops it.
+        let broadcast = begin(&house, with_canary("{}")).await;
+        house.bench.pass(60 * SECOND).await;
+        count(&house, house.bench.clock.now_ms(), "east-00000", leaves(4));
+        house.bench.pass(31 * SECOND).await;
+        let stopped = self::broadcast(&house, &broadcast.id).await;
+        assert_eq!(stopped.trial.phase, Phase::Stopped);
+        assert!(
+            stopped.reason.contains("4 members left") && stopped.reason.contains(note),
+            "{}",
+            stopped.reason
+        );
+        let audit = house.bench.ledger.audit_detail("stop");
+        assert!(audit.contains(note), "{audit}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

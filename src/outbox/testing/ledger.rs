@@ -96,6 +96,13 @@ impl TestLedger {
         self.tables.lock().audit.iter().map(|entry| entry.verb.clone()).collect()
     }
 
+    /// What the latest entry with this verb says.
+    pub(crate) fn audit_detail(&self, verb: &str) -> String {
+        let tables = self.tables.lock();
+        let latest = tables.audit.iter().rev().find(|entry| entry.verb == verb);
+        latest.map(|entry| entry.detail.clone()).unwrap_or_default()
+    }
+
     async fn commit(&self) {
         tokio::time::sleep(self.latency).await;
     }

@@ -25,6 +25,9 @@ async fn the_first_groups_have_tasks_of_their_own_and_the_rest_follows_once_they
     house.tasks.confirm(|_| true, house.now_ms());
     let progress = house.until("all are sent", &broadcast.id, |p| p.state == State::Finished).await;
     assert_eq!(progress.counts.sent, 200);
+    let trial = house.broadcasts.get(&everybody(), &broadcast.id).await.unwrap().trial;
+    assert_eq!((trial.seen.leaves, trial.seen.complaints), (Some(0), None), "nobody sees what is said there");
+    assert!(trial.why.join(";").contains("complaints could not be seen"), "{:?}", trial.why);
 }
 
 #[tokio::test(start_paused = true)]
