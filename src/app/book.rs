@@ -287,6 +287,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::clock::Clock;
     use crate::connectors::testing::MemoryStates;
     use crate::connectors::{self, AccountSpec, Secret};
 

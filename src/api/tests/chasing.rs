@@ -15,6 +15,7 @@ fn task(broadcast: &str, number: u32, owner: &str, group: &str, state: DeliveryS
         sender: owner.to_owned(),
         targets: vec![(number, group.to_owned())],
         text: "会员日".to_owned(),
+        attachments: Vec::new(),
     };
     let delivery = Delivery {
         id: DeliveryId::parse(&format!("{broadcast}_{target}")).unwrap(),

@@ -101,6 +101,7 @@ impl Speaking for Town {
         Some(Voice {
             platform: "wecom",
             text_bytes_max: usize::MAX,
+            can_post: true,
             can_recall: false,
             can_edit: false,
             gives_message_text: false,
