@@ -177,6 +177,14 @@ pub struct Scratch {
     folded: String,
 }
 
+impl Scratch {
+    fn fold(&mut self, text: &str) -> &str {
+        self.folded.clear();
+        interception::fold_into(text, &mut self.folded);
+        &self.folded
+    }
+}
+
 /// What an event is, before it is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recognised {
@@ -252,15 +260,15 @@ pub fn decide<'e>(
 
     match &event.what {
         What::Message(message) if event.role != Role::Bot => {
-            scratch.folded.clear();
-            interception::fold_into(&message.text, &mut scratch.folded);
-            decision.fingerprinted(interception::fingerprint(&scratch.folded, &arrival.secret));
-            if rules.limits.traits && event.role == Role::Customer {
-                decision.traits(message, &event.id, &scratch.folded, (setting.policy, &arrival.secret));
-            }
-            let folded = &scratch.folded;
+            let folded = scratch.fold(&message.text);
+            decision.know_again(rules, setting, event, (message, &event.id, folded), arrival);
             let is_answered = decision.reply(state, rules, setting, event, message, folded);
             decision.talk(rules, setting, event, folded, is_answered, &arrival.secret);
+        }
+        // What others see after an edit is seen in other groups, too.
+        What::MessageEdited { of, message } if rules.limits.traits && event.role == Role::Customer => {
+            let (of, folded) = (of.as_deref().unwrap_or(&event.id), scratch.fold(&message.text));
+            decision.know_again(rules, setting, event, (message, of, folded), arrival);
         }
         // A join found by comparing rosters may be days old, and whoever has been there for days is not new.
         What::MemberJoined { inferred: false, .. }

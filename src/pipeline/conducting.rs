@@ -47,18 +47,33 @@ impl<'e> Decision<'e> {
                 for exceeded in state.floods.exceeded(config, who, is_new, carried, self.now_ms()) {
                     self.flooded(config, &exceeded);
                 }
-                if let Some(list) = setting.kicked {
-                    self.misbehaved(Verdict::Block, "kicked", list.to_owned());
-                }
-                if came_with_a_wave(state, config, who, self.now_ms()) {
-                    self.misbehaved(config.join_wave_verdict, "join_wave", "join_wave".to_owned());
-                }
+                self.unwanted(state, config, setting, who);
+            }
+        } else if let What::MessageEdited { .. } = &event.what {
+            if (setting.home.kin)(member) == Kin::Other {
+                self.unwanted(state, config, setting, (&event.account, &event.group, member));
             }
         } else if let What::MemberJoined { inferred, .. } = &event.what {
             self.joined(config, event, member, *inferred);
             if !*inferred && config.join_wave_max > 0 {
                 self.counted_join(state, config, event);
             }
+        }
+    }
+
+    /// Whoever says it is to be kept out, or came with a wave: also what they say by an edit.
+    fn unwanted(
+        &mut self,
+        state: &PartitionState,
+        config: &Config,
+        setting: &Setting<'_>,
+        who: (&str, &str, &str),
+    ) {
+        if let Some(list) = setting.kicked {
+            self.misbehaved(Verdict::Block, "kicked", list.to_owned());
+        }
+        if came_with_a_wave(state, config, who, self.now_ms()) {
+            self.misbehaved(config.join_wave_verdict, "join_wave", "join_wave".to_owned());
         }
     }
 

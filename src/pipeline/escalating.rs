@@ -61,7 +61,7 @@ impl<'e> Decision<'e> {
         setting: &Setting<'_>,
         event: &'e GroupEvent<'_>,
     ) {
-        let is_there = matches!(event.what, What::MemberJoined { .. } | What::Message(_));
+        let is_there = matches!(event.what, What::MemberJoined { .. }) || event.what.message().is_some();
         let member = event.member.as_deref().filter(|_| is_there && event.role == Role::Customer);
         let (Some(list), Some(member)) = (setting.kicked, member) else { return };
         if (setting.home.kin)(member) != Kin::Other {

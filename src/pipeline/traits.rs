@@ -5,8 +5,8 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::Decision;
-use crate::event::{Fact, Hit, Mark, MarkKind, Message, TraitsFact};
+use super::{Arrival, Decision, Rules, Setting};
+use crate::event::{Fact, GroupEvent, Hit, Mark, MarkKind, Message, Role, TraitsFact};
 use crate::interception::content::DomainList;
 use crate::interception::{self, DETECTORS, Policy};
 use crate::near::Sketch;
@@ -18,8 +18,23 @@ const MARKS_MAX: usize = 16;
 const CONTACTS: [&str; 7] = ["invite", "qr", "wechat_id", "qq_id", "email", "mobile", "landline"];
 
 impl<'e> Decision<'e> {
+    /// Notes by what a message is known again, as it was said or as an edit leaves it: its text, its id, the text folded.
+    pub(super) fn know_again(
+        &mut self,
+        rules: &Rules,
+        setting: &Setting<'_>,
+        event: &GroupEvent<'_>,
+        (message, of, folded): (&Message<'_>, &'e str, &str),
+        arrival: &Arrival,
+    ) {
+        self.fingerprinted(interception::fingerprint(folded, &arrival.secret));
+        if rules.limits.traits && event.role == Role::Customer {
+            self.traits(message, of, folded, (setting.policy, &arrival.secret));
+        }
+    }
+
     /// Notes the traits of a message; nothing of one that has none.
-    pub(super) fn traits(
+    fn traits(
         &mut self,
         message: &Message<'_>,
         of: &'e str,

@@ -262,6 +262,45 @@ fn whoever_is_on_a_kick_list_is_taken_out_at_the_door_and_when_they_speak_once()
     assert_eq!(group.record("u-1").taken[0].by, "kck_1");
 }
 
+#[test]
+fn an_edit_is_no_way_around_a_kick_list() {
+    let mut group = Strict::new(Ladder::default());
+    let first = says("m-1", "大家好");
+    group.house.take_by(&first, Some(&group.policy));
+    group.house.kicked = Some("kck_1");
+    let message = Message { text: "加我".into(), ..Message::default() };
+    let what = What::MessageEdited { of: Some("m-1".into()), message };
+    let edit = GroupEvent { what, ..says("m-2", "") };
+    let decision = group.house.take_by(&edit, Some(&group.policy));
+    let recalled = decision.effects.unwrap().facts.iter().find_map(|fact| {
+        if let Fact::Action(act) = fact { act.of.as_ref().map(ToString::to_string) } else { None }
+    });
+    assert_eq!((decision.answer.verdict, recalled.as_deref()), (Verdict::Block, Some("m-1")));
+    assert_eq!(group.record("u-1").taken[0].by, "kck_1");
+}
+
+#[test]
+fn a_message_is_known_again_by_what_an_edit_makes_of_it() {
+    let mut group = Strict::new(Ladder::default());
+    group.house.rules.limits.traits = true;
+    let advert = "招聘兼职打字员每天两百元当天结清有意者速来报名名额有限先到先得";
+    let said = says("m-1", advert);
+    let message = Message { text: advert.into(), ..Message::default() };
+    let what = What::MessageEdited { of: Some("m-9".into()), message };
+    let edit = GroupEvent { what, ..says("m-2", "") };
+    let mut seen = Vec::new();
+    for event in [&said, &edit] {
+        let effects = group.house.take_by(event, Some(&group.policy)).effects.unwrap();
+        let traits = effects.facts.iter().find_map(|fact| {
+            if let Fact::Traits(traits) = fact { Some((traits.of.to_string(), traits.sketch)) } else { None }
+        });
+        seen.push((effects.head.fingerprint, traits.unwrap()));
+    }
+    let [said, edited] = &seen[..] else { unreachable!() };
+    assert_eq!((said.0.is_some(), said.0, said.1.1), (true, edited.0, edited.1.1));
+    assert_eq!((&*said.1.0, &*edited.1.0), ("m-1", "m-9"));
+}
+
 /// What happens in a group over a month, in virtual time.
 #[derive(Clone, Copy, Debug)]
 enum Happens {
