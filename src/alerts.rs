@@ -1,5 +1,5 @@
-//! What staff should hear of (预警): members who leave, who ask for a person, whose questions nobody answers, and what a
-//! person has to do because no program did.
+//! What staff should hear of (预警): members who leave, who ask for a person, whose questions nobody answers, the same
+//! advert in many groups, and what a person has to do because no program did.
 //!
 //! ```text
 //! journal ─ follower ─┬─ what happened, in one commit with how far the journal was read ─► endpoints (`subscriptions`)
@@ -13,6 +13,7 @@
 //! Not for: deciding anything about a message (`pipeline`), reviews (`reviews`), numbers (`statistics`).
 
 pub mod by_hand;
+pub mod cases;
 pub mod follower;
 mod handovers;
 pub mod leaves;
@@ -34,11 +35,19 @@ use crate::conduct::by_hand::Todo;
 use crate::event::Place;
 use crate::hours::QuietHours;
 use crate::questions;
-use crate::storage::{SharedStorage, StatusChange, Subject, Write};
+use crate::storage::{CASE_DECIDED, SharedStorage, StatusChange, Subject, Write};
 use crate::telemetry::metrics::Alert;
 
 /// States of what is told, as endpoints filter by them.
-pub const STATES: [&str; 4] = [leaves::STATE, handovers::STATE, unanswered::STATE, by_hand::STATE];
+pub const STATES: [&str; 7] = [
+    leaves::STATE,
+    handovers::STATE,
+    unanswered::STATE,
+    by_hand::STATE,
+    cases::OPENED,
+    cases::GROWN,
+    CASE_DECIDED,
+];
 
 /// How owners are told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -165,6 +174,7 @@ impl Parts {
             Alert::HandedOver => self.config.notify_hand_overs,
             Alert::Unanswered => self.config.notify_questions,
             Alert::ByHand => self.config.notify_by_hand,
+            Alert::Case => Notify::Off, // it has no owner: many groups have one each
         }
     }
 }
@@ -208,7 +218,7 @@ impl Found {
     /// Writes down what is told: with the messages, and where their texts can be read by those who may.
     async fn told(self, texts: &dyn Texts) -> StatusChange {
         let mut context = self.context;
-        if self.kind != Alert::Left {
+        if !matches!(self.kind, Alert::Left | Alert::Case) {
             let mut messages = Vec::with_capacity(self.said.len());
             for Said { event, evidence } in &self.said {
                 let text = texts.has(evidence).await.then(|| format!("/v1/evidence/{evidence}"));

@@ -23,7 +23,7 @@ use std::hash::Hasher as _;
 
 use serde::{Deserialize, Serialize};
 
-pub use advert::{Alike, Mark, MarkKind, SightedFact, TraitsFact};
+pub use advert::{Alike, CaseSizeFact, Mark, MarkKind, SightedFact, TraitsFact};
 pub use day::Day;
 pub use evidence::EvidenceKind;
 pub use fact::{

@@ -50,7 +50,7 @@ pub use projection::{
     CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow,
     OutcomeRow, PendingSend, Projected, StateRow, Totals,
 };
-pub use status::{StatusChange, StatusSpan, Subject};
+pub use status::{CASE_DECIDED, StatusChange, StatusSpan, Subject};
 
 pub use crate::statistics::definitions::Counters;
 pub use crate::statistics::fold::CaseMessage;
@@ -313,8 +313,11 @@ pub trait Storage: EvidenceStore {
     /// Returns the latest events of a group that were too late to count, newest first.
     fn lates(&self, account: &str, group: &str, limit: usize) -> Result<Vec<LateRow>, StorageError>;
 
-    /// Returns cases of the fleet stage, newest first.
+    /// Returns cases of the fleet stage, those with the latest sighting first.
     fn cases(&self, limit: usize) -> Result<Vec<CaseRow>, StorageError>;
+
+    /// Returns one of them.
+    fn case(&self, id: &str) -> Result<Option<CaseRow>, StorageError>;
 
     /// Returns messages of a case after a place, in the order of their arrival.
     fn case_messages(

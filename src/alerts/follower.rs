@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::leaves::Left;
 use super::owners::Owners;
-use super::{Found, Notify, Parts, by_hand, handovers, millis, unanswered};
+use super::{Found, Notify, Parts, by_hand, cases, handovers, millis, unanswered};
 use crate::dedupe;
 use crate::event::{Effects, HOUR_MS, Head};
 use crate::questions::{self, Lately, Limits, Talks};
@@ -240,6 +240,7 @@ fn look(parts: &Parts, memory: &mut Memory, from: u64) -> Result<Looked, Storage
             left.extend(Left::of(effects, &parts.leaves));
             found.extend(handovers::of(effects, &memory.lately, &around));
             found.extend(by_hand::of(effects, &*parts.around));
+            found.extend(cases::of(effects));
         });
         unreadable = unreadable.take().or(seen.err());
     })?;

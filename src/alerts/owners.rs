@@ -40,12 +40,13 @@ impl Words for Alert {
             Alert::HandedOver => "handed",
             Alert::Unanswered => "asked",
             Alert::ByHand => "byhand",
+            Alert::Case => "case",
         }
     }
 
     fn wait_ms(self, config: &Config) -> i64 {
         match self {
-            Alert::Left | Alert::Unanswered | Alert::ByHand => millis(config.batch),
+            Alert::Left | Alert::Unanswered | Alert::ByHand | Alert::Case => millis(config.batch),
             Alert::HandedOver => 0, // somebody waits for a person
         }
     }
@@ -56,6 +57,7 @@ impl Words for Alert {
             Alert::HandedOver => format!("有 {count} 次请求人工服务，请尽快到群里回复"),
             Alert::Unanswered => format!("有 {count} 个问题没有人回复，请到群里看看"),
             Alert::ByHand => format!("有 {count} 件违规处置系统没有代办，请您在群里处理"),
+            Alert::Case => format!("有 {count} 条广告同时出现在多个群"),
         }
     }
 
@@ -65,6 +67,7 @@ impl Words for Alert {
             Alert::HandedOver => "次",
             Alert::Unanswered => "个问题",
             Alert::ByHand => "件",
+            Alert::Case => "条",
         }
     }
 }

@@ -67,8 +67,32 @@ pub struct SightedFact<'a> {
     pub verdict: Verdict,
 }
 
+/// How large a case was when it was opened, or when it had grown so much that people are told again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseSizeFact<'a> {
+    /// The case.
+    #[serde(borrow)]
+    pub case: Cow<'a, str>,
+    /// It was opened just now.
+    pub is_new: bool,
+    /// Groups it was seen in.
+    pub groups: u32,
+    /// Members who wrote it, each counted once.
+    pub members: u32,
+    /// Messages listed.
+    pub messages: u32,
+    /// The same by what they belong to it.
+    pub by: Vec<(Alike, u32)>,
+    /// First sighting.
+    pub first_ms: i64,
+    /// Last sighting.
+    pub last_ms: i64,
+}
+
 /// By what a message is like another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Alike {
     /// The same folded text.
@@ -81,4 +105,17 @@ pub enum Alike {
     Contact,
     /// The same file.
     File,
+}
+
+impl Alike {
+    /// Returns the word of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Alike::Text => "text",
+            Alike::Near => "near",
+            Alike::Link => "link",
+            Alike::Contact => "contact",
+            Alike::File => "file",
+        }
+    }
 }

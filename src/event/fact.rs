@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::advert::{SightedFact, TraitsFact};
+use super::advert::{CaseSizeFact, SightedFact, TraitsFact};
 use super::owned::owned;
 use super::{
     ActionKind, ContactEnd, EventKey, EventType, HandOverFact, Level, Role, RosterMember, Status, TalkFact,
@@ -113,6 +113,8 @@ pub enum Fact<'a> {
     Traits(TraitsFact<'a>),
     /// A message belongs to a case of the fleet stage.
     Sighted(SightedFact<'a>),
+    /// How large a case of the fleet stage has become.
+    CaseSize(CaseSizeFact<'a>),
     /// What a message is in its group's talk.
     Talk(TalkFact<'a>),
     /// A member's talk with us goes on with staff.
@@ -148,6 +150,7 @@ pub enum FactKind {
     Carried = 129,
     Traits = 130,
     Sighted = 131,
+    CaseSize = 132,
     Talk = 140,
     HandOver = 141,
     Held = 142,
@@ -512,6 +515,7 @@ impl Fact<'_> {
             Fact::Carried(_) => FactKind::Carried,
             Fact::Traits(_) => FactKind::Traits,
             Fact::Sighted(_) => FactKind::Sighted,
+            Fact::CaseSize(_) => FactKind::CaseSize,
             Fact::Talk(_) => FactKind::Talk,
             Fact::HandOver(_) => FactKind::HandOver,
         }

@@ -13,9 +13,9 @@ use super::spread::{Config, Found, Spread};
 use crate::clock::Clock;
 use crate::dedupe;
 use crate::event::{
-    Effects, EventKey, EventType, Fact, Head, PARTITION_FLEET, Role, SightedFact, Status, Verdict,
+    CaseFact, Effects, EventKey, EventType, Fact, Head, PARTITION_FLEET, Role, SightedFact, Status, Verdict,
 };
-use crate::storage::{Append, SharedStorage, StorageError, codec, visit_effects};
+use crate::storage::{Append, CaseMessage, CaseRow, SharedStorage, StorageError, codec, visit_effects};
 use crate::tasks::Tasks;
 use crate::telemetry::metrics;
 
@@ -49,6 +49,8 @@ pub struct Runner {
     spread: Spread,
     /// Found and not yet written.
     found: VecDeque<Found>,
+    /// Written, and nobody heard of them yet.
+    unheard: Vec<SightedFact<'static>>,
     /// Who acts on messages of cases that a person has decided.
     copies: Listener,
     position: u64,
@@ -88,12 +90,13 @@ impl Runner {
         let mut spread = Spread::default();
         storage.project()?; // cases written just before the end are in the journal only
         for case in storage.cases(CASES_RESUMED_MAX)?.into_iter().filter(|case| case.last_ms >= since_ms) {
-            spread.resume(case.fingerprint, case.id, case.groups, case.first_ms, case.last_ms);
+            let messages = storage.case_messages(&case.id, None, config.case_messages_max)?;
+            spread.resume(&case_of(case), messages.into_iter().map(sighting_of), &config);
         }
         let head = storage.head_position()?;
         let (passed, _) = tokio::sync::watch::channel(0);
         let storage = RunnerStorage(storage);
-        let found = VecDeque::new();
+        let (found, unheard) = (VecDeque::new(), Vec::new());
         let mut this = Self {
             storage,
             epoch,
@@ -101,6 +104,7 @@ impl Runner {
             config,
             spread,
             found,
+            unheard,
             copies: Listener(copies),
             position: head,
             passed,
@@ -166,6 +170,7 @@ impl Runner {
 
     /// Writes what was found, in order; what cannot be written now is kept and tried again.
     async fn write(&mut self) -> Result<(), StorageError> {
+        self.hand_on().await?;
         while !self.found.is_empty() {
             let (taken, facts) = self.front();
             let effects = self.effects(facts);
@@ -184,16 +189,26 @@ impl Runner {
                 operation: "commit a case",
                 source: Box::new(error),
             })?;
-            let sightings: Vec<_> =
-                self.found.iter().take(taken).flat_map(|found| found.sightings.clone()).collect();
-            self.copies.0.seen(&sightings).await?;
-            for case in self.found.drain(..taken).filter_map(|found| found.case) {
-                tracing::info!(case.id = %case.id, groups = case.groups.len(), "the same advert in many groups");
-                metrics::fleet_case();
+            // Durable: what goes wrong from here on writes nothing a second time.
+            for found in self.found.drain(..taken) {
+                self.unheard.extend(found.sightings);
+                if let Some(size) = found.size {
+                    tracing::info!(case.id = %size.case, groups = size.groups, "the same advert in many groups");
+                    if size.is_new {
+                        metrics::fleet_case();
+                    }
+                }
             }
+            self.hand_on().await?;
         }
         self.passed.send_replace(self.position);
         metrics::fleet_lag(self.storage.0.head_position()?.saturating_sub(self.position));
+        Ok(())
+    }
+
+    async fn hand_on(&mut self) -> Result<(), StorageError> {
+        self.copies.0.seen(&self.unheard).await?;
+        self.unheard.clear();
         Ok(())
     }
 
@@ -206,6 +221,7 @@ impl Runner {
             }
             taken += 1;
             facts.extend(found.case.clone().map(Fact::Case));
+            facts.extend(found.size.clone().map(Fact::CaseSize));
             facts.extend(found.sightings.iter().cloned().map(Fact::Sighted));
         }
         (taken, facts)
@@ -230,6 +246,26 @@ impl Runner {
             fingerprint: None,
         };
         Effects { head, facts }
+    }
+}
+
+fn case_of(case: CaseRow) -> CaseFact<'static> {
+    let CaseRow { id, fingerprint, groups, first_ms, last_ms } = case;
+    let groups = groups.into_iter().map(|(account, group)| (account.into(), group.into())).collect();
+    CaseFact { id: id.into(), fingerprint, groups, first_ms, last_ms }
+}
+
+fn sighting_of(message: CaseMessage) -> SightedFact<'static> {
+    let told = |text: String| Some(text).filter(|text| !text.is_empty()).map(Into::into);
+    SightedFact {
+        case: message.case.into(),
+        account: message.account.into(),
+        group: message.group.into(),
+        member: told(message.member),
+        of: told(message.of),
+        at_ms: message.at_ms,
+        by: message.by,
+        verdict: message.verdict,
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Pure. Deterministic in the order of sightings: replaying the journal finds the same cases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher as _;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    Alike, CaseFact, Effects, EventType, Fact, Mark, MarkKind, Role, SightedFact, Status, TraitsFact,
+    Alike, CaseFact, CaseSizeFact, Effects, EventType, Fact, Mark, MarkKind, Role, SightedFact, Status,
+    TraitsFact,
 };
 use crate::near::{Index, LANES, Sketch};
 
@@ -24,6 +25,8 @@ const SKETCHES_MAX: usize = 8;
 const WAITING_MAX: usize = 1_000;
 /// Keys kept of one cluster.
 const KEYS_MAX: usize = 64;
+/// People are told of a case again when it has grown so many times.
+const TOLD_AGAIN: usize = 10;
 
 /// When messages become a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,6 +118,8 @@ impl Key {
 pub struct Found {
     /// The case it opens or makes notably larger (twice as many groups).
     pub case: Option<CaseFact<'static>>,
+    /// What people are told: that it is opened, or ten times as large.
+    pub size: Option<CaseSizeFact<'static>>,
     /// Messages that belong to a case and were not told before.
     pub sightings: Vec<SightedFact<'static>>,
     /// The message belongs together with others, but so many are listed that it is not.
@@ -124,7 +129,7 @@ pub struct Found {
 impl Found {
     /// Says whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.case.is_none() && self.sightings.is_empty()
+        self.case.is_none() && self.size.is_none() && self.sightings.is_empty()
     }
 }
 
@@ -154,10 +159,24 @@ struct Cluster {
     sketches: Vec<Sketch>,
     /// Its messages until it becomes a case.
     waiting: Vec<SightedFact<'static>>,
-    /// Messages told of.
-    told: usize,
-    /// The case's id, and how many groups it was last reported with.
-    case: Option<(String, usize)>,
+    /// What it has become.
+    case: Option<Case>,
+}
+
+/// A cluster that people know of; most never become one.
+#[derive(Debug, Default)]
+struct Case {
+    id: String,
+    /// With so many groups it was last reported.
+    reported: usize,
+    /// People are told again at so many.
+    told_at: usize,
+    /// Hashes of the messages listed: one that is edited is listed once.
+    listed: HashSet<u64>,
+    /// Hashes of their authors.
+    authors: HashSet<u64>,
+    /// How many are listed by what they belong to it.
+    by: BTreeMap<Alike, u32>,
 }
 
 /// What is known of one message.
@@ -181,17 +200,33 @@ impl<'a> Seen<'a> {
 }
 
 impl Spread {
-    /// Takes in a case found before a restart, so that it is continued and not opened again.
-    pub fn resume(&mut self, name: u64, id: String, groups: Vec<Place>, first_ms: i64, last_ms: i64) {
+    /// Takes in a case found before a restart, so that it is continued and not opened again; with the groups it was last
+    /// reported with and all of its messages.
+    pub fn resume(
+        &mut self,
+        case: &CaseFact<'_>,
+        messages: impl Iterator<Item = SightedFact<'static>>,
+        config: &Config,
+    ) {
+        let name = case.fingerprint;
+        let groups: Vec<Place> =
+            case.groups.iter().map(|(account, group)| (account.to_string(), group.to_string())).collect();
         let marks = [MarkKind::Link, MarkKind::Contact, MarkKind::File];
         let keys = marks.into_iter().map(|kind| Key::Mark(Mark { kind, hash: name }));
-        let case = Some((id, groups.len()));
-        let number = self.open(first_ms, name);
+        let mut known = Case { id: case.id.to_string(), reported: groups.len(), ..Case::default() };
+        let (number, mut last_ms) = (self.open(case.first_ms, name), case.last_ms);
         self.learn(number, std::iter::once(Key::Text(name)).chain(keys), None);
         if let Some(cluster) = self.clusters.get_mut(&number) {
             cluster.places =
                 groups.iter().map(|place| self.hasher.hash_one((&*place.0, &*place.1))).collect();
-            (cluster.groups, cluster.case) = (groups, case);
+            cluster.groups = groups;
+            for message in messages {
+                last_ms = last_ms.max(message.at_ms);
+                cluster.place(&message, &self.hasher, config);
+                known.list(&message, &self.hasher);
+            }
+            known.tell_next(cluster.places.len(), config);
+            cluster.case = Some(known);
         }
         self.touch(number, last_ms);
     }
@@ -199,7 +234,9 @@ impl Spread {
     /// Takes in one committed event; returns what it adds.
     pub fn observe(&mut self, effects: &Effects<'_>, config: &Config) -> Found {
         let head = &effects.head;
-        let is_relevant = head.what == EventType::Message && head.role == Role::Customer;
+        // What a message becomes by an edit is seen by as many as what it was.
+        let is_said = matches!(head.what, EventType::Message | EventType::MessageEdited);
+        let is_relevant = is_said && head.role == Role::Customer;
         if config.case_groups_min == 0 || !is_relevant || head.status != Status::Counted {
             return Found::default();
         }
@@ -226,8 +263,9 @@ impl Spread {
             by,
             verdict: head.verdict,
         };
-        let place = self.hasher.hash_one((&*head.account, &*head.group));
-        self.clusters.get_mut(&number).map(|cluster| cluster.see(sighting, place, config)).unwrap_or_default()
+        let (hasher, is_edit) = (&self.hasher, head.what == EventType::MessageEdited);
+        let cluster = self.clusters.get_mut(&number);
+        cluster.map(|cluster| cluster.see(sighting, is_edit, hasher, config)).unwrap_or_default()
     }
 
     /// Returns the cluster that a message belongs to, and by what: the oldest it shares a key with, else the nearest.
@@ -251,7 +289,6 @@ impl Spread {
             keys: Vec::new(),
             sketches: Vec::new(),
             waiting: Vec::new(),
-            told: 0,
             case: None,
         };
         self.clusters.insert(number, cluster);
@@ -307,44 +344,127 @@ impl Spread {
 }
 
 impl Cluster {
-    fn see(&mut self, mut sighting: SightedFact<'static>, place: u64, config: &Config) -> Found {
-        if self.groups.len() < config.case_groups_max && self.places.insert(place) {
-            self.groups.push((sighting.account.to_string(), sighting.group.to_string()));
+    fn see(
+        &mut self,
+        mut sighting: SightedFact<'static>,
+        is_edit: bool,
+        hasher: &DefaultHashBuilder,
+        config: &Config,
+    ) -> Found {
+        self.place(&sighting, hasher, config);
+        if self.lists(&sighting, is_edit, hasher) {
+            return Found::default(); // with other words: its group is known, and what follows for it follows
         }
-        let reported = self.case.as_ref().map(|(_, groups)| *groups);
+        let mut sightings = Vec::new();
+        let has_room = match &mut self.case {
+            Some(case) if case.listed.len() < config.case_messages_max => {
+                case.list(&sighting, hasher);
+                sighting.case = case.id.clone().into();
+                sightings.push(sighting);
+                true
+            }
+            None if self.waiting.len() < WAITING_MAX.min(config.case_messages_max) => {
+                self.waiting.push(sighting);
+                true
+            }
+            Some(_) | None => false,
+        };
+        let reported = self.case.as_ref().map(|case| case.reported);
         let due = reported.map_or(config.case_groups_min, |groups| groups * 2).min(config.case_groups_max);
         let is_due = self.groups.len() >= due && reported != Some(self.groups.len());
-        let has_room = self.case.is_some() || self.waiting.len() < WAITING_MAX;
-        if self.told < config.case_messages_max && has_room {
-            self.told += 1;
-            if let Some((id, _)) = &self.case {
-                sighting.case = id.clone().into();
-            } else {
-                self.waiting.push(sighting);
-                return if is_due { self.report() } else { Found::default() };
-            }
-            let sightings = vec![sighting];
-            let found = if is_due { self.report() } else { Found::default() };
-            return Found { sightings, ..found };
-        }
-        let found = if is_due { self.report() } else { Found::default() };
-        Found { is_unlisted: true, ..found }
+        let case = is_due.then(|| self.report(&mut sightings, hasher));
+        let size = self.size(config);
+        Found { case, size, sightings, is_unlisted: !has_room }
     }
 
-    /// Opens the case, or tells how large it has become.
-    fn report(&mut self) -> Found {
-        let opened = format!("case_{:013}_{:016x}", self.first_ms, self.name);
-        let id = self.case.take().map_or(opened, |(id, _)| id);
-        self.case = Some((id.clone(), self.groups.len()));
+    fn place(&mut self, sighting: &SightedFact<'_>, hasher: &DefaultHashBuilder, config: &Config) {
+        let place = hasher.hash_one((&*sighting.account, &*sighting.group));
+        let has_room = self.places.len() < config.case_messages_max.max(config.case_groups_max);
+        if has_room && self.places.insert(place) && self.groups.len() < config.case_groups_max {
+            self.groups.push((sighting.account.to_string(), sighting.group.to_string()));
+        }
+    }
+
+    /// Says whether a message is listed, or waits to be. Before there is a case only an edit can be of one that is.
+    fn lists(&self, sighting: &SightedFact<'_>, is_edit: bool, hasher: &DefaultHashBuilder) -> bool {
+        let is_same = |of: &SightedFact<'_>| {
+            of.of.is_some()
+                && (&of.account, &of.group, &of.of) == (&sighting.account, &sighting.group, &sighting.of)
+        };
+        match &self.case {
+            Some(case) => case.listed.contains(&message_hash(sighting, hasher)),
+            None => is_edit && self.waiting.iter().any(is_same),
+        }
+    }
+
+    /// Opens the case, or says how large it has become; the messages that waited for it are told.
+    fn report(
+        &mut self,
+        sightings: &mut Vec<SightedFact<'static>>,
+        hasher: &DefaultHashBuilder,
+    ) -> CaseFact<'static> {
+        let (first_ms, last_ms) = (self.first_ms, self.last_ms);
+        let case = self.case.get_or_insert_with(|| Case {
+            id: format!("case_{first_ms:013}_{:016x}", self.name),
+            ..Case::default()
+        });
+        case.reported = self.groups.len();
+        for mut sighting in std::mem::take(&mut self.waiting) {
+            case.list(&sighting, hasher);
+            sighting.case = case.id.clone().into();
+            sightings.push(sighting);
+        }
         let groups =
             self.groups.iter().cloned().map(|(account, group)| (account.into(), group.into())).collect();
-        let mut sightings = std::mem::take(&mut self.waiting);
-        for sighting in &mut sightings {
-            sighting.case = id.clone().into();
+        CaseFact { id: case.id.clone().into(), fingerprint: self.name, groups, first_ms, last_ms }
+    }
+
+    /// Says how large the case is, when people are to be told.
+    fn size(&mut self, config: &Config) -> Option<CaseSizeFact<'static>> {
+        let groups = self.places.len();
+        let case = self.case.as_mut().filter(|case| groups >= case.told_at)?;
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let size = CaseSizeFact {
+            case: case.id.clone().into(),
+            is_new: case.told_at == 0,
+            groups: count(groups),
+            members: count(case.authors.len()),
+            messages: count(case.listed.len()),
+            by: case.by.iter().map(|(by, count)| (*by, *count)).collect(),
+            first_ms: self.first_ms,
+            last_ms: self.last_ms,
+        };
+        case.tell_next(groups, config);
+        Some(size)
+    }
+}
+
+impl Case {
+    fn list(&mut self, sighting: &SightedFact<'_>, hasher: &DefaultHashBuilder) {
+        if self.listed.insert(message_hash(sighting, hasher)) {
+            *self.by.entry(sighting.by).or_default() += 1;
+            if let Some(member) = &sighting.member {
+                self.authors.insert(hasher.hash_one((&*sighting.account, &**member)));
+            }
         }
-        let (first_ms, last_ms) = (self.first_ms, self.last_ms);
-        let case = CaseFact { id: id.into(), fingerprint: self.name, groups, first_ms, last_ms };
-        Found { case: Some(case), sightings, is_unlisted: false }
+    }
+
+    /// Works out when people are told again. The steps are the same whenever one looks, so also after a restart.
+    fn tell_next(&mut self, groups: usize, config: &Config) {
+        self.told_at = config.case_groups_min.max(1);
+        while self.told_at <= groups {
+            self.told_at = self.told_at.saturating_mul(TOLD_AGAIN);
+        }
+    }
+}
+
+/// Keyed by chance, so nobody can make two messages alike.
+fn message_hash(sighting: &SightedFact<'_>, hasher: &DefaultHashBuilder) -> u64 {
+    let SightedFact { account, group, member, of, at_ms, .. } = sighting;
+    // Of a message whose id was not noted the author and the moment must do.
+    match of {
+        Some(of) => hasher.hash_one((&**account, &**group, &**of)),
+        None => hasher.hash_one((&**account, &**group, member.as_deref(), at_ms)),
     }
 }
 
@@ -445,6 +565,37 @@ mod tests {
     }
 
     #[test]
+    fn people_are_told_how_large_a_case_is_when_it_opens_each_author_once() {
+        let mut spread = Spread::default();
+        let told = (0..9).filter_map(|n| spread.observe(&seen(7, &format!("g{}", n / 2), n), &config()).size);
+        let told: Vec<_> = told.collect();
+        let [size] = &told[..] else { panic!("{told:?}") };
+        assert_eq!((size.is_new, size.groups, size.members, size.messages), (true, 3, 1, 5));
+        assert_eq!(size.by, [(Alike::Text, 5)]);
+    }
+
+    #[test]
+    fn a_message_that_becomes_an_advert_by_an_edit_counts_and_is_listed_once() {
+        let mut spread = Spread::default();
+        let edited = |n: i64, of: i64| {
+            let mut effects = effects(&format!("g{of}"), n, Some(7), None, &[]);
+            effects.head.what = EventType::MessageEdited;
+            let traits = TraitsFact { of: format!("e-{of}").into(), sketch: None, marks: Vec::new() };
+            effects.facts = vec![Fact::Traits(traits)];
+            effects
+        };
+        let found: Vec<_> = [0, 1, 1, 2, 2]
+            .into_iter()
+            .zip(0..)
+            .map(|(of, n)| spread.observe(&edited(n, of), &config()))
+            .collect();
+        let listed: Vec<_> =
+            found.iter().flat_map(|found| &found.sightings).map(|seen| seen.of.clone().unwrap()).collect();
+        assert_eq!(listed, ["e-0", "e-1", "e-2"]);
+        assert_eq!(found[3].case.as_ref().map(|case| case.groups.len()), Some(3));
+    }
+
+    #[test]
     fn slow_repetition_is_no_case() {
         let mut spread = Spread::default();
         for n in 0..10 {
@@ -458,16 +609,21 @@ mod tests {
     fn a_restart_continues_a_case() {
         let mut before = Spread::default();
         let mut found = (0..3).map(|n| before.observe(&seen(7, &format!("g{n}"), n), &config()));
-        let case = found.find_map(|found| found.case).unwrap();
+        let opened = found.find(|found| found.case.is_some()).unwrap();
+        let case = opened.case.unwrap();
         let mut after = Spread::default();
-        let groups = case.groups.iter().map(|(a, g)| (a.to_string(), g.to_string())).collect();
-        after.resume(7, case.id.to_string(), groups, case.first_ms, case.last_ms);
+        after.resume(&case, opened.sightings.into_iter(), &config());
         for n in 0..5 {
             let found = after.observe(&seen(7, &format!("g{n}"), n), &config());
-            assert_eq!((found.case, &found.sightings[0].case), (None, &case.id));
+            assert_eq!((found.case, found.size), (None, None));
+            let listed: Vec<_> = found.sightings.iter().map(|sighting| &*sighting.case).collect();
+            assert_eq!(listed, if n < 3 { vec![] } else { vec![&*case.id] }, "listed before, or now");
         }
         let grown = after.observe(&seen(7, "g5", 5), &config()).case.unwrap();
-        assert_eq!((grown.id, grown.groups.len()), (case.id, 6));
+        assert_eq!((grown.id, grown.groups.len()), (case.id.clone(), 6));
+        let told = (6..30).filter_map(|n| after.observe(&seen(7, &format!("g{n}"), n), &config()).size);
+        let told: Vec<_> = told.map(|size| (size.is_new, size.groups, size.messages)).collect();
+        assert_eq!(told, [(false, 30, 30)], "ten times as large as at first");
     }
 
     #[test]

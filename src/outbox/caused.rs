@@ -51,6 +51,7 @@ impl Delivery {
             | Fact::HandOver(_)
             | Fact::Traits(_)
             | Fact::Sighted(_)
+            | Fact::CaseSize(_)
             | Fact::LateVerdict(_) => return None,
         };
         Some(Self {

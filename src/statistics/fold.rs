@@ -123,7 +123,7 @@ impl Delta {
                     }
                 }
                 Fact::Sighted(seen) => self.case_messages.push(case_message(seen)),
-                Fact::Case(case) => _ = self.cases.insert(case.id.to_string(), case_delta(case)),
+                Fact::Case(case) => self.case(case),
                 Fact::Member(_)
                 | Fact::Action(_)
                 | Fact::Send(_)
@@ -142,6 +142,7 @@ impl Delta {
                 | Fact::Carried(_)
                 | Fact::Talk(_)
                 | Fact::HandOver(_)
+                | Fact::CaseSize(_)
                 | Fact::Traits(_)
                 | Fact::LateVerdict(_) => {}
             }
@@ -207,6 +208,14 @@ impl Delta {
         let count = self.count_in(group, hour_of(effects.head.at_ms));
         count.counters.add(&counters);
         count.revised |= effects.head.revised;
+    }
+
+    /// The latest report of a case is the one that holds; its last sighting never goes back.
+    fn case(&mut self, case: &CaseFact<'_>) {
+        let before_ms = self.cases.get(&*case.id).map_or(i64::MIN, |before| before.last_ms);
+        let delta = case_delta(case);
+        let last_ms = delta.last_ms.max(before_ms);
+        self.cases.insert(case.id.to_string(), CaseDelta { last_ms, ..delta });
     }
 
     fn count_list(&mut self, head: &Head<'_>, hit: &HitFact<'_>, count: ListCount) {

@@ -88,6 +88,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Carried(f) => record(kind, f, out),
             Fact::Traits(f) => record(kind, f, out),
             Fact::Sighted(f) => record(kind, f, out),
+            Fact::CaseSize(f) => record(kind, f, out),
             Fact::Talk(f) => record(kind, f, out),
             Fact::HandOver(f) => record(kind, f, out),
             Fact::LateVerdict(f) => record(kind, f, out),
@@ -265,13 +266,14 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Carried => Fact::Carried(body_of(kind, body)?),
         FactKind::Traits => Fact::Traits(body_of(kind, body)?),
         FactKind::Sighted => Fact::Sighted(body_of(kind, body)?),
+        FactKind::CaseSize => Fact::CaseSize(body_of(kind, body)?),
         FactKind::Talk => Fact::Talk(body_of(kind, body)?),
         FactKind::HandOver => Fact::HandOver(body_of(kind, body)?),
         FactKind::LateVerdict => Fact::LateVerdict(body_of(kind, body)?),
     }))
 }
 
-const KINDS: [FactKind; 29] = [
+const KINDS: [FactKind; 30] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -298,6 +300,7 @@ const KINDS: [FactKind; 29] = [
     FactKind::Carried,
     FactKind::Traits,
     FactKind::Sighted,
+    FactKind::CaseSize,
     FactKind::Talk,
     FactKind::HandOver,
     FactKind::LateVerdict,

@@ -282,6 +282,10 @@ impl Storage for Memory {
         Ok(self.disk.data.lock().state.cases(limit))
     }
 
+    fn case(&self, id: &str) -> Result<Option<CaseRow>, StorageError> {
+        Ok(self.disk.data.lock().state.case(id))
+    }
+
     async fn apply(&self, change: Change) -> Result<Vec<u64>, StorageError> {
         self.change(|ledger, _| ledger.apply(&change))
     }

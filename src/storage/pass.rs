@@ -107,7 +107,8 @@ impl Pass {
                 | Fact::Talk(_)
                 | Fact::HandOver(_)
                 | Fact::Traits(_)
-                | Fact::Sighted(_) => continue,
+                | Fact::Sighted(_)
+                | Fact::CaseSize(_) => continue,
             };
             let waits_ms = effects.head.arrived_ms.saturating_add(SEND_WAITS_MS);
             let time_ms = if expires_ms > 0 { expires_ms } else { waits_ms };

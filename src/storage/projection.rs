@@ -166,11 +166,11 @@ pub struct CaseRow {
     pub id: String,
     /// Fingerprint of the text.
     pub fingerprint: u64,
-    /// Groups, as (account, group).
+    /// Groups of its messages, as (account, group), in that order.
     pub groups: Vec<(String, String)>,
     /// First sighting.
     pub first_ms: i64,
-    /// Last sighting.
+    /// The last of all its messages.
     pub last_ms: i64,
 }
 

@@ -322,6 +322,10 @@ impl Storage for Sqlite {
         self.state(|conn| queries::cases(conn, limit))
     }
 
+    fn case(&self, id: &str) -> Result<Option<CaseRow>, StorageError> {
+        self.state(|conn| queries::case(conn, id))
+    }
+
     async fn apply(&self, change: Change) -> Result<Vec<u64>, StorageError> {
         self.ledger.seen(change.at_ms);
         self.ledger.write(move |conn| documents::apply(conn, &change)).await

@@ -23,12 +23,20 @@ pub enum Subject {
     Conversation,
     /// A question of a customer.
     Question,
+    /// The same advert in many groups.
+    Case,
 }
 
 impl Subject {
     /// All of them, in the order of this page.
-    pub const ALL: [Subject; 5] =
-        [Subject::Delivery, Subject::Broadcast, Subject::Member, Subject::Conversation, Subject::Question];
+    pub const ALL: [Subject; 6] = [
+        Subject::Delivery,
+        Subject::Broadcast,
+        Subject::Member,
+        Subject::Conversation,
+        Subject::Question,
+        Subject::Case,
+    ];
 
     /// Returns the spelling on disk and in what is told.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +46,7 @@ impl Subject {
             Subject::Member => "member",
             Subject::Conversation => "conversation",
             Subject::Question => "question",
+            Subject::Case => "case",
         }
     }
 
@@ -46,7 +55,7 @@ impl Subject {
     pub fn stands(self) -> bool {
         match self {
             Subject::Delivery | Subject::Broadcast => true,
-            Subject::Member | Subject::Conversation | Subject::Question => false,
+            Subject::Member | Subject::Conversation | Subject::Question | Subject::Case => false,
         }
     }
 
@@ -55,6 +64,9 @@ impl Subject {
         Self::ALL.into_iter().find(|subject| subject.as_str() == word)
     }
 }
+
+/// The state that a case is told to be in when a person has decided about it.
+pub const CASE_DECIDED: &str = "decided";
 
 /// One change of state.
 #[derive(Clone, Debug, PartialEq, Eq)]

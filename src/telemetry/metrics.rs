@@ -355,7 +355,7 @@ pub fn fleet_lag(rows: u64) {
 
 // === state of things ===
 
-/// The fleet stage found one text in many groups.
+/// The fleet stage found the same advert in many groups.
 pub fn fleet_case() {
     add(Metric::Cases, 0, 1);
 }

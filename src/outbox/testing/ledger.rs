@@ -575,6 +575,10 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
+    fn case(&self, _: &str) -> Result<Option<CaseRow>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
     async fn status_changes(&self, _: u64, _: usize) -> Result<Vec<StatusChange>, StorageError> {
         Ok(self.tables.lock().told.clone())
     }

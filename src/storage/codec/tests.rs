@@ -8,11 +8,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{
-    ActionFact, ActionKind, Alike, AttachFact, CarriedFact, CaseFact, ConsentFact, ContactEnd,
-    ContactEndFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HeldFact,
-    HitFact, JudgedFact, KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact,
-    QuestionFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact,
-    SilenceFact, StateFact, StateKind, Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
+    ActionFact, ActionKind, Alike, AttachFact, CarriedFact, CaseFact, CaseSizeFact, ConsentFact, ContactEnd,
+    ContactEndFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HeldFact, HitFact,
+    JudgedFact, KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact,
+    ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact,
+    StateKind, Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
 };
 use crate::near::{LANES, Sketch};
 
@@ -194,6 +194,13 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
                 let case = Cow::Owned(case);
                 let (by, verdict) = (Alike::Near, Verdict::Review);
                 Fact::Sighted(SightedFact { case, account, group, member, of, at_ms, by, verdict })
+            }
+        ),
+        ("case-[0-2]", any::<(bool, u32, u32, u32, u32)>(), time(), time()).prop_map(
+            |(case, (is_new, groups, members, messages, near), first_ms, last_ms)| {
+                let (case, by) = (Cow::Owned(case), vec![(Alike::Near, near), (Alike::File, 1)]);
+                let size = CaseSizeFact { case, is_new, groups, members, messages, by, first_ms, last_ms };
+                Fact::CaseSize(size)
             }
         ),
         (text(), option::of(any::<[u16; LANES]>()), vec(any::<(u8, u64)>(), 0..4)).prop_map(

@@ -473,6 +473,14 @@ pub(in crate::storage) async fn cases_show_their_last_sighting<H: Harness>(harne
     assert_eq!((all[0].by, all[0].verdict, all[0].member.as_str()), (Alike::Near, Verdict::Review, "u-1"));
     let after = (all[0].at_ms, "demo".to_owned(), "g-0".to_owned(), "e-1".to_owned());
     assert_eq!(list(Some(after), 1), all[1..2]);
+    let case = storage.case("case-1").unwrap().unwrap();
+    let groups = ["g-0", "g-1", "g-2"].map(|group| ("demo".to_owned(), group.to_owned()));
+    assert_eq!((case.groups, case.last_ms), (groups.to_vec(), NOW_MS + 2), "those of its messages");
+    commit(&storage, epoch, &[sighted(9)]).await;
+    storage.project().unwrap();
+    let case = storage.case("case-1").unwrap().unwrap();
+    assert_eq!((case.groups.len(), case.last_ms), (4, NOW_MS + 4), "every message is the last for a while");
+    assert_eq!((storage.cases(10).unwrap(), storage.case("case-2").unwrap()), (vec![case], None));
     assert!(storage.groups(None, 10).unwrap().is_empty(), "what spans groups is no group");
     assert!(storage.totals(0, i64::MAX).unwrap().is_empty());
 }

@@ -1,6 +1,6 @@
 //! The projection as maps: the same differences and merges as everywhere, only the tables are simpler.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use super::ledger::all_if_zero;
@@ -108,7 +108,16 @@ impl StateData {
             let place = (of.at_ms, of.account, of.group, of.of);
             self.case_messages.insert((of.case, place), message);
         }
-        self.cases.extend(delta.cases.iter().map(|(id, case)| (id.clone(), case.clone())));
+        for (id, case) in &delta.cases {
+            let before_ms = self.cases.get(id).map_or(i64::MIN, |before| before.last_ms);
+            let last_ms = case.last_ms.max(before_ms);
+            self.cases.insert(id.clone(), CaseDelta { last_ms, ..case.clone() });
+        }
+        for (of, (at_ms, ..)) in self.case_messages.keys() {
+            if let Some(case) = self.cases.get_mut(of) {
+                case.last_ms = case.last_ms.max(*at_ms);
+            }
+        }
         self.sends.append(&mut sends);
         self.position = position;
     }
@@ -319,18 +328,22 @@ impl StateData {
         later.map(|(_, message)| message.clone()).take(all_if_zero(limit)).collect()
     }
 
+    pub(super) fn case(&self, id: &str) -> Option<CaseRow> {
+        let case = self.cases.get(id)?;
+        let messages = self.case_messages.iter().filter(|((of, _), _)| of == id);
+        let groups: BTreeSet<_> =
+            messages.map(|(_, message)| (message.account.clone(), message.group.clone())).collect();
+        Some(CaseRow {
+            id: id.to_owned(),
+            fingerprint: case.fingerprint,
+            groups: if groups.is_empty() { case.groups.clone() } else { groups.into_iter().collect() },
+            first_ms: case.first_ms,
+            last_ms: case.last_ms,
+        })
+    }
+
     pub(super) fn cases(&self, limit: usize) -> Vec<CaseRow> {
-        let mut cases: Vec<_> = self
-            .cases
-            .iter()
-            .map(|(id, case)| CaseRow {
-                id: id.clone(),
-                fingerprint: case.fingerprint,
-                groups: case.groups.clone(),
-                first_ms: case.first_ms,
-                last_ms: case.last_ms,
-            })
-            .collect();
+        let mut cases: Vec<_> = self.cases.keys().filter_map(|id| self.case(id)).collect();
         cases.sort_by(|a, b| b.last_ms.cmp(&a.last_ms).then_with(|| a.id.cmp(&b.id)));
         cases.truncate(all_if_zero(limit));
         cases

@@ -6,6 +6,8 @@
 
 mod roster;
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::pool::Pool;
@@ -345,9 +347,22 @@ fn listings(
         let (by, verdict) = (words::word(&m.by), words::word(&m.verdict));
         message.execute(params![m.case, m.at_ms, m.account, m.group, m.of, m.member, by, verdict])?;
     }
-    let mut case = tx.prepare_cached("INSERT OR REPLACE INTO fleet_case VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut case = tx.prepare_cached(
+        "INSERT INTO fleet_case VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET
+         fingerprint = excluded.fingerprint, groups = excluded.groups, first_ms = excluded.first_ms,
+         last_ms = MAX(last_ms, excluded.last_ms)",
+    )?;
     for (id, c) in &delta.cases {
         case.execute(params![id, signed(c.fingerprint), words::groups(&c.groups), c.first_ms, c.last_ms])?;
+    }
+    // Of all its messages, in whichever stretch they came.
+    let mut seen = tx.prepare_cached(
+        "UPDATE fleet_case SET last_ms = MAX(last_ms, coalesce(
+         (SELECT MAX(at_ms) FROM case_message WHERE fleet_case = ?1), last_ms)) WHERE id = ?1",
+    )?;
+    let sighted = delta.case_messages.iter().map(|message| &message.case);
+    for id in delta.cases.keys().chain(sighted).collect::<BTreeSet<_>>() {
+        seen.execute([id])?;
     }
     Ok(())
 }

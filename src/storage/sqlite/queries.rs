@@ -380,21 +380,44 @@ pub(super) fn case_messages(
 
 /// Returns cases, newest first.
 pub(super) fn cases(conn: &Connection, limit: usize) -> Result<Vec<CaseRow>, StorageError> {
-    conn.prepare_cached(
-        "SELECT id, fingerprint, groups, first_ms, last_ms FROM fleet_case ORDER BY last_ms DESC, id LIMIT ?1",
-    )
-    .and_then(|mut query| {
-        query
-            .query_map([super::limit(limit)], |row| {
-                Ok(CaseRow {
-                    id: row.get(0)?,
-                    fingerprint: row.get(1).map(unsigned)?,
-                    groups: words::read(2, row.get_ref(2)?.as_str()?)?,
-                    first_ms: row.get(3)?,
-                    last_ms: row.get(4)?,
-                })
-            })?
-            .collect()
+    let cases: Result<Vec<CaseRow>, rusqlite::Error> = conn
+        .prepare_cached(&format!("{CASE} ORDER BY last_ms DESC, id LIMIT ?1"))
+        .and_then(|mut query| query.query_map([super::limit(limit)], case_row)?.collect());
+    cases
+        .and_then(|cases| cases.into_iter().map(|case| with_groups(conn, case)).collect())
+        .map_err(fault("read cases"))
+}
+
+/// Returns one case.
+pub(super) fn case(conn: &Connection, id: &str) -> Result<Option<CaseRow>, StorageError> {
+    conn.prepare_cached(&format!("{CASE} WHERE id = ?1"))
+        .and_then(|mut query| query.query_row([id], case_row).optional())
+        .and_then(|case| case.map(|case| with_groups(conn, case)).transpose())
+        .map_err(fault("read a case"))
+}
+
+/// Cases, with the groups they were last reported with.
+const CASE: &str = "SELECT id, fingerprint, groups, first_ms, last_ms FROM fleet_case";
+
+fn case_row(row: &Row<'_>) -> Result<CaseRow, rusqlite::Error> {
+    Ok(CaseRow {
+        id: row.get(0)?,
+        fingerprint: row.get(1).map(unsigned)?,
+        groups: words::read(2, row.get_ref(2)?.as_str()?)?,
+        first_ms: row.get(3)?,
+        last_ms: row.get(4)?,
     })
-    .map_err(fault("read cases"))
+}
+
+/// Fills in the groups of all messages; a case of an older version has none listed.
+fn with_groups(conn: &Connection, mut case: CaseRow) -> Result<CaseRow, rusqlite::Error> {
+    let mut query = conn.prepare_cached(
+        "SELECT DISTINCT account, grp FROM case_message WHERE fleet_case = ?1 ORDER BY account, grp",
+    )?;
+    let groups: Vec<(String, String)> =
+        query.query_map([&case.id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    if !groups.is_empty() {
+        case.groups = groups;
+    }
+    Ok(case)
 }

@@ -381,10 +381,12 @@ pub enum Alert {
     Unanswered,
     /// A person has to do what no program did.
     ByHand,
+    /// The same advert in many groups.
+    Case,
 }
 
 pub(super) const ALERT: Label =
-    Label { name: "kind", values: &["left", "handed_over", "unanswered", "by_hand"] };
+    Label { name: "kind", values: &["left", "handed_over", "unanswered", "by_hand", "case"] };
 
 impl Value for Alert {
     fn place(self) -> usize {
@@ -393,6 +395,7 @@ impl Value for Alert {
             Alert::HandedOver => 1,
             Alert::Unanswered => 2,
             Alert::ByHand => 3,
+            Alert::Case => 4,
         }
     }
 }
