@@ -47,6 +47,7 @@ pub mod ports;
 mod promises;
 mod protection;
 mod questions;
+mod removals;
 mod replays;
 mod replies;
 mod results;

@@ -175,6 +175,8 @@ pub enum EventType {
     Due,
     /// A person forgives a member; not part of the API's events.
     Pardoned,
+    /// A person decided that a member is to be taken out of the group; not part of the API's events.
+    Expelled,
 }
 
 /// What happened, with the fields that only this kind has.
@@ -279,6 +281,13 @@ pub enum What<'a> {
         /// The operator.
         by: Cow<'a, str>,
     },
+    /// See [`EventType::Expelled`].
+    Expelled {
+        /// What is decided on, and whose budget is spent: `case` or `kick`.
+        rule: Cow<'a, str>,
+        /// The id of that case or kick list.
+        asked: Cow<'a, str>,
+    },
     /// See [`EventType::LateVerdict`].
     LateVerdict {
         /// Event id it is about: of a message, or of its edit.
@@ -325,6 +334,7 @@ impl What<'_> {
             What::LateVerdict { .. } => EventType::LateVerdict,
             What::Due => EventType::Due,
             What::Pardoned { .. } => EventType::Pardoned,
+            What::Expelled { .. } => EventType::Expelled,
         }
     }
 
@@ -349,6 +359,7 @@ impl What<'_> {
             | What::TagsChanged { .. }
             | What::LateVerdict { .. }
             | What::Pardoned { .. }
+            | What::Expelled { .. }
             | What::Due => None,
         }
     }
@@ -373,6 +384,7 @@ impl What<'_> {
             | What::TagsChanged { .. }
             | What::LateVerdict { .. }
             | What::Pardoned { .. }
+            | What::Expelled { .. }
             | What::Due => None,
         }
     }

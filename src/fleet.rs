@@ -6,6 +6,7 @@
 
 pub mod cases;
 pub mod kicks;
+pub mod removals;
 pub mod runner;
 pub mod spread;
 

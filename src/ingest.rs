@@ -2,7 +2,8 @@
 //!
 //! [`server`] speaks HTTP, [`events`] and [`callback`] are the two hot routes, [`batch`] takes bodies apart,
 //! [`partitions`] drives the pipeline; `asking` meets the verdict hook; `sink` takes what
-//! connectors find out by themselves, `due` what was put off until now, `punished` shows what members did. Order of refusal: connection, bytes in memory, token, work permit; only then is
+//! connectors find out by themselves, `due` what was put off until now, `expelling` whom a person takes out; `punished` shows
+//! what members did. Order of refusal: connection, bytes in memory, token, work permit; only then is
 //! anything decoded.
 
 mod asking;
@@ -11,6 +12,7 @@ pub mod body;
 pub mod callback;
 mod due;
 pub mod events;
+mod expelling;
 mod keeping;
 pub mod load;
 pub mod partitions;
@@ -45,6 +47,7 @@ use crate::pipeline::Rules;
 use crate::tasks::Tasks;
 
 pub use partitions::Partitions;
+pub use punished::Allowance;
 
 /// Limits of the way in.
 #[derive(Clone, Debug, Serialize, Deserialize)]

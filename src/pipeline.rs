@@ -280,6 +280,7 @@ pub fn decide<'e>(
         What::Due if event.member.is_some() => decision.lift(state, event),
         What::Due => decision.due(state, rules, setting, event),
         What::Pardoned { by } => decision.pardon(state, event, by),
+        What::Expelled { rule, asked } => decision.expel(state, setting, event, (rule, asked)),
         What::ContactAdded { welcome_code: Some(code), .. } => {
             decision.welcome_contact(rules, setting, event, code);
         }

@@ -12,9 +12,12 @@ use super::reviews::deciding::{AllowedView, allow, check_reason, may_allow};
 use super::state::Cx;
 use crate::conduct::ladder::{Came, Ladder, Record};
 use crate::event::{ActionKind, GroupEvent, Role, What};
+use crate::fleet::removals::Who;
 use crate::ingest::events::Source;
 use crate::storage::{AuditEntry, Change};
 
+/// Members forgiven in one go.
+const TOGETHER: usize = 500;
 /// Hits of the member that are shown when they are forgiven.
 const HITS_MAX: usize = 10;
 /// Hits of a group that are looked through for them.
@@ -176,8 +179,10 @@ pub(super) async fn pardon(
         return Err(ApiError::new(Code::NotFound, detail));
     }
     let mut groups = Vec::with_capacity(records.len());
+    let who: Vec<Who> =
+        records.iter().map(|(group, _)| (account.clone(), group.clone(), member.clone())).collect();
+    cx.forgive(&who).await?;
     for (group, record) in records {
-        cx.forgive(&account, &group, &member).await?;
         groups.push(PardonedView {
             strikes: record.strikes.len(),
             unmuted: record.muted_until_ms.is_some(),
@@ -231,25 +236,28 @@ impl Cx {
         effective.and_then(|effective| effective.policy.ladder.clone()).unwrap_or_default()
     }
 
-    /// Lets the pipeline forget what a member did in a group; durable when it returns.
-    async fn forgive(&self, account: &str, group: &str, member: &str) -> ApiResult<()> {
-        let event = GroupEvent {
+    /// Lets the pipeline forget what members did in groups; durable when it returns.
+    pub(super) async fn forgive(&self, who: &[Who]) -> ApiResult<()> {
+        let pardoned = |(account, group, member): &Who| GroupEvent {
             id: fresh_id("pardon-").into(),
-            account: account.to_owned().into(),
-            group: group.to_owned().into(),
-            member: Some(member.to_owned().into()),
+            account: account.clone().into(),
+            group: group.clone().into(),
+            member: Some(member.clone().into()),
             name: None,
             role: Role::Customer,
             at_ms: None,
             step: None,
             what: What::Pardoned { by: self.actor().operator.to_string().into() },
         };
-        let taken = self.ingest().take(Source::Token(self.caller()), std::iter::once(Ok(event))).await;
-        match taken.map(|results| results.into_iter().next()) {
-            Ok(Some(Ok(_))) => Ok(()),
-            Ok(Some(Err(refusal))) | Err(refusal) => Err(ApiError::new(Code::NotReady, refusal.detail)),
-            Ok(None) => Err(ApiError::internal(&"one pardon had no result")),
+        let not_ready = |detail: String| ApiError::new(Code::NotReady, detail);
+        for some in who.chunks(TOGETHER) {
+            let events = some.iter().map(|who| Ok(pardoned(who)));
+            let taken = self.ingest().take(Source::Token(self.caller()), events).await;
+            for result in taken.map_err(|refusal| not_ready(refusal.detail))? {
+                result.map_err(|refusal| not_ready(refusal.detail))?;
+            }
         }
+        Ok(())
     }
 
     /// Takes a member off the kick lists, where the caller may.

@@ -10,15 +10,14 @@ use super::body::{Answer, Path, Strict};
 use super::error::{ApiError, ApiResult, Code};
 use super::moment;
 use super::outbound::fresh_id;
+use super::removals::{RemovalPreview, left};
 use super::reviews::deciding::check_reason;
 use super::state::Cx;
 use crate::event::{FieldError, check_id};
-use crate::fleet::cases::{Done, Who};
+use crate::fleet::cases::Done;
 use crate::fleet::kicks::{Kick, KickError, MEMBERS_MAX};
+use crate::fleet::removals::{Order, Who};
 use crate::reach::Plan;
-
-/// Groups named in a preview.
-const SHOWN_MAX: usize = 100;
 
 /// A kick list.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -76,16 +75,11 @@ pub(super) struct KickIn {
 pub(super) struct KickPreview {
     /// The list; null while it is a preview.
     kick: Option<String>,
-    /// Members in groups now who are to be taken out: one for each group. The removals of the hour still hold.
-    would_remove: usize,
-    /// Of these, those whose platform takes nobody out: a person has to.
-    by_hand: usize,
-    /// Staff and our own members among them: nothing is done to these.
-    spared: usize,
+    /// Who of them is in groups now.
+    #[serde(flatten)]
+    removals: RemovalPreview,
     /// What was done about those who are in groups now; null in a preview.
     done: Option<Done>,
-    /// Where, as `account/group member`; the first hundred.
-    groups: Vec<String>,
     /// What to do next, in plain Chinese.
     zh: String,
     /// The same in English.
@@ -129,21 +123,18 @@ pub(super) async fn create(cx: Cx, Strict(asked): Strict<KickIn>) -> ApiResult<A
     }
     let reason = check_reason(&cx, &asked.reason)?;
     check(&cx, &asked)?;
-    let (mut preview, who) = cx.preview(&asked).await?;
-    match asked.confirm {
-        None => {
-            let count = preview.would_remove;
-            preview.zh = format!("预览：将移出 {count} 人次。确认后请带上 \"confirm\": {count} 再次提交。");
-            preview.en =
-                format!("A preview: {count} would be taken out. Send it again with \"confirm\": {count}.");
-            return Ok(Answer::ok(preview));
-        }
-        Some(confirmed) if confirmed != preview.would_remove => {
-            let detail =
-                format!("{} would be taken out now; look at the preview again", preview.would_remove);
-            return Err(field("/confirm", "confirm", detail));
-        }
-        Some(_) => {}
+    let who = cx.present(&asked).await?;
+    let removals = cx.removals(Order::KICK, who.iter());
+    let count = removals.would_remove;
+    if asked.confirm.is_some_and(|confirmed| confirmed != count) {
+        let detail = format!("{count} would be taken out now; look at the preview again");
+        return Err(field("/confirm", "confirm", detail));
+    }
+    let (zh, en) = removals.words();
+    if asked.confirm.is_none() {
+        let zh = format!("预览：{zh}确认后请带上 \"confirm\": {count} 再次提交。");
+        let en = format!("A preview: {en} Send it again with \"confirm\": {count}.");
+        return Ok(Answer::ok(KickPreview { kick: None, removals, done: None, zh, en }));
     }
     let kick = Kick {
         id: fresh_id("kck_"),
@@ -155,13 +146,15 @@ pub(super) async fn create(cx: Cx, Strict(asked): Strict<KickIn>) -> ApiResult<A
         by: cx.actor().operator.to_string(),
         at_ms: cx.now_ms(),
     };
-    preview.kick = Some(kick.id.clone());
-    let id = kick.id.clone();
-    cx.kicks().add(cx.actor(), kick).await.map_err(refused)?;
-    preview.done = Some(cx.fleet().take_out(&id, &who).await?);
-    "已生效：名单上的成员一进群或一发言就会被移出。".clone_into(&mut preview.zh);
-    "In force: whoever is on it is taken out when they join or speak.".clone_into(&mut preview.en);
-    Ok(Answer::ok(preview))
+    let order = Order { rule: Order::KICK.to_owned(), asked: kick.id.clone(), at_ms: kick.at_ms, who };
+    let id = Some(kick.id.clone());
+    cx.kicks().add(cx.actor(), kick, vec![order.write()]).await.map_err(refused)?;
+    let mut done = Done::default();
+    cx.fleet().expel(order, &mut done).await;
+    let (zh, en) = left(&done);
+    let zh = format!("已生效：名单上的成员一进群或一发言就会被移出。{zh}");
+    let en = format!("In force: whoever is on it is taken out when they join or speak.{en}");
+    Ok(Answer::ok(KickPreview { kick: id, removals, done: Some(done), zh, en }))
 }
 
 /// Lets members in again 移出黑名单
@@ -213,42 +206,18 @@ fn refused(error: KickError) -> ApiError {
 }
 
 impl Cx {
-    /// Finds out who of a list is in a group now.
-    async fn preview(&self, asked: &KickIn) -> ApiResult<(KickPreview, Vec<Who>)> {
-        let mut who = Vec::new();
+    /// Finds out who of a list is in a group of its place now.
+    async fn present(&self, asked: &KickIn) -> ApiResult<Vec<Who>> {
         let (account, members) = (asked.account.clone(), asked.members.iter().cloned().collect::<Vec<_>>());
         let present = self.blocking(move |storage| {
             storage.project()?;
             storage.memberships(&account, &members)
         });
-        let mut preview = KickPreview {
-            kick: None,
-            would_remove: 0,
-            by_hand: 0,
-            spared: 0,
-            done: None,
-            groups: Vec::new(),
-            zh: String::new(),
-            en: String::new(),
+        let is_meant = |group: &str| {
+            let context = self.directory().context(&asked.account, group);
+            context.is_some_and(|context| asked.plan.fit(&context.place, context.tags()).is_some())
         };
-        for (group, member) in present.await? {
-            let Some(context) = self.directory().context(&asked.account, &group) else { continue };
-            if asked.plan.fit(&context.place, context.tags()).is_none() {
-                continue;
-            }
-            if context.kin(&member) != crate::event::Kin::Other {
-                preview.spared += 1;
-                continue;
-            }
-            preview.would_remove += 1;
-            let can =
-                self.connectors().capabilities_of(&asked.account, &group).is_some_and(|can| can.can_remove);
-            preview.by_hand += usize::from(!can);
-            who.push((asked.account.clone(), group.clone(), member.clone()));
-            if preview.groups.len() < SHOWN_MAX {
-                preview.groups.push(format!("{}/{group} {member}", asked.account));
-            }
-        }
-        Ok((preview, who))
+        let present = present.await?.into_iter().filter(|(group, _)| is_meant(group));
+        Ok(present.map(|(group, member)| (asked.account.clone(), group, member)).collect())
     }
 }

@@ -182,12 +182,22 @@ impl Cx {
             storage.project()?;
             storage.cases(limit)
         });
-        let mut cases = rows.await?;
-        for case in &mut cases {
-            case.groups.retain(|(account, group)| self.covers_group(account, group));
-        }
-        cases.retain(|case| !case.groups.is_empty());
-        Ok(cases)
+        Ok(rows.await?.into_iter().filter_map(|case| self.visible(case)).collect())
+    }
+
+    /// Returns a case with a visible group; of its groups only the visible ones.
+    pub(super) async fn case(&self, id: &str) -> ApiResult<CaseRow> {
+        let id = id.to_owned();
+        let row = self.blocking(move |storage| {
+            storage.project()?;
+            storage.case(&id)
+        });
+        row.await?.and_then(|case| self.visible(case)).ok_or_else(|| ApiError::not_found("case"))
+    }
+
+    fn visible(&self, mut case: CaseRow) -> Option<CaseRow> {
+        case.groups.retain(|(account, group)| self.covers_group(account, group));
+        Some(case).filter(|case| !case.groups.is_empty())
     }
 
     /// Says whether a group may be seen.

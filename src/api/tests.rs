@@ -54,6 +54,7 @@ use crate::event::{
 use crate::evidence::{self, Evidence};
 use crate::fleet::cases::{Cases, Powers};
 use crate::fleet::kicks::Kicks;
+use crate::fleet::removals::{Expelled, NotTaken, Order};
 use crate::ingest::{self, Ingest, Partitions};
 use crate::interception::Ruleset;
 use crate::notices::Notices;
@@ -282,27 +283,18 @@ async fn partitions_for(
     opened.await.unwrap().unwrap().0
 }
 
-/// Platforms that can do everything but take members out of g-west; one removal for each gateway.
-struct Mighty;
+/// Platforms that can do everything; nobody is asked to do the rest.
+struct Mighty(Arc<Ingest>);
 
+#[async_trait]
 impl Powers for Mighty {
     fn can_recall(&self, _account: &str, _group: &str) -> bool {
         true
     }
 
-    fn can_remove(&self, _account: &str, group: &str) -> bool {
-        group != "g-west"
+    async fn expel(&self, order: &Order) -> Result<Expelled, NotTaken> {
+        self.0.expel(order).await
     }
-
-    fn is_spared(&self, _account: &str, _group: &str, member: &str) -> bool {
-        member == "owner"
-    }
-
-    fn spend(&self, _account: &str, group: &str) -> bool {
-        group != "g-poor"
-    }
-
-    fn resume(&self, _account: &str, _group: &str, _at_ms: i64) {}
 
     fn ask(&self, _left: &[Todo], _at_ms: i64) -> (Vec<Write>, Vec<StatusChange>) {
         Default::default()
@@ -367,7 +359,8 @@ impl Gateway {
             tasks: tasks.clone(),
         };
         let ingest = Arc::new(Ingest::new(ingest::Config::default(), ingest));
-        let cases = Cases::open(Arc::clone(&storage), Arc::clone(&outbox), Arc::new(Mighty), clock.clone());
+        let powers = Arc::new(Mighty(Arc::clone(&ingest)));
+        let cases = Cases::open(Arc::clone(&storage), Arc::clone(&outbox), powers, clock.clone());
         let cases = cases.await.unwrap();
         let app = App::new(Parts {
             config,
@@ -406,6 +399,14 @@ impl Gateway {
             _tasks: tasks_owner,
             data,
         }
+    }
+
+    /// Reads what was decided about cases as a start does.
+    async fn cases_anew(&self) -> Arc<Cases> {
+        let outbox = Arc::clone(&self.app.parts().outbox);
+        let powers = Arc::new(Mighty(Arc::clone(&self.ingest)));
+        let cases = Cases::open(Arc::clone(&self.storage), outbox, powers, self.clock.clone());
+        cases.await.unwrap()
     }
 
     async fn request(&self, request: Request<Body>) -> Got {

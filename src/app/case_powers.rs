@@ -1,6 +1,8 @@
-//! What can be done about cases: what platforms can, whom nothing is done to, what the hour's budget allows.
+//! What can be done about cases: what platforms can, who is taken out, who is asked to do the rest.
 
 use std::sync::Arc;
+
+use async_trait::async_trait;
 
 use super::alerts::Neighbourhood;
 use crate::alerts;
@@ -8,13 +10,10 @@ use crate::alerts::by_hand::{self, Bell};
 use crate::conduct::by_hand::Todo;
 use crate::connectors::Connectors;
 use crate::directory::Directory;
-use crate::event::Kin;
 use crate::fleet::cases::Powers;
+use crate::fleet::removals::{Expelled, NotTaken, Order};
 use crate::ingest::Ingest;
 use crate::storage::{StatusChange, Write};
-
-/// The rule that removals of cases are counted under.
-const RULE: &str = "case";
 
 pub(super) struct CasePowers {
     pub(super) directory: Arc<Directory>,
@@ -26,26 +25,14 @@ pub(super) struct CasePowers {
     pub(super) secret: [u8; 16],
 }
 
+#[async_trait]
 impl Powers for CasePowers {
     fn can_recall(&self, account: &str, group: &str) -> bool {
         self.connectors.capabilities_of(account, group).is_some_and(|can| can.can_recall)
     }
 
-    fn can_remove(&self, account: &str, group: &str) -> bool {
-        self.connectors.capabilities_of(account, group).is_some_and(|can| can.can_remove)
-    }
-
-    fn is_spared(&self, account: &str, group: &str, member: &str) -> bool {
-        let context = self.directory.context(account, group);
-        context.is_none_or(|context| context.kin(member) != Kin::Other)
-    }
-
-    fn spend(&self, account: &str, group: &str) -> bool {
-        self.ingest.spend_removal(RULE, account, group)
-    }
-
-    fn resume(&self, account: &str, group: &str, at_ms: i64) {
-        self.ingest.resume_removal(RULE, account, group, at_ms);
+    async fn expel(&self, order: &Order) -> Result<Expelled, NotTaken> {
+        self.ingest.expel(order).await
     }
 
     fn ask(&self, left: &[Todo], at_ms: i64) -> (Vec<Write>, Vec<StatusChange>) {

@@ -96,6 +96,7 @@ impl House for Residence {
             | DocumentKind::Follower
             | DocumentKind::LearnedLimits
             | DocumentKind::WallSteps
+            | DocumentKind::Removals
             | DocumentKind::OwnerNotice
             | DocumentKind::Question => Ok(()),
         }

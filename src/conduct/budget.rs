@@ -67,6 +67,13 @@ impl Spent {
         true
     }
 
+    /// Returns how many are left of `max` in this hour.
+    pub fn left(&self, key: &str, max: u32, now_ms: i64) -> u32 {
+        let hour = now_ms.div_euclid(HOUR_MS);
+        let spent = self.by.get(key).filter(|spent| spent.hour == hour).map_or(0, |spent| spent.count);
+        max.saturating_sub(spent)
+    }
+
     /// Adds what a partition has spent before a start.
     pub fn resume(&mut self, key: &str, part: Hour) {
         let spent = self.by.entry(key.to_owned()).or_default();
@@ -90,6 +97,10 @@ mod tests {
         assert!(spend(&mut spent, &east, 0) && spend(&mut spent, &east, 1));
         assert!(!spend(&mut spent, &east, HOUR_MS - 1));
         assert!(spend(&mut spent, &west, 2), "each region has its own");
+        assert_eq!(
+            (spent.left(&east, 2, 3), spent.left(&west, 2, 3), spent.left(&west, 2, HOUR_MS)),
+            (0, 1, 2)
+        );
         assert!(spend(&mut spent, &east, HOUR_MS), "the next hour");
         let part = Hour::default().and_one(5).and_one(6);
         assert_eq!(Hour::from_bytes(&part.to_bytes()), Some(part));

@@ -8,7 +8,7 @@ use crate::event::ActionKind;
 /// An act that no program did, as the review that waits for a person names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByHand<'a> {
-    /// What asked for it: `ladder` or `kick`.
+    /// What asked for it: `ladder`, `kick`, or the id of the case or the kick list that a person decided on.
     pub asked: &'a str,
     /// What a person is asked to do.
     pub action: ActionKind,
@@ -28,7 +28,7 @@ impl<'a> ByHand<'a> {
         let (action, came) = rest.split_once(':')?;
         let actions = [ActionKind::Warn, ActionKind::Mute, ActionKind::Remove];
         let action = actions.into_iter().find(|kind| kind.as_str() == action)?;
-        let came = [Came::Unsupported, Came::OverBudget].into_iter().find(|of| of.as_str() == came)?;
+        let came = Came::parse(came).filter(|came| *came != Came::Queued)?;
         Some(Self { asked, action, came })
     }
 }
@@ -62,6 +62,7 @@ mod tests {
             ("ladder", ActionKind::Mute, Came::Unsupported),
             ("ladder", ActionKind::Warn, Came::Unsupported),
             ("kick", ActionKind::Remove, Came::OverBudget),
+            ("case_0000000000001_00ff", ActionKind::Remove, Came::OverBudget),
         ];
         for (asked, action, came) in all {
             let by_hand = ByHand { asked, action, came };

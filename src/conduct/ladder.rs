@@ -241,6 +241,11 @@ impl Came {
             Came::OverBudget => "over_budget",
         }
     }
+
+    /// Reads the word of it.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Came::Queued, Came::Unsupported, Came::OverBudget].into_iter().find(|came| came.as_str() == word)
+    }
 }
 
 /// The moment of a record that waits for none.
@@ -270,6 +275,14 @@ impl Record {
     pub fn due(bytes: &[u8]) -> Option<i64> {
         let due_ms = i64::from_le_bytes(*bytes.first_chunk()?);
         Some(due_ms).filter(|due_ms| *due_ms != NEVER_MS)
+    }
+
+    /// Says whether the member was taken out by a case or a kick list, and not pardoned since.
+    pub fn is_expelled_by(&self, asked: &str) -> bool {
+        let later = self.taken.iter().rev().take_while(|taken| taken.action != ActionKind::Pardon);
+        later
+            .filter(|taken| taken.action == ActionKind::Remove && taken.came == Came::Queued)
+            .any(|taken| taken.by == asked)
     }
 
     /// Notes what was done.

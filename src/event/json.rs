@@ -265,7 +265,8 @@ fn what<'a>(
         | EventType::TagsChanged
         | EventType::LateVerdict
         | EventType::Due
-        | EventType::Pardoned => {
+        | EventType::Pardoned
+        | EventType::Expelled => {
             return Err(not_sent_in());
         }
     })

@@ -53,6 +53,9 @@ impl What<'_> {
             What::GroupDismissed => What::GroupDismissed,
             What::Due => What::Due,
             What::Pardoned { by } => What::Pardoned { by: Cow::Owned(by.into_owned()) },
+            What::Expelled { rule, asked } => {
+                What::Expelled { rule: Cow::Owned(rule.into_owned()), asked: Cow::Owned(asked.into_owned()) }
+            }
             What::ConsentChanged { granted } => What::ConsentChanged { granted },
             What::Outcome { kind, value, broadcast } => {
                 What::Outcome { kind: Cow::Owned(kind.into_owned()), value, broadcast: owned(broadcast) }

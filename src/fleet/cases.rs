@@ -1,7 +1,8 @@
 //! What a person decides about a case: every message of it withdrawn at once, and every later copy; its authors taken out; or
 //! nothing at all.
 //!
-//! A decision is one commit: itself, its deliveries, its audit entry. Later copies are withdrawn when the fleet stage has
+//! A decision is one commit: itself, its deliveries, its audit entry. Another may take its place: from then on nothing more
+//! follows from the first. Later copies are withdrawn when the fleet stage has
 //! written them down; each message has one delivery, whose id is derived, however often it is heard of.
 //!
 //! Not for: finding cases ([`super::spread`]), nor for who may see which groups (`api`).
@@ -10,19 +11,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
+use super::removals::{Expelled, NotTaken, Order, Who};
 use super::runner::Copies;
 use crate::clock::Clock;
 use crate::conduct::by_hand::Todo;
 use crate::conduct::ladder::Came;
-use crate::event::{AccountId, ActionKind, Actor, Alike, EventKey, HOUR_MS, Place, SightedFact, Verdict};
+use crate::event::{AccountId, ActionKind, Actor, EventKey, Place, SightedFact, Verdict};
 use crate::outbox::delivery::{Delivery, Payload, Priority};
 use crate::outbox::{Outbox, row_of};
 use crate::storage::{
-    AuditEntry, CaseMessage, CasePlace, Change, DeliveryFilter, DeliveryRow, DeliveryState, DocumentKind,
-    SharedStorage, StatusChange, StorageError, Write,
+    AuditEntry, CASE_DECIDED, CalledOff, CaseMessage, CasePlace, Change, DeliveryRow, DeliveryState,
+    DocumentKind, SharedStorage, StatusChange, StorageError, Subject, Write,
 };
 
 /// Messages read at once.
@@ -31,15 +33,10 @@ const PAGE: usize = 1_000;
 const KEEP_MS: i64 = 90 * 24 * 3_600_000;
 /// Copies of this age are made up for after a start.
 const CATCH_UP_MS: i64 = 3_600_000;
-/// How long it is tried to withdraw a message or to take a member out.
+/// How long it is tried to withdraw a message.
 const EXPIRY_MS: i64 = 24 * 3_600_000;
-/// The numbers of a message's deliveries that no event causes.
+/// The number of a message's delivery that no event causes; later decisions count on from it.
 const WITHDRAWAL: usize = 60_000;
-const REMOVAL: usize = 60_001;
-/// How the rules begin by which people take members out: ids of cases and of kick lists.
-const RULES: [&str; 2] = ["case_", "kck_"];
-/// Removals of the hour that are added up after a start.
-const RESUMED_MAX: usize = 10_000;
 
 /// What a person decides about a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -64,6 +61,12 @@ pub struct Decided {
     pub at_ms: i64,
     /// Why, in their words.
     pub reason: String,
+    /// The act that stood before, where it was decided anew.
+    #[serde(default)]
+    pub replaces: Option<CaseAct>,
+    /// How many decisions came before: a message is withdrawn anew by each that says so.
+    #[serde(default)]
+    pub round: u32,
 }
 
 /// What was done, and what could not be.
@@ -79,8 +82,10 @@ pub struct Done {
     pub removed: u64,
     /// Members whose platform takes nobody out: a person has to.
     pub not_removed: u64,
-    /// Members who stay because the removals of the hour are used up.
+    /// Members who stay because the removals of the hour are used up: a review waits for each.
     pub over_budget: u64,
+    /// Members who are asked for as soon as storage takes it.
+    pub waiting: u64,
 }
 
 /// What a decision comes to.
@@ -97,7 +102,7 @@ struct Work {
 pub struct Contents {
     /// Its messages.
     pub messages: u64,
-    /// Their authors, each with their group.
+    /// Their authors, each with each of their groups.
     pub members: BTreeSet<Who>,
     /// Its groups.
     pub groups: BTreeSet<(String, String)>,
@@ -105,23 +110,23 @@ pub struct Contents {
     pub by: BTreeMap<&'static str, u64>,
 }
 
-/// A member of a group: account, group, member.
-pub type Who = (String, String, String);
+impl Contents {
+    /// Counts its authors, each once.
+    pub fn people(&self) -> usize {
+        self.members.iter().map(|(account, _, member)| (account, member)).collect::<BTreeSet<_>>().len()
+    }
+}
 
 type Whose<'a> = (&'a str, &'a str, Option<&'a str>);
 
-/// What can be done in a group.
+/// What can be done in groups.
+#[async_trait]
 pub trait Powers: Send + Sync {
     /// Says whether messages can be withdrawn there.
     fn can_recall(&self, account: &str, group: &str) -> bool;
-    /// Says whether members can be taken out there.
-    fn can_remove(&self, account: &str, group: &str) -> bool;
-    /// Says whether a member is one of those whom nothing is done to: staff, or one of ours.
-    fn is_spared(&self, account: &str, group: &str, member: &str) -> bool;
-    /// Spends one removal of the hour, if there is one left.
-    fn spend(&self, account: &str, group: &str) -> bool;
-    /// Adds a removal that was spent before a start, at that time.
-    fn resume(&self, account: &str, group: &str, at_ms: i64);
+    /// Takes members out, as far as platforms can and the removals of the hour go; durable when it returns. Staff and our
+    /// own are spared.
+    async fn expel(&self, order: &Order) -> Result<Expelled, NotTaken>;
     /// Makes what asks people to do what no program does, to be written in the commit that leaves it to them.
     fn ask(&self, left: &[Todo], at_ms: i64) -> (Vec<Write>, Vec<StatusChange>);
     /// That commit is made.
@@ -131,9 +136,9 @@ pub trait Powers: Send + Sync {
 /// Why a case was not decided.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
-    /// It was decided before.
-    #[error("the case was decided before")]
-    Before,
+    /// Another act stands than the one that is to be replaced; `None`: nobody has decided yet.
+    #[error("the case stands otherwise")]
+    Stands(Option<CaseAct>),
     /// Storage failed.
     #[error("decide a case")]
     Storage(#[from] StorageError),
@@ -146,6 +151,10 @@ pub struct Cases {
     powers: Arc<dyn Powers>,
     clock: Clock,
     decided: RwLock<HashMap<String, Decided>>,
+    /// Held while something is decided or follows from a decision: none of it follows from one that is replaced.
+    deciding: tokio::sync::Mutex<()>,
+    /// Decided, and not asked for yet: the last run ended before, or storage did not take it.
+    unfinished: Mutex<Vec<Order>>,
 }
 
 impl std::fmt::Debug for Cases {
@@ -165,7 +174,9 @@ impl Cases {
         powers: Arc<dyn Powers>,
         clock: Clock,
     ) -> Result<Arc<Self>, StorageError> {
-        let this = Self { storage, outbox, powers, clock, decided: RwLock::default() };
+        let (decided, unfinished) = (RwLock::default(), Mutex::default());
+        let deciding = tokio::sync::Mutex::default();
+        let this = Self { storage, outbox, powers, clock, decided, deciding, unfinished };
         let (mut after, now_ms) = (None, this.clock.now_ms());
         loop {
             let page = this.storage.documents(DocumentKind::CaseDecision, after, PAGE).await?;
@@ -197,7 +208,9 @@ impl Cases {
             let messages = this.messages(&case).await?.into_iter().filter(recent).collect::<Vec<_>>();
             this.withdraw(&case, &messages).await?;
         }
-        this.resume_spent().await?;
+        for document in this.storage.documents(DocumentKind::Removals, None, 0).await? {
+            this.unfinished.lock().push(Order::read(&document)?);
+        }
         Ok(Arc::new(this))
     }
 
@@ -240,7 +253,7 @@ impl Cases {
                 continue;
             }
             contents.messages += 1;
-            *contents.by.entry(word(message.by)).or_default() += 1;
+            *contents.by.entry(message.by.as_str()).or_default() += 1;
             if !message.member.is_empty() {
                 let author = (message.account.clone(), message.group.clone(), message.member);
                 contents.members.insert(author);
@@ -250,42 +263,34 @@ impl Cases {
         Ok(contents)
     }
 
-    /// Decides a case, once, and does what follows in the same commit.
+    /// Decides a case and does what follows, in one commit; anew only where `replaces` names the act that stands. What the
+    /// former decision would still have done is not done any more.
     ///
     /// # Errors
-    /// When it was decided before, or storage fails: then nothing was done.
-    pub async fn decide(&self, actor: &Actor, case: &str, decided: Decided) -> Result<Done, CaseError> {
+    /// When it stands otherwise, or storage fails: then nothing was done.
+    pub async fn decide(&self, actor: &Actor, case: &str, mut decided: Decided) -> Result<Done, CaseError> {
+        let _one_at_a_time = self.deciding.lock().await;
+        let standing = self.decided(case);
+        if standing.as_ref().map(|standing| standing.act) != decided.replaces {
+            return Err(CaseError::Stands(standing.map(|standing| standing.act)));
+        }
+        decided.round = standing.as_ref().map_or(0, |standing| standing.round.saturating_add(1));
         let messages = self.messages(case).await?;
         let mut work = Work::default();
         if decided.act == CaseAct::Withdraw {
-            self.withdrawals(case, &messages, &mut work);
+            self.withdrawals((case, decided.round), &messages, &mut work);
         }
-        if decided.removes {
-            let known = messages.iter().filter(|message| !message.member.is_empty());
-            let who = known.map(|of| (of.account.clone(), of.group.clone(), of.member.clone()));
-            self.removals(case, &who.collect::<BTreeSet<_>>(), &mut work);
-        }
-        let Work { rows, done, left } = work;
-        let (accounts, (mut writes, told)) = (accounts_of(&rows), self.powers.ask(&left, decided.at_ms));
-        let body = serde_json::to_string(&decided).expect("words and numbers are JSON");
-        let (kind, id) = (DocumentKind::CaseDecision, case.to_owned());
-        writes.push(Write::Put { kind, id, body, expect: Some(0) });
-        let detail = serde_json::json!({"act": decided.act, "reason": decided.reason, "done": done});
-        let change = Change {
-            at_ms: decided.at_ms,
-            writes,
-            told,
-            audit: vec![
-                AuditEntry::by(actor, decided.at_ms, "decide", "case", case)
-                    .at(&Place::default())
-                    .with(&detail),
-            ],
-            deliveries: rows,
-            ..Change::default()
-        };
-        self.storage.apply(change).await.map_err(|error| {
-            if matches!(error, StorageError::Conflict { .. }) { CaseError::Before } else { error.into() }
-        })?;
+        let order = decided.removes.then(|| order_of(case, &messages, decided.at_ms));
+        let Work { rows, mut done, left } = work;
+        let accounts = accounts_of(&rows);
+        let mut change = self.change(actor, case, &decided, (&done, order.as_ref()));
+        let (asks, told) = self.powers.ask(&left, decided.at_ms);
+        (change.deliveries, change.called_off) = (rows, self.called_off(case, standing.as_ref(), &messages));
+        change.writes.extend(asks.into_iter().chain(order.as_ref().map(Order::write)));
+        change.told.extend(told);
+        change.writes.extend(self.unfinished.lock().iter().filter(|of| of.asked == case).map(Order::done));
+        self.storage.apply(change).await?;
+        self.unfinished.lock().retain(|of| of.asked != case);
         self.powers.asked();
         let withdraws = decided.act == CaseAct::Withdraw;
         self.decided.write().insert(case.to_owned(), decided);
@@ -295,7 +300,72 @@ impl Cases {
             let messages = self.messages(case).await?;
             self.withdraw(case, &messages).await?;
         }
+        if let Some(order) = order {
+            self.expel(order, &mut done).await;
+        }
         Ok(done)
+    }
+
+    /// Makes the change that writes a decision down and tells of it.
+    fn change(
+        &self,
+        actor: &Actor,
+        case: &str,
+        decided: &Decided,
+        (done, order): (&Done, Option<&Order>),
+    ) -> Change {
+        let Decided { act, replaces, at_ms, .. } = *decided;
+        let body = serde_json::to_string(decided).expect("words and numbers are JSON");
+        let (kind, id) = (DocumentKind::CaseDecision, case.to_owned());
+        let members = order.map_or(0, |order| order.who.len());
+        let detail = serde_json::json!({
+            "act": act, "replaces": replaces, "reason": decided.reason, "done": done, "members": members,
+        });
+        let audit = AuditEntry::by(actor, at_ms, "decide", "case", case).at(&Place::default()).with(&detail);
+        let context = serde_json::json!({"act": act, "replaces": replaces, "removals": members});
+        let told =
+            StatusChange::happened(Subject::Case, CASE_DECIDED, case.to_owned(), at_ms, ("", ""), &context);
+        let writes = vec![Write::Put { kind, id, body, expect: replaces.is_none().then_some(0) }];
+        Change { at_ms, writes, told: vec![told], audit: vec![audit], ..Change::default() }
+    }
+
+    /// Names the withdrawals of a decision that is replaced: those that nobody has begun are called off.
+    fn called_off(&self, case: &str, standing: Option<&Decided>, messages: &[CaseMessage]) -> Vec<CalledOff> {
+        let Some(standing) = standing.filter(|standing| standing.act == CaseAct::Withdraw) else {
+            return Vec::new();
+        };
+        let mut work = Work::default();
+        self.withdrawals((case, standing.round), messages, &mut work);
+        let (code, detail) = ("decided_anew", "somebody has decided the case anew");
+        let off =
+            |row: DeliveryRow| CalledOff { id: row.id, code: code.to_owned(), detail: detail.to_owned() };
+        work.rows.into_iter().map(off).collect()
+    }
+
+    /// Carries out an order that was written down; what cannot be now is tried again until it can.
+    pub async fn expel(&self, order: Order, done: &mut Done) {
+        match self.powers.expel(&order).await {
+            Ok(expelled) => {
+                for came in expelled.into_iter().flatten() {
+                    match came {
+                        Came::Queued => done.removed += 1,
+                        Came::Unsupported => done.not_removed += 1,
+                        Came::OverBudget => done.over_budget += 1,
+                    }
+                }
+                let (at_ms, writes) = (self.clock.now_ms(), vec![order.done()]);
+                let forgotten = self.storage.apply(Change { at_ms, writes, ..Change::default() }).await;
+                if let Err(error) = forgotten {
+                    tracing::warn!(%error, rule.id = order.asked, "note that members were taken out: done again");
+                    self.unfinished.lock().push(order); // each of them is known
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, rule.id = order.asked, "members are taken out later");
+                done.waiting += order.who.len() as u64;
+                self.unfinished.lock().push(order);
+            }
+        }
     }
 
     async fn messages(&self, case: &str) -> Result<Vec<CaseMessage>, StorageError> {
@@ -313,7 +383,9 @@ impl Cases {
 
     async fn withdraw(&self, case: &str, messages: &[CaseMessage]) -> Result<(), StorageError> {
         let mut work = Work::default();
-        self.withdrawals(case, messages, &mut work);
+        let standing = self.decided(case).filter(|decided| decided.act == CaseAct::Withdraw);
+        let Some(Decided { round, .. }) = standing else { return Ok(()) };
+        self.withdrawals((case, round), messages, &mut work);
         let rows = work.rows; // what nobody can withdraw is listed: later copies call no person
         if rows.is_empty() {
             return Ok(());
@@ -324,7 +396,7 @@ impl Cases {
         Ok(())
     }
 
-    fn withdrawals(&self, case: &str, messages: &[CaseMessage], work: &mut Work) {
+    fn withdrawals(&self, (case, round): (&str, u32), messages: &[CaseMessage], work: &mut Work) {
         for message in messages {
             let can = !message.of.is_empty() && self.powers.can_recall(&message.account, &message.group);
             if message.verdict == Verdict::Block {
@@ -333,85 +405,35 @@ impl Cases {
             }
             let member = Some(message.member.as_str()).filter(|member| !member.is_empty());
             let whose = (message.account.as_str(), message.group.as_str(), member);
-            if let Some(row) = can.then(|| self.row(case, whose, Some(&message.of))).flatten() {
+            if let Some(row) = can.then(|| self.row((case, round), whose, &message.of)).flatten() {
                 work.done.withdrawn += 1;
                 work.rows.push(row);
             } else {
                 work.done.not_withdrawn += 1;
                 let of = Some(message.of.as_str()).filter(|of| !of.is_empty());
-                work.left.push(todo(case, whose, ActionKind::Recall, Came::Unsupported, of));
+                work.left.push(todo(case, whose, of));
             }
         }
     }
 
-    fn removals<'w>(&self, rule: &str, who: impl IntoIterator<Item = &'w Who>, work: &mut Work) {
-        for (account, group, member) in who {
-            let whose = (account.as_str(), group.as_str(), Some(member.as_str()));
-            if self.powers.is_spared(account, group, member) {
-                continue;
-            }
-            if !self.powers.can_remove(account, group) {
-                work.done.not_removed += 1;
-                work.left.push(todo(rule, whose, ActionKind::Remove, Came::Unsupported, None));
-            } else if !self.powers.spend(account, group) {
-                work.done.over_budget += 1;
-                work.left.push(todo(rule, whose, ActionKind::Remove, Came::OverBudget, None));
-            } else if let Some(row) = self.row(rule, whose, None) {
-                work.done.removed += 1;
-                work.rows.push(row);
-            }
-        }
-    }
-
-    /// Takes members out of groups, as far as platforms can and the removals of the hour go; people are asked to do the rest.
-    ///
-    /// # Errors
-    /// When storage fails.
-    pub async fn take_out(&self, rule: &str, who: &[Who]) -> Result<Done, StorageError> {
-        let mut work = Work::default();
-        self.removals(rule, who, &mut work);
-        let Work { rows: deliveries, done, left } = work;
-        let (at_ms, accounts) = (self.clock.now_ms(), accounts_of(&deliveries));
-        let (writes, told) = self.powers.ask(&left, at_ms);
-        self.storage.apply(Change { at_ms, writes, deliveries, told, ..Change::default() }).await?;
-        self.powers.asked();
-        self.outbox.look_through(&accounts).await;
-        Ok(done)
-    }
-
-    /// Adds up the removals that people had spent of this hour before the start.
-    async fn resume_spent(&self) -> Result<(), StorageError> {
-        let hour_ms = self.clock.now_ms().div_euclid(HOUR_MS) * HOUR_MS;
-        let kind = Some(ActionKind::Remove.as_str().to_owned());
-        let filter =
-            DeliveryFilter { kind, from_ms: Some(hour_ms), limit: RESUMED_MAX, ..DeliveryFilter::default() };
-        for row in self.storage.deliveries(filter).await? {
-            let Ok(delivery) = serde_json::from_str::<Delivery>(&row.body) else { continue };
-            let asked_ms = row.expires_ms - EXPIRY_MS;
-            if asked_ms >= hour_ms && RULES.iter().any(|of| delivery.rule.starts_with(of)) {
-                self.powers.resume(&row.account, &row.group, asked_ms);
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the delivery that withdraws a message, or without one takes a member out; of what cannot be named, none.
-    fn row(&self, rule: &str, (account, group, member): Whose<'_>, of: Option<&str>) -> Option<DeliveryRow> {
-        let secret = self.storage.dedupe_secret();
-        let (action, number) =
-            if of.is_some() { (ActionKind::Recall, WITHDRAWAL) } else { (ActionKind::Remove, REMOVAL) };
-        // A message is withdrawn once for all; a member may come again, and another rule may take them out again.
-        let name = of.map_or_else(|| [rule, member.unwrap_or_default()].join("\u{1f}"), str::to_owned);
-        let now_ms = self.clock.now_ms();
+    /// Makes the delivery that withdraws a message; of what cannot be named, none.
+    fn row(
+        &self,
+        (rule, round): (&str, u32),
+        (account, group, member): Whose<'_>,
+        of: &str,
+    ) -> Option<DeliveryRow> {
+        let number = WITHDRAWAL + usize::try_from(round).ok()?;
+        let (action, now_ms) = (ActionKind::Recall, self.clock.now_ms());
         let delivery = Delivery {
-            id: EventKey::of(&secret, account, group, &name).delivery(number),
+            id: EventKey::of(&self.storage.dedupe_secret(), account, group, of).delivery(number),
             account: AccountId::parse(account).ok()?,
             group: group.to_owned(),
             member: member.map(str::to_owned),
             kind: action.as_str().to_owned(),
             rule: rule.to_owned(),
             priority: Priority::Urgent,
-            payload: Payload::Action { action, of: of.map(str::to_owned) },
+            payload: Payload::Action { action, of: Some(of.to_owned()) },
             broadcast: None,
             expires_ms: now_ms.saturating_add(EXPIRY_MS),
             cost: 1,
@@ -423,6 +445,7 @@ impl Cases {
 #[async_trait]
 impl Copies for Cases {
     async fn seen(&self, sightings: &[SightedFact<'static>]) -> Result<(), StorageError> {
+        let _one_at_a_time = self.deciding.lock().await;
         let mut by_case: BTreeMap<&str, Vec<CaseMessage>> = BTreeMap::new();
         {
             let decided = self.decided.read();
@@ -438,21 +461,32 @@ impl Copies for Cases {
         }
         Ok(())
     }
+
+    async fn go_on(&self) {
+        let _one_at_a_time = self.deciding.lock().await;
+        let orders = std::mem::take(&mut *self.unfinished.lock());
+        for order in orders {
+            self.expel(order, &mut Done::default()).await;
+        }
+    }
 }
 
-fn todo(
-    asked: &str,
-    (account, group, member): Whose<'_>,
-    action: ActionKind,
-    came: Came,
-    of: Option<&str>,
-) -> Todo {
+/// Returns the order to take out whoever is known to have written a message of a case, in each of its groups.
+fn order_of(case: &str, messages: &[CaseMessage], at_ms: i64) -> Order {
+    let known = messages.iter().filter(|message| !message.member.is_empty());
+    let who: BTreeSet<Who> =
+        known.map(|of| (of.account.clone(), of.group.clone(), of.member.clone())).collect();
+    let (rule, asked) = (Order::CASE.to_owned(), case.to_owned());
+    Order { rule, asked, at_ms, who: who.into_iter().collect() }
+}
+
+fn todo(asked: &str, (account, group, member): Whose<'_>, of: Option<&str>) -> Todo {
     Todo {
         account: account.to_owned(),
         group: group.to_owned(),
         member: member.map(str::to_owned),
-        action,
-        came,
+        action: ActionKind::Recall,
+        came: Came::Unsupported,
         of: of.map(str::to_owned),
         asked: asked.to_owned(),
     }
@@ -479,15 +513,4 @@ fn message_of(sighting: &SightedFact<'_>) -> CaseMessage {
 fn accounts_of(rows: &[DeliveryRow]) -> Vec<AccountId> {
     let accounts: BTreeSet<&str> = rows.iter().map(|row| row.account.as_str()).collect();
     accounts.into_iter().filter_map(|account| AccountId::parse(account).ok()).collect()
-}
-
-/// Returns the word of what makes messages belong together.
-fn word(by: Alike) -> &'static str {
-    match by {
-        Alike::Text => "text",
-        Alike::Near => "near",
-        Alike::Link => "link",
-        Alike::Contact => "contact",
-        Alike::File => "file",
-    }
 }

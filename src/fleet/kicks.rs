@@ -124,11 +124,11 @@ impl Kicks {
         Ok(all)
     }
 
-    /// Puts a list in force.
+    /// Puts a list in force, with what else belongs to that commit.
     ///
     /// # Errors
     /// When there are too many, or storage fails.
-    pub async fn add(&self, actor: &Actor, kick: Kick) -> Result<(), KickError> {
+    pub async fn add(&self, actor: &Actor, kick: Kick, more: Vec<Write>) -> Result<(), KickError> {
         let _writing = self.writing.lock().await;
         if self.all().await?.len() >= LISTS_MAX {
             return Err(KickError::TooMany);
@@ -137,8 +137,9 @@ impl Kicks {
         let detail =
             serde_json::json!({"members": kick.members.len(), "where": kick.plan, "reason": kick.reason});
         let audit = AuditEntry::by(actor, kick.at_ms, "create", "kick", &kick.id).with(&detail);
-        let write = Write::Put { kind: DocumentKind::Kick, id: kick.id, body, expect: Some(0) };
-        self.write(kick.at_ms, vec![write], audit).await
+        let mut writes = more;
+        writes.push(Write::Put { kind: DocumentKind::Kick, id: kick.id, body, expect: Some(0) });
+        self.write(kick.at_ms, writes, audit).await
     }
 
     /// Takes a list out of force, and forgets those that are over.

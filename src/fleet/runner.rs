@@ -37,6 +37,9 @@ pub trait Copies: Send + Sync {
     /// # Errors
     /// When storage fails; it is told of them again.
     async fn seen(&self, sightings: &[SightedFact<'static>]) -> Result<(), StorageError>;
+
+    /// Goes on with what was decided and could not be done yet.
+    async fn go_on(&self);
 }
 
 /// The fleet stage of one node. Owns its memory; dropped when the gateway stops.
@@ -127,6 +130,7 @@ impl Runner {
     /// Follows the journal until the tasks stop.
     pub async fn run(mut self, tasks: Tasks) {
         while !tasks.is_stopping() {
+            self.copies.0.go_on().await;
             let step = tokio::task::spawn_blocking(move || {
                 let step = self.step();
                 (self, step)

@@ -19,12 +19,26 @@ use crate::template::Template;
 
 /// How long it is tried to warn, mute or remove a member.
 const PUNISH_EXPIRY_MS: i64 = 10 * 60_000;
+/// How long it is tried to take out a member of whom a person decided so.
+const EXPEL_EXPIRY_MS: i64 = 24 * 3_600_000;
 /// How long it is tried to let a member speak again: they should not wait because the platform could not be reached.
 const LIFT_EXPIRY_MS: i64 = 24 * 3_600_000;
 /// How long nobody asks again to take out a member who speaks.
 const KICK_AGAIN_MS: i64 = 10 * 60_000;
 /// How long a record is shown after the last thing that was noted in it.
 const RECORD_KEEP_MS: i64 = 90 * 24 * 3_600_000;
+/// The rule of kick lists.
+const KICK: &str = "kick";
+
+/// How a member is taken out.
+struct Removal<'r> {
+    /// Whose budget is spent.
+    budget: &'r str,
+    /// What asks for it.
+    rule: &'r str,
+    /// How long it is tried.
+    expiry_ms: i64,
+}
 
 impl<'e> Decision<'e> {
     /// Takes the step of the policy's ladder that this message leads to.
@@ -68,23 +82,43 @@ impl<'e> Decision<'e> {
             return;
         }
         let (key, now_ms) = (key(event, member), self.now_ms());
-        let mut record = record(state, &key, now_ms);
+        let record = record(state, &key, now_ms);
         let is_asked = |taken: &Taken| {
             taken.action == ActionKind::Remove && taken.by == list && now_ms - taken.at_ms < KICK_AGAIN_MS
         };
         if record.taken.iter().any(is_asked) && !matches!(event.what, What::MemberJoined { .. }) {
             return;
         }
-        let came = if setting.can_remove { self.remove("kick", state, setting) } else { Came::Unsupported };
-        self.answer.actions.push(Action { kind: ActionKind::Remove, state: came.as_str().to_owned() });
-        record.note(Taken {
-            at_ms: now_ms,
-            action: ActionKind::Remove,
-            strikes: 0,
-            came,
-            by: list.to_owned(),
-        });
-        self.leave_to_a_person("kick", ActionKind::Remove, came);
+        let removal = Removal { budget: KICK, rule: KICK, expiry_ms: PUNISH_EXPIRY_MS };
+        let came = self.remove(&removal, state, setting);
+        self.removed(list, KICK, (key, record), came);
+    }
+
+    /// Takes out whom a person decided to take out, in one decision about many members and groups.
+    pub(super) fn expel(
+        &mut self,
+        state: &PartitionState,
+        setting: &Setting<'_>,
+        event: &'e GroupEvent<'_>,
+        (rule, asked): (&str, &str),
+    ) {
+        let Some(member) = event.member.as_deref() else { return };
+        if (setting.home.kin)(member) != Kin::Other {
+            return;
+        }
+        let (key, now_ms) = (key(event, member), self.now_ms());
+        let record = record(state, &key, now_ms);
+        let removal = Removal { budget: rule, rule: asked, expiry_ms: EXPEL_EXPIRY_MS };
+        let came = self.remove(&removal, state, setting);
+        self.removed(asked, asked, (key, record), came);
+    }
+
+    /// Puts on record that somebody was to be taken out, by a case or a kick list.
+    fn removed(&mut self, by: &str, asked: &str, (key, mut record): (String, Record), came: Came) {
+        let (at_ms, action) = (self.now_ms(), ActionKind::Remove);
+        self.answer.actions.push(Action { kind: action, state: came.as_str().to_owned() });
+        record.note(Taken { at_ms, action, strikes: 0, came, by: by.to_owned() });
+        self.leave_to_a_person(asked, action, came);
         self.keep_record(key, &record);
     }
 
@@ -111,8 +145,11 @@ impl<'e> Decision<'e> {
         let came = match step.act {
             Punishment::Warn if setting.can_post => self.warn(step, policy, setting, event),
             Punishment::Mute if setting.can_mute => self.mute(step, policy, record),
-            Punishment::Remove if setting.can_remove => self.remove(policy, state, setting),
-            Punishment::Warn | Punishment::Mute | Punishment::Remove => Came::Unsupported,
+            Punishment::Remove => {
+                let removal = Removal { budget: policy, rule: policy, expiry_ms: PUNISH_EXPIRY_MS };
+                self.remove(&removal, state, setting)
+            }
+            Punishment::Warn | Punishment::Mute => Came::Unsupported,
         };
         let action = step.act.action();
         self.answer.actions.push(Action { kind: action, state: came.as_str().to_owned() });
@@ -150,9 +187,12 @@ impl<'e> Decision<'e> {
         Came::Queued
     }
 
-    fn remove(&mut self, policy: &str, state: &PartitionState, setting: &Setting<'_>) -> Came {
+    fn remove(&mut self, removal: &Removal<'_>, state: &PartitionState, setting: &Setting<'_>) -> Came {
+        if !setting.can_remove {
+            return Came::Unsupported;
+        }
         let (now_ms, region) = (self.now_ms(), setting.home.place.region.as_ref().map(RegionId::as_str));
-        let key = budget::key(policy, region);
+        let key = budget::key(removal.budget, region);
         if !(setting.budget)(&key) {
             return Came::OverBudget;
         }
@@ -161,7 +201,7 @@ impl<'e> Decision<'e> {
         let (key, value) = (Cow::Owned(key), Some(Cow::Owned(spent.to_bytes())));
         let expires_ms = spent.end_ms();
         self.fact(|| Fact::State(StateFact { kind: StateKind::Budget, key, value, expires_ms }));
-        self.action(ActionKind::Remove, policy, PUNISH_EXPIRY_MS);
+        self.action(ActionKind::Remove, removal.rule, removal.expiry_ms);
         Came::Queued
     }
 

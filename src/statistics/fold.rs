@@ -272,7 +272,8 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         | EventType::TagsChanged
         | EventType::LateVerdict
         | EventType::Due
-        | EventType::Pardoned => {}
+        | EventType::Pardoned
+        | EventType::Expelled => {}
     }
     if matches!(head.what, EventType::Message | EventType::MessageEdited) {
         match head.verdict {
@@ -316,7 +317,8 @@ fn shows_member(what: EventType) -> bool {
         | EventType::TagsChanged
         | EventType::LateVerdict
         | EventType::Due
-        | EventType::Pardoned => false,
+        | EventType::Pardoned
+        | EventType::Expelled => false,
     }
 }
 

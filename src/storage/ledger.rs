@@ -71,6 +71,8 @@ pub enum DocumentKind {
     CaseDecision,
     /// Members who are to be kept out of groups.
     Kick,
+    /// Members whom a decision takes out, until it was asked for all of them: id is the case's or the list's + `/` + time.
+    Removals,
     /// A notice to an owner that is being gathered.
     OwnerNotice,
     /// A question that nobody answered: id is `qu_` and the time it was asked.
@@ -120,6 +122,7 @@ impl DocumentKind {
             DocumentKind::WallSteps => "wall_steps",
             DocumentKind::CaseDecision => "case_decision",
             DocumentKind::Kick => "kick",
+            DocumentKind::Removals => "removals",
             DocumentKind::OwnerNotice => "owner_notice",
             DocumentKind::Question => "question",
         }

@@ -53,6 +53,20 @@ async fn ten_groups_one_case_one_decision_over_kills() {
         advertises(&gateway, group).await;
     }
     let opened = case(&gateway, 6).await;
+    let of_case = |state: &'static str| {
+        let told = told.lock();
+        let of = told.values().filter(|change| change["type"] == format!("case.{state}"));
+        of.cloned().collect::<Vec<_>>()
+    };
+    let heard = || async { of_case("opened").first().cloned() };
+    let change = eventually("somebody hears of the case", heard).await;
+    let context = &change["context"];
+    assert_eq!(
+        (&change["id"], &context["groups"], &context["members"]),
+        (&opened["id"], &json!(5), &json!(5))
+    );
+    assert!(context["by"]["near"].as_u64() >= Some(3), "{change}");
+    assert_eq!(change.get("group"), None, "{change}");
     gateway.restart();
     for group in 6..10 {
         advertises(&gateway, group).await;
@@ -63,6 +77,7 @@ async fn ten_groups_one_case_one_decision_over_kills() {
         (&opened["id"], &json!("open"), &json!(10))
     );
     assert!(grown["by"]["near"].as_u64() >= Some(8), "{grown}");
+    assert_eq!(grown["removals"]["by_hand"], 10, "{grown}");
     let path = format!("/v1/cases/{}/decision", grown["id"].as_str().unwrap());
     let decision =
         json!({"act": "withdraw", "remove_members": true, "confirm_members": 10, "reason": "广告"});
@@ -78,6 +93,12 @@ async fn ten_groups_one_case_one_decision_over_kills() {
     eventually("all are withdrawn", || async { (withdrawn().len() == 11).then_some(()) }).await;
     let after = case(&gateway, 11).await;
     assert_eq!((&after["state"], &after["decision"]["reason"]), (&json!("withdrawn"), &json!("广告")));
+    assert_eq!(after["group_count"], 11, "every group counts, not only at twice as many: {after}");
+    assert_eq!(gateway.client.get("/v1/cases").await["items"][0]["last_at"], after["last_at"]);
+    let decided = || async { of_case("decided").first().cloned() };
+    let change = eventually("somebody hears of the decision", decided).await;
+    assert_eq!((&change["id"], &change["context"]["act"]), (&grown["id"], &json!("withdraw")), "{change}");
+    assert_eq!((of_case("opened").len(), of_case("decided").len()), (1, 1), "once each, over kills");
     // The platform takes nobody out: people are asked to, once each.
     let by_hand = || {
         let told = told.lock();

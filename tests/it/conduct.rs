@@ -84,6 +84,24 @@ async fn removals_that_people_spend_stay_spent_over_a_kill() {
         done.push((kicked["done"]["removed"].clone(), kicked["done"]["over_budget"].clone()));
         gateway.restart();
     }
-    let second = if hour() == began { (json!(0), json!(1)) } else { done[1].clone() }; // a new hour has its own
+    let is_same_hour = hour() == began; // a new hour has its own
+    let second = if is_same_hour { (json!(0), json!(1)) } else { done[1].clone() };
     assert_eq!(done, [(json!(1), json!(0)), second]);
+    let record = gateway.client.get("/v1/groups/shop/g-1/members/u-1/conduct").await;
+    assert_eq!(
+        (&record["steps"][0]["action"], &record["steps"][0]["came"]),
+        (&json!("remove"), &json!("queued"))
+    );
+    if is_same_hour {
+        let waiting = || async {
+            let reviews = gateway.client.get("/v1/reviews").await;
+            reviews["items"].as_array()?.first().cloned()
+        };
+        let review = eventually("a person is to decide", waiting).await;
+        assert_eq!(review["member"], "u-2");
+        assert!(review["because"][0].as_str().unwrap().ends_with(":remove:over_budget"), "{review}");
+    }
+    let pardon = json!({"reason": "误判"});
+    let done = gateway.client.expect(200, Method::POST, "/v1/members/shop/u-1/pardon", &pardon).await;
+    assert_eq!(done["groups"], json!([{"group": "g-1", "strikes": 0, "unmuted": false, "removed": true}]));
 }

@@ -82,7 +82,8 @@ impl Fields {
             | EventType::TagsChanged
             | EventType::LateVerdict
             | EventType::Due
-            | EventType::Pardoned => 0,
+            | EventType::Pardoned
+            | EventType::Expelled => 0,
         })
     }
 
@@ -113,7 +114,8 @@ pub(super) fn needs_member(kind: EventType) -> bool {
         | EventType::TagsChanged
         | EventType::LateVerdict
         | EventType::Due
-        | EventType::Pardoned => false,
+        | EventType::Pardoned
+        | EventType::Expelled => false,
     }
 }
 
@@ -139,5 +141,6 @@ pub(super) fn name(kind: EventType) -> &'static str {
         EventType::LateVerdict => "late_verdict",
         EventType::Due => "due",
         EventType::Pardoned => "pardoned",
+        EventType::Expelled => "expelled",
     }
 }

@@ -59,6 +59,7 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
         | What::TagsChanged { .. }
         | What::LateVerdict { .. }
         | What::Pardoned { .. }
+        | What::Expelled { .. }
         | What::Due => {}
         What::ConsentChanged { granted } => put("granted", json!(granted)),
         What::Outcome { kind, value, broadcast } => {

@@ -301,6 +301,38 @@ fn a_message_is_known_again_by_what_an_edit_makes_of_it() {
     assert_eq!((&*said.1.0, &*edited.1.0), ("m-1", "m-9"));
 }
 
+fn expelled(id: &str, rule: &'static str, asked: &'static str) -> GroupEvent<'static> {
+    let what = What::Expelled { rule: rule.into(), asked: asked.into() };
+    GroupEvent { at_ms: None, ..event(id, what) }
+}
+
+#[test]
+fn whom_a_person_takes_out_has_it_on_record_and_past_the_budget_a_review_waits() {
+    let mut group = Strict::new(Ladder::default());
+    let first = expelled("1", "case", "case_7");
+    let facts = group.house.take_by(&first, None).effects.unwrap().facts;
+    let acts = facts.iter().filter_map(|fact| if let Fact::Action(act) = fact { Some(act) } else { None });
+    let acts: Vec<_> = acts.map(|act| (act.kind, &*act.rule, act.expires_ms - NOW)).collect();
+    assert_eq!(acts, [(ActionKind::Remove, "case_7", 24 * 60 * MINUTE)]);
+    let record = group.record("u-1");
+    assert_eq!((record.taken[0].by.as_str(), record.taken[0].came), ("case_7", Came::Queued));
+    assert_eq!(group.take(&expelled("1", "case", "case_7")), [], "a repeat asks for nothing");
+    assert_eq!(group.take(&expelled("2", "kick", "kck_1")), queued(ActionKind::Remove), "of another budget");
+    let over = expelled("3", "case", "case_8");
+    let facts = group.house.take_by(&over, None).effects.unwrap().facts;
+    let reviews =
+        facts.iter().filter_map(|fact| if let Fact::Review(of) = fact { Some(&*of.rule) } else { None });
+    assert_eq!(reviews.collect::<Vec<_>>(), ["case_8:remove:over_budget"]);
+    group.house.can_punish = false;
+    assert_eq!(
+        group.take(&expelled("4", "case", "case_9")),
+        [(ActionKind::Remove, "unsupported".to_owned())]
+    );
+    group.house.kin = HashMap::from([("u-1", Kin::Staff)]);
+    assert_eq!(group.take(&expelled("5", "kick", "kck_2")), []);
+    assert_eq!(group.record("u-1").taken.len(), 4);
+}
+
 /// What happens in a group over a month, in virtual time.
 #[derive(Clone, Copy, Debug)]
 enum Happens {
@@ -407,3 +439,4 @@ fn note(decision: &Decision<'_>, now_ms: i64, muted: &mut HashMap<String, i64>, 
         }
     }
 }
+
