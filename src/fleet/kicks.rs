@@ -199,3 +199,128 @@ impl Kicks {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::{OperatorId, RegionId, Scope};
+    use crate::storage::{Config, memory};
+
+    const MEMBERS: [&str; 4] = ["u-1", "u-2", "u-3", "u-4"];
+
+    #[derive(Clone, Debug)]
+    enum Happens {
+        /// A list of these members, for the east or for all, for so many hours.
+        Add(Vec<usize>, bool, i64),
+        /// The same request again.
+        Again(usize),
+        Remove(usize),
+        Forget(usize),
+        Wait(u64),
+        Restart,
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        prop_oneof![
+            4 => (vec(0..MEMBERS.len(), 1..4), any::<bool>(), 1..30_i64).prop_map(|(who, east, hours)| Happens::Add(who, east, hours)),
+            1 => (0..6_usize).prop_map(Happens::Again),
+            2 => (0..6_usize).prop_map(Happens::Remove),
+            2 => (0..MEMBERS.len()).prop_map(Happens::Forget),
+            2 => (1..20_u64).prop_map(Happens::Wait),
+            1 => Just(Happens::Restart),
+        ]
+    }
+
+    fn actor() -> Actor {
+        Actor { operator: OperatorId::parse("op").unwrap(), token: None, scope: Scope::everything() }
+    }
+
+    fn place(region: &str) -> Place {
+        Place { region: Some(RegionId::parse(region).unwrap()), ..Place::default() }
+    }
+
+    fn kick(nth: usize, who: &[usize], is_east: bool, (at_ms, hours): (i64, i64)) -> Kick {
+        let regions = is_east.then(|| RegionId::parse("east").unwrap()).into_iter().collect();
+        Kick {
+            id: format!("kck_{nth:03}"),
+            account: "demo".into(),
+            members: who.iter().map(|who| MEMBERS[*who].to_owned()).collect(),
+            plan: Plan { regions, ..Plan::default() },
+            until_ms: at_ms + hours * 3_600_000,
+            reason: "x".into(),
+            by: "op".into(),
+            at_ms,
+        }
+    }
+
+    /// Plays a story; the oracle is a plain list that is looked through.
+    async fn play(story: Vec<Happens>) {
+        let (clock, disk) = (Clock::manual(1_790_000_000_000), memory::Disk::new([3; 16]));
+        let storage = memory::open(&disk, &Config::default()).unwrap();
+        let mut kicks = Kicks::open(Arc::clone(&storage), clock.clone()).await.unwrap();
+        let mut lists: Vec<Kick> = Vec::new();
+        for (nth, what) in story.into_iter().enumerate() {
+            let now_ms = clock.now_ms();
+            match what {
+                Happens::Add(who, is_east, hours) => {
+                    let new = kick(nth, &who, is_east, (now_ms, hours));
+                    kicks.add(&actor(), new.clone(), Vec::new()).await.unwrap();
+                    lists.push(new);
+                }
+                Happens::Again(of) => {
+                    if let Some(known) = lists.get(of) {
+                        kicks.add(&actor(), known.clone(), Vec::new()).await.unwrap_err();
+                    }
+                }
+                Happens::Remove(of) if of < lists.len() => {
+                    let gone = lists.remove(of);
+                    kicks.remove(&actor(), &gone.id).await.unwrap();
+                    let again = kicks.remove(&actor(), &gone.id).await;
+                    assert!(matches!(again, Err(KickError::Unknown)), "{again:?}");
+                }
+                Happens::Remove(_) => {}
+                Happens::Forget(who) => {
+                    let named = lists.iter_mut().filter(|list| list.until_ms > now_ms);
+                    let named =
+                        named.filter_map(|list| list.members.remove(MEMBERS[who]).then_some(())).count();
+                    let forget = async || kicks.forget(&actor(), "demo", MEMBERS[who]).await.unwrap();
+                    assert_eq!((forget().await, forget().await), (named, 0));
+                    lists.retain(|list| !list.members.is_empty());
+                }
+                Happens::Wait(hours) => clock.advance(Duration::from_hours(hours)),
+                Happens::Restart => kicks = Kicks::open(Arc::clone(&storage), clock.clone()).await.unwrap(),
+            }
+            let now_ms = clock.now_ms();
+            let in_force: Vec<&Kick> = lists.iter().filter(|list| list.until_ms > now_ms).collect();
+            assert_eq!(kicks.all().await.unwrap().iter().collect::<Vec<_>>(), in_force);
+            for member in MEMBERS {
+                for region in ["east", "west"] {
+                    let holds = |list: &&&Kick| {
+                        list.members.contains(member) && (region == "east" || list.plan.regions.is_empty())
+                    };
+                    let found = kicks.find("demo", member, &place(region), &[], now_ms);
+                    let expect = in_force.iter().find(holds).map(|list| &list.id);
+                    assert_eq!(found.as_ref().map(|list| &list.id), expect, "{member} in the {region}");
+                }
+                assert_eq!(kicks.find("other", member, &place("east"), &[], now_ms), None);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// Whatever comes in whichever order, twice, over restarts: whoever is to be kept out is whom a look through all
+        /// lists finds.
+        #[test]
+        fn lists_hold_as_a_plain_look_at_all_of_them_says(story in vec(happens(), 1..40)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(play(story));
+        }
+    }
+}

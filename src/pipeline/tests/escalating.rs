@@ -440,3 +440,142 @@ fn note(decision: &Decision<'_>, now_ms: i64, muted: &mut HashMap<String, i64>, 
     }
 }
 
+/// What happens around a kick list, in virtual time; members by number.
+#[derive(Clone, Copy, Debug)]
+enum Kicking {
+    Listed(bool),
+    Joins(usize),
+    Says(usize),
+    Edits(usize),
+    Expelled(usize),
+    Pardoned(usize),
+    Repeat,
+    Wait(i64),
+    Restart,
+}
+
+fn kicking() -> impl Strategy<Value = Kicking> {
+    let who = || 0..MEMBERS.len();
+    prop_oneof![
+        2 => any::<bool>().prop_map(Kicking::Listed),
+        2 => who().prop_map(Kicking::Joins),
+        3 => who().prop_map(Kicking::Says),
+        2 => who().prop_map(Kicking::Edits),
+        2 => who().prop_map(Kicking::Expelled),
+        1 => who().prop_map(Kicking::Pardoned),
+        2 => Just(Kicking::Repeat),
+        2 => prop_oneof![1..12_i64, Just(60)].prop_map(Kicking::Wait),
+        1 => Just(Kicking::Restart),
+    ]
+}
+
+/// What a kick list comes to, told by a few numbers for each member.
+#[derive(Default)]
+struct Kicked {
+    /// When each was last to be taken out.
+    asked_ms: HashMap<usize, i64>,
+    /// How often.
+    steps: HashMap<usize, usize>,
+    /// Removals of an hour.
+    spent: HashMap<i64, u32>,
+}
+
+impl Kicked {
+    /// Says what is to come of something that a member does, or that a person decides about them.
+    fn expects(&mut self, what: Kicking, is_listed: bool, now_ms: i64, max: u32) -> Option<&'static str> {
+        let who = match what {
+            Kicking::Joins(who) if is_listed => who,
+            Kicking::Says(who) | Kicking::Edits(who) if is_listed => {
+                let lately = self.asked_ms.get(&who).is_some_and(|asked_ms| now_ms - asked_ms < 10 * MINUTE);
+                if lately {
+                    return None;
+                }
+                who
+            }
+            Kicking::Expelled(who) => who,
+            Kicking::Pardoned(who) => {
+                self.steps.entry(who).and_modify(|steps| *steps += 1);
+                return None;
+            }
+            Kicking::Listed(_)
+            | Kicking::Joins(_)
+            | Kicking::Says(_)
+            | Kicking::Edits(_)
+            | Kicking::Repeat
+            | Kicking::Wait(_)
+            | Kicking::Restart => return None,
+        };
+        self.asked_ms.insert(who, now_ms);
+        *self.steps.entry(who).or_default() += 1;
+        let spent = self.spent.entry(now_ms.div_euclid(HOUR_MS)).or_default();
+        if *spent == max {
+            return Some("over_budget");
+        }
+        *spent += 1;
+        Some("queued")
+    }
+}
+
+fn kicking_event(nth: usize, what: Kicking) -> Option<GroupEvent<'static>> {
+    let message = || Message { text: "好".into(), ..Message::default() };
+    let (who, what) = match what {
+        Kicking::Joins(who) => (who, What::joined(false)),
+        Kicking::Says(who) => (who, What::Message(message())),
+        Kicking::Edits(who) => (who, What::MessageEdited { of: Some("m-0".into()), message: message() }),
+        Kicking::Expelled(who) => (who, What::Expelled { rule: "kick".into(), asked: "kck_1".into() }),
+        Kicking::Pardoned(who) => (who, What::Pardoned { by: "op".into() }),
+        Kicking::Listed(_) | Kicking::Repeat | Kicking::Wait(_) | Kicking::Restart => return None,
+    };
+    Some(GroupEvent { member: Some(MEMBERS[who].into()), at_ms: None, ..event(&nth.to_string(), what) })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever comes in whichever order, over restarts: whoever is on a list is taken out at the door, and once in ten
+    /// minutes for what they say or rewrite; a person's word takes them out once; a repeat does nothing; all of it is on
+    /// record and within the budget.
+    #[test]
+    fn whoever_is_on_a_list_is_taken_out_as_a_small_count_says(
+        story in vec(kicking(), 1..60), removals_max in 0_u32..4
+    ) {
+        let mut group = Strict::new(Ladder::default());
+        group.house.removals_max = removals_max;
+        let (mut journal, mut oracle) = (Vec::new(), Kicked::default());
+        let mut told: Vec<GroupEvent<'static>> = Vec::new();
+        for (nth, what) in story.into_iter().enumerate() {
+            match what {
+                Kicking::Listed(is_listed) => group.house.kicked = is_listed.then_some("kck_1"),
+                Kicking::Wait(minutes) => group.house.now_ms += minutes * MINUTE,
+                Kicking::Restart => {
+                    group.house.state = PartitionState::default();
+                    for effects in &journal {
+                        group.house.state.apply(effects);
+                    }
+                }
+                Kicking::Repeat => {
+                    for again in told.iter().rev().step_by(3) {
+                        let decision = group.house.take_by(again, Some(&group.policy));
+                        prop_assert!(decision.effects.is_none(), "a repeat causes nothing");
+                    }
+                }
+                Kicking::Joins(_) | Kicking::Says(_) | Kicking::Edits(_) | Kicking::Expelled(_) | Kicking::Pardoned(_) => {
+                    let event = kicking_event(nth, what).unwrap();
+                    let is_listed = group.house.kicked.is_some();
+                    let expect = oracle.expects(what, is_listed, group.house.now_ms, removals_max);
+                    let decision = group.house.take_by(&event, Some(&group.policy));
+                    let removal = decision.answer.actions.iter().find(|action| action.kind == ActionKind::Remove);
+                    prop_assert_eq!(removal.map(|action| action.state.as_str()), expect);
+                    let says_block = is_listed && matches!(what, Kicking::Says(_) | Kicking::Edits(_));
+                    prop_assert_eq!(decision.answer.verdict == Verdict::Block, says_block);
+                    journal.extend(decision.effects.map(kept));
+                    told.push(event);
+                }
+            }
+        }
+        for (who, member) in MEMBERS.into_iter().enumerate() {
+            let steps = oracle.steps.get(&who).copied().unwrap_or_default();
+            prop_assert_eq!(group.record(member).taken.len(), steps.min(16), "{}", member);
+        }
+    }
+}
