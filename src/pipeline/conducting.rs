@@ -125,6 +125,7 @@ impl<'e> Decision<'e> {
             | What::ContactRemoved { .. }
             | What::TagsChanged { .. }
             | What::Due
+            | What::Expelled { .. }
             | What::Pardoned { .. } => return,
         };
         self.fact(|| Fact::Held(HeldFact { of: Cow::Borrowed(of) }));

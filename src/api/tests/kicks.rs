@@ -151,7 +151,9 @@ async fn past_the_budget_the_preview_says_so_and_a_review_waits_for_each() {
     let reviews = gateway.get("/v1/reviews").await.expect(200).json();
     let word = |review: &Value, field: &str| review[field].as_str().unwrap().to_owned();
     let reviews = reviews["items"].as_array().unwrap().iter();
-    let waiting: BTreeSet<_> = reviews.map(|review| (word(review, "member"), review["because"][0].as_str().unwrap().to_owned())).collect();
+    let waiting: BTreeSet<_> = reviews
+        .map(|review| (word(review, "member"), review["because"][0].as_str().unwrap().to_owned()))
+        .collect();
     let expect = ["m-20", "m-21", "m-22"].map(|member| (member.to_owned(), rule.clone()));
     assert_eq!(waiting, BTreeSet::from(expect));
 }

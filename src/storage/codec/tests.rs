@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     ActionFact, ActionKind, Alike, AttachFact, CarriedFact, CaseFact, CaseSizeFact, ConsentFact, ContactEnd,
-    ContactEndFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HeldFact, HitFact,
-    JudgedFact, KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact,
-    ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact,
-    StateKind, Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
+    ContactEndFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HeldFact,
+    HitFact, JudgedFact, KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact,
+    QuestionFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact,
+    SilenceFact, StateFact, StateKind, Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
 };
 use crate::near::{LANES, Sketch};
 
