@@ -6,7 +6,7 @@
 //!   asks for the platform's own numbers.
 //! * Out: `client` calls the platform's interfaces (`api`) with one shared `token`, under the limits of each (`quota`);
 //!   `errcode` says what a refusal means. What we say and do there: `deliver` (which interface a delivery goes through),
-//!   `content` (how it is written), `mass`, `templates`, `intercept`, `life`, `appchat`, `check`.
+//!   `content` (how it is written), `files` (what lies at an address), `mass`, `templates`, `intercept`, `life`, `appchat`, `check`.
 //!
 //! What the platform cannot do in customer groups (`capabilities`): show a message before others see it or at all, take
 //! one back, mute or remove anybody, post without a person's confirmation.
@@ -29,6 +29,7 @@ mod deliver;
 mod envelope;
 mod errcode;
 mod error;
+mod files;
 mod gaps;
 mod groups;
 mod intercept;
@@ -73,6 +74,7 @@ use callback::Inbound;
 use client::Client;
 use contacts::Contacts;
 use deliver::Acts;
+use files::Files;
 use kind::GroupKind;
 use quota::Quota;
 use settings::{Secrets, Settings};
@@ -123,20 +125,28 @@ impl Wecom {
             members_max: config.callback_events_max,
             contacts: Contacts::default(),
         };
-        let http = HttpClient::new(&ClientConfig {
+        let ways = ClientConfig {
             connect_timeout: config.connect_timeout,
             total_timeout: config.total_timeout,
             idle_timeout: config.idle_timeout,
             reply_bytes_max: config.wecom_reply_bytes_max,
             addresses: AddressRules::new(config.allow_private.clone()),
-        });
+        };
+        let http = HttpClient::new(&ways);
         let wire = Wire::new(http, settings.api_url.clone(), clock.clone(), config.wecom_reply_bytes_max);
         let quota = Quota::new(presets, clock.clone(), Arc::clone(&state), config.total_timeout);
         let corp_id = settings.corp_id.clone();
         let client = Client::new(wire, corp_id, secrets, quota, clock.clone(), config.total_timeout);
         let staff: Arc<Staff> = Arc::default();
-        let acts =
-            Acts::new(client.clone(), clock.clone(), Arc::clone(&state), &settings, Arc::clone(&staff));
+        let files = Files::new(ways);
+        let acts = Acts::new(
+            client.clone(),
+            clock.clone(),
+            Arc::clone(&state),
+            &settings,
+            Arc::clone(&staff),
+            files,
+        );
         // Nobody waits for a reading: it waits for the limits.
         let reader = client.patient(READ_PATIENCE);
         let numbers = WecomNumbers::new(reader.clone(), clock);

@@ -54,8 +54,9 @@ impl Day {
     }
 }
 
-async fn broadcast(client: &Client, key: &str, text: &str) -> String {
-    let body = json!({"name": key, "account": ACCOUNT, "audience": "all", "text": text});
+async fn broadcast(client: &Client, key: &str, text: &str, content: Option<Value>) -> String {
+    let mut body = json!({"name": key, "account": ACCOUNT, "audience": "all", "text": text});
+    body["content"] = json!(content);
     let headers = [("content-type", "application/json"), ("idempotency-key", key)];
     let answer = client.send(Method::POST, "/v1/broadcasts", &headers, body.to_string()).await.unwrap();
     assert!(answer.status.is_success(), "{answer:?}");
@@ -168,7 +169,7 @@ impl Story {
     /// 10:00 A mass send; two calls take effect and are never answered; then the gateway is killed.
     async fn a_mass_send_and_a_kill(&mut self) -> String {
         self.company.platform.set_faults(faults(&["externalcontact/add_msg_template:hang@first:2"]));
-        let id = broadcast(&self.gateway.client, "\"morning\"", "上午好，今日到店有礼").await;
+        let id = broadcast(&self.gateway.client, "\"morning\"", "上午好，今日到店有礼", None).await;
         eventually("some owners have the task", || async {
             (self.company.platform.report().acting.mass.tasks >= 20).then_some(())
         })
@@ -233,8 +234,17 @@ impl Story {
 
     /// 15:00 A second mass send; a day later owners have confirmed, or not.
     async fn a_second_mass_send(&mut self, first: &String) {
-        let second = broadcast(&self.gateway.client, "\"evening\"", "晚上好，会员日最后一天").await;
+        let link = json!({"title": "会员日", "url": "https://shop.example/vip"});
+        let content = json!({"type": "link", "link": link});
+        let second =
+            broadcast(&self.gateway.client, "\"evening\"", "晚上好，会员日最后一天", Some(content)).await;
         handed_out(&self.gateway.client, &second).await;
+        let attached = vec![json!({"msgtype": "link", "link": link})];
+        let with_link = self.company.platform.with(|world| {
+            let tasks = world.states.mass.all().map(|(_, task)| &task.content);
+            tasks.filter(|content| content.attachments == attached && !content.text.is_empty()).count()
+        });
+        assert_eq!(with_link, OWNERS, "every owner has the link in the task of the text");
         self.gateway.kill();
         self.day.wake_up_after(Duration::from_hours(24), &self.company, &mut self.gateway).await;
         for (name, id) in [("first", first), ("second", &second)] {

@@ -23,8 +23,8 @@ const CUSTOMER: Capabilities = Capabilities {
     gives_member_ids: true,
     gives_message_text: false,
     max_text_bytes: MASS_SEND_BYTES,
-    // Pictures, films, files and mini programs go with a mass send by ids of uploads, which addresses have not.
-    content_types: &[ContentType::Text, ContentType::Link],
+    // Each goes with a mass send; what lies at an address is fetched and uploaded, recordings aside, which no task takes.
+    content_types: &[ContentType::Text, ContentType::Link, ContentType::Miniprogram, ContentType::Reference],
     // The page has pictures, films, files and mini programs too, but by ids of uploads, which a greeting by addresses has not.
     welcome_content_types: &[ContentType::Link],
 };

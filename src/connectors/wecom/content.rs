@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::outbox::delivery::{Article, Content, Decision, Media, Outcome, Refusal, RefusalScope};
 
-pub(super) use limits::{Limit, MediaLimit};
+pub(super) use limits::{Limit, MediaLimit, check_name};
 
 /// Where something is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

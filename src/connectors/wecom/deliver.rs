@@ -21,6 +21,7 @@ use super::book::CallBook;
 use super::client::Client;
 use super::content::{Message, Surface, Unfit, render, render_text};
 use super::errcode::TOO_OFTEN;
+use super::files::Files;
 use super::kind::GroupKind;
 use super::mass::Asked;
 use super::media::MediaIds;
@@ -49,6 +50,8 @@ pub(super) struct Acts {
     pub(super) staff: Arc<Staff>,
     pub(super) book: CallBook,
     pub(super) media: MediaIds,
+    /// Files that lie at an address.
+    pub(super) files: Files,
     /// Held while a file is uploaded, so that a broadcast's picture is uploaded once.
     pub(super) uploading: Mutex<()>,
     pub(super) own_groups: OwnGroupsRead,
@@ -63,6 +66,7 @@ impl Acts {
         state: Arc<dyn ConnectorState>,
         settings: &Settings,
         staff: Arc<Staff>,
+        files: Files,
     ) -> Self {
         Self {
             client,
@@ -72,6 +76,7 @@ impl Acts {
             agent_id: settings.agent_id,
             receiving_cap: settings.receiving_cap,
             media: MediaIds::default(),
+            files,
             uploading: Mutex::default(),
             own_groups: OwnGroupsRead::default(),
             said: LatelySaid::default(),

@@ -21,6 +21,7 @@ use super::content::{Limit, Unfit};
 use super::deliver::Acts;
 use super::error::{ApiError, Code};
 use super::message::not_written;
+use super::send::BAD_MEDIA_ID;
 use crate::connectors::offers::{MassSends, PlatformError, ReceivingCap, TargetResult, TaskProgress};
 use crate::event::DeliveryId;
 use crate::outbox::delivery::{Content, Outcome};
@@ -181,30 +182,81 @@ fn check(asked: Asked<'_>) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// Writes a task, if it can be one.
-fn task(asked: Asked<'_>) -> Result<Task<'_>, Unfit> {
-    check(asked)?;
-    let attachments = attached::read(asked.attachments)?;
-    Ok(Task {
-        chat_type: "group",
-        sender: asked.sender,
-        chat_id_list: asked.targets.iter().map(|(_, group)| group.as_str()).collect(),
-        text: (!asked.text.is_empty()).then_some(Text { content: asked.text }),
-        attachments: attachments.iter().map(Attachment::written).collect(),
-    })
+/// A task that can be one, but for the ids of the files it needs.
+struct Draft<'a> {
+    asked: Asked<'a>,
+    attachments: Vec<Attachment<'a>>,
 }
 
-/// Returns the task as it would be created.
+impl<'a> Draft<'a> {
+    fn read(asked: Asked<'a>) -> Result<Self, Unfit> {
+        check(asked)?;
+        Ok(Self { asked, attachments: attached::read(asked.attachments)? })
+    }
+
+    fn needs_files(&self) -> bool {
+        self.attachments.iter().any(|attachment| attachment.file.is_some())
+    }
+
+    /// Writes the call; `ids` has one for each attachment that needs a file.
+    fn body(&self, ids: &[Option<String>]) -> Task<'a> {
+        let id = |nth: usize| ids.get(nth).and_then(Option::as_deref);
+        let attachments = self.attachments.iter().enumerate();
+        Task {
+            chat_type: "group",
+            sender: self.asked.sender,
+            chat_id_list: self.asked.targets.iter().map(|(_, group)| group.as_str()).collect(),
+            text: (!self.asked.text.is_empty()).then_some(Text { content: self.asked.text }),
+            attachments: attachments.map(|(nth, attachment)| attachment.written(id(nth))).collect(),
+        }
+    }
+}
+
+/// Returns the task as it would be created, without the ids of files.
 pub(super) fn rendered(asked: Asked<'_>) -> Result<Value, Unfit> {
-    task(asked).map(|task| json!(task))
+    Draft::read(asked).map(|draft| json!(draft.body(&[])))
 }
 
 impl Acts {
     pub(super) async fn mass_send(&self, delivery: &DeliveryId, asked: Asked<'_>) -> Outcome {
-        let body = match task(asked) {
-            Ok(body) => body,
+        let draft = match Draft::read(asked) {
+            Ok(draft) => draft,
             Err(unfit) => return unfit.into(),
         };
+        if !draft.needs_files() {
+            return self.make_task(delivery, &draft).await;
+        }
+        // For a task that is there no file is fetched: one that cannot be would hide it.
+        match self.book.find(delivery).await {
+            Ok(Some(Entry { answer: Some(task), .. })) => {
+                return Outcome::AwaitingConfirmation { platform_id: task };
+            }
+            Ok(_) => {}
+            Err(error) => return not_written(Api::AddMassSend, &error),
+        }
+        let outcome = self.make_task(delivery, &draft).await;
+        let Outcome::Refused(refusal) = &outcome else { return outcome };
+        if refusal.code != BAD_MEDIA_ID.to_string() {
+            return outcome;
+        }
+        // Older than three days by the platform's count, or somebody else's: uploaded once more.
+        let files = draft.attachments.iter().filter_map(|attachment| attachment.file.as_ref());
+        files.for_each(|file| self.forget_file(file));
+        self.make_task(delivery, &draft).await
+    }
+
+    async fn make_task(&self, delivery: &DeliveryId, draft: &Draft<'_>) -> Outcome {
+        let mut ids = Vec::with_capacity(draft.attachments.len());
+        for attachment in &draft.attachments {
+            ids.push(match &attachment.file {
+                Some(file) => match self.file_id(file).await {
+                    Ok(id) => Some(id),
+                    Err(outcome) => return outcome,
+                },
+                None => None,
+            });
+        }
+        let body = draft.body(&ids);
         let entry = match self.book.open(delivery, false).await {
             Ok(Entry { answer: Some(task), .. }) => {
                 return Outcome::AwaitingConfirmation { platform_id: task };

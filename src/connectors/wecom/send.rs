@@ -15,7 +15,7 @@ use super::quota::Charge;
 use crate::outbox::delivery::{Decision, Outcome, Refusal, RefusalScope};
 
 /// WeCom does not know the id of a file: it is older than three days by WeCom's count, or somebody else's.
-const BAD_MEDIA_ID: i64 = 40007;
+pub(super) const BAD_MEDIA_ID: i64 = 40007;
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +120,16 @@ impl Acts {
         }
     }
 
-    async fn media_id(&self, by: UploadBy<'_>, key: &MediaKey, upload: &Upload) -> Result<String, Outcome> {
+    /// Returns the id of a file, which is uploaded if it was not lately.
+    ///
+    /// # Errors
+    /// What the upload came to.
+    pub(super) async fn media_id(
+        &self,
+        by: UploadBy<'_>,
+        key: &MediaKey,
+        upload: &Upload,
+    ) -> Result<String, Outcome> {
         // One upload at a time; whoever waited finds what the one before uploaded.
         let _turn = self.uploading.lock().await;
         let asked_ms = self.clock.now_ms();

@@ -18,6 +18,8 @@ impl Limit {
     pub(in crate::connectors::wecom) const DESCRIPTION: Self = Self(512);
     /// An address.
     pub(in crate::connectors::wecom) const URL: Self = Self(2048);
+    /// Title of a mini program's card.
+    pub(in crate::connectors::wecom) const CARD_TITLE: Self = Self(64);
     /// Text of a mass send, or of the welcome of a new contact.
     pub(in crate::connectors::wecom) const TASK_TEXT: Self = Self(4000);
     /// Text of a welcome template.
@@ -124,24 +126,43 @@ impl MediaLimit {
         Self { kind: "file", bytes_max: 20 * MIB, formats: &[] }
     }
 
+    /// A picture with what goes to customers.
+    pub(in crate::connectors::wecom) const fn image() -> Self {
+        Surface::App.image_limit()
+    }
+
+    /// What the platform calls it.
+    pub(in crate::connectors::wecom) const fn kind(self) -> &'static str {
+        self.kind
+    }
+
+    /// How large it may be.
+    pub(in crate::connectors::wecom) const fn bytes_max(self) -> usize {
+        self.bytes_max
+    }
+
     /// Decodes and checks a file.
     ///
     /// # Errors
     /// `media_name`, `media_base64`, `media_size` or `media_format`, with the field and the limit.
     pub(super) fn check(self, field: &str, media: &Media) -> Result<Upload, Unfit> {
-        // The name stands in a header of the upload.
-        if media.name.is_empty()
-            || media.name.len() > NAME_BYTES_MAX
-            || media.name.chars().any(|c| c.is_control() || matches!(c, '"' | '\\' | '/'))
-        {
-            let detail = format!(
-                "`{field}.name` must have 1 to {NAME_BYTES_MAX} bytes, without control characters, quotes and slashes"
-            );
-            return Err(Unfit::new("media_name", detail));
-        }
         let bytes = STANDARD
             .decode(&media.base64)
             .map_err(|error| Unfit::new("media_base64", format!("`{field}.base64`: {error}")))?;
+        self.check_bytes(field, &media.name, Bytes::from(bytes))
+    }
+
+    /// Checks a file.
+    ///
+    /// # Errors
+    /// `media_name`, `media_size` or `media_format`, with the field and the limit.
+    pub(in crate::connectors::wecom) fn check_bytes(
+        self,
+        field: &str,
+        name: &str,
+        bytes: Bytes,
+    ) -> Result<Upload, Unfit> {
+        check_name(field, name)?;
         if bytes.len() < BYTES_MIN || bytes.len() > self.bytes_max {
             let detail =
                 format!("`{field}` has {} bytes, {BYTES_MIN} to {} are taken", bytes.len(), self.bytes_max);
@@ -152,6 +173,18 @@ impl MediaLimit {
             let detail = format!("`{field}` must be {}", names.join(" or "));
             return Err(Unfit::new("media_format", detail));
         }
-        Ok(Upload { kind: self.kind, name: media.name.clone(), bytes: Bytes::from(bytes) })
+        Ok(Upload { kind: self.kind, name: name.to_owned(), bytes })
     }
+}
+
+/// Checks the name of a file: it stands in a header of the upload.
+pub(in crate::connectors::wecom) fn check_name(field: &str, name: &str) -> Result<(), Unfit> {
+    let is_bad = |c: char| c.is_control() || matches!(c, '"' | '\\' | '/');
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(is_bad) {
+        let detail = format!(
+            "`{field}.name` must have 1 to {NAME_BYTES_MAX} bytes, without control characters, quotes and slashes"
+        );
+        return Err(Unfit::new("media_name", detail));
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use loadtest::wecom::{
     Act, ActingConfig, AppConfig, Fault, GroupNo, Population, SimConfig, Simulator, machines,
 };
@@ -14,9 +15,10 @@ use crate::connectors::offers::{
     WelcomeTemplate, WelcomeTemplates,
 };
 use crate::connectors::testing::MemoryState;
+use crate::connectors::wecom::testing::{Platform, Reply};
 use crate::connectors::{AccountSpec, Config, Secret};
 use crate::event::AccountId;
-use crate::outbox::delivery::{Article, Content, Decision, RefusalScope};
+use crate::outbox::delivery::{Article, Content, Decision, FileKind, Miniprogram, RefusalScope};
 
 const ROBOT_KEY: &str = "693a91f6-7a0b-4bc4-97a0-0ec21f5a5aaa";
 
@@ -122,6 +124,31 @@ async fn a_link_arrives_with_the_text_of_its_task_and_is_found_again_by_it() {
     for group in &own {
         assert_eq!(reached(&sim, "mass", group, &machines::ledger_text("新品到店", &[attached.clone()])), 1);
     }
+}
+
+#[tokio::test]
+async fn a_picture_and_a_card_arrive_with_the_ids_of_what_lies_at_their_addresses() {
+    let sim = simulator().await;
+    let wecom = alone(&sim);
+    let shop = Platform::start(|_| Reply::Raw(200, Bytes::from_static(b"\x89PNG\r\n\x1a\nrest"))).await;
+    let url = format!("http://{}/a.png", shop.address);
+    let own = [chat(&sim, 0)];
+    let mut send = mass_send("d-1", &own);
+    if let Payload::MassSend { attachments, .. } = &mut send.payload {
+        let miniprogram = Miniprogram {
+            appid: "wx1".to_owned(),
+            page: "pages/vip".to_owned(),
+            title: "会员日".to_owned(),
+            picture_url: url.clone(),
+        };
+        attachments.push(Content::Reference { of: FileKind::Image, name: "a.png".to_owned(), url });
+        attachments.push(Content::Miniprogram { miniprogram });
+    }
+    let outcome = wecom.deliver(&send, 1).await;
+    let Outcome::AwaitingConfirmation { platform_id: task } = outcome else { panic!("{outcome:?}") };
+    assert!(sim.with(|world| world.confirm_mass_send(&task, "owner00000")));
+    let progress = wecom.acts.progress(&task, "owner00000").await.unwrap();
+    assert!(progress.targets.iter().all(|(_, result)| *result == TargetResult::Sent), "{progress:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -12,7 +13,8 @@ use crate::connectors::wecom::Wecom;
 use crate::connectors::wecom::deliver::tests::{delivery, refused};
 use crate::connectors::wecom::testing::{Asked, Platform, Reply, done, refusal};
 use crate::outbox::delivery::{
-    Article, Content, Decision, Deliver, Delivery, Outcome, Payload, RefusalScope, Resolution,
+    Article, Content, Decision, Deliver, Delivery, FileKind, Miniprogram, Outcome, Payload, RefusalScope,
+    Resolution,
 };
 
 const TEXT: &str = "本周新品到店，欢迎选购";
@@ -82,6 +84,103 @@ async fn a_link_goes_with_the_text_or_without_one() {
     let asked: Vec<Value> = platform.asked().iter().map(Asked::json).collect();
     assert_eq!(asked, [with_text.clone(), base]);
     assert_eq!(wecom.render(&sends[0]).unwrap().body, with_text, "shown beforehand as it is sent");
+}
+
+fn picture(url: &str) -> Content {
+    let (name, url) = ("a.png".to_owned(), url.to_owned());
+    Content::Reference { of: FileKind::Image, name, url }
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
+
+/// A platform that takes uploads and tasks, and has a file at `/a.png`.
+fn takes_files(asked: &Asked) -> Reply {
+    match asked.path.as_str() {
+        "/a.png" => Reply::Raw(200, Bytes::from_static(PNG)),
+        "media/upload" => Reply::Json(json!({"errcode": 0, "media_id": format!("M{}", asked.nth)})),
+        "externalcontact/add_msg_template" => created("msg1", &[]),
+        _ => Reply::Raw(404, Bytes::from_static(b"not here")),
+    }
+}
+
+#[tokio::test]
+async fn a_file_at_an_address_is_fetched_and_uploaded_once_for_all_tasks() {
+    let platform = Platform::with_token(takes_files).await;
+    let url = format!("http://{}/a.png", platform.address);
+    let card = Content::Miniprogram {
+        miniprogram: Miniprogram {
+            appid: "wx1".to_owned(),
+            page: "pages/vip".to_owned(),
+            title: "会员日".to_owned(),
+            picture_url: url.clone(),
+        },
+    };
+    let clock = Clock::manual(1_700_000_000_000);
+    let wecom = platform.connect(&clock);
+    for nth in 0..3 {
+        let send = with(&format!("d-{nth}"), &["wr1"], TEXT, vec![picture(&url), card.clone()]);
+        assert_eq!(wecom.deliver(&send, 1).await, awaiting("msg1"));
+    }
+    let counts = || (platform.count("/a.png"), platform.count("media/upload"));
+    assert_eq!(counts(), (2, 2), "under two names: what people see, and what they do not");
+    let last = platform.asked().pop().unwrap().json();
+    let shown = json!({"title": "会员日", "appid": "wx1", "page": "pages/vip", "pic_media_id": "M1"});
+    let expect = json!([{"msgtype": "image", "image": {"media_id": "M0"}}, {"msgtype": "miniprogram", "miniprogram": shown}]);
+    assert_eq!(last["attachments"], expect);
+    // What lies there may be another file by then; it is not, so it is not uploaded again.
+    clock.advance(Duration::from_hours(1));
+    wecom.deliver(&with("d-9", &["wr1"], TEXT, vec![picture(&url)]), 1).await;
+    assert_eq!(counts(), (3, 2));
+    clock.advance(Duration::from_hours(72));
+    wecom.deliver(&with("d-10", &["wr1"], TEXT, vec![picture(&url)]), 1).await;
+    assert_eq!(counts(), (4, 3), "WeCom has forgotten it");
+}
+
+#[tokio::test]
+async fn a_file_that_the_platform_has_forgotten_is_uploaded_once_more() {
+    let platform = Platform::with_token(|asked| match asked.path.as_str() {
+        "externalcontact/add_msg_template" if asked.nth == 0 => refusal(40007),
+        _ => takes_files(asked),
+    })
+    .await;
+    let url = format!("http://{}/a.png", platform.address);
+    let wecom = platform.connect(&Clock::system());
+    let send = with("d-1", &["wr1"], "", vec![picture(&url)]);
+    assert_eq!(wecom.deliver(&send, 1).await, awaiting("msg1"));
+    assert_eq!(platform.count("media/upload"), 2);
+    assert_eq!(platform.asked().pop().unwrap().json()["attachments"][0]["image"]["media_id"], "M1");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_had_is_told_and_no_task_is_made() {
+    let platform = Platform::with_token(|asked| match asked.path.as_str() {
+        "/away.png" => Reply::Raw(503, Bytes::new()),
+        "/text.png" => Reply::Raw(200, Bytes::from_static(b"no picture at all")),
+        _ => takes_files(asked),
+    })
+    .await;
+    let clock = Clock::manual(1_700_000_000_000);
+    let wecom = platform.connect(&clock);
+    let base = format!("http://{}", platform.address);
+    for (path, decision, code) in [
+        ("/gone.png", Decision::Never, "file_unreachable"),
+        ("/away.png", Decision::Backoff, "file_unreachable"),
+        ("/text.png", Decision::Never, "media_format"),
+    ] {
+        for nth in 0..2 {
+            let send = with(&format!("d-{nth}"), &["wr1"], TEXT, vec![picture(&format!("{base}{path}"))]);
+            refused(wecom.deliver(&send, 1).await, decision, RefusalScope::Delivery, code);
+            assert_eq!(wecom.resolve(&send).await, Resolution::NotSent);
+        }
+        assert_eq!(platform.count(path), 1, "it is left alone for a while");
+    }
+    let inside = with("d-3", &["wr1"], TEXT, vec![picture("http://169.254.169.254/meta.png")]);
+    refused(wecom.deliver(&inside, 1).await, Decision::Never, RefusalScope::Delivery, "file_address");
+    assert_eq!(platform.count("externalcontact/add_msg_template") + platform.count("media/upload"), 0);
+    clock.advance(Duration::from_mins(1));
+    let send = with("d-4", &["wr1"], TEXT, vec![picture(&format!("{base}/away.png"))]);
+    wecom.deliver(&send, 1).await;
+    assert_eq!(platform.count("/away.png"), 2);
 }
 
 #[tokio::test]
