@@ -197,15 +197,15 @@ pub(super) fn reasons_to_stop(canary: &Canary, before: &Before, seen: &Seen, all
 /// Says why it goes on: what was seen, none of it unusual.
 pub(super) fn passed(seen: &Seen) -> String {
     let Seen { sent, failed, leaves, complaints, .. } = seen;
-    let (mut zh, mut en) =
-        (format!("试发 {sent} 个群成功、{failed} 个失败"), format!("{sent} sent, {failed} failed"));
+    let mut zh = vec![format!("试发 {sent} 个群成功、{failed} 个失败")];
+    let mut en = vec![format!("{sent} sent"), format!("{failed} failed")];
     for (chinese, english, number) in [("退群", "left", leaves), ("投诉", "complained", complaints)] {
         if let Some(number) = number {
-            zh.push_str(&format!("，{chinese} {number} 次"));
-            en.push_str(&format!(", {number} {english}"));
+            zh.push(format!("{chinese} {number} 次"));
+            en.push(format!("{number} {english}"));
         }
     }
-    format!("{zh}，均属平常 · {en}: nothing unusual")
+    format!("{}，均属平常 · {}: nothing unusual", zh.join("，"), en.join(", "))
 }
 
 /// Says what could not be seen, or not in all groups: neither a stop nor a going on says anything of it.
