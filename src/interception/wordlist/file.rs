@@ -22,9 +22,9 @@
 //! Lines that open with `#` are the header; each `category` line names a category and its level (`low`, `medium`,
 //! `high`; `high` where it is missing), and the first one is the default; `masked: true` shows
 //! the terms by their first character only, wherever a hit or a problem is shown. A line with `!` is an allow phrase: a hit
-//! that lies within it is cancelled. Everything else is a term, alone, with a category after a tab (an empty one is the
+//! that lies within it is cancelled; `！`, which Chinese keyboards type, is the same. Everything else is a term, alone, with a category after a tab (an empty one is the
 //! default), and with what differs for it after another: `level`, `verdict`, `roles`, `from`, `until`, `brand`,
-//! `region`, `tag`, `group`. Since `!` and `#` are skipped when matching, no term ever needs to begin with one. Blank
+//! `region`, `tag`, `group`. Since `!`, `！` and `#` are skipped when matching, no term ever needs to begin with one. Blank
 //! lines are ignored; a list without a header is a list of `listed`, level `high`, live, for everyone and always.
 //! Shipped files are sorted by bytes; others need not be.
 //!
@@ -63,7 +63,7 @@ impl WordlistSource {
         if let Some(header) = content.strip_prefix('#') {
             return self.read_header(header);
         }
-        if let Some(phrase) = content.strip_prefix('!') {
+        if let Some(phrase) = content.strip_prefix(['!', '！']) {
             self.allow.push(AllowPhrase { text: phrase.trim().to_owned(), line });
             return Ok(());
         }
@@ -292,6 +292,15 @@ mod tests {
         let terms: Vec<_> =
             list.terms.iter().map(|t| (t.text.as_str(), t.category.as_deref(), t.line)).collect();
         assert_eq!(terms, [("加微信", None, 6), ("加群领", Some("lure"), 7)]);
+    }
+
+    #[test]
+    fn an_allow_phrase_may_open_with_either_exclamation_mark() {
+        let list = parse("!企业微信\n！路口交通\n！ 十字路口交警\n加微信！\n");
+        let phrases: Vec<_> = list.allow.iter().map(|phrase| (phrase.text.as_str(), phrase.line)).collect();
+        assert_eq!(phrases, [("企业微信", 1), ("路口交通", 2), ("十字路口交警", 3)]);
+        let terms: Vec<_> = list.terms.iter().map(|term| term.text.as_str()).collect();
+        assert_eq!(terms, ["加微信！"], "marks elsewhere are part of a term and skipped as any other");
     }
 
     #[test]
