@@ -296,6 +296,9 @@ impl Ruleset {
         if scratch.units.is_empty() {
             fold::units_into(text, &mut scratch.units);
         }
+        if !scratch.disguised.found.is_empty() {
+            findings::find_addresses(text, policy, &mut scratch.room);
+        }
         resolve::resolve(self, text, policy, audience, scratch);
         true
     }

@@ -117,6 +117,46 @@ pub(super) struct Detection {
     pub(super) confidence: u8,
     /// What may be shown and stored of it: `138****5678`.
     pub(super) masked: String,
+    /// Where it leads, for a link.
+    pub(super) leads: Option<Leads>,
+}
+
+/// Where a link leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leads {
+    /// The host, in lower case.
+    pub(super) host: String,
+    /// Its dots or letters were not written plainly, so that clients read something else or nothing.
+    pub(super) is_disguised: bool,
+    /// Nothing else can be meant: it has a scheme, or a domain that is no word. `jia.wei.xin` may also be pinyin.
+    pub(super) is_certain: bool,
+}
+
+impl Detection {
+    /// Returns its level, and the verdict where that does not follow from the level: what holds where the policy says
+    /// nothing of it.
+    ///
+    /// Our own sends may show WeCom's and Weixin's own pages, as staff may show any: the shop's service desk, its code,
+    /// its articles and its channel are there.
+    pub(super) fn default_rule(&self, speaker: Speaker) -> (Level, Option<Verdict>) {
+        let (level, verdict) = self.kind.default_rule(speaker);
+        let is_shown = speaker == Speaker::Own && self.leads.as_ref().is_some_and(Leads::is_official);
+        (level, if is_shown { Some(Verdict::Pass) } else { verdict })
+    }
+
+    /// Says whether it is an address of the net, whose letters spell no word of the text around.
+    pub(super) fn is_address(&self) -> bool {
+        self.kind == Kind::Email || self.leads.as_ref().is_some_and(|leads| leads.is_certain)
+    }
+}
+
+impl Leads {
+    /// Says whether it is a page of WeCom or Weixin; not their payment codes, which say nothing of who is paid.
+    fn is_official(&self) -> bool {
+        let is_below =
+            self.host.strip_suffix("weixin.qq.com").is_some_and(|b| b.is_empty() || b.ends_with('.'));
+        self.host == "wework.qpic.cn" || is_below && self.host != "payapp.weixin.qq.com"
+    }
 }
 
 /// Before the span is widened and the text compared: positions of glyphs.
@@ -127,6 +167,14 @@ struct Candidate {
     glyphs: [usize; 2],
     confidence: u8,
     masked: String,
+    leads: Option<Leads>,
+}
+
+impl Candidate {
+    /// Makes one that is no link.
+    fn new(kind: Kind, glyphs: [usize; 2], confidence: u8, masked: String) -> Self {
+        Self { kind, glyphs, confidence, masked, leads: None }
+    }
 }
 
 /// Room to work in, kept by the caller.
@@ -164,6 +212,7 @@ pub(super) fn detect(text: &str, room: &mut Room, out: &mut Vec<Detection>) {
             via: via(matched),
             confidence: candidate.confidence,
             masked: candidate.masked.clone(),
+            leads: candidate.leads.clone(),
         });
     }
     out.sort_unstable_by_key(|detection| detection.span);

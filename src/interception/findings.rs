@@ -14,7 +14,7 @@ use super::resolve::{Verdicted, check_allowed};
 use super::rules::{Body, Occurrence, Recent, Said, SpeakerKey, met};
 use super::ruleset::{Judging, Ruleset, term_id};
 use super::{JudgedHit, Scratch};
-use crate::event::{Hit, Level, Verdict, Via};
+use crate::event::{Hit, Via};
 
 /// Characters that the first of several messages may hold before the term that is split over them: 请加 / 微信.
 const LEAD_CHARS_MAX: usize = 2;
@@ -56,7 +56,7 @@ pub(super) struct Finding {
 /// Room to work in, kept by the caller.
 #[derive(Debug, Default)]
 pub(super) struct FindingRoom {
-    detecting: super::detectors::Room,
+    pub(super) detecting: super::detectors::Room,
     pub(super) detections: Vec<Detection>,
     /// Terms of rules that were seen and count.
     seen: Vec<Occurrence>,
@@ -72,6 +72,13 @@ pub(super) fn find_details(text: &str, policy: &Policy, room: &mut FindingRoom) 
         detect(text, &mut room.detecting, &mut room.detections);
     }
     !room.detections.is_empty()
+}
+
+/// Looks for addresses where [`find_details`] did not, as the policy has no detectors: no word is spelled in them.
+pub(super) fn find_addresses(text: &str, policy: &Policy, room: &mut FindingRoom) {
+    if !policy.applies(DETECTORS) {
+        detect(text, &mut room.detecting, &mut room.detections);
+    }
 }
 
 impl Ruleset {
@@ -323,11 +330,12 @@ impl Ruleset {
 }
 
 /// The default rule of a kind holds where the policy says nothing of its category.
-fn decide_detection(policy: &Policy, kind: Kind, speaker: Speaker) -> Option<Decision> {
-    let (level, verdict): (Level, Option<Verdict>) = kind.default_rule(speaker);
-    let mut decision = policy.decide_for(DETECTORS, kind.name(), level)?;
+fn decide_detection(policy: &Policy, detection: &Detection, speaker: Speaker) -> Option<Decision> {
+    let (level, verdict) = detection.default_rule(speaker);
+    let name = detection.kind.name();
+    let mut decision = policy.decide_for(DETECTORS, name, level)?;
     if let Some(verdict) = verdict
-        && !policy.categories.contains_key(kind.name())
+        && !policy.categories.contains_key(name)
     {
         decision.verdict = verdict;
     }
@@ -337,7 +345,7 @@ fn decide_detection(policy: &Policy, kind: Kind, speaker: Speaker) -> Option<Dec
 fn add_detections(policy: &Policy, speaker: Speaker, scratch: &mut Scratch) {
     let mut detections = std::mem::take(&mut scratch.room.detections);
     for detection in detections.drain(..) {
-        let Some(decision) = decide_detection(policy, detection.kind, speaker) else { continue };
+        let Some(decision) = decide_detection(policy, &detection, speaker) else { continue };
         scratch.findings.push(Finding {
             what: What::Detector(detection.kind),
             span: detection.span,

@@ -12,6 +12,7 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::detectors::Detection;
 use super::exact::Found;
 use super::fold::{Unit, is_invisible, is_sentence_end};
 use super::mask::widen;
@@ -126,7 +127,7 @@ pub(super) fn resolve(
     audience: &Audience<'_>,
     scratch: &mut Scratch,
 ) {
-    let Scratch { found, units, allowed, allowed_apart, resolved, standings, disguised, .. } = scratch;
+    let Scratch { found, units, allowed, allowed_apart, resolved, standings, disguised, room, .. } = scratch;
     let mut judging = Judging::new(policy, audience, standings);
     find_allowed(ruleset, text, &mut judging, found, units, allowed, allowed_apart);
     resolved.clear();
@@ -150,7 +151,8 @@ pub(super) fn resolve(
             resolved.push(Resolved { term, units, span, decision, is_variant: false, outcome, disguised });
         }
     }
-    resolve_disguised(ruleset, text, &mut judging, (units, allowed, allowed_apart, disguised), resolved);
+    let around = Around { units, allowed, apart: allowed_apart, detections: &room.detections };
+    resolve_disguised(ruleset, text, &mut judging, (&around, disguised), resolved);
     drop_covered(ruleset, resolved);
     resolved.sort_unstable_by_key(Resolved::place);
 }
@@ -171,11 +173,30 @@ fn check_words(units: &[Unit], found: &Found) -> Option<Verdicted> {
         .take_while(|at| joined(at - 1))
         .last()
         .map_or(found.end, |at| at + 1);
-    let text = |from: usize, to: usize| {
-        units.get(from..to).unwrap_or_default().iter().map(|unit| unit.folded).collect::<String>()
-    };
-    let (left, hit, right) = (text(start, found.start), text(found.start, found.end), text(found.end, end));
-    crosses_words(&left, &hit, &right).then_some(Verdicted::Ordinary)
+    (folded(units, start, found.start), folded(units, found.end, end))
+}
+
+fn folded(units: &[Unit], from: usize, to: usize) -> String {
+    units.get(from..to).unwrap_or_default().iter().map(|unit| unit.folded).collect()
+}
+
+/// What else was seen in a text.
+struct Around<'s> {
+    units: &'s [Unit],
+    allowed: &'s [Allowed],
+    /// Of lists that are only counted apart.
+    apart: &'s [Allowed],
+    detections: &'s [Detection],
+}
+
+impl Around<'_> {
+    /// `weixin.qq.com` and `service@weixin.com` are spelled as they must be: nobody hid 微信 in them.
+    fn check_address(&self, hit: &Disguised) -> Option<Verdicted> {
+        let holds = |detection: &Detection| {
+            detection.is_address() && detection.span[0] <= hit.span[0] && hit.span[1] <= detection.span[1]
+        };
+        (hit.is_heard() && self.detections.iter().any(holds)).then_some(Verdicted::Ordinary)
+    }
 }
 
 /// Judges every term in disguise in the same way, and by whether an ordinary writer would have written it.
@@ -183,9 +204,10 @@ fn resolve_disguised(
     ruleset: &Ruleset,
     text: &str,
     judging: &mut Judging<'_>,
-    (units, allowed, apart, room): (&[Unit], &[Allowed], &[Allowed], &Room),
+    (around, room): (&Around<'_>, &Room),
     resolved: &mut Vec<Resolved>,
 ) {
+    let units = around.units;
     let listed = resolved.len();
     // They stand in order of their ends, so that only those around a hit are asked.
     let longest = resolved.iter().map(|r| r.units[1] - r.units[0]).max().unwrap_or(0);
@@ -206,8 +228,9 @@ fn resolve_disguised(
             }
             let found = Found { start, end, pattern: hit.pattern as usize };
             let outcome = check_pieces(ruleset, text, room, hit, decision.strictness)
-                .or_else(|| check_allowed(allowed, &found))
-                .or_else(|| decision.is_shadow.then(|| check_allowed(apart, &found)).flatten())
+                .or_else(|| check_allowed(around.allowed, &found))
+                .or_else(|| decision.is_shadow.then(|| check_allowed(around.apart, &found)).flatten())
+                .or_else(|| around.check_address(hit))
                 .or_else(|| {
                     let weighed = ordinary.get_or_insert_with(|| ruleset.weigh(room, hit));
                     weighed.is_ordinary(hit, decision.strictness).then_some(Verdicted::Ordinary)

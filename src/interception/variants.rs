@@ -288,6 +288,13 @@ impl Disguised {
         self.disguises.has(Disguises::HOMOPHONE.and(Disguises::SHAPE))
     }
 
+    /// Says whether it was only heard: nothing in it is drawn like the term.
+    pub(super) fn is_heard(&self) -> bool {
+        let heard =
+            Disguises::HOMOPHONE.and(Disguises::PINYIN).and(Disguises::INITIALS).and(Disguises::SLANG);
+        self.disguises.has(heard.and(Disguises::DIGIT))
+    }
+
     /// Says whether a strictness counts this disguise at all; `dialects`: also where dialects merge sounds.
     pub(super) fn counts(&self, strictness: Strictness, dialects: bool) -> bool {
         if !dialects && self.disguises.has(Disguises::DIALECT) {

@@ -233,7 +233,7 @@ fn find_wechat(glyphs: &[Glyph], lead: Lead, strength: Strength, trigger_end: us
     }
     let confidence = if lead.announced || lead.asking { 95 } else { 85 };
     let masked = masked(&id, 2, 1);
-    Some(Candidate { kind: Kind::WechatId, glyphs: [lead.id_at, end], confidence, masked })
+    Some(Candidate::new(Kind::WechatId, [lead.id_at, end], confidence, masked))
 }
 
 /// Reads letters, digits, `_` and `-`; or single characters with a space between each.
@@ -292,7 +292,7 @@ fn find_qq(glyphs: &[Glyph], numbers: &Numbers, lead: Lead, strength: Strength) 
 fn number(kind: Kind, value: &[u8], glyphs: [usize; 2], confidence: u8) -> Candidate {
     let text: String = value.iter().map(|digit| char::from(b'0' + digit)).collect();
     let masked = if value.len() == NUMBER_MAX { masked(&text, 3, 4) } else { masked(&text, 2, 2) };
-    Candidate { kind, glyphs, confidence, masked }
+    Candidate::new(kind, glyphs, confidence, masked)
 }
 
 /// 20261127 is a day.

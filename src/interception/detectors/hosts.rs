@@ -108,6 +108,11 @@ fn read_host(glyphs: &[Glyph], at: usize) -> Option<Host> {
     best
 }
 
+/// Says whether a name lies below a domain that is no word.
+fn has_sure_domain(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|domain| DOMAINS_SURE.contains(&domain))
+}
+
 /// The labels before a domain: at least one, with a letter unless the domain is a sure one (163.com).
 fn is_name(labels: &[String], sure: bool) -> bool {
     let letters = labels.iter().any(|label| label.bytes().any(|b| b.is_ascii_alphabetic()));
@@ -190,7 +195,7 @@ fn find_email(glyphs: &[Glyph], at: usize) -> Option<Candidate> {
     }
     let confidence = if plain && !host.disguised { 100 } else { 90 };
     let masked = format!("{}@{}", masked(&mailbox, 1, 0), host.name);
-    Some(Candidate { kind: Kind::Email, glyphs: [at, host.end], confidence, masked })
+    Some(Candidate::new(Kind::Email, [at, host.end], confidence, masked))
 }
 
 /// Reads an @ or a word for it; says whether it was plain.

@@ -275,7 +275,7 @@ fn find_resident_id(glyphs: &[Glyph], numbers: &Numbers, first: usize) -> Option
                 value.push('X');
             }
             let masked = masked(&value, 3, 2);
-            return Some(Candidate { kind: Kind::ResidentId, glyphs: [from, to], confidence: 100, masked });
+            return Some(Candidate::new(Kind::ResidentId, [from, to], 100, masked));
         }
     }
     None
@@ -329,7 +329,7 @@ fn find_bank_card(glyphs: &[Glyph], numbers: &Numbers, first: usize) -> Option<C
         let ordinary = named || !holds(&before, OTHER_NUMBER);
         if (usual || named) && likely && ordinary && !goes_on && !touches_letters(glyphs, from, to) {
             let masked = masked(&text_of(digits), 4, 4);
-            return Some(Candidate { kind: Kind::BankCard, glyphs: [from, to], confidence: 95, masked });
+            return Some(Candidate::new(Kind::BankCard, [from, to], 95, masked));
         }
     }
     None

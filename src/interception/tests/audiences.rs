@@ -151,10 +151,26 @@ fn staff_may_show_the_ways_into_the_shop_unless_a_policy_says_otherwise() {
         policy(r#"{"name":"other","categories":{"mobile":{"verdict":"mask"}}}"#),
     ];
     let (rules, _) = Ruleset::compile("r", &[], policies, &Config::default()).unwrap();
+    // Our own sends may show WeCom's and Weixin's own pages as well, and are else judged as anybody's.
+    let official = [
+        "https://work.weixin.qq.com/kfid/kfc123",
+        "https://work.weixin.qq.com/ca/abc",
+        "http://weixin.qq.com/r/abc",
+        "https://mp.weixin.qq.com/s/abc",
+        "https://wework.qpic.cn/abc",
+    ];
+    for (text, policy) in official.iter().flat_map(|text| [(text, "standard"), (text, "strict")]) {
+        let audience = Audience { speaker: Speaker::Own, ..Audience::default() };
+        let judged = rules.judge(text, rules.policy(policy).unwrap(), &audience, &mut Scratch::default());
+        assert_eq!((judged.verdict, judged.hits.len()), (Verdict::Pass, 1), "counted: {text} {policy}");
+    }
     for (text, policy, customer, staff) in [
         ("微信号：shop888", "standard", Verdict::Review, Verdict::Pass),
         ("QQ：12345678", "standard", Verdict::Review, Verdict::Pass),
-        ("进群 https://work.weixin.qq.com/gm/abc123", "standard", Verdict::Review, Verdict::Pass),
+        ("付款 https://payapp.weixin.qq.com/abc", "standard", Verdict::Review, Verdict::Pass),
+        ("https://weixin.qq.com.t.me/abc", "standard", Verdict::Pass, Verdict::Pass),
+        ("https://notweixin.qq.com/abc", "standard", Verdict::Pass, Verdict::Pass),
+        ("进群 https://t.me/abc123", "standard", Verdict::Review, Verdict::Pass),
         ("扫 https://u.wechat.com/MAbcd1234", "standard", Verdict::Review, Verdict::Pass),
         ("微信号：shop888", "strict", Verdict::Block, Verdict::Pass),
         ("微信号：shop888", "named", Verdict::Block, Verdict::Block),

@@ -17,6 +17,7 @@ const ORDINARY_MIN: usize = 120;
 struct Case {
     line: usize,
     policy: &'static str,
+    speaker: Speaker,
     expect: &'static str,
     term: &'static str,
     why: &'static str,
@@ -44,16 +45,17 @@ fn every_case_is_judged_as_expected() {
             wrong.push(format!("{}: no policy `{}`", case.line, case.policy));
             continue;
         };
-        let judgement = rules.judge(&case.text, policy, &Audience::default(), &mut scratch);
+        let audience = Audience { speaker: case.speaker, ..Audience::default() };
+        let judgement = rules.judge(&case.text, policy, &audience, &mut scratch);
         if !is_met(&case, &judgement) {
-            let Case { line, policy, expect, term, why, text } = &case;
+            let Case { line, policy, expect, term, why, text, .. } = &case;
             let hits: Vec<_> = judgement.hits.iter().map(|h| (&h.hit.term, &h.hit.matched)).collect();
             let verdict = judgement.verdict;
             wrong.push(format!(
                 "{line}: {text} ({why}): {policy} is to {expect} {term}: {verdict:?} {hits:?}"
             ));
         }
-        if let Some(first) = seen.insert((case.text, case.policy), case.line) {
+        if let Some(first) = seen.insert((case.text, case.policy, format!("{:?}", case.speaker)), case.line) {
             wrong.push(format!("{}: the same text as in {first}", case.line));
         }
     }
@@ -79,8 +81,15 @@ fn read((line, row): (usize, &'static str)) -> Result<Case, String> {
     if !["pass", "count", "caught", "review", "mask", "block"].contains(&expect) {
         return Err(format!("nothing is called `{expect}`"));
     }
+    let (policy, speaker) = policy.split_once('/').unwrap_or((policy, "customer"));
+    let speaker = match speaker {
+        "customer" => Speaker::Customer,
+        "staff" => Speaker::Staff,
+        "own" => Speaker::Own,
+        _ => return Err(format!("nobody is called `{speaker}`")),
+    };
     let text = unescape(text).ok_or_else(|| format!("an escape that cannot be read in `{text}`"))?;
-    Ok(Case { line, policy, expect, term, why, text })
+    Ok(Case { line, policy, speaker, expect, term, why, text })
 }
 
 /// Reads `\n` and `\u{200B}`, so that nothing in the table is invisible.

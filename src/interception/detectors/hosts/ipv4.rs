@@ -55,7 +55,7 @@ pub(super) fn find(glyphs: &[Glyph], at: usize) -> Option<Candidate> {
         return None;
     }
     let masked = format!("{}.{}.*.*", octets.first()?, octets.get(1)?);
-    Some(Candidate { kind: Kind::Ipv4, glyphs: [at, end], confidence: if plain { 100 } else { 85 }, masked })
+    Some(Candidate::new(Kind::Ipv4, [at, end], if plain { 100 } else { 85 }, masked))
 }
 
 /// Returns the word before a glyph, with signs between at most.

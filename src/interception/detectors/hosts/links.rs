@@ -1,8 +1,8 @@
 //! Links: web addresses, and which of them lead into a group or to a person.
 
-use super::{Host, read_host, read_label, starts_word};
+use super::{Host, has_sure_domain, read_host, read_label, starts_word};
 use crate::interception::detectors::glyphs::Glyph;
-use crate::interception::detectors::{Candidate, Kind};
+use crate::interception::detectors::{Candidate, Kind, Leads};
 
 /// Hosts and beginnings of paths that lead into a group.
 const INVITES: &[(&str, &str)] = &[
@@ -52,12 +52,7 @@ pub(super) fn find(glyphs: &[Glyph], at: usize) -> Option<Candidate> {
     if let Some((host_at, true)) = after_scheme {
         let end = read_path(glyphs, host_at);
         let masked = "wxp://…".to_owned();
-        return (end > host_at + 3).then_some(Candidate {
-            kind: Kind::Qr,
-            glyphs: [at, end],
-            confidence: 100,
-            masked,
-        });
+        return (end > host_at + 3).then_some(Candidate::new(Kind::Qr, [at, end], 100, masked));
     }
     let host = match after_scheme {
         Some((host_at, _)) => read_host(glyphs, host_at).or_else(|| read_any_host(glyphs, host_at))?,
@@ -71,8 +66,10 @@ pub(super) fn find(glyphs: &[Glyph], at: usize) -> Option<Candidate> {
         (true, true) => 95,
         (false, true) => 85,
     };
-    let masked = if path.is_empty() { host.name } else { format!("{}/…", host.name) };
-    Some(Candidate { kind, glyphs: [at, end], confidence, masked })
+    let masked = if path.is_empty() { host.name.clone() } else { format!("{}/…", host.name) };
+    let is_certain = after_scheme.is_some() || has_sure_domain(&host.name) || is_known(&host.name);
+    let leads = Some(Leads { host: host.name, is_disguised: host.disguised, is_certain });
+    Some(Candidate { kind, glyphs: [at, end], confidence, masked, leads })
 }
 
 /// Says whether a host is one of those with a meaning of their own.

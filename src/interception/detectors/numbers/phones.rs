@@ -97,7 +97,7 @@ fn find(
         return None;
     }
     let masked = masked(&text_of(digits), 3, 4);
-    Some(Candidate { kind: Kind::Mobile, glyphs: [code.unwrap_or(from), to], confidence, masked })
+    Some(Candidate::new(Kind::Mobile, [code.unwrap_or(from), to], confidence, masked))
 }
 
 /// Finds a landline or service number that begins with a piece.
@@ -121,7 +121,7 @@ pub(super) fn find_landline(glyphs: &[Glyph], numbers: &Numbers, first: usize) -
             continue;
         }
         let masked = masked(&text_of(digits), area, 2);
-        return Some(Candidate { kind: Kind::Landline, glyphs: [from, to], confidence: 90, masked });
+        return Some(Candidate::new(Kind::Landline, [from, to], 90, masked));
     }
     None
 }
