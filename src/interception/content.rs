@@ -5,7 +5,7 @@
 //! (`*` where everything that is not listed was meant), the bytes of the text as span, and `[0, 0]` where it is not in the
 //! text. Terms found in a quote or a title keep their wordlist; in a quote their category is `quoted`.
 //!
-//! Not for: addresses in disguise, and for what a picture shows. Invariants: what can be masked is in the text; elsewhere
+//! Not for: what a picture shows. Invariants: what can be masked is in the text; elsewhere
 //! `mask` means `review`. A rule that says `pass` makes no hit.
 
 mod address;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::audience::Audience;
 use super::policy::Policy;
 use super::ruleset::{Ruleset, term_id};
-use super::{JudgedHit, Judgement, Scratch, mask};
+use super::{JudgedHit, Judgement, Scratch, detectors, mask};
 use crate::event::{Attachment, Hit, Level, Message, Verdict};
 use address::Address;
 
@@ -302,7 +302,7 @@ impl Ruleset {
         let mut findings = Findings { judgement, hits_max: self.config().hits_max };
         judge_types(message, &rules.types, &mut findings);
         if !rules.domains.is_silent() {
-            judge_addresses(message, &rules.domains, &mut findings);
+            judge_addresses(message, &rules.domains, &mut aside.scratch.room.detecting, &mut findings);
         }
         for attachment in &message.attachments {
             judge_attachment(attachment, rules, &mut findings);
@@ -369,7 +369,7 @@ impl Ruleset {
         let room = findings.hits_max.saturating_sub(findings.judgement.shadow.len());
         findings.judgement.shadow.extend(shadow.into_iter().take(room).map(moved));
         if !by.rules.domains.is_silent() {
-            address::each_in(text, &mut |address| {
+            address::each_read(text, &mut by.scratch.room.detecting, &mut |address| {
                 if let Some(held) = by.rules.domains.judge(&address) {
                     let verdict = rule.of(held.verdict);
                     findings.add(verdict, category.unwrap_or("domain"), held.term, Site::Beside(&held.host));
@@ -433,8 +433,13 @@ pub fn without_query(link: &str) -> &str {
     link.split(['?', '#', '？']).next().unwrap_or(link)
 }
 
-fn judge_addresses(message: &Message<'_>, rule: &DomainRule, findings: &mut Findings) {
-    address::each_in(&message.text, &mut |address| {
+fn judge_addresses(
+    message: &Message<'_>,
+    rule: &DomainRule,
+    room: &mut detectors::Room,
+    findings: &mut Findings,
+) {
+    address::each_read(&message.text, room, &mut |address| {
         if let Some(held) = rule.judge(&address) {
             let [start, end] = address.span;
             let matched = message.text.get(start..end).unwrap_or_default();
@@ -467,7 +472,7 @@ fn judge_attachment(attachment: &Attachment<'_>, rules: &ContentPolicy, findings
 fn mask_addresses(text: String, rule: &DomainRule) -> String {
     let mut spans = Vec::new();
     if !rule.is_silent() {
-        address::each_in(&text, &mut |address| {
+        address::each_read(&text, &mut detectors::Room::default(), &mut |address| {
             if rule.judge(&address).is_some() {
                 spans.push(address.span);
             }

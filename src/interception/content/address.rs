@@ -2,14 +2,16 @@
 //!
 //! What a client opens and what a reader sees may differ (`brand.cn@evil.com`, `brand.cn／@evil.com`, `evil。com`), and
 //! clients differ among each other. So an address has *readings*: as far as plain characters go, which is what chat
-//! clients make clickable in Chinese text, and as the URL standard (WHATWG) reads the whole. Both are judged.
+//! clients make clickable in Chinese text, and as the URL standard (WHATWG) reads the whole. Both are judged. What people
+//! read and type themselves (without scheme and `www`, spaced, 点 for a dot) is recognised by the detectors and judged too.
 //!
-//! Not for: addresses in disguise (without scheme and `www`, spaced, 点 for a dot) and for what follows the host.
+//! Not for: what follows the host.
 //! Invariants: spans are whole grapheme clusters of the text; work grows linearly with the text, whatever it holds.
 
 use percent_encoding::percent_decode_str;
 use url::Host;
 
+use crate::interception::detectors::{Detection, Room, detect};
 use crate::interception::mask;
 
 /// Longest host that is read, in bytes as written: a name has 253 at most, and IDNA costs time.
@@ -88,7 +90,30 @@ pub(super) struct Address {
     pub(super) span: [usize; 2],
 }
 
-/// Calls `visit` for each address in a text, in order.
+/// Calls `visit` for each address in a text, in order: those that clients open, and those that the detectors recognise
+/// although no client would.
+pub(super) fn each_read(text: &str, room: &mut Room, visit: &mut dyn FnMut(Address)) {
+    let (mut addresses, mut detections) = (Vec::new(), Vec::new());
+    each_in(text, &mut |address| addresses.push(address));
+    detect(text, room, &mut detections);
+    for Detection { span, leads, .. } in detections {
+        let Some(leads) = leads else { continue };
+        let meets = |address: &&mut Address| address.span[0] < span[1] && span[0] < address.span[1];
+        let Some(address) = addresses.iter_mut().find(meets) else {
+            addresses.push(Address { hosts: vec![leads.host], is_unreadable: false, is_nested: false, span });
+            continue;
+        };
+        // Written plainly, it is what clients read; a name in `brand.cn@evil.com` that they do not is none.
+        if leads.is_disguised && !address.hosts.contains(&leads.host) {
+            address.hosts.push(leads.host);
+            address.span = [address.span[0].min(span[0]), address.span[1].max(span[1])];
+        }
+    }
+    addresses.sort_by_key(|address| address.span);
+    addresses.into_iter().for_each(visit);
+}
+
+/// Calls `visit` for each address in a text that clients open, in order.
 pub(super) fn each_in(text: &str, visit: &mut dyn FnMut(Address)) {
     let mut at = 0;
     let mut outer_end = 0;

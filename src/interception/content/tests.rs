@@ -136,13 +136,56 @@ fn addresses_end_where_the_sentence_goes_on() {
     check("www.evil.com", Block);
     check("www.什么意思", Pass);
     check("http://快来", Pass);
-    check("awww.evil.com", Pass); // without scheme and at no beginning of a word: not ours to find
-    check("evil.com", Pass);
     check("http 协议", Pass);
     // The brand's page leads on: every client opens the outer address.
     check("https://brand.cn/go?to=https://example.org", Pass);
     check("https://brand.cn/go?to=https://evil.com/", Block);
     check("https://example.org/", Review);
+}
+
+#[test]
+fn a_name_without_scheme_split_or_styled_is_judged_too() {
+    let check = |text: &str, expect: Verdict| assert_eq!(verdict_on(text).0, expect, "{text:?}");
+    for evil in [
+        "evil.com",
+        "evil.com/x",
+        "去evil.com看看",
+        "awww.evil.com",
+        "evil点com",
+        "e v i l . com",
+        "evil . com",
+        "ｅｖｉｌ．ｃｏｍ",
+        "ⓔⓥⓘⓛ.ⓒⓞⓜ",
+        "evil。com",
+        "evil[.]com",
+        "hxxp://evil.com",
+        "hxxps://a.evil.com/b",
+        "h t t p : / / evil.com",
+        "http://e v i l . com",
+        "http://evil点com/x",
+        "https://brand.cn 和 evil点com",
+    ] {
+        check(evil, Verdict::Block);
+    }
+    check("brand.cn", Verdict::Pass);
+    check("brand点cn", Verdict::Pass);
+    check("shop1.brand.cn/a", Verdict::Pass);
+    check("notevil.com", Verdict::Review);
+    check("brand.cn.evil.com", Verdict::Block);
+    check("evil.com.brand.cn", Verdict::Pass);
+    check("xyz点top", Verdict::Review);
+    for ordinary in
+        ["a.txt", "README.md", "report.docx", "3.5折", "vs.", "e.g. this", "8.0.30", "我。com", "ok。好的"]
+    {
+        check(ordinary, Verdict::Pass);
+    }
+}
+
+#[test]
+fn a_split_name_is_masked_as_a_whole() {
+    let rules = json!({"domains": {"block": ["evil.com"], "blocked": "mask"}});
+    let judgement = judge(&policy(rules), &said("看 http://e v i l . com 吧，evil点com"));
+    assert_eq!(judgement.masked.as_deref(), Some("看 ******************** 吧，****＊***"));
 }
 
 #[test]
