@@ -11,6 +11,8 @@ use super::{Candidate, Kind, masked};
 /// How much the word before an id says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Strength {
+    /// It only sounds like the platform: what follows must be announced and hold a digit.
+    Sound,
     /// It may be anything: a colon or 号 must follow.
     Letter,
     /// It names the platform.
@@ -19,7 +21,7 @@ enum Strength {
     Asking,
 }
 
-use Strength::{Asking, Letter, Named};
+use Strength::{Asking, Letter, Named, Sound};
 
 /// Words before an id; at one place the first that fits counts.
 const TRIGGERS: &[(&str, Kind, Strength)] = &[
@@ -60,10 +62,14 @@ const TRIGGERS: &[(&str, Kind, Strength)] = &[
     ("v❤", Kind::WechatId, Named),
     ("vx", Kind::WechatId, Named),
     ("wx", Kind::WechatId, Named),
+    ("卫星", Kind::WechatId, Sound),
+    ("绿色软件", Kind::WechatId, Sound),
     ("v", Kind::WechatId, Letter),
     ("薇", Kind::WechatId, Letter),
     ("微", Kind::WechatId, Letter),
     ("威", Kind::WechatId, Letter),
+    ("加卫星", Kind::WechatId, Asking),
+    ("+卫星", Kind::WechatId, Asking),
     ("加我qq", Kind::QqId, Asking),
     ("加qq", Kind::QqId, Asking),
     ("加扣扣", Kind::QqId, Asking),
@@ -74,22 +80,34 @@ const TRIGGERS: &[(&str, Kind, Strength)] = &[
     ("+q", Kind::QqId, Asking),
     ("qq", Kind::QqId, Named),
     ("扣扣", Kind::QqId, Named),
+    ("扣裙", Kind::QqId, Letter),
+    ("扣群", Kind::QqId, Named),
     ("扣q", Kind::QqId, Named),
     ("企鹅", Kind::QqId, Named),
     ("🐧", Kind::QqId, Named),
     ("群号", Kind::QqId, Named),
     ("q群", Kind::QqId, Named),
+    ("q裙", Kind::QqId, Named),
+    ("加群", Kind::QqId, Letter),
+    ("加裙", Kind::QqId, Letter),
+    ("进群", Kind::QqId, Letter),
+    ("进裙", Kind::QqId, Letter),
     ("球球", Kind::QqId, Letter),
     ("秋秋", Kind::QqId, Letter),
     ("q", Kind::QqId, Letter),
 ];
 
 /// The first characters of the triggers.
-const FIRST: [char; 17] =
-    ['加', '+', 'w', 'v', 'q', '微', '薇', '威', '维', '徽', '绿', '扣', '企', '🐧', '群', '球', '秋'];
+const FIRST: [char; 19] = [
+    '加', '+', 'w', 'v', 'q', '微', '薇', '威', '维', '徽', '绿', '扣', '企', '🐧', '群', '球', '秋', '卫',
+    '进',
+];
+
+/// Characters before 扣裙 that make it a skirt with buttons.
+const BUTTONS: &str = "纽钮排按暗盘铜领";
 
 /// Characters of words that may stand between the trigger and the id.
-const BETWEEN: &str = "号帐账码是为我的搜加同名叫群";
+const BETWEEN: &str = "号帐账码是为我的搜加同名叫群裙";
 
 /// Most glyphs between the trigger and the id.
 const BETWEEN_MAX: usize = 8;
@@ -125,7 +143,7 @@ pub(super) fn find(glyphs: &[Glyph], numbers: &Numbers, out: &mut Vec<Candidate>
             at += 1;
             continue;
         };
-        let (id_at, announced) = read_between(glyphs, end);
+        let (id_at, announced) = read_between(glyphs, end, strength);
         let lead = Lead { id_at, announced, asking: strength == Asking };
         let found = if kind == Kind::QqId {
             find_qq(glyphs, numbers, lead, strength)
@@ -152,7 +170,9 @@ fn trigger_at(glyphs: &[Glyph], at: usize) -> Option<(Kind, Strength, usize)> {
         let latin_end = end.checked_sub(1).and_then(|last| glyphs.get(last)).is_some_and(Glyph::is_letter);
         // 加vabc123: the id begins right where the word ends.
         let cut_right = latin_end && *strength != Asking && touches(Some(end));
-        if !cut_left && !cut_right {
+        let is_skirt = *word == "扣裙"
+            && at.checked_sub(1).and_then(|b| glyphs.get(b)).is_some_and(|b| BUTTONS.contains(b.plain));
+        if !cut_left && !cut_right && !is_skirt {
             return Some((*kind, *strength, end));
         }
     }
@@ -163,23 +183,39 @@ fn is_address_sign(glyphs: &[Glyph], at: Option<usize>) -> bool {
     at.and_then(|at| glyphs.get(at)).is_some_and(|glyph| matches!(glyph.plain, '@' | '.' | '/' | '_' | '-'))
 }
 
+/// Latin words from so many letters on are read with digits for letters: w3ixin. Of shorter ones too little would be left.
+const LEET_LETTERS_MIN: usize = 6;
+
 /// Matches a word, with at most one sign or space between its characters; returns where it ends.
 fn word_at(glyphs: &[Glyph], at: usize, word: &str) -> Option<usize> {
+    let leet = word.is_ascii() && word.len() >= LEET_LETTERS_MIN;
+    let spells = |glyph: &Glyph, c: char| glyph.plain == c || leet && letter_of_digit(glyph.plain) == Some(c);
     let mut end = at;
     for (index, c) in word.chars().enumerate() {
         let here = glyphs.get(end)?;
-        if here.plain != c && index > 0 && (here.is_space() || here.is_sign() && here.plain != '\n') {
+        if !spells(here, c) && index > 0 && (here.is_space() || here.is_sign() && here.plain != '\n') {
             end += 1;
         }
-        (glyphs.get(end)?.plain == c).then_some(())?;
+        spells(glyphs.get(end)?, c).then_some(())?;
         end += 1;
     }
     Some(end)
 }
 
+fn letter_of_digit(digit: char) -> Option<char> {
+    match digit {
+        '1' => Some('i'),
+        '3' => Some('e'),
+        '4' => Some('a'),
+        _ => None,
+    }
+}
+
 /// Looks through what may stand before an id.
-fn read_between(glyphs: &[Glyph], from: usize) -> (usize, bool) {
+fn read_between(glyphs: &[Glyph], from: usize, strength: Strength) -> (usize, bool) {
     let (mut at, mut announced) = (from, false);
+    let in_word =
+        |at: usize| glyphs.get(at).is_some_and(|next| next.is_word() && BETWEEN.contains(next.plain));
     while at < from + BETWEEN_MAX
         && let Some(glyph) = glyphs.get(at)
     {
@@ -188,6 +224,11 @@ fn read_between(glyphs: &[Glyph], from: usize) -> (usize, bool) {
                 break;
             }
             announced |= matches!(glyph.plain, '号' | '是' | '为');
+        } else if glyph.plain == '+' && strength == Sound {
+            // 绿色软件 ➕ abc123 says what to do with it.
+            announced = true;
+        } else if glyph.plain == '.' && in_word(at + 1) {
+            // 徽.信.号：a dot inside the word.
         } else if glyph.is_sign() {
             if matches!(
                 glyph.plain,
@@ -219,6 +260,7 @@ fn find_wechat(glyphs: &[Glyph], lead: Lead, strength: Strength, trigger_end: us
     let touching = lead.id_at == trigger_end
         && trigger_end.checked_sub(1).and_then(|last| glyphs.get(last)).is_some_and(Glyph::is_letter);
     let said = match strength {
+        Sound => lead.announced && id.bytes().any(|b| b.is_ascii_digit()),
         Letter => lead.announced,
         Named => lead.announced || marked && !touching,
         Asking => lead.announced || marked,
