@@ -7,6 +7,8 @@
 //! Not for: homophones, look-alikes, split characters. Folding is what any reader would call the same word.
 //! Invariant: folding is idempotent, and a folded character is never skipped.
 
+mod forms;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -122,10 +124,6 @@ fn cell_of(c: char, folded: &str) -> u16 {
     }
 }
 
-/// Traditional characters that the table leaves alone, as they are also simplified ones (乾坤, 著名): here they are
-/// what they mean most often, in terms and in texts alike.
-const ONE_OF_MANY: &str = "乾干剋克夥伙徵征扞捍於于昇升氾泛祕秘脩修著着蒐搜釐厘陞升麽么";
-
 /// The one-to-one part of `OpenCC`'s traditional-to-simplified table; phrases need context that a filter has not.
 fn simplified_pairs() -> HashMap<char, char> {
     let mut pairs = HashMap::new();
@@ -137,11 +135,18 @@ fn simplified_pairs() -> HashMap<char, char> {
             pairs.insert(f, t);
         }
     }
-    let mut more = ONE_OF_MANY.chars();
-    while let (Some(from), Some(to)) = (more.next(), more.next()) {
+    let more = [forms::ONE_OF_MANY, forms::ONE_WAY, forms::OTHER_FORMS, forms::JAPANESE_FORMS];
+    for (from, to) in more.into_iter().flat_map(pairs_of) {
         pairs.entry(from).or_insert(to);
     }
+    pairs.extend(pairs_of(forms::INSTEAD));
     pairs
+}
+
+/// Yields the pairs of a text that holds them one after the other.
+fn pairs_of(pairs: &str) -> impl Iterator<Item = (char, char)> {
+    let mut chars = pairs.chars();
+    std::iter::from_fn(move || chars.next().zip(chars.next()))
 }
 
 /// Folds until nothing changes: lower case may be a small capital, a simplified form may have marks.
@@ -204,13 +209,7 @@ fn pair_of(pairs: &str, c: char) -> Option<char> {
     if !('\u{2E80}'..='\u{9FFF}').contains(&c) {
         return None;
     }
-    let mut all = pairs.chars();
-    while let (Some(from), Some(to)) = (all.next(), all.next()) {
-        if from == c {
-            return Some(to);
-        }
-    }
-    None
+    pairs_of(pairs).find_map(|(from, to)| (from == c).then_some(to))
 }
 
 /// Follows the table to its end: a few characters go through an intermediate form.

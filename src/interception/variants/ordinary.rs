@@ -12,6 +12,7 @@ use jieba_rs::Jieba;
 
 use super::lattice::{Lattice, Spot};
 use super::search::{Disguised, Disguises};
+use crate::interception::fold::fold_into;
 use crate::interception::policy::Strictness;
 
 /// Characters on either side that may belong to a word with the hit's.
@@ -50,12 +51,21 @@ const BELIEF_EVERYDAY_LONGER: f32 = 3.0;
 /// Words that people write today and the dictionary was made before.
 const MODERN: &str = include_str!("tables/modern.txt");
 
+/// Words that fold to something else than the dictionary knows, while texts are weighed as they fold.
+const RESPELLED: &str = include_str!("tables/respelled.txt");
+
 pub(super) static DICTIONARY: LazyLock<Jieba> = LazyLock::new(|| {
     let mut dictionary = Jieba::new();
     for line in MODERN.lines().filter(|line| !line.starts_with('#')) {
         if let Some((word, count)) = line.split_once(' ') {
             dictionary.add_word(word, count.parse().ok(), None);
         }
+    }
+    let mut folded = String::new();
+    for word in RESPELLED.lines().filter(|line| !line.starts_with('#')) {
+        fold_into(word, &mut folded);
+        let count = dictionary.suggest_freq(word).max(dictionary.suggest_freq(&folded));
+        dictionary.add_word(&folded, Some(count), None);
     }
     dictionary
 });
