@@ -131,22 +131,29 @@ fn altered(hit: &Disguised) -> impl Iterator<Item = [u16; 2]> {
     hit.pieces.iter().filter(|(_, disguises)| !disguises.is_empty()).map(|(piece, _)| *piece)
 }
 
-/// Says whether a hit as listed stands across the words of an ordinary text: 生命 in 研究生命题.
+/// How much more surprising a reading may be that cuts a term as listed in two, so that the text is taken to mean it: with
+/// 研究生 for 研究 and 生命, 研究生命 is hardly less likely.
+const MARGIN_CUT: f32 = 3.0;
+
+/// Says whether a hit as listed stands across the words of an ordinary text: 生命 in 研究生命题. A word that holds all of
+/// it and more (生命科学) counts against it only as the likelier reading.
 pub(in crate::interception) fn crosses_words(left: &str, hit: &str, right: &str) -> bool {
-    let mut past = 0;
+    let cost = |text: &str| DICTIONARY.cut(text, false).iter().map(|t| word_cost(t.word)).sum::<f32>();
+    let as_listed = cost(left) + cost(hit) + cost(right);
     let whole = [left, hit, right].concat();
-    let words = DICTIONARY.cut(&whole, false);
     let [from, to] = [left.len(), left.len() + hit.len()];
-    let crosses = words.iter().any(|token| {
-        let start = past;
-        past += token.word.len();
-        (start < from && from < past) || (start < to && to < past)
+    let borders: Vec<usize> = whole.char_indices().map(|(at, _)| at).chain([whole.len()]).collect();
+    let pairs = borders.iter().flat_map(|start| borders.iter().map(move |past| (*start, *past)));
+    let mut across = pairs.filter(|(start, past)| {
+        let over = |border| *start < border && border < *past;
+        over(from) || over(to)
     });
-    crosses && {
-        let cost = |text: &str| DICTIONARY.cut(text, false).iter().map(|t| word_cost(t.word)).sum::<f32>();
-        let as_words = words.iter().map(|token| word_cost(token.word)).sum::<f32>();
-        cost(left) + cost(hit) + cost(right) - as_words > 0.0
-    }
+    across.any(|(start, past)| {
+        let parts = (whole.get(..start), whole.get(start..past), whole.get(past..));
+        let (Some(before), Some(word), Some(after)) = parts else { return false };
+        let margin = if start <= from && to <= past { 0.0 } else { MARGIN_CUT };
+        DICTIONARY.has_word(word) && cost(before) + word_cost(word) + cost(after) < as_listed + margin
+    })
 }
 
 /// Never reached by a margin.
