@@ -37,6 +37,11 @@ fn spellings_of_one_word_fold_to_one_form() {
         ("頭髮發財", "头发发财"),
         ("乾杯幹活", "干杯干活"),
         ("跟著後面", "跟着后面"),
+        ("甚麼藉口", "什么借口"),
+        ("回覆項鍊", "回复项链"),
+        ("躰驗鎗枝", "体验枪枝"),
+        ("発票価値", "发票价值"),
+        ("听话氺", "听话水"),
         ("㊙", "秘"),
         ("⼀", "一"),
         ("café", "cafe"),
@@ -50,6 +55,29 @@ fn spellings_of_one_word_fold_to_one_form() {
         ("\u{0}", ""),
     ] {
         assert_eq!(folded(text), expect, "{text:?}");
+    }
+}
+
+/// What the table changes in phrases only is folded too, but where both characters are written every day for different words,
+/// or nobody writes either.
+#[test]
+fn phrases_of_the_table_fold_to_one_form() {
+    const APART: &str = "沈坏逕鍾鉅么哩畫噁";
+    for (from, to) in
+        expand_table(ZH_HANS_TABLE).filter(|(from, to)| from.chars().count() == to.chars().count())
+    {
+        for (from, to) in from.chars().zip(to.chars()).filter(|(from, _)| !APART.contains(*from)) {
+            assert_eq!(folded(&from.to_string()), folded(&to.to_string()), "{from} {to}");
+        }
+    }
+}
+
+#[test]
+fn the_second_of_a_pair_folds_to_itself() {
+    let all = [forms::ONE_OF_MANY, forms::ONE_WAY, forms::INSTEAD, forms::OTHER_FORMS, forms::JAPANESE_FORMS];
+    for (from, to) in all.into_iter().flat_map(pairs_of) {
+        assert_eq!(folded(&from.to_string()), to.to_string(), "{from}");
+        assert_eq!(folded(&to.to_string()), to.to_string(), "{from} {to}");
     }
 }
 
