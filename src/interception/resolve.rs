@@ -5,6 +5,7 @@
 //! no allow phrase covers the hit; no longer hit of the same list and category covers it.
 //! A long mild hit never hides a short severe one: covering is only within one category.
 
+mod sentences;
 mod tell;
 
 use std::cmp::Reverse;
@@ -21,6 +22,7 @@ use super::ruleset::{Judging, ListStanding, Ruleset};
 use super::variants::{CONTEXT, Disguised, Room, crosses_words};
 use super::{Audience, Scratch};
 use crate::event::Verdict;
+use sentences::check_sentences;
 
 /// Terms up to this many folded characters are found without gaps only: two neighbours meet by chance.
 const SHORT_TERM: usize = 2;
@@ -137,6 +139,7 @@ pub(super) fn resolve(
             let Some(decision) = ruleset.decide(&mut judging, term) else { continue };
             let apart = if decision.is_shadow { check_allowed(allowed_apart, found) } else { None };
             let outcome = check_gaps(ruleset, text, matched, decision.strictness)
+                .or_else(|| check_sentences(text, units, found))
                 .or_else(|| check_boundaries(text, units, found))
                 .or_else(|| check_allowed(allowed, found))
                 .or(apart)
@@ -159,13 +162,20 @@ pub(super) fn resolve(
 
 /// A two-character term that stands across words of an ordinary text was not written by anybody.
 fn check_words(units: &[Unit], found: &Found) -> Option<Verdicted> {
+    if found.end - found.start != SHORT_TERM {
+        return None;
+    }
+    let (left, right) = beside(units, found);
+    let hit = folded(units, found.start, found.end);
+    crosses_words(&left, &hit, &right).then_some(Verdicted::Ordinary)
+}
+
+/// Returns the characters on either side of a hit that nothing parts from it.
+fn beside(units: &[Unit], found: &Found) -> (String, String) {
     let joined = |left: usize| {
         let (left, right) = (units.get(left), units.get(left + 1));
         left.zip(right).is_some_and(|(left, right)| left.end == right.start && right.folded >= '\u{2E80}')
     };
-    if found.end - found.start != SHORT_TERM {
-        return None;
-    }
     let start =
         (0..found.start).rev().take(CONTEXT).take_while(|at| joined(*at)).last().unwrap_or(found.start);
     let end = (found.end..units.len())

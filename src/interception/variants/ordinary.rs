@@ -156,6 +156,47 @@ pub(in crate::interception) fn crosses_words(left: &str, hit: &str, right: &str)
     })
 }
 
+/// Says whether a term was cut between these pieces where no writer ends a sentence: each time inside a word of it that is
+/// not made of shorter ones (抵押, but not 一夜情 after 一夜), while the first and the last piece are no part of a word with
+/// the text on their side.
+pub(in crate::interception) fn cuts_word(left: &str, pieces: &[String], right: &str) -> bool {
+    let term = pieces.concat();
+    let words = DICTIONARY.cut(&term, false);
+    let is_inside = |border: usize| {
+        let mut past = 0;
+        words.iter().any(|token| {
+            let start = past;
+            past += token.word.len();
+            let cut = border.checked_sub(start).and_then(|at| token.word.split_at_checked(at));
+            let of_words = |(left, right): (&str, &str)| is_longer_word(left) || is_longer_word(right);
+            start < border && border < past && !cut.is_some_and(of_words)
+        })
+    };
+    let mut border = 0;
+    let mut borders = pieces.iter().map(|piece| {
+        border += piece.len();
+        border
+    });
+    let is_explained = |side: [&str; 2]| has_word_across(&side.concat(), side[0].len());
+    borders.by_ref().take(pieces.len().saturating_sub(1)).all(is_inside)
+        && !pieces.first().is_some_and(|first| is_explained([left, first]))
+        && !pieces.last().is_some_and(|last| is_explained([last, right]))
+}
+
+/// Says whether a text is a word of several characters.
+fn is_longer_word(text: &str) -> bool {
+    text.chars().nth(1).is_some() && DICTIONARY.has_word(text)
+}
+
+/// Says whether the dictionary knows a word in a text that goes on over a border.
+fn has_word_across(text: &str, border: usize) -> bool {
+    let borders = || text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let starts = borders().filter(|start| *start < border);
+    let mut words =
+        starts.flat_map(|start| borders().filter(move |past| *past > border).map(move |past| start..past));
+    words.any(|range| text.get(range).is_some_and(|word| DICTIONARY.has_word(word)))
+}
+
 /// Never reached by a margin.
 const NEVER: f32 = 1e9;
 
