@@ -64,7 +64,7 @@ pub enum ProblemKind {
         /// The list the phrase is from.
         by: String,
     },
-    /// An allow phrase that holds no term of any list: it does nothing.
+    /// An allow phrase that holds no term of any list, in no disguise either: it does nothing.
     Idle,
     /// It holds another term of the same list, category and level: it is never hit where that one is not.
     Shadowed {

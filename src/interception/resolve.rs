@@ -365,6 +365,29 @@ fn distance(gap: &str) -> usize {
     }
 }
 
+/// Two letters and so many digits are a model: VX380. An id is longer.
+const MODEL_DIGITS: std::ops::RangeInclusive<usize> = 2..=4;
+
+/// Says whether a term of two letters is the beginning of a model's name.
+fn names_model(units: &[Unit], found: &Found) -> bool {
+    let letters = units.get(found.start..found.end).unwrap_or_default();
+    let rest = units.get(found.end..).unwrap_or_default();
+    let mut end = letters.last().map_or(0, |last| last.end);
+    let digits = rest
+        .iter()
+        .take_while(|unit| {
+            let goes_on = unit.start == end && unit.folded.is_ascii_digit() && unit.original.is_ascii();
+            end = unit.end;
+            goes_on
+        })
+        .count();
+    let goes_on = rest.get(digits).is_some_and(|next| script(next.folded) == Some(Script::Letters));
+    letters.len() == 2
+        && letters.iter().all(|unit| unit.original.is_ascii_uppercase())
+        && MODEL_DIGITS.contains(&digits)
+        && !goes_on
+}
+
 /// Letters go on with letters and digits with digits: "ass" is not in "class", nor 69 in 695. Only then: 加v信
 /// begins right after any Chinese character, and a弹药b holds 弹药.
 fn check_boundaries(text: &str, units: &[Unit], found: &Found) -> Option<Verdicted> {
@@ -377,7 +400,7 @@ fn check_boundaries(text: &str, units: &[Unit], found: &Found) -> Option<Verdict
     };
     let before = found.start.checked_sub(1).is_some_and(|left| touches(left, found.start));
     let after = found.end.checked_sub(1).is_some_and(|last| touches(last, found.end));
-    (before || after).then_some(Verdicted::Boundary)
+    (before || after || names_model(units, found)).then_some(Verdicted::Boundary)
 }
 
 #[derive(PartialEq, Eq)]

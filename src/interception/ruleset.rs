@@ -23,7 +23,7 @@ use super::detectors::DETECTORS;
 use super::encode::{Alphabet, CLASS_MAX, Classes};
 use super::exact::{ExactStage, Found, TooManyStates};
 use super::fold::Unit;
-use super::lint::Problem;
+use super::lint::{Problem, ProblemKind};
 use super::policy::{Policy, PolicyBook, PolicyError, Strictness};
 use super::rules::{RuleError, RuleSource, Rules};
 use super::variants::{Disguised, Ordinary, Room, Variants};
@@ -207,8 +207,29 @@ impl Ruleset {
         ruleset.take_rules(rules);
         // Of the terms of a rule, one character alone is no mistake.
         problems.retain(|problem| wordlists.iter().any(|list| list.name == problem.wordlist));
+        problems.retain(|problem| {
+            problem.kind != ProblemKind::Idle || !ruleset.allows_disguise(problem, wordlists)
+        });
         problems.extend(ruleset.slow_patterns());
         Ok((ruleset, problems))
+    }
+
+    /// Says whether the allow phrase of a problem holds a term in disguise: 白家乐超市 holds 百家乐 for whoever listens.
+    fn allows_disguise(&self, problem: &Problem, wordlists: &[WordlistSource]) -> bool {
+        let (mut units, mut room) = (Vec::new(), Room::default());
+        let mut holds = |text: &str| {
+            let read = (&Classes::default(), &[][..]);
+            self.find_disguised(text, read, Strictness::Strict, &mut units, &mut room);
+            !room.found.is_empty()
+        };
+        let lists = wordlists.iter().filter(|list| list.name == problem.wordlist);
+        let mut phrases = lists.flat_map(|list| list.allow.iter().map(move |phrase| (phrase, list.masked)));
+        self.has_variants()
+            && phrases.any(|(phrase, masked)| {
+                phrase.line == problem.line
+                    && shown(&phrase.text, masked) == problem.text
+                    && holds(&phrase.text)
+            })
     }
 
     /// Returns the version given at compile time, for example `r-12`.

@@ -80,6 +80,11 @@ fn latin_and_digits_end_where_words_end() {
         ("加v123", vec!["加v"]),
         ("a\u{200B}vx", vec![]),
         ("ｇｒａｓｓ", vec![]),
+        ("VX380型号打印机", vec![]),
+        ("打印机 VX38", vec![]),
+        ("vx380", vec!["vx"]),
+        ("VX38012", vec!["vx"]),
+        ("VX：380", vec!["vx"]),
     ] {
         assert_eq!(terms(&rules, "standard", text), expect, "{text:?}");
     }
@@ -161,6 +166,14 @@ fn lines_that_cannot_match_are_reported_and_left_out() {
     );
     assert_eq!(rules.terms(), 4);
     assert_eq!(terms(&rules, "standard", "屌 a ★ vip 口罩"), ["屌", "vip"]);
+}
+
+#[test]
+fn an_allow_phrase_for_a_disguise_is_not_idle() {
+    let list = WordlistSource::parse("list", Origin::File, "!白家乐超市\n!永辉超市\n百家乐").unwrap();
+    let (_, problems) = Ruleset::compile("r-1", &[list], Vec::new(), &Config::default()).unwrap();
+    let found: Vec<_> = problems.iter().map(|p| (p.line, p.kind.clone())).collect();
+    assert_eq!(found, [(2, ProblemKind::Idle)]);
 }
 
 #[test]
