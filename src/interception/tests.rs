@@ -3,6 +3,8 @@
 mod audiences;
 mod cases;
 mod folding;
+mod memory;
+mod oracle;
 mod packs;
 mod properties;
 mod rules;
