@@ -26,8 +26,11 @@ fn moves(noted: Option<State>, state: State) -> &'static [&'static str] {
         (_, Finished) => &["finish"],
         (Some(Scheduled), Expanding | Canary | Running) => &["start"],
         (Some(Finished), Expanding | Canary | Running) => &["reopen"],
-        (_, Draft | Recurring | Submitted | Scheduled | Expanding | Canary | Running)
-        | (_, Paused | Stopped | Cancelled) => &[],
+        (
+            _,
+            Draft | Recurring | Submitted | Scheduled | Expanding | Canary | Running | Paused | Stopped
+            | Cancelled,
+        ) => &[],
     }
 }
 

@@ -223,14 +223,11 @@ impl Broadcasts {
         let by = chosen.as_ref().map(|chosen| chosen.by.clone());
         let audit = AuditEntry::by(actor, now_ms, "remind", "broadcast", id.as_str()).at(&changed.place);
         let audit = audit.with(&serde_json::json!({"reminding": answer.reminding, "filter": by}));
-        match chosen {
-            Some(chosen) => {
-                changed.mass.remind_asked.extend(chosen.tasks.into_iter().map(|number| (number, now_ms)));
-            }
-            None => {
-                changed.mass.remind_asked_ms = now_ms;
-                changed.mass.remind_asked.clear();
-            }
+        if let Some(chosen) = chosen {
+            changed.mass.remind_asked.extend(chosen.tasks.into_iter().map(|number| (number, now_ms)));
+        } else {
+            changed.mass.remind_asked_ms = now_ms;
+            changed.mass.remind_asked.clear();
         }
         let change = Change {
             at_ms: now_ms,
