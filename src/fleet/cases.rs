@@ -283,7 +283,7 @@ impl Cases {
         let order = decided.removes.then(|| order_of(case, &messages, decided.at_ms));
         let Work { rows, mut done, left } = work;
         let accounts = accounts_of(&rows);
-        let mut change = self.change(actor, case, &decided, (&done, order.as_ref()));
+        let mut change = change_of(actor, case, &decided, (&done, order.as_ref()));
         let (asks, told) = self.powers.ask(&left, decided.at_ms);
         (change.deliveries, change.called_off) = (rows, self.called_off(case, standing.as_ref(), &messages));
         change.writes.extend(asks.into_iter().chain(order.as_ref().map(Order::write)));
@@ -304,29 +304,6 @@ impl Cases {
             self.expel(order, &mut done).await;
         }
         Ok(done)
-    }
-
-    /// Makes the change that writes a decision down and tells of it.
-    fn change(
-        &self,
-        actor: &Actor,
-        case: &str,
-        decided: &Decided,
-        (done, order): (&Done, Option<&Order>),
-    ) -> Change {
-        let Decided { act, replaces, at_ms, .. } = *decided;
-        let body = serde_json::to_string(decided).expect("words and numbers are JSON");
-        let (kind, id) = (DocumentKind::CaseDecision, case.to_owned());
-        let members = order.map_or(0, |order| order.who.len());
-        let detail = serde_json::json!({
-            "act": act, "replaces": replaces, "reason": decided.reason, "done": done, "members": members,
-        });
-        let audit = AuditEntry::by(actor, at_ms, "decide", "case", case).at(&Place::default()).with(&detail);
-        let context = serde_json::json!({"act": act, "replaces": replaces, "removals": members});
-        let told =
-            StatusChange::happened(Subject::Case, CASE_DECIDED, case.to_owned(), at_ms, ("", ""), &context);
-        let writes = vec![Write::Put { kind, id, body, expect: replaces.is_none().then_some(0) }];
-        Change { at_ms, writes, told: vec![told], audit: vec![audit], ..Change::default() }
     }
 
     /// Names the withdrawals of a decision that is replaced: those that nobody has begun are called off.
@@ -469,6 +446,23 @@ impl Copies for Cases {
             self.expel(order, &mut Done::default()).await;
         }
     }
+}
+
+/// Makes the change that writes a decision down and tells of it.
+fn change_of(actor: &Actor, case: &str, decided: &Decided, (done, order): (&Done, Option<&Order>)) -> Change {
+    let Decided { act, replaces, at_ms, .. } = *decided;
+    let body = serde_json::to_string(decided).expect("words and numbers are JSON");
+    let (kind, id) = (DocumentKind::CaseDecision, case.to_owned());
+    let members = order.map_or(0, |order| order.who.len());
+    let detail = serde_json::json!({
+        "act": act, "replaces": replaces, "reason": decided.reason, "done": done, "members": members,
+    });
+    let audit = AuditEntry::by(actor, at_ms, "decide", "case", case).at(&Place::default()).with(&detail);
+    let context = serde_json::json!({"act": act, "replaces": replaces, "removals": members});
+    let told =
+        StatusChange::happened(Subject::Case, CASE_DECIDED, case.to_owned(), at_ms, ("", ""), &context);
+    let writes = vec![Write::Put { kind, id, body, expect: replaces.is_none().then_some(0) }];
+    Change { at_ms, writes, told: vec![told], audit: vec![audit], ..Change::default() }
 }
 
 /// Returns the order to take out whoever is known to have written a message of a case, in each of its groups.
