@@ -98,9 +98,8 @@ impl TestLedger {
 
     /// What the latest entry with this verb says.
     pub(crate) fn audit_detail(&self, verb: &str) -> String {
-        let tables = self.tables.lock();
-        let latest = tables.audit.iter().rev().find(|entry| entry.verb == verb);
-        latest.map(|entry| entry.detail.clone()).unwrap_or_default()
+        let audit = &self.tables.lock().audit;
+        audit.iter().rfind(|entry| entry.verb == verb).map(|entry| entry.detail.clone()).unwrap_or_default()
     }
 
     async fn commit(&self) {
