@@ -189,7 +189,7 @@ impl TextJudge for Judge {
     }
 
     fn judge_there(&self, group: &GroupName, text: &str) -> Result<(), Vec<Hit>> {
-        if group.group.as_str() == "east-00003" && text.contains("清仓") {
+        if group.group.as_str() == "west-00003" && text.contains("清仓") {
             return self.judge(&text.replace("清仓", "博彩"));
         }
         Ok(())
@@ -452,7 +452,7 @@ async fn a_group_is_not_told_what_only_its_own_lists_forbid() {
     let failed =
         house.broadcasts.targets(&everybody(), &broadcast.id, vec![DeliveryState::Failed], None, 9).await;
     let failed: Vec<_> = failed.unwrap().into_iter().map(|row| (row.group, row.code)).collect();
-    assert_eq!(failed, [("east-00003".to_owned(), "blocked".to_owned())]);
+    assert_eq!(failed, [("west-00003".to_owned(), "blocked".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]

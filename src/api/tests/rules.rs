@@ -255,10 +255,7 @@ async fn our_own_words_are_refused_when_they_are_written() {
         ("/v1/welcomes/w", json!({"text": "欢迎来国家级好店"})),
         ("/v1/welcomes/w", json!({"text": "欢迎来国家级好店", "on": "contact_added"})),
         ("/v1/replies/r", json!({"keywords": ["店"], "text": "好", "variants": ["国家级好店"]})),
-        (
-            "/v1/journeys/j",
-            json!({"start": {"on": "member_joined"}, "steps": [{"after": "1d", "text": "国家级好店"}]}),
-        ),
+        ("/v1/journeys/j", json!({"steps": [{"id": "d1", "after": "1d", "text": "国家级好店"}]})),
     ] {
         let refused = gateway.call("PUT", path, body).await.expect(422);
         assert_eq!(refused.code(), "text_blocked", "{path}");
@@ -278,7 +275,7 @@ async fn a_list_for_our_own_sends_holds_in_its_place_only() {
         "terms": [{"text": "清仓", "level": "high"}], "roles": ["own"], "scope": {"regions": ["east"]},
     });
     gateway.call("PUT", "/v1/wordlists/east", list).await.expect(201);
-    let made = json!({"text": "清仓八折", "audience": {"all": true}});
+    let made = json!({"text": "清仓八折", "audience": "all"});
     let made = gateway.call("POST", "/v1/broadcasts/preview", made).await.expect(200).json();
     assert_eq!(made["checked"]["can_be_told"], 1, "{made}");
     assert_eq!(made["checked"]["problems"][0]["code"], "blocked", "{made}");
