@@ -17,7 +17,7 @@ pub(super) const ONE_OF_MANY: &str = "\
 pub(super) const ONE_WAY: &str = "\
 衹只揹背甦苏伕夫甯宁鎗枪繐穗雠仇拏拿濬浚燄焰隄堤觔斤菓果蘗檗瑯琅籐藤荳豆耡锄暱昵牠它澂澄";
 
-/// Characters whose usual meaning is not the table's: a 項鍊 is no 項炼.
+/// Characters whose usual meaning in shops is not the table's: 項鍊, 手鍊 and 拉鍊 are sold, while a 鍛鍊 is still heard as 锻炼.
 pub(super) const INSTEAD: &str = "鍊链";
 
 /// Older and regional forms of the same character, which no table of traditional ones has.
@@ -34,7 +34,7 @@ pub(super) const OTHER_FORMS: &str = "\
 
 /// Japanese forms of the same character: 発票, 気銃.
 pub(super) const JAPANESE_FORMS: &str = "\
-徳德価价仮假仏佛伝传剤剂労劳効效囲围図图団团圧压塩盐変变売卖奨奖実实対对専专巻卷帰归広广応应悪恶恵惠戦战\
+徳德値值価价仮假仏佛伝传剤剂労劳効效囲围図图団团圧压塩盐変变売卖奨奖実实対对専专巻卷帰归広广応应悪恶恵惠戦战\
 戯戏払拂抜拔拡扩掲揭摂摄撹搅晩晚暁晓栄荣桜樱検检様样権权歓欢歳岁毎每気气沢泽済济渋涩満满滝泷焼烧犠牺獣兽\
 発发県县砕碎穂穗稲稻穏稳経经絵绘継继続续総总縁缘縄绳繊纤聴听脳脑蔵藏薬药蛍萤覚觉観观訳译読读譲让賛赞転转\
 軽轻辺边遅迟郷乡酔醉釈释鉄铁鉱矿銭钱関关険险隠隐霊灵頼赖顕显駅驿騒骚験验髄髓鶏鸡黙默齢龄亀龟亜亚児儿両两\
