@@ -8,8 +8,8 @@ use loadtest::wecom::{Act, Deed, SimConfig, Simulator};
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::eventually;
 use super::gateway::Gateway;
+use super::{eventually, within};
 
 /// The account that connects it.
 pub(crate) const ACCOUNT: &str = "wecom";
@@ -116,7 +116,8 @@ impl Company {
         let truth = rosters(&self.platform);
         let mut checked = BTreeSet::new();
         for (chat, members) in &truth {
-            eventually(&format!("the roster of {chat} agrees"), || async {
+            // An interface that the platform closed is asked again in its next window, a minute long.
+            within(Duration::from_secs(90), &format!("the roster of {chat} agrees"), || async {
                 (roster(client, chat).await == *members).then_some(())
             })
             .await;
