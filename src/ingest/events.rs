@@ -13,10 +13,11 @@ use super::reply::{self, EventResult, Refusal};
 use super::{Ingest, batch, body};
 use crate::access::{AccessError, Admission, Caller, Right};
 use crate::connectors::{Capabilities, ContentType};
-use crate::directory::SeenGroup;
+use crate::directory::{GroupContext, SeenGroup};
 use crate::event::{
     Asked, Fact, GroupEvent, Message, Partition, Role, Status, Verdict, What, json, pointer_part,
 };
+use crate::fleet::kicks::Kick;
 use crate::hook::{Heard, Hook, Question};
 use crate::interception::{Audience, Speaker};
 use crate::outbox::delivery::{Content, Delivery};
@@ -224,17 +225,9 @@ impl Ingest {
         };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
         let shows = |content: &Content| can.is_none_or(|can| shows(&can, event, content));
-        let may_say = |text: &str| {
-            let now_ms = self.clock.now_ms();
-            let audience = Audience { now_ms, ..group.audience(&event.group, Speaker::Own) };
-            effective
-                .for_speaker(Speaker::Own)
-                .is_none_or(|policy| rules.own(text, policy, &audience).is_ok())
-        };
+        let may_say = |text: &str| may_say(rules, &group, &event.group, self.clock.now_ms(), text);
         let is_open = |at_ms: i64| group.shop.as_ref().and_then(|shop| shop.is_open_at(at_ms));
-        let kicked = event.member.as_deref().filter(|_| event.role == Role::Customer).and_then(|member| {
-            self.kicks.find(&event.account, member, &group.place, group.tags(), self.clock.now_ms())
-        });
+        let kicked = self.kick_of(&group, event);
         let setting = Setting {
             kicked: kicked.as_ref().map(|kick| kick.id.as_str()),
             home: Home {
@@ -273,6 +266,12 @@ impl Ingest {
             }
             Err(error) => refused(take_refusal(&error)),
         }
+    }
+
+    /// Returns the list by which the event's member is to be kept out.
+    fn kick_of(&self, group: &GroupContext, event: &GroupEvent<'_>) -> Option<Arc<Kick>> {
+        let member = event.member.as_deref().filter(|_| event.role == Role::Customer)?;
+        self.kicks.find(&event.account, member, &group.place, group.tags(), self.clock.now_ms())
     }
 
     /// Notes what was decided and returns what waits for its commit.
@@ -332,6 +331,13 @@ impl Ingest {
         let told = SeenGroup { name: change.name.as_deref(), owner: change.owner.as_deref() };
         self.directory.see_told(&event.account, &event.group, told);
     }
+}
+
+/// Says whether interception lets us say a text in a group.
+fn may_say(rules: &Rules, group: &GroupContext, id: &str, now_ms: i64, text: &str) -> bool {
+    let effective = group.effective_policy(rules.words.policy_book());
+    let audience = Audience { now_ms, ..group.audience(id, Speaker::Own) };
+    effective.for_speaker(Speaker::Own).is_none_or(|policy| rules.own(text, policy, &audience).is_ok())
 }
 
 /// Says whether the platform shows a content where an event happened, or with a new contact's greeting.

@@ -263,7 +263,7 @@ fn programs_staff_and_latecomers_are_treated_apart() {
     let mut house = House::new();
     let bot = GroupEvent { role: Role::Bot, ..says("1", "营业时间") };
     assert_eq!(sends(house.take(&bot).effects.as_ref()), [""; 0]);
-    assert_eq!(sends(house.take(&joined("2")).effects.as_ref()), ["欢迎 u-1"]);
+    assert_eq!(sends(house.take(&joined("2")).effects.as_ref()), ["欢迎 您"]);
     let staff = GroupEvent { role: Role::Staff, ..joined("3") };
     assert_eq!(sends(house.take(&staff).effects.as_ref()), [""; 0]);
     let old = GroupEvent { at_ms: Some(NOW - 11 * 60_000), ..joined("4") };

@@ -53,11 +53,7 @@ async fn ten_groups_one_case_one_decision_over_kills() {
         advertises(&gateway, group).await;
     }
     let opened = case(&gateway, 6).await;
-    let of_case = |state: &'static str| {
-        let told = told.lock();
-        let of = told.values().filter(|change| change["type"] == format!("case.{state}"));
-        of.cloned().collect::<Vec<_>>()
-    };
+    let of_case = |state: &'static str| of_type(&told, &format!("case.{state}"));
     let heard = || async { of_case("opened").first().cloned() };
     let change = eventually("somebody hears of the case", heard).await;
     let context = &change["context"];
@@ -99,19 +95,24 @@ async fn ten_groups_one_case_one_decision_over_kills() {
     let change = eventually("somebody hears of the decision", decided).await;
     assert_eq!((&change["id"], &change["context"]["act"]), (&grown["id"], &json!("withdraw")), "{change}");
     assert_eq!((of_case("opened").len(), of_case("decided").len()), (1, 1), "once each, over kills");
-    // The platform takes nobody out: people are asked to, once each.
-    let by_hand = || {
-        let told = told.lock();
-        let of = told.values().filter(|change| change["type"] == "member.by_hand");
-        of.cloned().collect::<Vec<_>>()
-    };
-    let asked =
-        eventually("people are asked", || async { Some(by_hand()).filter(|of| of.len() >= 10) }).await;
+    people_are_asked(&told, &grown).await;
+}
+
+/// What endpoints were told of one type.
+fn of_type(told: &Told, name: &str) -> Vec<Value> {
+    let told = told.lock();
+    told.values().filter(|change| change["type"] == name).cloned().collect()
+}
+
+/// The platform takes nobody out: people are asked to, once each.
+async fn people_are_asked(told: &Told, case: &Value) {
+    let by_hand = || async { Some(of_type(told, "member.by_hand")).filter(|of| of.len() >= 10) };
+    let asked = eventually("people are asked", by_hand).await;
     let groups: BTreeSet<&str> = asked.iter().map(|change| change["group"].as_str().unwrap()).collect();
     assert_eq!((asked.len(), groups.len(), groups.contains("g-10")), (10, 10, false), "{groups:?}");
     for change in &asked {
         let context = &change["context"];
-        let expect = (&json!("remove"), &json!("unsupported"), &grown["id"]);
+        let expect = (&json!("remove"), &json!("unsupported"), &case["id"]);
         assert_eq!((&context["action"], &context["because"], &context["asked_by"]), expect, "{change}");
     }
 }
