@@ -14,6 +14,7 @@ use super::page::{self, Page, PageQuery};
 use super::state::Cx;
 use crate::directory::{GroupContext, GroupFilter, GroupFound};
 use crate::event::{FieldError, Kin, Verdict};
+use crate::ingest::events::judge_own;
 use crate::interception::{Audience, Scratch, Speaker, fold_into};
 use crate::journeys::Journey;
 use crate::pipeline::Rules;
@@ -120,7 +121,10 @@ pub(super) async fn test(cx: Cx, Strict(asked): Strict<AskIn>) -> ApiResult<Answ
     let said = text.and_then(|text| text.render(&value).ok());
     let silent = if verdict == Verdict::Block {
         Some("the message is blocked, and what is blocked is not answered（消息被拦截，不会回复）")
-    } else if said.as_deref().is_some_and(|said| !may_say(&context, &rules, &asked.group, said, now_ms)) {
+    } else if said
+        .as_deref()
+        .is_some_and(|said| judge_own(&rules, &context, &asked.group, now_ms, said).is_err())
+    {
         Some("interception blocks the answer itself（回复内容本身会被拦截）")
     } else {
         None
@@ -146,12 +150,6 @@ fn verdict_of(context: &GroupContext, rules: &Rules, asked: &AskIn, now_ms: i64)
     let audience = Audience { now_ms, ..context.audience(&asked.group, speaker) };
     let judge = |policy| rules.words.judge(&asked.text, policy, &audience, &mut Scratch::default()).verdict;
     effective.for_speaker(speaker).map_or(Verdict::Pass, judge)
-}
-
-fn may_say(context: &GroupContext, rules: &Rules, group: &str, text: &str, now_ms: i64) -> bool {
-    let effective = context.effective_policy(rules.words.policy_book());
-    let audience = Audience { now_ms, ..context.audience(group, Speaker::Own) };
-    effective.for_speaker(Speaker::Own).is_none_or(|policy| rules.own(text, policy, &audience).is_ok())
 }
 
 fn tried(candidate: &Candidate<'_>, wins: bool) -> TriedRule {

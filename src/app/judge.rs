@@ -8,6 +8,7 @@ use crate::broadcasts::TextJudge;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event::{GroupName, Hit};
+use crate::ingest::events::judge_own;
 use crate::interception::{Audience, Speaker};
 use crate::pipeline::Rules;
 
@@ -40,10 +41,9 @@ impl TextJudge for Judge {
         {
             rules.own(text, policy, &audience)?;
         }
-        let effective = group.effective_policy(rules.words.policy_book());
-        match effective.for_speaker(Speaker::Own) {
-            Some(policy) if policy.name != rules.limits.policy => rules.own(text, policy, &audience),
-            Some(_) | None => Ok(()),
+        if group.effective_policy(rules.words.policy_book()).policy.name == rules.limits.policy {
+            return Ok(()); // milder than what it was judged by
         }
+        judge_own(&rules, &group, id, now_ms, text)
     }
 }

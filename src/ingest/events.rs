@@ -15,7 +15,7 @@ use crate::access::{AccessError, Admission, Caller, Right};
 use crate::connectors::{Capabilities, ContentType};
 use crate::directory::{GroupContext, SeenGroup};
 use crate::event::{
-    Asked, Fact, GroupEvent, Message, Partition, Role, Status, Verdict, What, json, pointer_part,
+    Asked, Fact, GroupEvent, Hit, Message, Partition, Role, Status, Verdict, What, json, pointer_part,
 };
 use crate::fleet::kicks::Kick;
 use crate::hook::{Heard, Hook, Question};
@@ -225,7 +225,7 @@ impl Ingest {
         };
         let can = self.connectors.capabilities_of(&event.account, &event.group);
         let shows = |content: &Content| can.is_none_or(|can| shows(&can, event, content));
-        let may_say = |text: &str| may_say(rules, &group, &event.group, self.clock.now_ms(), text);
+        let may_say = |text: &str| judge_own(rules, &group, &event.group, self.clock.now_ms(), text).is_ok();
         let is_open = |at_ms: i64| group.shop.as_ref().and_then(|shop| shop.is_open_at(at_ms));
         let kicked = self.kick_of(&group, event);
         let setting = Setting {
@@ -333,11 +333,20 @@ impl Ingest {
     }
 }
 
-/// Says whether interception lets us say a text in a group.
-fn may_say(rules: &Rules, group: &GroupContext, id: &str, now_ms: i64, text: &str) -> bool {
+/// Judges what we are about to say in a group by its policy; nobody is exempt.
+///
+/// # Errors
+/// With what blocks it.
+pub fn judge_own(
+    rules: &Rules,
+    group: &GroupContext,
+    id: &str,
+    now_ms: i64,
+    text: &str,
+) -> Result<(), Vec<Hit>> {
     let effective = group.effective_policy(rules.words.policy_book());
     let audience = Audience { now_ms, ..group.audience(id, Speaker::Own) };
-    effective.for_speaker(Speaker::Own).is_none_or(|policy| rules.own(text, policy, &audience).is_ok())
+    effective.for_speaker(Speaker::Own).map_or(Ok(()), |policy| rules.own(text, policy, &audience))
 }
 
 /// Says whether the platform shows a content where an event happened, or with a new contact's greeting.

@@ -10,8 +10,8 @@ use super::{PartitionState, Setting};
 use crate::conduct::wave::Wave;
 use crate::conduct::{Config, Exceeded};
 use crate::event::{
-    CarriedFact, Fact, GroupEvent, HeldFact, Hit, Kin, Level, Message, ReviewFact, Role, StateFact,
-    StateKind, Verdict, What,
+    CarriedFact, Fact, GroupEvent, Hit, Kin, Level, Message, ReviewFact, Role, StateFact, StateKind, Verdict,
+    What,
 };
 use crate::interception;
 
@@ -99,36 +99,6 @@ impl<'e> Decision<'e> {
         let value = Some(Cow::Borrowed(&[][..]));
         self.fact(|| Fact::State(StateFact { kind: StateKind::Flood, key, value, expires_ms }));
         is_same
-    }
-
-    /// Names the message that a person should look at.
-    pub(super) fn hold(&mut self, event: &'e GroupEvent<'_>) {
-        let facts = self.effects.as_ref().map_or(&[][..], |effects| &effects.facts);
-        if !facts.iter().any(|fact| matches!(fact, Fact::Review(_))) {
-            return;
-        }
-        let of = match &event.what {
-            What::Message(_) | What::MessageEdited { of: None, .. } => &event.id,
-            What::MessageEdited { of: Some(of), .. } | What::LateVerdict { of, .. } => of,
-            What::MessageRecalled { .. }
-            | What::MemberJoined { .. }
-            | What::MemberLeft { .. }
-            | What::ContactAdded { .. }
-            | What::GroupCreated(_)
-            | What::GroupUpdated(_)
-            | What::OwnerChanged(_)
-            | What::GroupDismissed
-            | What::ConsentChanged { .. }
-            | What::Outcome { .. }
-            | What::RosterRead(_)
-            | What::Silence { .. }
-            | What::ContactRemoved { .. }
-            | What::TagsChanged { .. }
-            | What::Due
-            | What::Expelled { .. }
-            | What::Pardoned { .. } => return,
-        };
-        self.fact(|| Fact::Held(HeldFact { of: Cow::Borrowed(of) }));
     }
 
     fn misbehaved(&mut self, verdict: Verdict, category: &str, term: String) {

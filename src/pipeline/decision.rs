@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use super::{Arrival, Keep, PartitionState, Setting, Travelled, is_revision};
 use crate::event::{
     Action, ActionFact, ActionKind, Answer, Asked, ConsentFact, ContactEndFact, ContactFact, Effects, Fact,
-    GroupChange, GroupEvent, GroupFact, Head, Hit, HitFact, JudgedFact, LateVerdictFact, MemberFact,
-    OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, SendFact, SilenceFact, Status, TagsFact,
-    Verdict, What,
+    GroupChange, GroupEvent, GroupFact, Head, HeldFact, Hit, HitFact, JudgedFact, LateVerdictFact,
+    MemberFact, OutcomeFact, ReviewFact, RevisionFact, Role, RosterFact, SendFact, SilenceFact, Status,
+    TagsFact, Verdict, What,
 };
 use crate::interception::{Judgement, Said, SpeakerKey};
 use crate::template::{MissingVariable, Template};
@@ -85,14 +85,9 @@ pub(super) struct Called<'a> {
 
 impl<'a> Called<'a> {
     /// A platform's id is not a name.
-    pub(super) fn of(event: &'a GroupEvent<'_>, setting: &Setting<'_>) -> Self {
-        Self { name: name_of(event, setting), count: "1" }
+    pub(super) fn of(event: &'a GroupEvent<'_>) -> Self {
+        Self { name: event.name.as_deref().filter(|name| !name.is_empty()), count: "1" }
     }
-}
-
-/// Returns the member's name where there is one that we may say.
-pub(super) fn name_of<'a>(event: &'a GroupEvent<'_>, setting: &Setting<'_>) -> Option<&'a str> {
-    event.name.as_deref().filter(|name| !name.is_empty() && (setting.may_say)(name))
 }
 
 /// How a member without a name is called where the text has no other word for it.
@@ -270,6 +265,23 @@ impl<'e> Decision<'e> {
         }
     }
 
+    /// Names the message that a person should look at.
+    pub(super) fn hold(&mut self, event: &'e GroupEvent<'_>) {
+        let facts = self.effects.as_ref().map_or(&[][..], |effects| &effects.facts);
+        if !facts.iter().any(|fact| matches!(fact, Fact::Review(_))) {
+            return;
+        }
+        let of = if let What::MessageEdited { of: Some(of), .. } | What::LateVerdict { of, .. } = &event.what
+        {
+            of
+        } else if event.what.message().is_some() {
+            &event.id
+        } else {
+            return;
+        };
+        self.fact(|| Fact::Held(HeldFact { of: borrow(of) }));
+    }
+
     pub(super) fn say(
         &mut self,
         saying: &Saying<'_, 'e>,
@@ -293,12 +305,17 @@ impl<'e> Decision<'e> {
     ) -> Option<String> {
         let text = filled(saying.text, called, setting, event);
         let text = text.map_err(|missing| self.skip(saying.rule, SkipReason::Missing(missing.name))).ok()?;
-        // A member's name, or a shop's own words, may make of it what may not be said.
-        if !(setting.may_say)(&text) {
-            self.skip(saying.rule, SkipReason::Blocked);
-            return None;
+        if (setting.may_say)(&text) {
+            return Some(text);
         }
-        Some(text)
+        // A name may make of it what may not be said: then it goes without.
+        let many = [called.count, " 位"].concat();
+        let nameless = Called { name: Some(&*many).filter(|_| called.count != "1"), ..*called };
+        let text = filled(saying.text, &nameless, setting, event).ok().filter(|text| (setting.may_say)(text));
+        if text.is_none() {
+            self.skip(saying.rule, SkipReason::Blocked);
+        }
+        text
     }
 
     /// Returns the next delivery.

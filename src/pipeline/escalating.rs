@@ -172,11 +172,7 @@ impl<'e> Decision<'e> {
         let Some(text) = text.or_else(|| Template::parse(WARNING).ok()) else { return Came::Unsupported };
         let expires_ms = self.now_ms() + PUNISH_EXPIRY_MS;
         let saying = Saying { kind: "warning", rule: policy, text: &text, welcome_code: None, expires_ms };
-        if self.say(&saying, &Called::of(event, setting), setting, event) {
-            Came::Queued
-        } else {
-            Came::Unsupported
-        }
+        if self.say(&saying, &Called::of(event), setting, event) { Came::Queued } else { Came::Unsupported }
     }
 
     fn mute(&mut self, step: &Step, policy: &str, record: &mut Record) -> Came {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::decision::{Called, Saying, filled, name_of};
+use super::decision::{Called, Saying, filled};
 use super::{Decision, PartitionState, Rules, Setting, SkipReason, millis};
 use crate::event::{AttachFact, Fact, GroupEvent, StateFact, StateKind};
 use crate::outbox::delivery::Content;
@@ -40,12 +40,12 @@ impl<'e> Decision<'e> {
         let earliest = gap_end(state, &keys, now_ms).max(quiet_until).max(now_ms);
         let waiting = state.small.get(StateKind::Burst, &keys.group, now_ms).and_then(Burst::from_bytes);
         if waiting.is_none() && config.burst_window.is_zero() && earliest <= now_ms {
-            let called = Called::of(event, setting);
+            let called = Called::of(event);
             return self.greet(welcome, &called, config, &keys, setting, event);
         }
         let due_ms = earliest.max(now_ms + millis(config.burst_window));
         let mut burst = waiting.unwrap_or_else(|| Burst::due_at(due_ms));
-        burst.add(name_of(event, setting), config.names_max);
+        burst.add(event.name.as_deref().filter(|name| !name.is_empty()), config.names_max);
         if burst.count() >= config.burst_max {
             burst.due_ms = earliest;
         }
@@ -130,7 +130,7 @@ impl<'e> Decision<'e> {
         }
         let (rule, text) = welcome.text(self.chance());
         let saying = Saying { kind: "welcome", rule, text, welcome_code: Some(code), expires_ms };
-        let called = Called::of(event, setting);
+        let called = Called::of(event);
         let contents = self.attached(welcome, rule, &called, setting, event);
         if contents.is_empty() {
             self.say(&saying, &called, setting, event);
@@ -160,7 +160,8 @@ impl<'e> Decision<'e> {
                 Err(_) => Ok(text.to_owned()), // refused when it was written
             });
             match filled {
-                Ok(filled) => contents.push(filled),
+                Ok(filled) if (setting.may_say)(&filled.words()) => contents.push(filled),
+                Ok(_) => self.skip(rule, SkipReason::Blocked),
                 Err(missing) => self.skip(rule, SkipReason::Missing(missing.name)),
             }
         }

@@ -77,7 +77,7 @@ impl<'e> Decision<'e> {
         let expires_ms = now_ms + millis(config.expiry);
         let text = best.text(turn);
         let saying = Saying { kind: "reply", rule: &rule.id, text, welcome_code: None, expires_ms };
-        let said = self.say(&saying, &Called::of(event, setting), setting, event);
+        let said = self.say(&saying, &Called::of(event), setting, event);
         if said {
             self.fall_silent(rule, keys, turn, now_ms);
         }
