@@ -85,6 +85,13 @@ impl Dedupe {
         }
     }
 
+    /// Returns the hour of a seen event, the newest where there are several; of a sealed hour as far as its filter knows.
+    pub fn hour_of(&self, key: EventKey) -> Option<u32> {
+        let exact = self.exact.iter().rev().find(|(_, ids)| ids.contains(&key)).map(|(hour, _)| *hour);
+        let holds = |sealed: &Sealed| sealed.overlay.contains(&key) || sealed.filter.may_contain(key);
+        exact.or_else(|| self.sealed.iter().rev().find(|(_, sealed)| holds(sealed)).map(|(hour, _)| *hour))
+    }
+
     fn seen_in(&self, bucket: u32, key: EventKey, ask: &mut Vec<u32>) -> bool {
         if self.exact.get(&bucket).is_some_and(|ids| ids.contains(&key)) {
             return true;

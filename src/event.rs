@@ -30,7 +30,7 @@ pub use fact::{
     ActionFact, AttachFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects,
     EvidenceFact, Fact, FactKind, GroupFact, Head, HeldFact, HitFact, JudgedFact, KickFact, LateVerdictFact,
     MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact,
-    StateKind, TagsFact,
+    StateKind, TagsFact, UnsaidBy, UnsaidFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;
@@ -41,7 +41,7 @@ pub use ids::{
 pub use opinion::{Asked, Opinion};
 pub use people::{ContactEnd, Kin, Role};
 pub use scope::{Actor, GroupName, Place, Places, Scope};
-pub use talk::{HandOverFact, QuestionFact, TalkFact};
+pub use talk::{AnsweredFact, ContentFact, HandOverFact, QuestionFact, TalkFact, Waited};
 pub use verdict::{Action, ActionKind, Answer, Hit, Level, Status, Verdict, Via};
 
 /// Milliseconds in one hour: the width of a statistics hour and of a dedupe bucket.

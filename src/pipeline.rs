@@ -19,6 +19,7 @@ mod replying;
 mod state;
 mod talking;
 mod traits;
+mod unsaying;
 
 use std::time::Duration;
 
@@ -115,6 +116,8 @@ pub struct Setting<'a> {
     pub variable: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// Interception lets us say a text there.
     pub may_say: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Our verdict comes before members see the message.
+    pub can_withhold: bool,
     /// The platform can withdraw a message.
     pub can_recall: bool,
     /// The platform lets us say something in the group.
@@ -305,6 +308,8 @@ pub fn decide<'e>(
     decision.journeys(state, rules, setting, event);
 
     decision.act(state, setting, event);
+    decision.unsay(state, setting, event, arrival);
+    decision.count(state, setting, event);
     decision.keep_out(state, setting, event);
     decision.escalate(state, setting, event);
     decision.hold(event);

@@ -12,6 +12,7 @@ mod lately;
 mod talks;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use lately::{Lately, SaidBefore};
 pub use talks::{Asked, Limits, Talks};
+pub use waits::{Waits, is_staff};
 
 /// Longest wait for an answer: the journal must still hold the question after a closed night.
 pub const WAIT_MAX: Duration = Duration::from_hours(12);

@@ -3,6 +3,7 @@
 //! Pure: [`definitions`] and [`fold`] take effects and return differences; `storage` keeps them. [`platform`] sets a
 //! platform's own numbers beside ours.
 
+pub mod days;
 pub mod definitions;
 pub mod fold;
 pub mod platform;

@@ -52,6 +52,7 @@ pub use projection::{
 };
 pub use status::{CASE_DECIDED, StatusChange, StatusSpan, Subject};
 
+pub use crate::statistics::days::{DayError, View};
 pub use crate::statistics::definitions::Counters;
 pub use crate::statistics::fold::CaseMessage;
 
@@ -285,6 +286,16 @@ pub trait Storage: EvidenceStore {
 
     /// Returns every group's counters summed over `[from_ms, until_ms)`, in no order.
     fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError>;
+
+    /// Calls `visit` for each of these groups' days (UTC) in `[from, until)` that has anything, with the group's index in
+    /// `groups`; day by day. People stand under one number each, also those who were taken for two at first. What `visit`
+    /// cannot read ends it.
+    fn days(
+        &self,
+        groups: &[(String, String)],
+        days: std::ops::Range<u32>,
+        visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
+    ) -> Result<(), StorageError>;
 
     /// Returns every wordlist's hits over `[from_ms, until_ms)`, by its name; those without any are left out.
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError>;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::advert::{CaseSizeFact, SightedFact, TraitsFact};
 use super::owned::owned;
 use super::{
-    ActionKind, ContactEnd, EventKey, EventType, HandOverFact, Level, Role, RosterMember, Status, TalkFact,
-    Verdict, Via,
+    ActionKind, AnsweredFact, ContactEnd, ContentFact, EventKey, EventType, HandOverFact, Level, Role,
+    RosterMember, Status, TalkFact, Verdict, Via,
 };
 
 /// Everything that one event caused; one journal record.
@@ -107,6 +107,8 @@ pub enum Fact<'a> {
     Judged(JudgedFact<'a>),
     /// Which message it is that a person should look at.
     Held(HeldFact<'a>),
+    /// Members did not get to see a message after all, or no longer.
+    Unsaid(UnsaidFact),
     /// What a customer's message carried that limits of conduct count.
     Carried(CarriedFact),
     /// By what a customer's message is known again in other groups.
@@ -119,6 +121,10 @@ pub enum Fact<'a> {
     Talk(TalkFact<'a>),
     /// A member's talk with us goes on with staff.
     HandOver(HandOverFact<'a>),
+    /// A message is not only text.
+    Content(ContentFact<'a>),
+    /// Staff spoke where questions waited.
+    Answered(AnsweredFact),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -154,8 +160,11 @@ pub enum FactKind {
     Talk = 140,
     HandOver = 141,
     Held = 142,
+    Content = 143,
+    Answered = 144,
     Judged = 24,
     Attach = 25,
+    Unsaid = 26,
 }
 
 /// A member joined or left.
@@ -454,6 +463,27 @@ pub struct HeldFact<'a> {
     pub of: Cow<'a, str>,
 }
 
+/// A message of the event's member that does not count as activity, or does again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnsaidFact {
+    /// The hour it was said in, counted from the epoch.
+    pub hour: u32,
+    /// By whom it was taken away.
+    pub by: UnsaidBy,
+    /// It counts again: a person found that the verdict was wrong.
+    pub undone: bool,
+}
+
+/// By whom a message was taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnsaidBy {
+    /// By us: blocked before members saw it, or recalled.
+    Us,
+    /// By a member on the platform.
+    Member,
+}
+
 /// What a customer's message carried, counted up to 255 each: written only where a limit counts it and there is any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CarriedFact {
@@ -512,6 +542,9 @@ impl Fact<'_> {
             Fact::ShadowHit(_) => FactKind::ShadowHit,
             Fact::Judged(_) => FactKind::Judged,
             Fact::Held(_) => FactKind::Held,
+            Fact::Content(_) => FactKind::Content,
+            Fact::Answered(_) => FactKind::Answered,
+            Fact::Unsaid(_) => FactKind::Unsaid,
             Fact::Carried(_) => FactKind::Carried,
             Fact::Traits(_) => FactKind::Traits,
             Fact::Sighted(_) => FactKind::Sighted,

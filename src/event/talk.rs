@@ -34,6 +34,32 @@ pub struct QuestionFact {
     pub sketch: Sketch,
 }
 
+/// Staff spoke where questions waited: what each had waited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweredFact {
+    /// The questions, the oldest first.
+    pub questions: Vec<Waited>,
+}
+
+/// A question that staff answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// The hour it was asked in, counted from the epoch.
+    pub hour: u32,
+    /// Seconds from the question to the answer.
+    pub seconds: u32,
+    /// The shop was open when it was asked, as far as anybody knows.
+    pub is_open: bool,
+}
+
+/// A message is not only text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentFact<'a> {
+    /// What it is, in the platform's word.
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+}
+
 /// A member's talk with us goes on with staff.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HandOverFact<'a> {

@@ -240,6 +240,7 @@ impl Ingest {
             audience: group.audience(&event.group, speaker),
             variable: &variable,
             may_say: &may_say,
+            can_withhold: can.is_some_and(|can| can.can_block_before),
             can_recall: can.is_some_and(|can| can.can_recall),
             // Without a connector nobody knows yet; the outbox waits for one, and then it is refused or said.
             can_post: can.is_none_or(|can| can.can_post_into_group),

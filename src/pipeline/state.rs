@@ -9,6 +9,7 @@ use crate::conduct::Floods;
 use crate::dedupe::{self, Dedupe};
 use crate::event::{Effects, Fact, Status};
 use crate::interception::Recent;
+use crate::questions::Waits;
 use crate::replies::Answers;
 
 pub use small::Small;
@@ -22,6 +23,8 @@ pub struct PartitionState {
     pub floods: Floods,
     /// What was said lately, and to whom.
     pub answers: Answers,
+    /// Which questions wait for staff.
+    pub waits: Waits,
     /// Cooldowns and their kin.
     pub small: Small,
     /// What members said last, for rules over several messages: never written anywhere, empty after a start.
@@ -38,6 +41,7 @@ impl PartitionState {
         }
         self.floods.observe(effects);
         self.answers.observe(effects);
+        self.waits.observe(effects);
         for fact in &effects.facts {
             if let Fact::State(state) = fact {
                 self.small.set(state.kind, &state.key, state.value.as_deref(), state.expires_ms);
@@ -50,6 +54,7 @@ impl PartitionState {
         self.dedupe.forget_before(oldest_bucket);
         self.floods.sweep(now_ms);
         self.answers.sweep(now_ms);
+        self.waits.sweep(now_ms);
         self.small.sweep(now_ms);
         self.recent.sweep(now_ms);
     }

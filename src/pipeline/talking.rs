@@ -5,8 +5,8 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Decision, Rules, Setting};
-use crate::event::{Fact, GroupEvent, Kin, QuestionFact, Role, TalkFact, Verdict};
+use super::{Decision, PartitionState, Rules, Setting};
+use crate::event::{ContentFact, Fact, GroupEvent, Kin, QuestionFact, Role, TalkFact, Verdict, What};
 use crate::interception::fold_into;
 use crate::near::Sketch;
 use crate::questions;
@@ -51,6 +51,25 @@ impl<'e> Decision<'e> {
         let is_kin = kin == Kin::Ourselves || (kin == Kin::Staff && event.role != Role::Staff);
         if speaks_up || is_kin || (is_customer && hands_over) {
             self.fact(|| Fact::Talk(talk));
+        }
+    }
+
+    /// Notes what staff answer by speaking, and what a message is besides text.
+    pub(super) fn count(&mut self, state: &PartitionState, setting: &Setting<'_>, event: &'e GroupEvent<'_>) {
+        let What::Message(message) = &event.what else { return };
+        if event.role == Role::Bot || event.group.is_empty() {
+            return;
+        }
+        if let Some(kind) = message.content_type.as_deref().filter(|kind| *kind != "text") {
+            self.fact(|| Fact::Content(ContentFact { kind: Cow::Borrowed(kind) }));
+        }
+        let Some(effects) = &self.effects else { return };
+        let kin = event.member.as_deref().map_or(Kin::Other, setting.home.kin);
+        if questions::is_staff(&effects.head, kin) {
+            let (at_ms, is_open) = (effects.head.at_ms, setting.home.is_open);
+            if let Some(fact) = state.waits.answered(&event.account, &event.group, at_ms, &is_open) {
+                self.fact(|| Fact::Answered(fact));
+            }
         }
     }
 

@@ -133,6 +133,7 @@ impl House {
             },
             variable: &variable,
             may_say: &|text| !text.contains("国家级"),
+            can_withhold: true,
             can_recall: true,
             can_post: self.can_post,
             shows: &|content| (self.shows)(content),

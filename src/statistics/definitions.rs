@@ -31,6 +31,12 @@ pub struct Counters {
     pub messages: u64,
     /// Of these, by staff.
     pub staff_messages: u64,
+    /// Messages of customers that members never saw, or that we recalled.
+    pub withheld: u64,
+    /// Messages of customers that were taken back on the platform.
+    pub recalled: u64,
+    /// Of those withheld, messages that a person found to be in order.
+    pub restored: u64,
     /// Joins.
     pub joins: u64,
     /// Leaves.
@@ -56,6 +62,9 @@ impl Counters {
     pub fn add(&mut self, other: &Counters) {
         self.messages += other.messages;
         self.staff_messages += other.staff_messages;
+        self.withheld += other.withheld;
+        self.recalled += other.recalled;
+        self.restored += other.restored;
         self.joins += other.joins;
         self.leaves += other.leaves;
         self.hits += other.hits;

@@ -3,7 +3,9 @@
 //! Not for: storing the rows, or reading the journal. Invariants: the same stretch gives the same difference; merging
 //! differences of consecutive stretches gives what one long stretch would have given, wherever it was cut.
 
+mod days;
 mod delta;
+pub mod facets;
 mod latest;
 mod merge;
 mod roster;
@@ -12,7 +14,7 @@ mod tests;
 
 use crate::event::{
     CaseFact, Effects, EventType, Fact, HOUR_MS, Head, HitFact, OutcomeFact, Partition, Role, SightedFact,
-    StateFact, Status, Verdict,
+    StateFact, Status, UnsaidBy, UnsaidFact, Verdict,
 };
 use crate::statistics::definitions::Counters;
 
@@ -20,10 +22,10 @@ use delta::{GroupName, GroupRef};
 
 pub use delta::{
     CaseDelta, CaseMessage, CountDelta, Delta, GroupDelta, HitDelta, Join, LateDelta, ListCount, MemberDelta,
-    OutcomeSum, Place, Sighting, StateDelta,
+    MoveDelta, OutcomeSum, Place, Sighting, StateDelta,
 };
 pub use latest::Latest;
-pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Register, introduce};
+pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Numbered, Register, introduce};
 
 /// Returns the hour of a time, counted from the epoch; a time before 1970 is in hour 0.
 pub fn hour_of(at_ms: i64) -> u32 {
@@ -47,6 +49,9 @@ impl Delta {
             groups,
             members,
             sightings,
+            spoke,
+            moved,
+            facets,
             counts,
             hits,
             lists,
@@ -63,6 +68,9 @@ impl Delta {
         groups.clear();
         members.clear();
         sightings.clear();
+        spoke.clear();
+        moved.clear();
+        facets.clear();
         counts.clear();
         hits.clear();
         lists.clear();
@@ -89,6 +97,8 @@ impl Delta {
         if let Some(group) = group {
             self.count(group, effects);
             self.sight(group, effects);
+            self.facets(group, effects);
+            self.speak(group, effects);
         }
         let mut hits = 0;
         for fact in &effects.facts {
@@ -122,6 +132,11 @@ impl Delta {
                         self.list(group, effects, roster);
                     }
                 }
+                Fact::Unsaid(unsaid) => {
+                    if let Some(group) = group {
+                        self.unsay(group, head, *unsaid);
+                    }
+                }
                 Fact::Sighted(seen) => self.case_messages.push(case_message(seen)),
                 Fact::Case(case) => self.case(case),
                 Fact::Member(_)
@@ -139,6 +154,8 @@ impl Delta {
                 | Fact::Tags(_)
                 | Fact::Judged(_)
                 | Fact::Held(_)
+                | Fact::Content(_)
+                | Fact::Answered(_)
                 | Fact::Carried(_)
                 | Fact::Talk(_)
                 | Fact::HandOver(_)
@@ -216,6 +233,21 @@ impl Delta {
         let delta = case_delta(case);
         let last_ms = delta.last_ms.max(before_ms);
         self.cases.insert(case.id.to_string(), CaseDelta { last_ms, ..delta });
+    }
+
+    /// Counts what does not count as activity after all in the hour in which it was said.
+    fn unsay(&mut self, group: u32, head: &Head<'_>, unsaid: UnsaidFact) {
+        if head.role != Role::Customer {
+            return;
+        }
+        let count = self.count_in(group, unsaid.hour);
+        count.revised |= unsaid.hour < hour_of(head.arrived_ms);
+        let number = match (unsaid.undone, unsaid.by) {
+            (true, _) => &mut count.counters.restored,
+            (false, UnsaidBy::Us) => &mut count.counters.withheld,
+            (false, UnsaidBy::Member) => &mut count.counters.recalled,
+        };
+        *number += 1;
     }
 
     fn count_list(&mut self, head: &Head<'_>, hit: &HitFact<'_>, count: ListCount) {

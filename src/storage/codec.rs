@@ -71,6 +71,9 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Send(f) => record(kind, f, out),
             Fact::Attach(f) => record(kind, f, out),
             Fact::Held(f) => record(kind, f, out),
+            Fact::Content(f) => record(kind, f, out),
+            Fact::Answered(f) => record(kind, f, out),
+            Fact::Unsaid(f) => record(kind, f, out),
             Fact::State(f) => record(kind, f, out),
             Fact::Contact(f) => record(kind, f, out),
             Fact::Consent(f) => record(kind, f, out),
@@ -248,6 +251,9 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Send => Fact::Send(body_of(kind, body)?),
         FactKind::Attach => Fact::Attach(body_of(kind, body)?),
         FactKind::Held => Fact::Held(body_of(kind, body)?),
+        FactKind::Content => Fact::Content(body_of(kind, body)?),
+        FactKind::Answered => Fact::Answered(body_of(kind, body)?),
+        FactKind::Unsaid => Fact::Unsaid(body_of(kind, body)?),
         FactKind::State => Fact::State(body_of(kind, body)?),
         FactKind::Contact => Fact::Contact(body_of(kind, body)?),
         FactKind::Consent => Fact::Consent(body_of(kind, body)?),
@@ -273,7 +279,7 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
     }))
 }
 
-const KINDS: [FactKind; 30] = [
+const KINDS: [FactKind; 33] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -282,6 +288,9 @@ const KINDS: [FactKind; 30] = [
     FactKind::Send,
     FactKind::Attach,
     FactKind::Held,
+    FactKind::Content,
+    FactKind::Answered,
+    FactKind::Unsaid,
     FactKind::State,
     FactKind::Contact,
     FactKind::Consent,

@@ -22,10 +22,10 @@ use async_trait::async_trait;
 use super::queue::Queue;
 use super::{
     Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseMessage, CasePlace, CaseRow, Change,
-    Config, CountRow, CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind,
-    GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
-    PendingSend, Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, StatusChange,
-    StatusSpan, Storage, StorageError, Totals, codec, pass,
+    Config, CountRow, CountsQuery, DayError, DeliveryFilter, DeliveryRow, DeliveryState, Document,
+    DocumentKind, GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow,
+    OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow,
+    StatusChange, StatusSpan, Storage, StorageError, Totals, View, codec, pass,
 };
 use crate::dedupe::Filter;
 use crate::event::{EventKey, Partition};
@@ -233,6 +233,15 @@ impl Storage for Memory {
 
     fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
         Ok(self.disk.data.lock().state.totals(from_ms, until_ms))
+    }
+
+    fn days(
+        &self,
+        groups: &[(String, String)],
+        days: std::ops::Range<u32>,
+        visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
+    ) -> Result<(), StorageError> {
+        self.disk.data.lock().state.days(groups, days, visit)
     }
 
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError> {

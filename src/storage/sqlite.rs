@@ -14,6 +14,7 @@ mod documents;
 mod evidence;
 mod journal;
 mod ledger;
+mod people;
 mod pool;
 mod projection;
 mod queries;
@@ -37,10 +38,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::queue::Queue;
 use super::{
     Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseMessage, CasePlace, CaseRow, Change,
-    Config, CountRow, CountsQuery, DeliveryFilter, DeliveryRow, DeliveryState, Document, DocumentKind,
-    GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
-    PendingSend, Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow, StatusChange,
-    StatusSpan, Storage, StorageError, Totals,
+    Config, CountRow, CountsQuery, DayError, DeliveryFilter, DeliveryRow, DeliveryState, Document,
+    DocumentKind, GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow,
+    OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow,
+    StatusChange, StatusSpan, Storage, StorageError, Totals, View,
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
@@ -273,6 +274,15 @@ impl Storage for Sqlite {
 
     fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
         self.state(|conn| queries::totals(conn, from_ms, until_ms))
+    }
+
+    fn days(
+        &self,
+        groups: &[(String, String)],
+        days: std::ops::Range<u32>,
+        visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
+    ) -> Result<(), StorageError> {
+        self.state(|conn| people::days(conn, groups, days, visit))
     }
 
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError> {

@@ -531,6 +531,15 @@ impl Storage for TestLedger {
         Ok(self.numbers.lock().totals(from_ms, until_ms))
     }
 
+    fn days(
+        &self,
+        _: &[(String, String)],
+        _: std::ops::Range<u32>,
+        _: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
+    ) -> Result<(), StorageError> {
+        unreachable!("sending reads no days")
+    }
+
     fn outcomes(&self, _: &str) -> Result<Vec<OutcomeRow>, StorageError> {
         Ok(self.numbers.lock().outcomes.clone())
     }

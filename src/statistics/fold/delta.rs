@@ -6,6 +6,7 @@ use hashbrown::{Equivalent, HashMap};
 
 use super::latest::Latest;
 use crate::event::{Alike, EventKey, EventType, Partition, Role, StateKind, Verdict, Via};
+use crate::statistics::days::{Facet, Move, Spoke};
 use crate::statistics::definitions::Counters;
 
 /// Where effects stand in the journal.
@@ -28,6 +29,12 @@ pub struct Delta {
     pub members: Vec<MemberDelta>,
     /// First sightings in this stretch and told union ids, in journal order: numbers are given in this order.
     pub sightings: Vec<Sighting>,
+    /// How often members spoke, by member index, hour and role.
+    pub spoke: HashMap<(u32, u32, Role), Spoke>,
+    /// Who came and went, in journal order.
+    pub moved: Vec<MoveDelta>,
+    /// What else is counted, by group index and hour.
+    pub facets: HashMap<(u32, u32, Facet), u64>,
     /// Counters by group index and hour.
     pub counts: HashMap<(u32, u32), CountDelta>,
     /// Hits, in journal order.
@@ -94,6 +101,21 @@ pub struct MemberDelta {
     pub join: Latest<Join>,
     /// The platform's id of the person over all groups, as last told.
     pub union_id: Option<String>,
+    /// Seen or listed; not only named by somebody else's event.
+    pub is_sighted: bool,
+}
+
+/// A member's presence changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoveDelta {
+    /// Index of the member.
+    pub member: u32,
+    /// When.
+    pub at_ms: i64,
+    /// What they were to us.
+    pub role: Role,
+    /// How.
+    pub kind: Move,
 }
 
 /// A member showed up, or the platform told who they are over all groups.

@@ -140,25 +140,38 @@ impl MemberDelta {
     }
 }
 
+/// The number that an identity has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// Dense within the account.
+    pub number: u64,
+    /// The platform told who the person is over all groups.
+    pub is_bound: bool,
+}
+
 /// Where the dense numbers of an account's people are kept.
 pub trait Register {
     /// What can go wrong.
     type Error;
 
     /// Returns the number of an identity.
-    fn find(&mut self, account: &str, identity: &str) -> Result<Option<u64>, Self::Error>;
+    fn find(&mut self, account: &str, identity: &str) -> Result<Option<Numbered>, Self::Error>;
 
     /// Gives out the account's next number, from 0.
     fn next(&mut self, account: &str) -> Result<u64, Self::Error>;
 
     /// Gives an identity a number.
-    fn set(&mut self, account: &str, identity: &str, number: u64) -> Result<(), Self::Error>;
+    fn set(&mut self, account: &str, identity: &str, numbered: Numbered) -> Result<(), Self::Error>;
+
+    /// Notes that a number, never given again, was the same person as another's.
+    fn same(&mut self, account: &str, number: u64, person: u64) -> Result<(), Self::Error>;
 }
 
 /// Gives a member a number: that of the person where the platform tells who it is, else their own, else a new one.
 ///
 /// Called in journal order. A person first met under two member ids keeps the number of the first; the other number is
-/// never given again.
+/// never given again, and what was counted under it is theirs. A member id that is told to be somebody else from now on
+/// takes nothing along.
 pub fn introduce<R: Register>(
     register: &mut R,
     account: &str,
@@ -170,24 +183,26 @@ pub fn introduce<R: Register>(
     let Some(union_id) = union_id else {
         if own.is_none() {
             let number = register.next(account)?;
-            register.set(account, &by_member, number)?;
+            register.set(account, &by_member, Numbered { number, is_bound: false })?;
         }
         return Ok(());
     };
     let by_union = format!("u:{union_id}");
-    let number = match (register.find(account, &by_union)?, own) {
-        (Some(number), Some(own)) if number == own => return Ok(()),
-        (Some(number), _) => number,
-        (None, known) => {
-            let number = match known {
-                Some(own) => own,
-                None => register.next(account)?,
-            };
-            register.set(account, &by_union, number)?;
-            number
+    let free = own.filter(|own| !own.is_bound);
+    let number = match (register.find(account, &by_union)?, free) {
+        (Some(person), _) if own == Some(person) => return Ok(()),
+        (Some(person), free) => {
+            if let Some(free) = free {
+                register.same(account, free.number, person.number)?;
+            }
+            person.number
         }
+        (None, Some(free)) => free.number,
+        (None, None) => register.next(account)?,
     };
-    register.set(account, &by_member, number)
+    let bound = Numbered { number, is_bound: true };
+    register.set(account, &by_union, bound)?;
+    register.set(account, &by_member, bound)
 }
 
 fn told(value: &mut Option<String>, value_ms: &mut i64, news: Option<&(i64, String)>) {

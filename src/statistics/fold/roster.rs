@@ -1,8 +1,9 @@
 //! Who is in a group: members who are seen, who come and go, and whom the platform lists.
 
 use super::latest::{Latest, Order};
-use super::{Delta, Join, MemberDelta, NEVER_MS, Sighting, latest, shows_member};
+use super::{Delta, Join, MemberDelta, MoveDelta, NEVER_MS, Sighting, hour_of, latest, shows_member};
 use crate::event::{Effects, EventType, Fact, Head, MemberFact, Role, RosterFact, RosterMember, StateKind};
+use crate::statistics::days::{Move, Spoke};
 use crate::statistics::fold::delta::{MemberName, MemberRef};
 
 impl Delta {
@@ -28,6 +29,33 @@ impl Delta {
         if joined {
             delta.join.set(order, head.at_ms, join_of(fact));
         }
+        let kind = if joined { Move::Joined } else { Move::Left };
+        self.moves(group, member, head.at_ms, head.role, kind);
+    }
+
+    /// Notes how often a member spoke, in the hour that it counts in.
+    pub(super) fn speak(&mut self, group: u32, effects: &Effects<'_>) {
+        let head = &effects.head;
+        let Some(member) = head.member.as_deref().filter(|_| head.role != Role::Bot) else { return };
+        if head.what == EventType::Message {
+            self.spoke(group, member, hour_of(head.at_ms), head.role, Spoke { said: 1, unsaid: 0 });
+        }
+        for fact in &effects.facts {
+            if let Fact::Unsaid(unsaid) = fact {
+                let change = if unsaid.undone { -1 } else { 1 };
+                self.spoke(group, member, unsaid.hour, head.role, Spoke { said: 0, unsaid: change });
+            }
+        }
+    }
+
+    fn spoke(&mut self, group: u32, member: &str, hour: u32, role: Role, spoke: Spoke) {
+        let index = self.named(group, member).0;
+        self.spoke.entry((index, hour, role)).or_default().add(spoke);
+    }
+
+    fn moves(&mut self, group: u32, member: &str, at_ms: i64, role: Role, kind: Move) {
+        let index = self.named(group, member).0;
+        self.moved.push(MoveDelta { member: index, at_ms, role, kind });
     }
 
     /// Takes over what the platform lists. Nothing of it counts as a join or a leave.
@@ -39,6 +67,7 @@ impl Delta {
         for gone in &roster.gone {
             // Not seen: it only says that they are away, since nobody knows when.
             self.member(group, gone, None).change.set(order, head.at_ms, false);
+            self.moves(group, gone, head.at_ms, Role::default(), Move::Gone);
         }
     }
 
@@ -54,9 +83,25 @@ impl Delta {
         // Dated by the join: a leave after it is later, also one that was told before this list was read.
         delta.change.set(order, found.joined_ms, true);
         delta.join.set(order, found.joined_ms, join);
+        self.moves(group, &found.member, found.joined_ms, found.role, Move::Listed);
     }
 
+    /// Returns the difference of a member who is seen or listed.
     fn member(&mut self, group: u32, member: &str, union_id: Option<&str>) -> &mut MemberDelta {
+        let (index, delta) = self.named(group, member);
+        let is_first = !std::mem::replace(&mut delta.is_sighted, true);
+        if union_id.is_some() || is_first {
+            let union_id = union_id.map(str::to_owned);
+            if union_id.is_some() {
+                delta.union_id.clone_from(&union_id);
+            }
+            self.sightings.push(Sighting { member: index, union_id });
+        }
+        &mut self.members[index as usize]
+    }
+
+    /// Returns the difference of a member, and its index.
+    fn named(&mut self, group: u32, member: &str) -> (u32, &mut MemberDelta) {
         let known = self.member_index.get(&MemberRef(group, member)).copied();
         let index = known.unwrap_or_else(|| {
             let index = u32::try_from(self.members.len()).expect("a stretch is bounded far below this");
@@ -71,18 +116,11 @@ impl Delta {
                 change: Latest::default(),
                 join: Latest::default(),
                 union_id: None,
+                is_sighted: false,
             });
             index
         });
-        let delta = &mut self.members[index as usize];
-        if union_id.is_some() || known.is_none() {
-            let union_id = union_id.map(str::to_owned);
-            if union_id.is_some() {
-                delta.union_id.clone_from(&union_id);
-            }
-            self.sightings.push(Sighting { member: index, union_id });
-        }
-        delta
+        (index, &mut self.members[index as usize])
     }
 }
 

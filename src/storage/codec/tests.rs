@@ -8,11 +8,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{
-    ActionFact, ActionKind, Alike, AttachFact, CarriedFact, CaseFact, CaseSizeFact, ConsentFact, ContactEnd,
-    ContactEndFact, ContactFact, EventKey, EventType, EvidenceFact, GroupFact, HandOverFact, Head, HeldFact,
-    HitFact, JudgedFact, KickFact, Kin, LateVerdictFact, Level, Mark, MarkKind, MemberFact, OutcomeFact,
-    QuestionFact, ReviewFact, RevisionFact, Role, RosterFact, RosterMember, SendFact, SightedFact,
-    SilenceFact, StateFact, StateKind, Status, TagsFact, TalkFact, TraitsFact, Verdict, Via,
+    ActionFact, ActionKind, Alike, AnsweredFact, AttachFact, CarriedFact, CaseFact, CaseSizeFact,
+    ConsentFact, ContactEnd, ContactEndFact, ContactFact, ContentFact, EventKey, EventType, EvidenceFact,
+    GroupFact, HandOverFact, Head, HeldFact, HitFact, JudgedFact, KickFact, Kin, LateVerdictFact, Level,
+    Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact, ReviewFact, RevisionFact, Role, RosterFact,
+    RosterMember, SendFact, SightedFact, SilenceFact, StateFact, StateKind, Status, TagsFact, TalkFact,
+    TraitsFact, UnsaidBy, UnsaidFact, Verdict, Via, Waited,
 };
 use crate::near::{LANES, Sketch};
 
@@ -183,6 +184,15 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
             })),
         text().prop_map(|rule| Fact::Review(ReviewFact { rule })),
         text().prop_map(|of| Fact::Held(HeldFact { of })),
+        text().prop_map(|kind| Fact::Content(ContentFact { kind })),
+        vec((0_u32..600_000, any::<u32>(), any::<bool>()), 0..4).prop_map(|questions| {
+            let waited = |(hour, seconds, is_open)| Waited { hour, seconds, is_open };
+            Fact::Answered(AnsweredFact { questions: questions.into_iter().map(waited).collect() })
+        }),
+        (0_u32..600_000, any::<bool>(), any::<bool>()).prop_map(|(hour, by_us, undone)| {
+            let by = if by_us { UnsaidBy::Us } else { UnsaidBy::Member };
+            Fact::Unsaid(UnsaidFact { hour, by, undone })
+        }),
         (text(), text()).prop_map(|(ruleset, policy)| Fact::Judged(JudgedFact { ruleset, policy })),
         any::<(u8, u8, u8)>().prop_map(|(links, images, mentions)| Fact::Carried(CarriedFact {
             links,

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::ops::Range;
 
 use super::ledger::all_if_zero;
 use crate::event::{HOUR_MS, Partition, StateKind};
+use crate::statistics::days::{self, Day, DayError, Same, View};
 use crate::statistics::fold::{
     CaseDelta, CaseMessage, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, ListCount, MemberRecord,
-    NEVER_MS, OutcomeSum, Register, StateDelta, hour_of, introduce,
+    NEVER_MS, Numbered, OutcomeSum, Register, StateDelta, hour_of, introduce,
 };
 use crate::storage::pass::{self, Kept, Pass};
 use crate::storage::{
@@ -24,6 +26,7 @@ pub(super) struct StateData {
     groups: BTreeMap<GroupName, GroupRecord>,
     members: BTreeMap<(GroupName, String), MemberRecord>,
     people: People,
+    days: BTreeMap<(u32, GroupName), Day>,
     counts: BTreeMap<(GroupName, u32), CountDelta>,
     hits: BTreeMap<GroupName, Vec<HitDelta>>,
     lists: BTreeMap<(String, u32), ListCount>,
@@ -37,14 +40,15 @@ pub(super) struct StateData {
 
 #[derive(Debug, Default)]
 struct People {
-    numbers: BTreeMap<(String, String), u64>,
+    numbers: BTreeMap<(String, String), Numbered>,
+    same: BTreeMap<(String, u64), u64>,
     next: BTreeMap<String, u64>,
 }
 
 impl Register for People {
     type Error = Infallible;
 
-    fn find(&mut self, account: &str, identity: &str) -> Result<Option<u64>, Infallible> {
+    fn find(&mut self, account: &str, identity: &str) -> Result<Option<Numbered>, Infallible> {
         Ok(self.numbers.get(&(account.to_owned(), identity.to_owned())).copied())
     }
 
@@ -54,8 +58,13 @@ impl Register for People {
         Ok(*next - 1)
     }
 
-    fn set(&mut self, account: &str, identity: &str, number: u64) -> Result<(), Infallible> {
-        self.numbers.insert((account.to_owned(), identity.to_owned()), number);
+    fn set(&mut self, account: &str, identity: &str, numbered: Numbered) -> Result<(), Infallible> {
+        self.numbers.insert((account.to_owned(), identity.to_owned()), numbered);
+        Ok(())
+    }
+
+    fn same(&mut self, account: &str, number: u64, person: u64) -> Result<(), Infallible> {
+        self.same.insert((account.to_owned(), number), person);
         Ok(())
     }
 }
@@ -74,11 +83,15 @@ impl StateData {
             self.groups.insert(key, merged);
         }
         for member in &delta.members {
+            if !member.is_sighted {
+                continue;
+            }
             let key = (name(member.group), member.member.clone());
             let merged = member.merge(self.members.remove(&key));
             self.members.insert(key, merged);
         }
         self.number(&delta);
+        self.add_days(&delta, &name);
         for ((group, hour), count) in &delta.counts {
             let row = self.counts.entry((name(*group), *hour)).or_default();
             row.counters.add(&count.counters);
@@ -120,6 +133,39 @@ impl StateData {
         }
         self.sends.append(&mut sends);
         self.position = position;
+    }
+
+    fn add_days(&mut self, delta: &Delta, name: &dyn Fn(u32) -> GroupName) {
+        let days = delta.days(name, |index| {
+            let member = &delta.members[index as usize];
+            let group = name(member.group);
+            let known = self.members.contains_key(&(group.clone(), member.member.clone()));
+            let identity = (group.0, format!("m:{}", member.member));
+            Some(self.people.numbers.get(&identity).filter(|_| known)?.number)
+        });
+        for (key, day) in days {
+            self.days.entry(key).or_default().add(day);
+        }
+    }
+
+    pub(super) fn days(
+        &self,
+        groups: &[GroupName],
+        days: Range<u32>,
+        visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
+    ) -> Result<(), StorageError> {
+        for day in days.start..days.end.min(self.days.keys().next_back().map_or(0, |(day, _)| day + 1)) {
+            for (index, group) in groups.iter().enumerate() {
+                let Some(kept) = self.days.get(&(day, group.clone())) else { continue };
+                let same = self.people.same.iter().filter(|((account, _), _)| *account == group.0);
+                let same: Same = same.map(|((_, number), person)| (*number, *person)).collect();
+                let row = days::encode(kept);
+                let view =
+                    View { spoke: &row.spoke, moved: &row.moved, counted: &row.counted, same: Some(&same) };
+                visit(index, day, &view).map_err(|e| StorageError::failed("read a group's day", e))?;
+            }
+        }
+        Ok(())
     }
 
     fn number(&mut self, delta: &Delta) {
@@ -265,7 +311,7 @@ impl StateData {
         let person = (account.to_owned(), format!("m:{member}"));
         MemberRow {
             member: member.to_owned(),
-            number: self.people.numbers.get(&person).copied().unwrap_or_default(),
+            number: self.people.numbers.get(&person).map(|numbered| numbered.number).unwrap_or_default(),
             name: record.name.clone(),
             role: record.role,
             present: record.present,

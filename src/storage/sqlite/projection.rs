@@ -4,6 +4,7 @@
 //! has not happened. Invariant: rows are a function of the journal up to `progress.position`; only what has expired may
 //! be gone earlier or later.
 
+pub(super) mod days;
 mod roster;
 
 use std::collections::BTreeSet;
@@ -102,7 +103,7 @@ impl Projector {
         }
         let arrived_ms = self.arrived_ms.max(pass.delta.arrived_ms_max);
         let tx = self.conn.transaction().map_err(fault("write the projection"))?;
-        write(&tx, pass).map_err(fault("write the projection"))?;
+        write(&tx, pass)?;
         sweep(&tx, &self.config, self.arrived_ms, arrived_ms).map_err(fault("write the projection"))?;
         tx.execute(
             "UPDATE progress SET position = ?1, arrived_ms = ?2",
@@ -157,15 +158,21 @@ pub(super) fn check_together(projector: &Projector, journal: &Connection) -> Res
     Ok(())
 }
 
-fn write(tx: &Transaction<'_>, pass: &Pass) -> Result<(), rusqlite::Error> {
+fn write(tx: &Transaction<'_>, pass: &Pass) -> Result<(), StorageError> {
+    let failed = fault("write the projection");
+    let mut groups = group_rows(tx, &pass.delta).map_err(&failed)?;
+    let numbers = roster::merge(tx, &pass.delta, &mut groups).map_err(&failed)?;
+    days::merge(tx, &pass.delta, &groups, &numbers)?;
+    rows(tx, pass, &groups).map_err(&failed)
+}
+
+fn rows(tx: &Transaction<'_>, pass: &Pass, groups: &[(i64, GroupRecord)]) -> Result<(), rusqlite::Error> {
     let delta = &pass.delta;
-    let mut groups = group_rows(tx, delta)?;
-    roster::merge(tx, delta, &mut groups)?;
     let mut update = tx.prepare_cached(
         "UPDATE grp SET name = ?2, name_ms = ?3, owner = ?4, owner_ms = ?5, dismissed = ?6, dismissed_ms = ?7,
          first_ms = ?8, last_ms = ?9, hour_min = ?10, hour_max = ?11, members = ?12 WHERE no = ?1",
     )?;
-    for (no, g) in &groups {
+    for (no, g) in groups {
         update.execute(params![
             no,
             g.name,
@@ -181,10 +188,10 @@ fn write(tx: &Transaction<'_>, pass: &Pass) -> Result<(), rusqlite::Error> {
             signed(g.members)
         ])?;
     }
-    counters(tx, delta, &groups)?;
+    counters(tx, delta, groups)?;
     lists(tx, delta)?;
-    outcomes(tx, delta, &groups)?;
-    listings(tx, delta, &groups)?;
+    outcomes(tx, delta, groups)?;
+    listings(tx, delta, groups)?;
     states(tx, delta)?;
     kept(tx, "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4)", &pass.sends)?;
     kept(tx, "INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4)", &pass.records)?;
@@ -245,13 +252,14 @@ fn counters(
         delta.counts.iter().map(|((group, hour), count)| (*hour, groups[*group as usize].0, count)).collect();
     order.sort_unstable_by_key(|(hour, group, _)| (*hour, *group));
     let mut upsert = tx.prepare_cached(
-        "INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+        "INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
          ON CONFLICT (hour, grp) DO UPDATE SET messages = messages + excluded.messages,
          staff_messages = staff_messages + excluded.staff_messages, joins = joins + excluded.joins,
          leaves = leaves + excluded.leaves, hits = hits + excluded.hits, masked = masked + excluded.masked,
          reviewed = reviewed + excluded.reviewed, blocked = blocked + excluded.blocked,
          replies = replies + excluded.replies, welcomes = welcomes + excluded.welcomes,
-         late = late + excluded.late, revised = MAX(revised, excluded.revised)",
+         late = late + excluded.late, revised = MAX(revised, excluded.revised), withheld = withheld + excluded.withheld,
+         recalled = recalled + excluded.recalled, restored = restored + excluded.restored",
     )?;
     for (hour, group, count) in order {
         let c = &count.counters;
@@ -269,7 +277,10 @@ fn counters(
             signed(c.replies),
             signed(c.welcomes),
             signed(c.late),
-            count.revised
+            count.revised,
+            signed(c.withheld),
+            signed(c.recalled),
+            signed(c.restored)
         ])?;
     }
     Ok(())

@@ -12,10 +12,11 @@ use crate::storage::{
 };
 
 const COUNTERS: &str = "messages, staff_messages, joins, leaves, hits, masked, reviewed, blocked, replies, welcomes, \
-                        late";
+                        late, withheld, recalled, restored";
 
 const SUMS: &str = "SUM(messages), SUM(staff_messages), SUM(joins), SUM(leaves), SUM(hits), SUM(masked), \
-                    SUM(reviewed), SUM(blocked), SUM(replies), SUM(welcomes), SUM(late)";
+                    SUM(reviewed), SUM(blocked), SUM(replies), SUM(welcomes), SUM(late), \
+                    SUM(withheld), SUM(recalled), SUM(restored)";
 
 const GROUP: &str = "account, grp, name, owner, first_ms, last_ms, members, dismissed";
 
@@ -116,6 +117,9 @@ fn counters(row: &Row<'_>, from: usize) -> Result<Counters, rusqlite::Error> {
         replies: number(8)?,
         welcomes: number(9)?,
         late: number(10)?,
+        withheld: number(11)?,
+        recalled: number(12)?,
+        restored: number(13)?,
     })
 }
 
@@ -142,7 +146,7 @@ pub(super) fn counts(conn: &Connection, query: &CountsQuery) -> Result<Vec<Count
             .query_row(params![hour, no], |row| {
                 Ok(CountRow {
                     start_ms: i64::from(hour) * HOUR_MS,
-                    revised: row.get(11)?,
+                    revised: row.get(14)?,
                     counters: counters(row, 0)?,
                 })
             })

@@ -44,7 +44,7 @@ pub(super) const LEDGER: Schema = Schema {
 pub(super) const STATE: Schema = Schema {
     file: "state.db",
     synchronous: "NORMAL",
-    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6],
+    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7],
 };
 
 /// Sealed texts. Not in a backup: what is erased here must be gone.
@@ -202,6 +202,21 @@ const STATE_6: &str = "
 CREATE TABLE case_message (fleet_case TEXT NOT NULL, at_ms INTEGER NOT NULL, account TEXT NOT NULL, grp TEXT NOT NULL,
   id TEXT NOT NULL, member TEXT NOT NULL, alike TEXT NOT NULL, verdict TEXT NOT NULL,
   PRIMARY KEY (fleet_case, at_ms, account, grp, id)) WITHOUT ROWID;
+";
+
+/// Who spoke, came and went on which day: people counted once. And which numbers turned out to be one person.
+const STATE_7: &str = "
+ALTER TABLE counter ADD COLUMN withheld INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE counter ADD COLUMN recalled INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE counter ADD COLUMN restored INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE member ADD COLUMN number INTEGER;
+ALTER TABLE person ADD COLUMN bound INTEGER NOT NULL DEFAULT 0;
+UPDATE person SET bound = 1 WHERE (account, number) IN
+  (SELECT account, number FROM person WHERE identity >= 'u:' AND identity < 'u;');
+CREATE TABLE same_person (account TEXT NOT NULL, number INTEGER NOT NULL, person INTEGER NOT NULL,
+  PRIMARY KEY (account, number)) WITHOUT ROWID;
+CREATE TABLE day (day INTEGER NOT NULL, grp INTEGER NOT NULL, spoke BLOB NOT NULL, moved BLOB NOT NULL,
+  counted BLOB NOT NULL, PRIMARY KEY (day, grp)) WITHOUT ROWID;
 ";
 
 const EVIDENCE_1: &str = "

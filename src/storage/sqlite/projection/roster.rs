@@ -2,17 +2,20 @@
 
 use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
 
-use crate::statistics::fold::{Delta, GroupRecord, MemberDelta, MemberRecord, NEVER_MS, Register, introduce};
+use crate::statistics::fold::{
+    Delta, GroupRecord, MemberDelta, MemberRecord, NEVER_MS, Numbered, Register, introduce,
+};
 use crate::storage::sqlite::{signed, unsigned, words};
 
-const MEMBER_COLUMNS: &str = "name, name_ms, role, present, changed_ms, first_ms, last_ms, messages, joined_ms, inviter, scene, channel, union_id";
+const MEMBER_COLUMNS: &str = "name, name_ms, role, present, changed_ms, first_ms, last_ms, messages, joined_ms, inviter, scene, channel, union_id, number";
 
-/// Merges the members, in the order of the table so that neighbours share a page.
+/// Merges the members, in the order of the table so that neighbours share a page. Returns the number of each member's
+/// person; nothing of who is only named and not known.
 pub(super) fn merge(
     tx: &Transaction<'_>,
     delta: &Delta,
     groups: &mut [(i64, GroupRecord)],
-) -> Result<(), rusqlite::Error> {
+) -> Result<Vec<Option<u64>>, rusqlite::Error> {
     let key = |index: usize| -> (i64, &str) {
         let member: &MemberDelta = &delta.members[index];
         (groups[member.group as usize].0, &member.member)
@@ -24,8 +27,11 @@ pub(super) fn merge(
         "UPDATE member SET role = CASE WHEN ?4 >= last_ms THEN ?5 ELSE role END, first_ms = MIN(first_ms, ?3),
          last_ms = MAX(last_ms, ?4), messages = messages + ?6,
          name = CASE WHEN ?7 IS NOT NULL AND ?8 >= name_ms THEN ?7 ELSE name END,
-         name_ms = CASE WHEN ?7 IS NOT NULL THEN MAX(name_ms, ?8) ELSE name_ms END WHERE grp = ?1 AND member = ?2",
+         name_ms = CASE WHEN ?7 IS NOT NULL THEN MAX(name_ms, ?8) ELSE name_ms END,
+         number = COALESCE(number, (SELECT number FROM person WHERE account = ?9 AND identity = 'm:' || ?2))
+         WHERE grp = ?1 AND member = ?2 RETURNING number",
     )?;
+    let mut numbers = vec![None; delta.members.len()];
     let mut others = vec![true; delta.members.len()];
     for index in order {
         let member = &delta.members[index];
@@ -34,7 +40,7 @@ pub(super) fn merge(
         }
         let name = member.name.as_ref().map(|(_, name)| name);
         let name_ms = member.name.as_ref().map_or(NEVER_MS, |(at_ms, _)| *at_ms);
-        let known = talked.execute(params![
+        let values = params![
             groups[member.group as usize].0,
             member.member,
             member.seen.0,
@@ -42,27 +48,43 @@ pub(super) fn merge(
             words::role(member.role),
             signed(member.messages),
             name,
-            name_ms
-        ])?;
-        others[index] = known == 0;
+            name_ms,
+            delta.groups[member.group as usize].account
+        ];
+        let known = talked.query_row(values, |row| row.get::<_, Option<i64>>(0)).optional()?;
+        others[index] = known.is_none() && member.is_sighted;
+        numbers[index] = known.flatten().map(unsigned);
     }
-    newcomers(tx, delta, groups, &others)
+    newcomers(tx, delta, groups, &others, &mut numbers)?;
+    Ok(numbers)
 }
 
-/// Merges members who came, went or are new, and gives numbers to people.
+/// Gives numbers to people, and merges members who came, went or are new.
 fn newcomers(
     tx: &Transaction<'_>,
     delta: &Delta,
     groups: &mut [(i64, GroupRecord)],
     others: &[bool],
+    numbers: &mut [Option<u64>],
 ) -> Result<(), rusqlite::Error> {
+    let mut people = People::new(tx)?;
+    let account = |member: &MemberDelta| &delta.groups[member.group as usize].account;
+    for sighting in &delta.sightings {
+        // A known member who only talked has a number already.
+        if sighting.union_id.is_some() || others[sighting.member as usize] {
+            let member = &delta.members[sighting.member as usize];
+            introduce(&mut people, account(member), &member.member, sighting.union_id.as_deref())?;
+        }
+    }
     let mut find =
         tx.prepare_cached(&format!("SELECT {MEMBER_COLUMNS} FROM member WHERE grp = ?1 AND member = ?2"))?;
     let mut write = tx.prepare_cached(&format!(
         "INSERT OR REPLACE INTO member (grp, member, {MEMBER_COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     ))?;
-    for (member, _) in delta.members.iter().zip(others).filter(|(_, other)| **other) {
+    for (index, member) in delta.members.iter().enumerate().filter(|(index, _)| others[*index]) {
+        let numbered = people.find(account(member), &format!("m:{}", member.member))?;
+        numbers[index] = numbered.map(|numbered| numbered.number);
         let (no, group) = &mut groups[member.group as usize];
         let no = *no;
         let known = find.query_row(params![no, member.member], member_record).optional()?;
@@ -83,18 +105,10 @@ fn newcomers(
             m.inviter,
             m.scene,
             m.channel,
-            m.union_id
+            m.union_id,
+            numbers[index].map(signed)
         ])?;
         group.members = group.members.saturating_add(u64::from(m.present)).saturating_sub(u64::from(was));
-    }
-    let mut people = People::new(tx)?;
-    for sighting in &delta.sightings {
-        // A known member who only talked has a number already.
-        if sighting.union_id.is_some() || others[sighting.member as usize] {
-            let member = &delta.members[sighting.member as usize];
-            let account = &delta.groups[member.group as usize].account;
-            introduce(&mut people, account, &member.member, sighting.union_id.as_deref())?;
-        }
     }
     Ok(())
 }
@@ -117,22 +131,25 @@ fn member_record(row: &Row<'_>) -> Result<MemberRecord, rusqlite::Error> {
     })
 }
 
-/// The dense numbers of people, in the tables `person` and `account`.
+/// The dense numbers of people, in the tables `person`, `account` and `same_person`.
 struct People<'tx> {
     find: CachedStatement<'tx>,
     next: CachedStatement<'tx>,
     set: CachedStatement<'tx>,
+    same: CachedStatement<'tx>,
 }
 
 impl<'tx> People<'tx> {
     fn new(tx: &'tx Transaction<'_>) -> Result<Self, rusqlite::Error> {
         Ok(Self {
-            find: tx.prepare_cached("SELECT number FROM person WHERE account = ?1 AND identity = ?2")?,
+            find: tx
+                .prepare_cached("SELECT number, bound FROM person WHERE account = ?1 AND identity = ?2")?,
             next: tx.prepare_cached(
                 "INSERT INTO account VALUES (?1, 1) ON CONFLICT DO UPDATE SET people = people + 1
                  RETURNING people - 1",
             )?,
-            set: tx.prepare_cached("INSERT OR REPLACE INTO person VALUES (?1, ?2, ?3)")?,
+            set: tx.prepare_cached("INSERT OR REPLACE INTO person VALUES (?1, ?2, ?3, ?4)")?,
+            same: tx.prepare_cached("INSERT OR REPLACE INTO same_person VALUES (?1, ?2, ?3)")?,
         })
     }
 }
@@ -140,15 +157,22 @@ impl<'tx> People<'tx> {
 impl Register for People<'_> {
     type Error = rusqlite::Error;
 
-    fn find(&mut self, account: &str, identity: &str) -> Result<Option<u64>, rusqlite::Error> {
-        self.find.query_row([account, identity], |row| row.get(0).map(unsigned)).optional()
+    fn find(&mut self, account: &str, identity: &str) -> Result<Option<Numbered>, rusqlite::Error> {
+        let numbered =
+            |row: &Row<'_>| Ok(Numbered { number: row.get(0).map(unsigned)?, is_bound: row.get(1)? });
+        self.find.query_row([account, identity], numbered).optional()
     }
 
     fn next(&mut self, account: &str) -> Result<u64, rusqlite::Error> {
         self.next.query_row([account], |row| row.get(0).map(unsigned))
     }
 
-    fn set(&mut self, account: &str, identity: &str, number: u64) -> Result<(), rusqlite::Error> {
-        self.set.execute(params![account, identity, signed(number)]).map(|_| ())
+    fn set(&mut self, account: &str, identity: &str, numbered: Numbered) -> Result<(), rusqlite::Error> {
+        let Numbered { number, is_bound } = numbered;
+        self.set.execute(params![account, identity, signed(number), is_bound]).map(|_| ())
+    }
+
+    fn same(&mut self, account: &str, number: u64, person: u64) -> Result<(), rusqlite::Error> {
+        self.same.execute(params![account, signed(number), signed(person)]).map(|_| ())
     }
 }

@@ -291,6 +291,7 @@ impl EventSink for House {
                 return Err(SinkError("as told".to_owned()));
             }
             let setting = Setting {
+                can_withhold: false,
                 policy: None,
                 audience: interception::Audience::default(),
                 home: Home::unknown(),
