@@ -103,6 +103,8 @@ pub struct Config {
     pub page_rows_max: usize,
     /// Most rows of a statistics answer.
     pub statistics_rows_max: usize,
+    /// Most days of groups that one question about figures looks at: its groups times the days it asks for.
+    pub statistics_group_days_max: u64,
     /// Most dead letters that one request tries again.
     pub replay_rows_max: usize,
     /// How long an answer is kept under its `Idempotency-Key`.
@@ -121,6 +123,7 @@ impl Default for Config {
             page_rows_default: 100,
             page_rows_max: 1_000,
             statistics_rows_max: 1_000,
+            statistics_group_days_max: 3_000_000,
             replay_rows_max: 100_000,
             idempotency_ttl: Duration::from_hours(24),
         }

@@ -3,7 +3,9 @@
 //! Pure: [`definitions`] and [`fold`] take effects and return differences; `storage` keeps them. [`platform`] sets a
 //! platform's own numbers beside ours.
 
+pub mod coverage;
 pub mod days;
 pub mod definitions;
+pub mod figures;
 pub mod fold;
 pub mod platform;

@@ -48,7 +48,7 @@ pub use ledger::{
 };
 pub use projection::{
     CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow,
-    OutcomeRow, PendingSend, Projected, StateRow, Totals,
+    OutcomeRow, PendingSend, Projected, Seat, StateRow, Totals,
 };
 pub use status::{CASE_DECIDED, StatusChange, StatusSpan, Subject};
 
@@ -295,6 +295,13 @@ pub trait Storage: EvidenceStore {
         groups: &[(String, String)],
         days: std::ops::Range<u32>,
         visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
+    ) -> Result<(), StorageError>;
+
+    /// Calls `visit` for each member of these groups, with the group's index in `groups`.
+    fn rosters(
+        &self,
+        groups: &[(String, String)],
+        visit: &mut dyn FnMut(usize, Seat<'_>),
     ) -> Result<(), StorageError>;
 
     /// Returns every wordlist's hits over `[from_ms, until_ms)`, by its name; those without any are left out.

@@ -105,7 +105,9 @@ pub(super) async fn list(cx: Cx, Query(query): Query<GroupsQuery>) -> ApiResult<
     let limit = cx.page_rows(query.limit)?;
     let after = page::decode(query.cursor.as_deref())?;
     let GroupsQuery { account, shop, region, brand, tag, .. } = query;
-    let groups = cx.groups(GroupFilter { account, shop, region, brand, tag }, after, limit + 1).await?;
+    let groups = cx
+        .groups(GroupFilter { account, shop, region, brand, tag, platform: None }, after, limit + 1)
+        .await?;
     let page = Page::of(groups, limit, |seen| (seen.account.clone(), seen.group.clone()));
     Ok(Answer::ok(page.map(view)))
 }

@@ -195,7 +195,7 @@ impl Cx {
     async fn sees_questions(&self, query: &QuestionQuery) -> ApiResult<Coverage> {
         let QuestionQuery { account, group, shop, region, brand, .. } = query;
         let (account, shop, region, brand) = (account.clone(), shop.clone(), region.clone(), brand.clone());
-        let filter = GroupFilter { account, shop, region, brand, tag: None };
+        let filter = GroupFilter { account, shop, region, brand, ..GroupFilter::default() };
         let (directory, scope, group) = (Arc::clone(self.directory()), self.scope().clone(), group.clone());
         // Every group is looked at: too long for a worker that others wait for.
         let accounts = tokio::task::spawn_blocking(move || {

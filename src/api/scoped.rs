@@ -3,6 +3,8 @@
 //! Storage knows no scopes; the directory knows where a group belongs. Whatever a handler reads from storage comes
 //! through here and has met both.
 
+pub(super) mod figures;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,32 +1,28 @@
-//! `/v1/statistics` and a group's own numbers. What each word counts is in `statistics::definitions`.
+//! `/v1/statistics` and a group's own numbers. What each word counts: `statistics::definitions`, docs/STATISTICS.md.
+
+pub(super) mod cuts;
+pub(super) mod row;
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Path, Query};
-use super::error::{ApiError, ApiResult};
+use super::error::ApiResult;
 use super::moment;
+use super::scoped::figures::{Column, Groups, ScopedFigures, Wanted};
 use super::state::Cx;
-use crate::directory::GroupFilter;
+use crate::directory::{GroupContext, GroupFilter, GroupFound};
 use crate::event::HOUR_MS;
-use crate::storage::{CountRow, Counters, CountsQuery};
+use crate::statistics::definitions::Counters;
+use crate::statistics::figures::Cuts;
+use cuts::{Asked, By, Stretches};
+use row::FigureRow;
 
 /// Groups in the answer of `/v1/statistics`, unless asked for otherwise.
 const TOP_DEFAULT: usize = 10;
 const TOP_MAX: usize = 100;
-
-/// By what a group's numbers are summed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum By {
-    /// By hour (UTC).
-    Hour,
-    /// By day, in the group's own time zone.
-    #[default]
-    Day,
-}
 
 /// Which time.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -37,7 +33,7 @@ pub(super) struct GroupStatisticsQuery {
     #[serde(default)]
     #[param(inline)]
     by: By,
-    /// From, inclusive: RFC 3339, or a date in the group's zone. 7 days or 24 hours back when left out.
+    /// From, inclusive: RFC 3339, or a date in the group's zone. 24 hours, 7 days, 4 weeks or 3 months back when left out.
     #[serde(default)]
     #[param(example = "2026-11-22")]
     from: Option<String>,
@@ -57,22 +53,20 @@ pub(super) struct GroupStatistics {
     time_zone: Option<String>,
     /// When they were read; everything acknowledged before is in them.
     as_of: String,
-    /// One row for each hour or day, also where nothing happened.
+    /// One row for each hour, day, week or month, also where nothing happened.
     rows: Vec<StatisticsRow>,
-    /// Their sum.
-    totals: Counters,
+    /// All of it; who spoke on several days is counted once.
+    totals: FigureRow,
 }
 
-/// The numbers of one hour or day.
+/// The numbers of one stretch of time.
 #[derive(Clone, Serialize, utoipa::ToSchema)]
 pub(super) struct StatisticsRow {
     /// Its start.
     start: String,
     /// The numbers.
     #[serde(flatten)]
-    counters: Counters,
-    /// A late-arriving event changed it after it had ended.
-    revised: bool,
+    figures: FigureRow,
 }
 
 /// Shows a group's numbers 群数据
@@ -83,7 +77,7 @@ pub(super) struct StatisticsRow {
         ("group" = String, Path, description = "Its id there"),
         GroupStatisticsQuery,
     ),
-    responses((status = 200, description = "Its numbers by hour or day", body = GroupStatistics)),
+    responses((status = 200, description = "Its numbers by hour, day, week or month", body = GroupStatistics)),
 )]
 pub(super) async fn of_group(
     cx: Cx,
@@ -92,80 +86,42 @@ pub(super) async fn of_group(
 ) -> ApiResult<Answer<GroupStatistics>> {
     let context = cx.directory().group_in(cx.scope(), &account, &group)?;
     let zone = context.time_zone.clone();
-    let starts = starts(&query, &zone, cx.now_ms(), cx.config().statistics_rows_max)?;
-    let (from_ms, until_ms) = (starts[0], starts[starts.len() - 1]);
-    let query = CountsQuery { account: account.clone(), group: group.clone(), from_ms, until_ms };
-    let (as_of_ms, hours) = cx.counts(query).await?;
-    let rows = rows(&starts, &hours);
-    let mut totals = Counters::default();
-    for hour in &hours {
-        totals.add(&hour.counters);
-    }
+    let asked = Asked { from: query.from.as_deref(), until: query.until.as_deref() };
+    let stretches = asked.cut(query.by, &zone, cx.now_ms(), cx.config().statistics_rows_max)?;
+    let found = GroupFound { group: group.as_str().into(), context };
+    let cut = stretches.clone();
+    let wanted = Wanted {
+        groups: Groups::One(found),
+        cuts: Box::new(move |context| cut.in_zone(&context.time_zone)),
+        heading: None,
+        with_members: true,
+    };
+    let figures = cx.figures(wanted).await?;
     let time_zone = zone.iana_name().map(str::to_owned);
-    let as_of = moment::show(as_of_ms);
+    let as_of = moment::show(figures.as_of_ms);
+    let rows = rows(&figures.all, &stretches.in_zone(&zone));
+    let totals = total(&figures.all);
     Ok(Answer::ok(GroupStatistics { account, group, time_zone, as_of, rows, totals }))
 }
 
-/// Moves a time within a zone.
-type Move = fn(i64, &TimeZone) -> i64;
-
-/// The starts of all rows, and the end of the last one.
-fn starts(
-    query: &GroupStatisticsQuery,
-    zone: &TimeZone,
-    now_ms: i64,
-    rows_max: usize,
-) -> ApiResult<Vec<i64>> {
-    let read =
-        |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, zone)).transpose();
-    let (start_of, next, back): (Move, Move, i64) = match query.by {
-        By::Hour => (|ms, _| moment::hour_of(ms), |ms, _| ms + HOUR_MS, 23 * HOUR_MS),
-        By::Day => (moment::day_of, |ms, zone| moment::day_after(ms, 1, zone), 6 * 24 * HOUR_MS),
+fn rows(column: &Column, cuts: &Cuts) -> Vec<StatisticsRow> {
+    let coverage = column.coverage();
+    let tell = |(nth, start): (usize, &i64)| StatisticsRow {
+        start: moment::show(*start),
+        figures: match column.cells.get(nth) {
+            Some(cell) => FigureRow::new(cell, column.members.get(nth).copied(), coverage),
+            None => FigureRow::default(),
+        },
     };
-    let until_ms = read("until", &query.until)?.unwrap_or(now_ms + 1);
-    let from_ms = read("from", &query.from)?.unwrap_or(until_ms - 1 - back);
-    if from_ms >= until_ms {
-        return Err(ApiError::unreadable("", "query", "the query: `from` must be before `until`"));
-    }
-    let mut starts = vec![start_of(from_ms, zone)];
-    let mut end = next(starts[0], zone);
-    while end < until_ms {
-        if starts.len() >= rows_max {
-            let detail = format!("the query: more than {rows_max} rows; ask for less at a time, or by day");
-            return Err(ApiError::unreadable("", "query", detail));
-        }
-        starts.push(end);
-        end = next(end, zone);
-    }
-    starts.push(end);
-    Ok(starts)
+    cuts.starts().iter().enumerate().map(tell).collect()
 }
 
-/// Sums hours into the rows they start in. Zones that are off by half an hour share an hour between two days; it goes to
-/// the day in which it starts.
-fn rows(starts: &[i64], hours: &[CountRow]) -> Vec<StatisticsRow> {
-    let mut rows: Vec<_> = starts[..starts.len() - 1]
-        .iter()
-        .map(|start| StatisticsRow {
-            start: moment::show(*start),
-            counters: Counters::default(),
-            revised: false,
-        })
-        .collect();
-    for hour in hours {
-        // The row before the first start after the hour's own.
-        let Some(index) = starts.partition_point(|start| *start <= hour.start_ms).checked_sub(1) else {
-            continue;
-        };
-        let Some(row) = rows.get_mut(index) else { continue };
-        row.counters.add(&hour.counters);
-        row.revised |= hour.revised;
-    }
-    rows
+fn total(column: &Column) -> FigureRow {
+    FigureRow::new(&column.sum(), column.members.last().copied(), column.coverage())
 }
 
 /// Which time and groups.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StatisticsQuery {
@@ -176,6 +132,17 @@ pub(super) struct StatisticsQuery {
     /// Until, exclusive: RFC 3339, or a date in the default zone. Now when left out.
     #[serde(default)]
     until: Option<String>,
+    /// With a row for each hour, or for each day, week or month of the groups' own zones.
+    #[serde(default)]
+    #[param(inline)]
+    by: Option<By>,
+    /// With the same apart for each shop, region, brand, tag, platform, account or group.
+    #[serde(default)]
+    #[param(inline)]
+    split: Option<Split>,
+    /// With who is in the groups: `members` and `people`. Looks at every member.
+    #[serde(default)]
+    members: bool,
     /// How many groups are listed.
     #[serde(default)]
     #[param(minimum = 0, maximum = 100, default = 10)]
@@ -184,6 +151,9 @@ pub(super) struct StatisticsQuery {
     #[serde(default)]
     #[param(inline)]
     sort: Sort,
+    /// List those with the smallest numbers, not the largest.
+    #[serde(default)]
+    bottom: bool,
     /// Only groups of this account.
     #[serde(default)]
     account: Option<String>,
@@ -199,6 +169,40 @@ pub(super) struct StatisticsQuery {
     /// Only groups with this tag.
     #[serde(default)]
     tag: Option<String>,
+    /// Only groups on this platform.
+    #[serde(default)]
+    platform: Option<String>,
+}
+
+/// Apart by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Split {
+    Shop,
+    Region,
+    Brand,
+    /// A group with several tags counts with each of them.
+    Tag,
+    Platform,
+    Account,
+    Group,
+}
+
+impl Split {
+    /// Returns under which headings a group goes.
+    pub(super) fn headings(self, group: &GroupFound) -> Vec<String> {
+        let (context, place) = (&group.context, &group.context.place);
+        let one = |value: Option<String>| value.into_iter().collect();
+        match self {
+            Split::Shop => one(place.shop.as_ref().map(ToString::to_string)),
+            Split::Region => one(place.region.as_ref().map(ToString::to_string)),
+            Split::Brand => one(place.brand.as_ref().map(ToString::to_string)),
+            Split::Tag => context.tags().to_vec(),
+            Split::Platform => vec![context.account.record.platform.clone()],
+            Split::Account => vec![context.account.id.to_string()],
+            Split::Group => vec![format!("{}/{}", context.account.id, group.group)],
+        }
+    }
 }
 
 /// By which number groups are chosen.
@@ -235,13 +239,37 @@ pub(super) struct Statistics {
     /// Until, exclusive.
     until: String,
     /// Groups of the scope and filter, also those where nothing happened.
-    groups: usize,
+    groups: u64,
     /// Of these, groups where something happened.
-    active_groups: usize,
-    /// Their sum.
-    totals: Counters,
+    active_groups: u64,
+    /// Customers in the groups at the end, each counted once; null where it was not asked for.
+    people: Option<u64>,
+    /// All of it; who spoke in several groups or on several days is counted once.
+    totals: FigureRow,
+    /// One row for each hour, day, week or month, where asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rows: Vec<StatisticsRow>,
+    /// The same apart, where asked for; groups that have none of it are left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    split: BTreeMap<String, Part>,
     /// The groups with the largest numbers.
     top: Vec<TopGroup>,
+}
+
+/// One heading of many.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Part {
+    /// Groups.
+    groups: u64,
+    /// Of these, groups where something happened.
+    active_groups: u64,
+    /// Customers in the groups at the end, each counted once; null where it was not asked for.
+    people: Option<u64>,
+    /// All of it.
+    totals: FigureRow,
+    /// One row for each stretch, where asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rows: Vec<StatisticsRow>,
 }
 
 /// One group of many.
@@ -267,73 +295,68 @@ pub(super) struct TopGroup {
 )]
 pub(super) async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> ApiResult<Answer<Statistics>> {
     let zone = cx.directory().time_zone().clone();
-    let read =
-        |name, text: &Option<String>| text.as_deref().map(|text| moment::read(name, text, &zone)).transpose();
-    let until_ms = read("until", &query.until)?.unwrap_or_else(|| moment::hour_of(cx.now_ms()) + HOUR_MS);
-    let from_ms = moment::hour_of(read("from", &query.from)?.unwrap_or(until_ms - 24 * HOUR_MS));
-    let top = query.top.unwrap_or(TOP_DEFAULT).min(TOP_MAX);
-    let StatisticsQuery { sort, account, shop, region, brand, tag, .. } = query;
-    let mut totals = cx.totals(GroupFilter { account, shop, region, brand, tag }, from_ms, until_ms).await?;
-    let sum = totals.sum();
-    let active_groups = totals.rows.len();
-    totals.rows.sort_by(|(a, _), (b, _)| {
-        let key = |row: &crate::storage::Totals| {
-            (Reverse(sort.of(&row.counters)), row.account.clone(), row.group.clone())
+    let (now_ms, rows_max) = (cx.now_ms(), cx.config().statistics_rows_max);
+    let asked = Asked { from: query.from.as_deref(), until: query.until.as_deref() };
+    let stretches = if let Some(by) = query.by {
+        asked.cut(by, &zone, now_ms, rows_max)?
+    } else {
+        let end_ms = moment::hour_of(now_ms) + HOUR_MS;
+        let (from_ms, until_ms) = asked.read(&zone, end_ms - 1, 24 * HOUR_MS - 1)?;
+        Stretches::Moments(vec![moment::hour_of(from_ms), until_ms])
+    };
+    let (by, top, sort, bottom) = (query.by, query.top, query.sort, query.bottom);
+    let figures = cx.figures(query.wanted(stretches.clone())).await?;
+    let cuts = stretches.in_zone(&zone);
+    let ScopedFigures { as_of_ms, all, by: parts, each } = figures;
+    let top = listed(each, sort, bottom, top.unwrap_or(TOP_DEFAULT).min(TOP_MAX));
+    let told = |column: &Column| if by.is_some() { rows(column, &cuts) } else { Vec::new() };
+    let split = parts.into_iter().map(|(heading, column)| {
+        let part = Part {
+            groups: column.groups,
+            active_groups: column.stirred,
+            people: column.people.as_ref().map(|people| people.len()),
+            totals: total(&column),
+            rows: told(&column),
         };
-        key(a).cmp(&key(b))
-    });
-    let top = totals.rows.into_iter().take(top).map(|(row, context)| TopGroup {
-        name: context.name().map(str::to_owned),
-        shop: context.place.shop.as_ref().map(ToString::to_string),
-        account: row.account,
-        group: row.group,
-        counters: row.counters,
+        (heading, part)
     });
     Ok(Answer::ok(Statistics {
-        as_of: moment::show(totals.as_of_ms),
-        from: moment::show(from_ms),
-        until: moment::show(until_ms),
-        groups: totals.groups,
-        active_groups,
-        totals: sum,
-        top: top.collect(),
+        as_of: moment::show(as_of_ms),
+        from: moment::show(cuts.range().start),
+        until: moment::show(cuts.range().end),
+        groups: all.groups,
+        active_groups: all.stirred,
+        people: all.people.as_ref().map(|people| people.len()),
+        totals: total(&all),
+        rows: told(&all),
+        split: split.collect(),
+        top,
     }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Returns the groups with the largest or smallest numbers; of equals, those that come first by their names.
+fn listed(mut each: Vec<(GroupFound, Counters)>, sort: Sort, bottom: bool, top: usize) -> Vec<TopGroup> {
+    each.sort_by_cached_key(|(group, counters)| {
+        let number = sort.of(counters);
+        let rank = if bottom { (number, Reverse(0)) } else { (0, Reverse(number)) };
+        (rank, group.context.account.id.to_string(), group.group.clone())
+    });
+    let told = |(group, counters): (GroupFound, Counters)| TopGroup {
+        name: group.context.name().map(str::to_owned),
+        shop: group.context.place.shop.as_ref().map(ToString::to_string),
+        account: group.context.account.id.to_string(),
+        group: group.group.into(),
+        counters,
+    };
+    each.into_iter().take(top).map(told).collect()
+}
 
-    fn query(by: By, from: &str, until: &str) -> GroupStatisticsQuery {
-        GroupStatisticsQuery { by, from: Some(from.into()), until: Some(until.into()) }
-    }
-
-    fn hour(start: &str, messages: u64) -> CountRow {
-        let start_ms = start.parse::<jiff::Timestamp>().unwrap().as_millisecond();
-        CountRow { start_ms, revised: messages > 5, counters: Counters { messages, ..Counters::default() } }
-    }
-
-    #[test]
-    fn hours_fall_into_local_days() {
-        let zone = TimeZone::get("Asia/Shanghai").unwrap();
-        let starts = starts(&query(By::Day, "2026-11-22", "2026-11-24"), &zone, 0, 10).unwrap();
-        let hours = [
-            hour("2026-11-21T16:00:00Z", 1), // midnight in Shanghai
-            hour("2026-11-22T15:00:00Z", 2),
-            hour("2026-11-22T16:00:00Z", 7),
-        ];
-        let rows = rows(&starts, &hours);
-        let told: Vec<_> = rows.iter().map(|r| (r.start.as_str(), r.counters.messages, r.revised)).collect();
-        assert_eq!(told, [("2026-11-21T16:00:00Z", 3, false), ("2026-11-22T16:00:00Z", 7, true)]);
-    }
-
-    #[test]
-    fn rows_are_bounded_and_times_in_order() {
-        let utc = TimeZone::UTC;
-        assert_eq!(starts(&query(By::Hour, "2026-11-22", "2026-11-23"), &utc, 0, 24).unwrap().len(), 25);
-        assert!(starts(&query(By::Hour, "2026-11-22", "2026-11-23"), &utc, 0, 23).is_err());
-        assert!(starts(&query(By::Hour, "2026-11-22", "2026-11-22"), &utc, 0, 24).is_err());
-        let recent = GroupStatisticsQuery { by: By::Day, from: None, until: None };
-        assert_eq!(starts(&recent, &utc, 1_795_312_800_000, 24).unwrap().len(), 8);
+impl StatisticsQuery {
+    fn wanted(self, stretches: Stretches) -> Wanted {
+        let StatisticsQuery { account, shop, region, brand, tag, platform, split, members, .. } = self;
+        let filter = GroupFilter { account, shop, region, brand, tag, platform };
+        let cuts = Box::new(move |context: &GroupContext| stretches.in_zone(&context.time_zone));
+        let heading = split.map(|split| Box::new(move |group: &GroupFound| split.headings(group)) as _);
+        Wanted { groups: Groups::Filter(filter), cuts, heading, with_members: members }
     }
 }

@@ -206,6 +206,8 @@ pub struct GroupFilter {
     pub brand: Option<String>,
     /// With this tag.
     pub tag: Option<String>,
+    /// On this platform.
+    pub platform: Option<String>,
 }
 
 impl GroupFilter {
@@ -218,6 +220,7 @@ impl GroupFilter {
             && is(self.region.as_ref(), context.place.region.as_ref())
             && is(self.brand.as_ref(), context.place.brand.as_ref())
             && self.tag.as_ref().is_none_or(|tag| context.tags().contains(tag))
+            && self.platform.as_ref().is_none_or(|platform| context.account.record.platform == *platform)
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::event::{HOUR_MS, Role, Verdict};
+use crate::statistics::definitions::{Counter, Counters};
 
 /// Milliseconds of a UTC day.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
@@ -82,9 +83,13 @@ impl Move {
 /// customer: the list does not say what they were.
 pub type Moved = (u32, Person, Move);
 
-/// What else is counted of a group, beside its counters.
+/// What is counted of a group in an hour.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Facet {
+    /// One of its counters.
+    Counter(Counter),
+    /// A late-arriving event changed the hour after it had ended; once.
+    Revised,
     /// Messages that are not only text, by the platform's word for what they are.
     Content(Role, Box<str>),
     /// Judged texts that did not pass, by who wrote them.
@@ -123,8 +128,10 @@ impl Day {
         self.moved.extend(other.moved);
         self.moved.sort_unstable();
         self.moved.dedup();
-        for (key, count) in other.counted {
-            *self.counted.entry(key).or_default() += count;
+        for ((facet, hour), count) in other.counted {
+            let is_once = facet == Facet::Revised;
+            let sum = self.counted.entry((facet, hour)).or_default();
+            *sum = if is_once { 1 } else { *sum + count };
         }
     }
 }
@@ -179,6 +186,22 @@ impl View<'_> {
     /// When it is damaged or of a later version.
     pub fn counted(&self, visit: &mut impl FnMut(Facet, u8, u64)) -> Result<(), DayError> {
         read_counted(self.counted, visit)
+    }
+
+    /// Adds up the counters by hour of the day, where there are any, and says which hours were revised.
+    ///
+    /// # Errors
+    /// When it is damaged or of a later version.
+    pub fn counters(&self) -> Result<BTreeMap<u8, (Counters, bool)>, DayError> {
+        let mut hours: BTreeMap<u8, (Counters, bool)> = BTreeMap::new();
+        self.counted(&mut |facet, hour, count| {
+            if let Facet::Counter(counter) = facet {
+                *hours.entry(hour).or_default().0.part_mut(counter) += count;
+            } else if facet == Facet::Revised {
+                hours.entry(hour).or_default().1 = true;
+            }
+        })?;
+        Ok(hours)
     }
 
     fn known(&self, person: Person) -> Person {

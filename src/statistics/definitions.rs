@@ -57,22 +57,71 @@ pub struct Counters {
     pub late: u64,
 }
 
+/// One of the [`Counters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the field of `Counters` with the same name")]
+pub enum Counter {
+    Messages,
+    StaffMessages,
+    Withheld,
+    Recalled,
+    Restored,
+    Joins,
+    Leaves,
+    Hits,
+    Masked,
+    Reviewed,
+    Blocked,
+    Replies,
+    Welcomes,
+    Late,
+}
+
 impl Counters {
+    /// Returns all of them.
+    pub fn parts(&self) -> [(Counter, u64); 14] {
+        [
+            (Counter::Messages, self.messages),
+            (Counter::StaffMessages, self.staff_messages),
+            (Counter::Withheld, self.withheld),
+            (Counter::Recalled, self.recalled),
+            (Counter::Restored, self.restored),
+            (Counter::Joins, self.joins),
+            (Counter::Leaves, self.leaves),
+            (Counter::Hits, self.hits),
+            (Counter::Masked, self.masked),
+            (Counter::Reviewed, self.reviewed),
+            (Counter::Blocked, self.blocked),
+            (Counter::Replies, self.replies),
+            (Counter::Welcomes, self.welcomes),
+            (Counter::Late, self.late),
+        ]
+    }
+
+    /// Returns one of them, to be changed.
+    pub fn part_mut(&mut self, counter: Counter) -> &mut u64 {
+        match counter {
+            Counter::Messages => &mut self.messages,
+            Counter::StaffMessages => &mut self.staff_messages,
+            Counter::Withheld => &mut self.withheld,
+            Counter::Recalled => &mut self.recalled,
+            Counter::Restored => &mut self.restored,
+            Counter::Joins => &mut self.joins,
+            Counter::Leaves => &mut self.leaves,
+            Counter::Hits => &mut self.hits,
+            Counter::Masked => &mut self.masked,
+            Counter::Reviewed => &mut self.reviewed,
+            Counter::Blocked => &mut self.blocked,
+            Counter::Replies => &mut self.replies,
+            Counter::Welcomes => &mut self.welcomes,
+            Counter::Late => &mut self.late,
+        }
+    }
+
     /// Adds another's numbers.
     pub fn add(&mut self, other: &Counters) {
-        self.messages += other.messages;
-        self.staff_messages += other.staff_messages;
-        self.withheld += other.withheld;
-        self.recalled += other.recalled;
-        self.restored += other.restored;
-        self.joins += other.joins;
-        self.leaves += other.leaves;
-        self.hits += other.hits;
-        self.masked += other.masked;
-        self.reviewed += other.reviewed;
-        self.blocked += other.blocked;
-        self.replies += other.replies;
-        self.welcomes += other.welcomes;
-        self.late += other.late;
+        for (counter, number) in other.parts() {
+            *self.part_mut(counter) += number;
+        }
     }
 }

@@ -212,9 +212,14 @@ impl Delta {
     }
 
     fn count_in(&mut self, group: u32, hour: u32) -> &mut CountDelta {
+        self.touch(group, hour);
+        self.counts.entry((group, hour)).or_default()
+    }
+
+    /// Notes that something is kept of a group's hour.
+    fn touch(&mut self, group: u32, hour: u32) {
         let hours = &mut self.groups[group as usize].hours;
         *hours = (hours.0.min(hour), hours.1.max(hour));
-        self.counts.entry((group, hour)).or_default()
     }
 
     fn count(&mut self, group: u32, effects: &Effects<'_>) {

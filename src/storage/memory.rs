@@ -24,7 +24,7 @@ use super::{
     Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseMessage, CasePlace, CaseRow, Change,
     Config, CountRow, CountsQuery, DayError, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow,
-    OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow,
+    OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Seat, Settlement, SharedStorage, StateRow,
     StatusChange, StatusSpan, Storage, StorageError, Totals, View, codec, pass,
 };
 use crate::dedupe::Filter;
@@ -242,6 +242,15 @@ impl Storage for Memory {
         visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
     ) -> Result<(), StorageError> {
         self.disk.data.lock().state.days(groups, days, visit)
+    }
+
+    fn rosters(
+        &self,
+        groups: &[(String, String)],
+        visit: &mut dyn FnMut(usize, Seat<'_>),
+    ) -> Result<(), StorageError> {
+        self.disk.data.lock().state.rosters(groups, visit);
+        Ok(())
     }
 
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError> {

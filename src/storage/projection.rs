@@ -99,6 +99,29 @@ pub struct MemberRow {
     pub joined_ms: Option<i64>,
 }
 
+/// A member of a group, looked at where their row lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat<'a> {
+    /// The platform's id.
+    pub member: &'a str,
+    /// Display name, where told.
+    pub name: Option<&'a str>,
+    /// Their person's number within the account.
+    pub number: u64,
+    /// Role.
+    pub role: Role,
+    /// In the group now.
+    pub present: bool,
+    /// First seen.
+    pub first_ms: i64,
+    /// Last seen.
+    pub last_ms: i64,
+    /// Messages said.
+    pub messages: u64,
+    /// When they came in, where told.
+    pub joined_ms: Option<i64>,
+}
+
 /// A hit without the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HitRow {

@@ -40,7 +40,7 @@ use super::{
     Append, AttemptRow, AuditEntry, AuditFilter, BoxFuture, CallRow, CaseMessage, CasePlace, CaseRow, Change,
     Config, CountRow, CountsQuery, DayError, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow,
-    OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Settlement, SharedStorage, StateRow,
+    OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Seat, Settlement, SharedStorage, StateRow,
     StatusChange, StatusSpan, Storage, StorageError, Totals, View,
 };
 use crate::event::{EventKey, Partition};
@@ -269,11 +269,11 @@ impl Storage for Sqlite {
     }
 
     fn counts(&self, query: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {
-        self.state(|conn| queries::counts(conn, query))
+        self.state(|conn| people::counts(conn, query))
     }
 
     fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
-        self.state(|conn| queries::totals(conn, from_ms, until_ms))
+        self.state(|conn| people::totals(conn, from_ms, until_ms))
     }
 
     fn days(
@@ -283,6 +283,14 @@ impl Storage for Sqlite {
         visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
     ) -> Result<(), StorageError> {
         self.state(|conn| people::days(conn, groups, days, visit))
+    }
+
+    fn rosters(
+        &self,
+        groups: &[(String, String)],
+        visit: &mut dyn FnMut(usize, Seat<'_>),
+    ) -> Result<(), StorageError> {
+        self.state(|conn| people::rosters(conn, groups, visit))
     }
 
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError> {

@@ -540,6 +540,14 @@ impl Storage for TestLedger {
         unreachable!("sending reads no days")
     }
 
+    fn rosters(
+        &self,
+        _: &[(String, String)],
+        _: &mut dyn FnMut(usize, Seat<'_>),
+    ) -> Result<(), StorageError> {
+        unreachable!("sending reads no rosters")
+    }
+
     fn outcomes(&self, _: &str) -> Result<Vec<OutcomeRow>, StorageError> {
         Ok(self.numbers.lock().outcomes.clone())
     }

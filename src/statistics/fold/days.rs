@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Delta;
-use crate::statistics::days::{DAY_MS, Day, Person, day_of};
+use crate::statistics::days::{DAY_MS, Day, Facet, Person, day_of};
 
 impl Delta {
     /// Returns what is to be added to each group's days. `group` gives a group by its index, `number` a member's by theirs;
@@ -29,6 +29,15 @@ impl Delta {
         for ((index, hour, facet), count) in &self.facets {
             let day = days.entry((hour / 24, group(*index))).or_default();
             *day.counted.entry((facet.clone(), of_day(*hour))).or_default() += count;
+        }
+        for ((index, hour), count) in &self.counts {
+            let day = days.entry((hour / 24, group(*index))).or_default();
+            for (counter, number) in count.counters.parts().into_iter().filter(|(_, number)| *number > 0) {
+                day.counted.insert((Facet::Counter(counter), of_day(*hour)), number);
+            }
+            if count.revised {
+                day.counted.insert((Facet::Revised, of_day(*hour)), 1);
+            }
         }
         for day in days.values_mut() {
             day.moved.sort_unstable();

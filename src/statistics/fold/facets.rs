@@ -47,6 +47,7 @@ impl Delta {
     }
 
     fn facet(&mut self, group: u32, hour: u32, facet: Facet) {
+        self.touch(group, hour);
         *self.facets.entry((group, hour, facet)).or_default() += 1;
     }
 }

@@ -49,11 +49,13 @@ impl Delta {
     }
 
     fn spoke(&mut self, group: u32, member: &str, hour: u32, role: Role, spoke: Spoke) {
+        self.touch(group, hour);
         let index = self.named(group, member).0;
         self.spoke.entry((index, hour, role)).or_default().add(spoke);
     }
 
     fn moves(&mut self, group: u32, member: &str, at_ms: i64, role: Role, kind: Move) {
+        self.touch(group, hour_of(at_ms));
         let index = self.named(group, member).0;
         self.moved.push(MoveDelta { member: index, at_ms, role, kind });
     }

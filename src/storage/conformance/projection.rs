@@ -11,8 +11,9 @@ use crate::event::{
     CaseFact, Effects, EventType, Fact, GroupFact, HOUR_MS, HitFact, Level, MemberFact, OutcomeFact, Role,
     RosterFact, RosterMember, SendFact, StateFact, StateKind, Status, Verdict, Via,
 };
+use crate::statistics::days;
 use crate::statistics::definitions::Counters;
-use crate::storage::{Config, CountsQuery, ListCountRow, MemberRow, SharedStorage, Totals};
+use crate::storage::{Config, CountsQuery, ListCountRow, MemberRow, SharedStorage, Totals, View};
 
 fn query(group: &str) -> CountsQuery {
     CountsQuery { account: "demo".to_owned(), group: group.to_owned(), from_ms: 0, until_ms: i64::MAX }
@@ -66,6 +67,7 @@ pub(in crate::storage) struct Seen {
     groups: Vec<crate::storage::GroupRow>,
     members: Vec<Vec<MemberRow>>,
     counts: Vec<Vec<crate::storage::CountRow>>,
+    days: Vec<(usize, u32, days::Day)>,
     hits: Vec<Vec<crate::storage::HitRow>>,
     lists: Vec<ListCountRow>,
     outcomes: Vec<crate::storage::OutcomeRow>,
@@ -94,6 +96,7 @@ pub(in crate::storage) fn look(storage: &SharedStorage, now_ms: i64) -> Seen {
                 storage.counts(&all).unwrap()
             })
             .collect(),
+        days: all_days(storage, &names),
         hits: names.iter().map(|(a, g)| storage.hits(a, g, 1000).unwrap()).collect(),
         lists: storage.list_counts(0, i64::MAX).unwrap(),
         outcomes: storage.outcomes("bc-1").unwrap(),
@@ -104,6 +107,17 @@ pub(in crate::storage) fn look(storage: &SharedStorage, now_ms: i64) -> Seen {
         sends: storage.pending_sends(now_ms).unwrap(),
         groups,
     }
+}
+
+fn all_days(storage: &SharedStorage, groups: &[(String, String)]) -> Vec<(usize, u32, days::Day)> {
+    let mut rows = Vec::new();
+    let take = &mut |group, day, view: &View<'_>| {
+        rows.push((group, day, days::decode(view)?));
+        Ok(())
+    };
+    storage.days(groups, 0..u32::MAX, take).unwrap();
+    rows.sort_by_key(|(group, day, _)| (*day, *group));
+    rows
 }
 
 /// The same arbitrary effects for everybody.

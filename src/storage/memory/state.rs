@@ -14,7 +14,7 @@ use crate::statistics::fold::{
 use crate::storage::pass::{self, Kept, Pass};
 use crate::storage::{
     CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow,
-    OutcomeRow, PendingSend, StateRow, StorageError, Totals,
+    OutcomeRow, PendingSend, Seat, StateRow, StorageError, Totals,
 };
 
 type GroupName = (String, String);
@@ -166,6 +166,31 @@ impl StateData {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn rosters(&self, groups: &[GroupName], visit: &mut dyn FnMut(usize, Seat<'_>)) {
+        for (index, group) in groups.iter().enumerate() {
+            let of_group = self.members.iter().filter(|((name, _), _)| name == group);
+            for ((_, member), record) in of_group {
+                let identity = (group.0.clone(), format!("m:{member}"));
+                let Some(numbered) = self.people.numbers.get(&identity) else { continue };
+                let person = self.people.same.get(&(group.0.clone(), numbered.number));
+                visit(
+                    index,
+                    Seat {
+                        member,
+                        name: record.name.as_deref(),
+                        number: person.copied().unwrap_or(numbered.number),
+                        role: record.role,
+                        present: record.present,
+                        first_ms: record.first_ms,
+                        last_ms: record.last_ms,
+                        messages: record.messages,
+                        joined_ms: Some(record.joined_ms).filter(|joined_ms| *joined_ms > NEVER_MS),
+                    },
+                );
+            }
+        }
     }
 
     fn number(&mut self, delta: &Delta) {

@@ -188,7 +188,6 @@ fn rows(tx: &Transaction<'_>, pass: &Pass, groups: &[(i64, GroupRecord)]) -> Res
             signed(g.members)
         ])?;
     }
-    counters(tx, delta, groups)?;
     lists(tx, delta)?;
     outcomes(tx, delta, groups)?;
     listings(tx, delta, groups)?;
@@ -241,49 +240,6 @@ fn group_rows(tx: &Transaction<'_>, delta: &Delta) -> Result<Vec<(i64, GroupReco
         rows.push((no, group.merge(record)));
     }
     Ok(rows)
-}
-
-fn counters(
-    tx: &Transaction<'_>,
-    delta: &Delta,
-    groups: &[(i64, GroupRecord)],
-) -> Result<(), rusqlite::Error> {
-    let mut order: Vec<_> =
-        delta.counts.iter().map(|((group, hour), count)| (*hour, groups[*group as usize].0, count)).collect();
-    order.sort_unstable_by_key(|(hour, group, _)| (*hour, *group));
-    let mut upsert = tx.prepare_cached(
-        "INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-         ON CONFLICT (hour, grp) DO UPDATE SET messages = messages + excluded.messages,
-         staff_messages = staff_messages + excluded.staff_messages, joins = joins + excluded.joins,
-         leaves = leaves + excluded.leaves, hits = hits + excluded.hits, masked = masked + excluded.masked,
-         reviewed = reviewed + excluded.reviewed, blocked = blocked + excluded.blocked,
-         replies = replies + excluded.replies, welcomes = welcomes + excluded.welcomes,
-         late = late + excluded.late, revised = MAX(revised, excluded.revised), withheld = withheld + excluded.withheld,
-         recalled = recalled + excluded.recalled, restored = restored + excluded.restored",
-    )?;
-    for (hour, group, count) in order {
-        let c = &count.counters;
-        upsert.execute(params![
-            hour,
-            group,
-            signed(c.messages),
-            signed(c.staff_messages),
-            signed(c.joins),
-            signed(c.leaves),
-            signed(c.hits),
-            signed(c.masked),
-            signed(c.reviewed),
-            signed(c.blocked),
-            signed(c.replies),
-            signed(c.welcomes),
-            signed(c.late),
-            count.revised,
-            signed(c.withheld),
-            signed(c.recalled),
-            signed(c.restored)
-        ])?;
-    }
-    Ok(())
 }
 
 fn lists(tx: &Transaction<'_>, delta: &Delta) -> Result<(), rusqlite::Error> {

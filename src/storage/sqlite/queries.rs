@@ -3,20 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{fault, signed, unsigned, words};
-use crate::event::{EventKey, HOUR_MS, Partition};
-use crate::statistics::definitions::Counters;
+use crate::event::{EventKey, Partition};
 use crate::statistics::fold::{NEVER_MS, hour_of};
 use crate::storage::{
-    CaseMessage, CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow,
-    MemberRow, OutcomeRow, PendingSend, StateRow, StorageError, Totals, pass,
+    CaseMessage, CasePlace, CaseRow, GroupRow, HitRow, LateRow, ListCountRow, MemberRow, OutcomeRow,
+    PendingSend, StateRow, StorageError, pass,
 };
-
-const COUNTERS: &str = "messages, staff_messages, joins, leaves, hits, masked, reviewed, blocked, replies, welcomes, \
-                        late, withheld, recalled, restored";
-
-const SUMS: &str = "SUM(messages), SUM(staff_messages), SUM(joins), SUM(leaves), SUM(hits), SUM(masked), \
-                    SUM(reviewed), SUM(blocked), SUM(replies), SUM(welcomes), SUM(late), \
-                    SUM(withheld), SUM(recalled), SUM(restored)";
 
 const GROUP: &str = "account, grp, name, owner, first_ms, last_ms, members, dismissed";
 
@@ -101,79 +93,6 @@ pub(super) fn group(conn: &Connection, account: &str, group: &str) -> Result<Opt
     conn.prepare_cached(&format!("SELECT {GROUP} FROM grp WHERE account = ?1 AND grp = ?2"))
         .and_then(|mut query| query.query_row(params![account, group], group_row).optional())
         .map_err(fault("read a group"))
-}
-
-fn counters(row: &Row<'_>, from: usize) -> Result<Counters, rusqlite::Error> {
-    let number = |nth: usize| row.get(from + nth).map(unsigned);
-    Ok(Counters {
-        messages: number(0)?,
-        staff_messages: number(1)?,
-        joins: number(2)?,
-        leaves: number(3)?,
-        hits: number(4)?,
-        masked: number(5)?,
-        reviewed: number(6)?,
-        blocked: number(7)?,
-        replies: number(8)?,
-        welcomes: number(9)?,
-        late: number(10)?,
-        withheld: number(11)?,
-        recalled: number(12)?,
-        restored: number(13)?,
-    })
-}
-
-/// Returns counters of a group by hour. The table is in hour order, so each hour is looked up by itself.
-pub(super) fn counts(conn: &Connection, query: &CountsQuery) -> Result<Vec<CountRow>, StorageError> {
-    let known: Option<(i64, u32, u32)> = conn
-        .prepare_cached("SELECT no, hour_min, hour_max FROM grp WHERE account = ?1 AND grp = ?2")
-        .and_then(|mut find| {
-            find.query_row(params![query.account, query.group], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
-            .optional()
-        })
-        .map_err(fault("read counters"))?;
-    let Some((no, first, last)) = known.filter(|_| query.until_ms > query.from_ms) else {
-        return Ok(Vec::new());
-    };
-    let mut find = conn
-        .prepare_cached(&format!("SELECT {COUNTERS}, revised FROM counter WHERE hour = ?1 AND grp = ?2"))
-        .map_err(fault("read counters"))?;
-    let mut rows = Vec::new();
-    for hour in first.max(hour_of(query.from_ms))..=last.min(hour_of(query.until_ms - 1)) {
-        let row = find
-            .query_row(params![hour, no], |row| {
-                Ok(CountRow {
-                    start_ms: i64::from(hour) * HOUR_MS,
-                    revised: row.get(14)?,
-                    counters: counters(row, 0)?,
-                })
-            })
-            .optional()
-            .map_err(fault("read counters"))?;
-        rows.extend(row);
-    }
-    Ok(rows)
-}
-
-/// Returns every group's sum over whole hours that begin in the range.
-pub(super) fn totals(conn: &Connection, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
-    if until_ms <= from_ms {
-        return Ok(Vec::new());
-    }
-    conn.prepare_cached(&format!(
-        "SELECT grp.account, grp.grp, {SUMS} FROM counter JOIN grp ON grp.no = counter.grp
-         WHERE counter.hour BETWEEN ?1 AND ?2 GROUP BY counter.grp"
-    ))
-    .and_then(|mut query| {
-        query
-            .query_map(params![hour_of(from_ms), hour_of(until_ms - 1)], |row| {
-                Ok(Totals { account: row.get(0)?, group: row.get(1)?, counters: counters(row, 2)? })
-            })?
-            .collect()
-    })
-    .map_err(fault("read totals"))
 }
 
 /// Returns every wordlist's hits over whole hours that begin in the range.

@@ -6,9 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, params};
 
-use super::fault;
+use super::{fault, unsigned};
+use crate::statistics::days::{self, Day, Facet};
+use crate::statistics::definitions::Counter;
 use crate::storage::{Config, Durability, StorageError};
 
 /// One of the files of a data directory.
@@ -20,7 +22,12 @@ pub(super) struct Schema {
     synchronous: &'static str,
     /// All migrations, oldest first.
     migrations: &'static [&'static str],
+    /// What SQL cannot say, each after the migration of this number and in its transaction.
+    converts: &'static [(usize, Convert)],
 }
+
+/// Moves rows from older tables into newer ones.
+type Convert = fn(&Transaction<'_>) -> Result<(), StorageError>;
 
 impl Schema {
     /// The version this program writes.
@@ -31,25 +38,27 @@ impl Schema {
 
 /// The journal, sealed dedupe hours, leases.
 pub(super) const JOURNAL: Schema =
-    Schema { file: "journal.db", synchronous: "FULL", migrations: &[JOURNAL_1, JOURNAL_2] };
+    Schema { file: "journal.db", synchronous: "FULL", migrations: &[JOURNAL_1, JOURNAL_2], converts: &[] };
 
 /// What people decided and what sending must never lose.
 pub(super) const LEDGER: Schema = Schema {
     file: "ledger.db",
     synchronous: "FULL",
     migrations: &[LEDGER_1, LEDGER_2, LEDGER_3, LEDGER_4, LEDGER_5, LEDGER_6, LEDGER_7],
+    converts: &[],
 };
 
 /// The projection.
 pub(super) const STATE: Schema = Schema {
     file: "state.db",
     synchronous: "NORMAL",
-    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7],
+    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8],
+    converts: &[(7, counters_to_days)],
 };
 
 /// Sealed texts. Not in a backup: what is erased here must be gone.
 pub(super) const EVIDENCE: Schema =
-    Schema { file: "evidence.db", synchronous: "NORMAL", migrations: &[EVIDENCE_1] };
+    Schema { file: "evidence.db", synchronous: "NORMAL", migrations: &[EVIDENCE_1], converts: &[] };
 
 /// All that a backup holds.
 pub(super) const ALL: [&Schema; 3] = [&STATE, &JOURNAL, &LEDGER];
@@ -206,10 +215,9 @@ CREATE TABLE case_message (fleet_case TEXT NOT NULL, at_ms INTEGER NOT NULL, acc
 
 /// Who spoke, came and went on which day: people counted once. And which numbers turned out to be one person.
 const STATE_7: &str = "
-ALTER TABLE counter ADD COLUMN withheld INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE counter ADD COLUMN recalled INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE counter ADD COLUMN restored INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE member ADD COLUMN number INTEGER;
+UPDATE member SET number = (SELECT person.number FROM grp JOIN person ON person.account = grp.account
+  AND person.identity = 'm:' || member.member WHERE grp.no = member.grp);
 ALTER TABLE person ADD COLUMN bound INTEGER NOT NULL DEFAULT 0;
 UPDATE person SET bound = 1 WHERE (account, number) IN
   (SELECT account, number FROM person WHERE identity >= 'u:' AND identity < 'u;');
@@ -218,6 +226,59 @@ CREATE TABLE same_person (account TEXT NOT NULL, number INTEGER NOT NULL, person
 CREATE TABLE day (day INTEGER NOT NULL, grp INTEGER NOT NULL, spoke BLOB NOT NULL, moved BLOB NOT NULL,
   counted BLOB NOT NULL, PRIMARY KEY (day, grp)) WITHOUT ROWID;
 ";
+
+/// Counters live in the rows of days.
+const STATE_8: &str = "DROP TABLE counter;";
+
+/// Moves counters by hour into groups' days.
+fn counters_to_days(tx: &Transaction<'_>) -> Result<(), StorageError> {
+    let failed = fault("migrate counters");
+    let mut read = tx
+        .prepare(
+            "SELECT hour / 24, grp, hour % 24, messages, staff_messages, joins, leaves, hits, masked, reviewed, blocked,
+             replies, welcomes, late, revised FROM counter ORDER BY hour / 24, grp",
+        )
+        .map_err(&failed)?;
+    let mut write = tx.prepare("INSERT INTO day VALUES (?1, ?2, x'', x'', ?3)").map_err(&failed)?;
+    let mut put = |place: (u32, i64), day: &Day| {
+        write.execute(params![place.0, place.1, days::encode(day).counted]).map(|_| ())
+    };
+    let mut rows = read.query([]).map_err(&failed)?;
+    let mut open: Option<((u32, i64), Day)> = None;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let place = (row.get(0).map_err(&failed)?, row.get(1).map_err(&failed)?);
+        let hour: u8 = row.get(2).map_err(&failed)?;
+        if let Some((before, day)) = open.take_if(|(before, _)| *before != place) {
+            put(before, &day).map_err(&failed)?;
+        }
+        let (_, day) = open.get_or_insert_with(|| (place, Day::default()));
+        for (nth, counter) in COUNTERS_BEFORE.into_iter().enumerate() {
+            let count: i64 = row.get(3 + nth).map_err(&failed)?;
+            if count > 0 {
+                day.counted.insert((Facet::Counter(counter), hour), unsigned(count));
+            }
+        }
+        if row.get(14).map_err(&failed)? {
+            day.counted.insert((Facet::Revised, hour), 1);
+        }
+    }
+    open.map_or(Ok(()), |(place, day)| put(place, &day)).map_err(&failed)
+}
+
+/// The columns of the table `counter`, in its order.
+const COUNTERS_BEFORE: [Counter; 11] = [
+    Counter::Messages,
+    Counter::StaffMessages,
+    Counter::Joins,
+    Counter::Leaves,
+    Counter::Hits,
+    Counter::Masked,
+    Counter::Reviewed,
+    Counter::Blocked,
+    Counter::Replies,
+    Counter::Welcomes,
+    Counter::Late,
+];
 
 const EVIDENCE_1: &str = "
 CREATE TABLE evidence (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, part INTEGER NOT NULL,
@@ -286,6 +347,9 @@ fn migrate(conn: &mut Connection, schema: &Schema) -> Result<(), StorageError> {
     for (done, script) in schema.migrations.iter().enumerate().skip(seen) {
         let tx = conn.transaction().map_err(fault("migrate"))?;
         tx.execute_batch(script).map_err(fault("migrate"))?;
+        for (_, convert) in schema.converts.iter().filter(|(after, _)| *after == done + 1) {
+            convert(&tx)?;
+        }
         tx.execute_batch(&format!("PRAGMA user_version = {}", done + 1)).map_err(fault("migrate"))?;
         tx.commit().map_err(fault("migrate"))?;
         if seen > 0 {

@@ -1,0 +1,270 @@
+//! Figures of the visible groups: what rows of days add up to, within the caller's scope.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use roaring::RoaringTreemap;
+
+use crate::api::error::{ApiError, ApiResult};
+use crate::api::state::Cx;
+use crate::directory::{GroupContext, GroupFilter, GroupFound};
+use crate::event::Role;
+use crate::statistics::coverage::Covered;
+use crate::statistics::days::day_of;
+use crate::statistics::definitions::Counters;
+use crate::statistics::figures::presence::{Member, Moves};
+use crate::statistics::figures::{Cuts, Figures, Group, person};
+use crate::storage::{Storage, StorageError};
+
+/// Makes the stretches of a zone; as many for every zone.
+pub(in crate::api) type CutsOf<'a> = dyn Fn(&GroupContext) -> Cuts + Send + Sync + 'a;
+
+/// Under which heading a group's figures go; nothing leaves it out.
+pub(in crate::api) type HeadingOf = dyn Fn(&GroupFound) -> Vec<String> + Send + Sync;
+
+/// Of which groups.
+pub(in crate::api) enum Groups {
+    /// Of the visible ones, those that pass.
+    Filter(GroupFilter),
+    /// Of one that was found to be visible.
+    One(GroupFound),
+}
+
+/// Which figures.
+pub(in crate::api) struct Wanted {
+    /// Of which groups.
+    pub(in crate::api) groups: Groups,
+    /// Over which stretches.
+    pub(in crate::api) cuts: Box<CutsOf<'static>>,
+    /// Apart for each of these.
+    pub(in crate::api) heading: Option<Box<HeadingOf>>,
+    /// With who is in the groups at the end of each stretch.
+    pub(in crate::api) with_members: bool,
+}
+
+/// The figures of one heading.
+#[derive(Clone, Debug, Default)]
+pub(in crate::api) struct Column {
+    /// Groups.
+    pub(in crate::api) groups: u64,
+    /// Of these, groups whose messages can be seen.
+    pub(in crate::api) seen: u64,
+    /// Of these, groups where something was said or somebody came or went.
+    pub(in crate::api) stirred: u64,
+    /// One for each stretch.
+    pub(in crate::api) cells: Vec<Figures>,
+    /// Customers at the end of each stretch, counted in each group, where asked for.
+    pub(in crate::api) members: Vec<u64>,
+    /// Customers at the end of the last one, counted once.
+    pub(in crate::api) people: Option<RoaringTreemap>,
+}
+
+impl Column {
+    /// Returns in how many groups what is said can be seen.
+    pub(in crate::api) fn coverage(&self) -> Covered {
+        Covered::new(self.seen, self.groups)
+    }
+
+    /// Adds all stretches up.
+    pub(in crate::api) fn sum(&self) -> Figures {
+        let mut sum = Figures::default();
+        for cell in &self.cells {
+            sum.add(cell);
+        }
+        sum
+    }
+
+    fn add(&mut self, group: OfGroup) {
+        self.groups += 1;
+        self.seen += u64::from(group.is_seen);
+        self.stirred += u64::from(group.cells.iter().any(|cell| *cell != Figures::default()));
+        if self.cells.is_empty() {
+            self.cells = vec![Figures::default(); group.cells.len()];
+            self.members = vec![0; group.members.len()];
+        }
+        for (sum, cell) in self.cells.iter_mut().zip(&group.cells) {
+            sum.add(cell);
+        }
+        for (sum, members) in self.members.iter_mut().zip(&group.members) {
+            *sum += members;
+        }
+        if let Some(people) = group.people {
+            *self.people.get_or_insert_default() |= people;
+        }
+    }
+}
+
+/// The figures of many groups.
+#[derive(Clone, Debug, Default)]
+pub(in crate::api) struct ScopedFigures {
+    /// When they were read.
+    pub(in crate::api) as_of_ms: i64,
+    /// All of them.
+    pub(in crate::api) all: Column,
+    /// By heading.
+    pub(in crate::api) by: BTreeMap<String, Column>,
+    /// The sums of each group where something happened.
+    pub(in crate::api) each: Vec<(GroupFound, Counters)>,
+}
+
+/// What one group adds.
+struct OfGroup {
+    is_seen: bool,
+    cells: Vec<Figures>,
+    members: Vec<u64>,
+    people: Option<RoaringTreemap>,
+}
+
+/// Groups that are read together: enough that neighbours share pages, few enough to hold.
+const BATCH: usize = 500;
+
+impl Cx {
+    /// Adds up the visible groups' figures.
+    pub(in crate::api) async fn figures(&self, wanted: Wanted) -> ApiResult<ScopedFigures> {
+        let as_of_ms = self.now_ms();
+        let found = match &wanted.groups {
+            Groups::Filter(filter) => self.directory().groups_in(self.scope(), filter, None, usize::MAX),
+            Groups::One(group) => vec![group.clone()],
+        };
+        let sights: HashMap<String, bool> = self.sights(&found);
+        let rows_max = self.config().statistics_group_days_max;
+        let first = found.first().map(|group| (wanted.cuts)(&group.context).days());
+        let days = first.map_or(0, |days| u64::from(days.end.saturating_sub(days.start)));
+        if days.saturating_mul(found.len() as u64) > rows_max {
+            let detail = format!(
+                "the query: {} groups over {days} days are more than `api.statistics_group_days_max` ({rows_max}); ask \
+                 for fewer groups or a shorter time",
+                found.len()
+            );
+            return Err(ApiError::unreadable("", "query", detail));
+        }
+        self.blocking(move |storage| {
+            storage.project()?;
+            let accounts = places(&found);
+            let mut figures = ScopedFigures { as_of_ms, ..ScopedFigures::default() };
+            for batch in found.chunks(BATCH) {
+                let of_groups = read(storage, batch, &wanted, &accounts, as_of_ms)?;
+                for (group, mut of_group) in batch.iter().zip(of_groups) {
+                    let account = group.context.account.id.as_str();
+                    of_group.is_seen |= sights.get(account).copied().unwrap_or(true);
+                    let headings = wanted.heading.as_ref().map_or_else(Vec::new, |heading| heading(group));
+                    for heading in headings {
+                        figures.by.entry(heading).or_default().add(of_group.share());
+                    }
+                    let mut sum = Counters::default();
+                    of_group.cells.iter().for_each(|cell| sum.add(&cell.counters));
+                    if sum != Counters::default() {
+                        figures.each.push((group.clone(), sum));
+                    }
+                    figures.all.add(of_group);
+                }
+            }
+            Ok(figures)
+        })
+        .await
+    }
+
+    /// Says of each account whether its platform shows what is said; of one that is not connected, nobody knows.
+    fn sights(&self, found: &[GroupFound]) -> HashMap<String, bool> {
+        let mut sights = HashMap::new();
+        for group in found {
+            let account = group.context.account.id.as_str();
+            if !sights.contains_key(account) {
+                let can = self.connectors().capabilities(account);
+                sights.insert(account.to_owned(), can.is_none_or(|can| can.gives_message_text));
+            }
+        }
+        sights
+    }
+}
+
+impl OfGroup {
+    fn share(&self) -> Self {
+        Self {
+            is_seen: self.is_seen,
+            cells: self.cells.clone(),
+            members: self.members.clone(),
+            people: self.people.clone(),
+        }
+    }
+}
+
+/// Gives every account of the question a place in it, by which people of different accounts are told apart.
+pub(in crate::api) fn places(found: &[GroupFound]) -> HashMap<String, u32> {
+    let mut places = HashMap::new();
+    for group in found {
+        let next = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        places.entry(group.context.account.id.to_string()).or_insert(next);
+    }
+    places
+}
+
+/// Returns the names of groups as storage knows them.
+pub(in crate::api) fn names(found: &[GroupFound]) -> Vec<(String, String)> {
+    found.iter().map(|group| (group.context.account.id.to_string(), group.group.to_string())).collect()
+}
+
+fn read(
+    storage: &dyn Storage,
+    batch: &[GroupFound],
+    wanted: &Wanted,
+    accounts: &HashMap<String, u32>,
+    now_ms: i64,
+) -> Result<Vec<OfGroup>, StorageError> {
+    let contexts: Vec<&Arc<GroupContext>> = batch.iter().map(|group| &group.context).collect();
+    let cuts: Vec<Cuts> = contexts.iter().map(|context| (wanted.cuts)(context)).collect();
+    let account = |nth: usize| accounts.get(contexts[nth].account.id.as_str()).copied().unwrap_or_default();
+    let mut ways: Vec<Group<'_>> =
+        cuts.iter().enumerate().map(|(nth, cuts)| Group::new(cuts, account(nth))).collect();
+    let mut cells: Vec<Vec<Figures>> =
+        cuts.iter().map(|cuts| vec![Figures::default(); cuts.starts().len()]).collect();
+    let mut moves = vec![Moves::default(); batch.len()];
+    let first = cuts.iter().map(|cuts| cuts.days().start).min().unwrap_or_default();
+    let last = cuts.iter().map(|cuts| cuts.days().end).max().unwrap_or_default();
+    let last = if wanted.with_members { last.max(day_of(now_ms) + 1) } else { last };
+    let names = names(batch);
+    storage.days(&names, first.saturating_sub(1)..last, &mut |group, day, row| {
+        if wanted.with_members {
+            moves[group].add(day, row)?;
+        }
+        ways[group].add(day, row, &mut cells[group])
+    })?;
+    let mut members: Vec<Vec<u64>> = vec![Vec::new(); batch.len()];
+    let mut people: Vec<Option<RoaringTreemap>> = vec![None; batch.len()];
+    if wanted.with_members {
+        for (nth, cuts) in cuts.iter().enumerate() {
+            members[nth] = vec![0; cuts.starts().len()];
+            people[nth] = Some(RoaringTreemap::new());
+        }
+        storage.rosters(&names, &mut |group, seat| {
+            if seat.role != Role::Customer {
+                return;
+            }
+            let member = Member {
+                number: seat.number,
+                role: seat.role,
+                present: seat.present,
+                first_ms: seat.first_ms,
+            };
+            let range = cuts[group].range();
+            let ends = cuts[group].starts().iter().skip(1).copied().chain([range.end]);
+            for (count, end_ms) in members[group].iter_mut().zip(ends) {
+                *count += u64::from(moves[group].was_in(&member, end_ms.min(now_ms + 1)));
+            }
+            if let Some(people) = &mut people[group]
+                && moves[group].was_in(&member, range.end.min(now_ms + 1))
+            {
+                people.insert(person(account(group), seat.number));
+            }
+        })?;
+    }
+    let groups = cells.into_iter().zip(members).zip(people);
+    Ok(groups
+        .map(|((cells, members), people)| {
+            // Messages that were posted to us are seen, whatever the platform shows.
+            let is_seen = cells.iter().any(|cell| cell.counters.messages > 0);
+            OfGroup { is_seen, cells, members, people }
+        })
+        .collect())
+}
