@@ -50,6 +50,7 @@ mod questions;
 mod removals;
 mod replays;
 mod replies;
+mod reports;
 mod results;
 mod reviews;
 mod router;
@@ -59,6 +60,7 @@ mod scoped;
 mod sheet;
 mod state;
 mod statistics;
+mod stream;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -105,6 +107,8 @@ pub struct Config {
     pub statistics_rows_max: usize,
     /// Most days of groups that one question about figures looks at: its groups times the days it asks for.
     pub statistics_group_days_max: u64,
+    /// Streams that may be open at a time.
+    pub streams_max: usize,
     /// Most dead letters that one request tries again.
     pub replay_rows_max: usize,
     /// How long an answer is kept under its `Idempotency-Key`.
@@ -124,6 +128,7 @@ impl Default for Config {
             page_rows_max: 1_000,
             statistics_rows_max: 1_000,
             statistics_group_days_max: 3_000_000,
+            streams_max: 64,
             replay_rows_max: 100_000,
             idempotency_ttl: Duration::from_hours(24),
         }

@@ -21,6 +21,7 @@ mod house;
 pub(crate) mod judge;
 pub mod lint;
 mod platforms;
+pub mod reports;
 pub mod restore;
 pub mod rules;
 pub mod scan;

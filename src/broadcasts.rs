@@ -80,7 +80,7 @@ pub use saved::{ListMode, NewAudience, Saved, SavedAudience};
 pub use schedule::{HouseRules, Schedule, ScheduleError};
 pub use state::{Command, Control, IllegalTransition, State};
 pub use undoing::{Undo, Undoing};
-pub use variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, Variant, VariantError, difference};
+pub use variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, Variant, VariantError, change, difference};
 pub use why::TargetWait;
 
 /// Limits of this module.
@@ -225,6 +225,9 @@ impl Active {
     }
 }
 
+/// Broadcasts read at once when all sends are looked at.
+const SENDS_PAGE: usize = 50;
+
 /// All broadcasts. One per gateway.
 pub struct Broadcasts {
     parts: Parts,
@@ -272,6 +275,47 @@ impl Broadcasts {
             None => self.read(id).await?.0,
         };
         if broadcast.is_visible_to(actor) { Ok(broadcast) } else { Err(BroadcastError::NotFound) }
+    }
+
+    /// Returns when each group received broadcasts since a time, of those that the actor may see.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn sends(
+        &self,
+        actor: &Actor,
+        since_ms: i64,
+    ) -> Result<BTreeMap<(String, String), Vec<i64>>, BroadcastError> {
+        let mut sends: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let (found, next) = self.list(actor, after, SENDS_PAGE).await?;
+            for broadcast in found {
+                self.each_target(&broadcast.id, &[DeliveryState::Sent], |row| {
+                    if row.updated_ms >= since_ms {
+                        sends.entry((row.account, row.group)).or_default().push(row.updated_ms);
+                    }
+                })
+                .await?;
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(sends);
+            }
+        }
+    }
+
+    /// Returns the broadcasts under way that the actor may see.
+    pub async fn under_way(&self, actor: &Actor) -> Vec<Broadcast> {
+        let slots: Vec<Slot> = self.active.lock().values().cloned().collect();
+        let mut found = Vec::new();
+        for slot in slots {
+            let broadcast = slot.lock().await.broadcast.clone();
+            if broadcast.control == Control::Running && broadcast.is_visible_to(actor) {
+                found.push(broadcast);
+            }
+        }
+        found
     }
 
     /// Returns broadcasts that the actor may see, oldest first, after a cursor; the second value is the next cursor.

@@ -95,6 +95,8 @@ sections! {
     evidence: crate::evidence::Config,
     /// What waits for a person.
     reviews: crate::reviews::Config,
+    /// Daily reports as files.
+    reports: crate::report::Config,
     /// The API for people's tools.
     api: crate::api::Config,
     /// The way in.

@@ -29,8 +29,8 @@ pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, AttachFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects,
     EvidenceFact, Fact, FactKind, GroupFact, Head, HeldFact, HitFact, JudgedFact, KickFact, LateVerdictFact,
-    MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact,
-    StateKind, TagsFact, UnsaidBy, UnsaidFact,
+    MemberFact, OutcomeFact, OverturnedFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact,
+    StateFact, StateKind, TagsFact, UnsaidBy, UnsaidFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;
@@ -177,6 +177,8 @@ pub enum EventType {
     Pardoned,
     /// A person decided that a member is to be taken out of the group; not part of the API's events.
     Expelled,
+    /// A person found that a verdict was wrong; not part of the API's events.
+    Overturned,
 }
 
 /// What happened, with the fields that only this kind has.
@@ -288,6 +290,15 @@ pub enum What<'a> {
         /// The id of that case or kick list.
         asked: Cow<'a, str>,
     },
+    /// See [`EventType::Overturned`].
+    Overturned {
+        /// When the message was said.
+        said_ms: i64,
+        /// It was blocked.
+        blocked: bool,
+        /// Wordlists whose hits were wrong.
+        wordlists: Vec<Cow<'a, str>>,
+    },
     /// See [`EventType::LateVerdict`].
     LateVerdict {
         /// Event id it is about: of a message, or of its edit.
@@ -335,6 +346,7 @@ impl What<'_> {
             What::Due => EventType::Due,
             What::Pardoned { .. } => EventType::Pardoned,
             What::Expelled { .. } => EventType::Expelled,
+            What::Overturned { .. } => EventType::Overturned,
         }
     }
 
@@ -360,6 +372,7 @@ impl What<'_> {
             | What::LateVerdict { .. }
             | What::Pardoned { .. }
             | What::Expelled { .. }
+            | What::Overturned { .. }
             | What::Due => None,
         }
     }
@@ -385,6 +398,7 @@ impl What<'_> {
             | What::LateVerdict { .. }
             | What::Pardoned { .. }
             | What::Expelled { .. }
+            | What::Overturned { .. }
             | What::Due => None,
         }
     }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use menshen::app::cli::{Cli, Command, EXIT_FAILURE, EXIT_USAGE};
 use menshen::app::{
-    backup, config_command, demo, eval, restore, scan, serve, stop_outbound, token, wecom, wordlist,
+    backup, config_command, demo, eval, reports, restore, scan, serve, stop_outbound, token, wecom, wordlist,
 };
 use menshen::config::Problems;
 use tokio::runtime::Runtime;
@@ -42,6 +42,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => runtime()?.block_on(token::run(args)),
         Command::StopOutbound(args) => runtime()?.block_on(stop_outbound::run(args)),
         Command::Wecom(args) => runtime()?.block_on(wecom::run(args)),
+        Command::Report(args) => runtime()?.block_on(reports::run(args)),
         Command::Backup(args) => runtime()?.block_on(backup::run(args)),
         Command::Restore(args) => runtime()?.block_on(restore::run(args)),
     }

@@ -287,6 +287,9 @@ pub fn decide<'e>(
         What::ContactAdded { welcome_code: Some(code), .. } => {
             decision.welcome_contact(rules, setting, event, code);
         }
+        What::Overturned { said_ms, blocked, wordlists } => {
+            decision.overturn(setting, *said_ms, *blocked, wordlists);
+        }
         What::LateVerdict { of, opinion, .. } => decision.answered(state, event, of, &opinion.source),
         What::Message(_)
         | What::MessageEdited { .. }

@@ -414,7 +414,7 @@ pub trait Storage: EvidenceStore {
     /// Returns how many pending targets of an account come before a target of their broadcast.
     async fn targets_before(&self, broadcast: &str, account: &str, target: u32) -> Result<u64, StorageError>;
 
-    /// Returns state changes after a number, in order. There are some only while there are endpoints to be told.
+    /// Returns state changes after a number, in order; of deliveries only while there are endpoints to be told.
     async fn status_changes(&self, after: u64, limit: usize) -> Result<Vec<StatusChange>, StorageError>;
 
     /// Returns which state changes are kept.

@@ -40,6 +40,7 @@ use crate::tasks::Tasks;
 use crate::webhooks::address::AddressRules;
 use crate::webhooks::client::{ClientConfig, HttpClient};
 use batch::Batch;
+pub(crate) use batch::shown;
 use keeping::Mark;
 use record::position_id;
 use secrets::fresh_secret;

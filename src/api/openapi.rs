@@ -42,6 +42,7 @@ const TAGS: &[(&str, &str)] = &[
     ("groups", "群 · groups, their members, hits and numbers"),
     ("group-life", "群生命周期 · groups that change hands, ways into them, groups of our own"),
     ("statistics", "群数据报表 · numbers over many groups"),
+    ("stream", "实时推送 · what happens, as it happens"),
     ("directory", "账号、品牌、大区、门店 · accounts, brands, regions and shops"),
     ("rules", "词库、策略、自动回复、欢迎语 · wordlists, policies, replies and welcomes"),
     ("broadcasts", "群发 · broadcasts, their targets and progress"),

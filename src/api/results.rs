@@ -297,7 +297,12 @@ pub(super) fn write_table<const N: usize>(
 /// Keeps a spreadsheet from taking a name for a formula: it would run what a stranger called their group.
 fn plain(cell: &str) -> std::borrow::Cow<'_, str> {
     const STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if cell.starts_with(STARTS) { format!("'{cell}").into() } else { cell.into() }
+    // A number below 0 is no formula.
+    if cell.starts_with(STARTS) && cell.parse::<i64>().is_err() {
+        format!("'{cell}").into()
+    } else {
+        cell.into()
+    }
 }
 
 pub(super) fn write_ndjson<T: Serialize>(rows: &[T]) -> Result<Vec<u8>, csv::Error> {

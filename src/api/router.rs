@@ -18,8 +18,8 @@ use super::{
     accounts, administration, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints,
     evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, moderate, notices,
     openapi, operators, outbound, places, platform_numbers, promises, protection, questions, replays,
-    replies, results, reviews, rules, rulesets, statistics, templates, tokens, variables, verdicts,
-    wordlist_life, wordlist_numbers,
+    replies, reports, results, reviews, rules, rulesets, statistics, stream, templates, tokens, variables,
+    verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -91,7 +91,16 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/groups/{account}/{group}/policy"      Read  group_policy::get;
         GET    "/v1/groups/{account}/{group}/promises"    Read  promises::list;
         GET    "/v1/groups/{account}/{group}/statistics"  Read  statistics::of_group;
+        GET    "/v1/groups/{account}/{group}/statistics/comparison"  Read  statistics::compare::get;
+        GET    "/v1/reports/daily"                        Read  reports::daily;
+        GET    "/v1/stream"                               Read  stream::open;
         GET    "/v1/statistics"                           Read  statistics::overall;
+        GET    "/v1/statistics/definitions"               Read  statistics::definitions::get;
+        GET    "/v1/statistics/people"                    Read  statistics::people::people;
+        GET    "/v1/statistics/retention"                 Read  statistics::people::retention;
+        GET    "/v1/statistics/fatigue"                   Read  statistics::fatigue::get;
+        GET    "/v1/statistics/heatmap"                   Read  statistics::people::heatmap;
+        GET    "/v1/statistics/export"                    Read  statistics::export::export;
         GET    "/v1/statistics/wordlists"                 Read  wordlist_numbers::get;
         GET    "/v1/transfers"                            Read  group_life::transfers::worklist;
         POST   "/v1/transfers"                            Admin group_life::transfers::create;

@@ -3,6 +3,7 @@
 //! Storage knows no scopes; the directory knows where a group belongs. Whatever a handler reads from storage comes
 //! through here and has met both.
 
+pub(super) mod crowd;
 pub(super) mod figures;
 
 use std::collections::HashMap;
@@ -19,8 +20,8 @@ use crate::event::{BroadcastId, Place, Places as _, Scope};
 use crate::interception::ListScope;
 use crate::outbox::AccountStatus;
 use crate::storage::{
-    AuditEntry, AuditFilter, CaseRow, CountRow, Counters, CountsQuery, Document, DocumentKind, GroupRow,
-    HitRow, ListCountRow, MemberRow, Totals,
+    AuditEntry, AuditFilter, CaseRow, Document, DocumentKind, GroupRow, HitRow, ListCountRow, MemberRow,
+    Totals,
 };
 
 /// Audit entries read in one go, and how often before a page is given back short.
@@ -50,10 +51,6 @@ impl GroupSeen {
 
 /// Counters of the visible groups over a time.
 pub(super) struct ScopedTotals {
-    /// When they were read.
-    pub(super) as_of_ms: i64,
-    /// Groups of the scope and filter, also those where nothing happened.
-    pub(super) groups: usize,
     /// One row for each group where something happened.
     pub(super) rows: Vec<(Totals, Arc<GroupContext>)>,
 }
@@ -121,17 +118,6 @@ impl Cx {
         .await
     }
 
-    /// Returns counters of a group by hour, and when they were read.
-    pub(super) async fn counts(&self, query: CountsQuery) -> ApiResult<(i64, Vec<CountRow>)> {
-        self.directory().group_in(self.scope(), &query.account, &query.group)?;
-        let as_of_ms = self.now_ms();
-        let rows = self.blocking(move |storage| {
-            storage.project()?;
-            storage.counts(&query)
-        });
-        Ok((as_of_ms, rows.await?))
-    }
-
     /// Returns the sums of the visible groups over `[from_ms, until_ms)`.
     pub(super) async fn totals(
         &self,
@@ -139,7 +125,6 @@ impl Cx {
         from_ms: i64,
         until_ms: i64,
     ) -> ApiResult<ScopedTotals> {
-        let as_of_ms = self.now_ms();
         let (directory, scope) = (Arc::clone(self.directory()), self.scope().clone());
         self.blocking(move |storage| {
             storage.project()?;
@@ -153,7 +138,7 @@ impl Cx {
                 let context = Arc::clone(&found.context);
                 Some((row, context))
             });
-            Ok(ScopedTotals { as_of_ms, groups: visible.len(), rows: rows.collect() })
+            Ok(ScopedTotals { rows: rows.collect() })
         })
         .await
     }
@@ -335,16 +320,5 @@ impl Cx {
         }
         // A small scope in a large log: give back what there is, and let the client go on from here.
         Ok((entries, before))
-    }
-}
-
-impl ScopedTotals {
-    /// Returns the sum over all groups.
-    pub(super) fn sum(&self) -> Counters {
-        let mut sum = Counters::default();
-        for (row, _) in &self.rows {
-            sum.add(&row.counters);
-        }
-        sum
     }
 }

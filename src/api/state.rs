@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::Config;
 use super::error::{ApiError, ApiResult};
 use super::ports::{House, Platforms};
+use super::stream::Streams;
 use crate::access::{Access, Caller};
 use crate::broadcasts::Broadcasts;
 use crate::clock::Clock;
@@ -31,6 +32,7 @@ use crate::pipeline::Rules;
 use crate::reviews::Reviews;
 use crate::storage::{SharedStorage, Storage, StorageError};
 use crate::subscriptions::Subscriptions;
+use crate::tasks::Tasks;
 
 /// What the composition root connects.
 pub struct Parts {
@@ -70,6 +72,8 @@ pub struct Parts {
     pub platforms: Arc<dyn Platforms>,
     /// Time.
     pub clock: Clock,
+    /// Serving; streams end when it does.
+    pub serving: Tasks,
 }
 
 /// The state of the router. Cheap to clone.
@@ -80,12 +84,15 @@ struct Inner {
     parts: Parts,
     /// Idempotency keys of requests that are running now.
     running: Mutex<HashSet<String>>,
+    /// Streams that may still be opened.
+    streams: Streams,
 }
 
 impl App {
     /// Connects the API.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, running: Mutex::new(HashSet::new()) }))
+        let streams = Arc::new(tokio::sync::Semaphore::new(parts.config.streams_max));
+        Self(Arc::new(Inner { parts, running: Mutex::new(HashSet::new()), streams }))
     }
 
     #[cfg(test)]
@@ -226,6 +233,16 @@ impl Cx {
     /// Returns what goes on by itself at accounts.
     pub(super) fn platforms(&self) -> &dyn Platforms {
         &*self.app.0.parts.platforms
+    }
+
+    /// Returns streams that may still be opened.
+    pub(super) fn streams(&self) -> &Streams {
+        &self.app.0.streams
+    }
+
+    /// Returns the task that serves.
+    pub(super) fn serving(&self) -> &Tasks {
+        &self.app.0.parts.serving
     }
 
     /// Returns the time.

@@ -1,6 +1,11 @@
 //! `/v1/statistics` and a group's own numbers. What each word counts: `statistics::definitions`, docs/STATISTICS.md.
 
+pub(super) mod compare;
 pub(super) mod cuts;
+pub(super) mod definitions;
+pub(super) mod export;
+pub(super) mod fatigue;
+pub(super) mod people;
 pub(super) mod row;
 
 use std::cmp::Reverse;

@@ -22,6 +22,7 @@ mod reviews;
 mod rules;
 mod rulesets;
 mod statistics;
+mod stream;
 mod templates;
 mod verdicts;
 mod walk;
@@ -381,6 +382,7 @@ impl Gateway {
             house: Arc::new(Quiet(rulebook)),
             platforms: Arc::new(platforms::Watched),
             clock: clock.clone(),
+            serving: tasks.clone(),
         });
         let router = super::router(app.clone());
         Self {
@@ -412,7 +414,10 @@ impl Gateway {
     async fn request(&self, request: Request<Body>) -> Got {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
+        // A stream has no end; what it tells is tried in `stream`.
+        let is_stream =
+            parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| *kind == "text/event-stream");
+        let bytes = if is_stream { bytes::Bytes::new() } else { body.collect().await.unwrap().to_bytes() };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Got { status: parts.status, headers: parts.headers, text }
     }
@@ -508,8 +513,20 @@ impl Gateway {
 
     /// Commits a message and what followed from it.
     async fn message_with(&self, group: &str, member: &str, at_ms: i64, facts: Vec<Fact<'_>>) {
+        self.happen(EventType::Message, group, (member, Role::Customer), at_ms, facts).await;
+    }
+
+    /// Commits what a member did and what followed from it.
+    async fn happen(
+        &self,
+        what: EventType,
+        group: &str,
+        (member, role): (&str, Role),
+        at_ms: i64,
+        facts: Vec<Fact<'_>>,
+    ) {
         let secret = self.storage.dedupe_secret();
-        let id = format!("{group}-{member}-{at_ms}");
+        let id = format!("{group}-{member}-{at_ms}-{what:?}");
         let head = Head {
             key: EventKey::of(&secret, "demo", group, &id),
             at_ms,
@@ -518,8 +535,8 @@ impl Gateway {
             group: group.into(),
             member: Some(member.into()),
             name: None,
-            role: Role::Customer,
-            what: EventType::Message,
+            role,
+            what,
             status: Status::Counted,
             verdict: Verdict::Pass,
             revised: false,

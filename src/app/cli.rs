@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    backup, config_command, demo, eval, restore, scan, serve, stop_outbound, token, wecom, wordlist,
+    backup, config_command, demo, eval, reports, restore, scan, serve, stop_outbound, token, wecom, wordlist,
 };
 use crate::config::{Flags, Layers, Loaded, Problems};
 
@@ -84,6 +84,8 @@ pub enum Command {
     Wecom(wecom::Args),
     /// Copy everything durable to a new directory, also while running 备份
     Backup(backup::Args),
+    /// Write the daily report of a region 生成群日报
+    Report(reports::Args),
     /// Put a backup in place of an empty data directory 恢复
     Restore(restore::Args),
 }

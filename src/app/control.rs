@@ -77,6 +77,20 @@ pub async fn call(
     path: &str,
     body: &serde_json::Value,
 ) -> Result<serde_json::Value, ControlError> {
+    let body = call_raw(data_dir, method, path, body).await?;
+    Ok(serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// The same of an answer that is no JSON.
+///
+/// # Errors
+/// When there is no gateway, or it refuses.
+pub async fn call_raw(
+    data_dir: &Path,
+    method: Method,
+    path: &str,
+    body: &serde_json::Value,
+) -> Result<Bytes, ControlError> {
     let stream = connect(data_dir).await?;
     let broken = |error: &dyn std::fmt::Display| ControlError::Broken(error.to_string());
     let (mut sender, connection) =
@@ -105,10 +119,10 @@ pub async fn call(
         },
         () = tokio::time::sleep(ANSWER_TIMEOUT) => Err(broken(&"no answer in time")),
     }?;
-    let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     if status.is_success() {
-        return Ok(value);
+        return Ok(body);
     }
+    let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let detail = ["detail", "title"].iter().find_map(|key| value.get(key)?.as_str());
     Err(ControlError::Refused { status, detail: detail.unwrap_or("no reason given").to_owned() })
 }

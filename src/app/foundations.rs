@@ -61,6 +61,7 @@ pub(super) struct Doors {
     pub(super) cases: Arc<Cases>,
     pub(super) kicks: Arc<Kicks>,
     pub(super) notices: Arc<Notices>,
+    pub(super) serving: Tasks,
 }
 
 impl Foundations {
@@ -236,7 +237,7 @@ impl Foundations {
         outbox: &Arc<Outbox>,
         residence: Residence,
         platforms: Arc<Platforms>,
-        Doors { ingest, cases, kicks, notices }: Doors,
+        Doors { ingest, cases, kicks, notices, serving }: Doors,
     ) -> anyhow::Result<api::App> {
         let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -287,6 +288,7 @@ impl Foundations {
             platforms,
             house: Arc::new(residence),
             clock: clock.clone(),
+            serving,
         }))
     }
 

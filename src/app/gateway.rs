@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::control::ControlSocket;
 use super::foundations::{Doors, Foundations};
 use super::house::Residence;
+use super::reports;
 use super::rules::{self, Rulebook};
 use super::verdicts;
 use crate::api;
@@ -101,7 +102,13 @@ impl Gateway {
         let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
         let cases = house.cases(&config, &clock, &outbox, &ingest).await?;
         let notices = house.notices(&config, &clock, &outbox, &rulebook);
-        let doors = Doors { ingest: ingest.clone(), cases: cases.clone(), kicks, notices: notices.clone() };
+        let doors = Doors {
+            ingest: ingest.clone(),
+            cases: cases.clone(),
+            kicks,
+            notices: notices.clone(),
+            serving: serving_tasks.clone(),
+        };
         let app =
             house.api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone(), doors).await?;
         let socket = ControlSocket::bind(&config.server.data_dir).context("bind the control socket")?;
@@ -118,6 +125,14 @@ impl Gateway {
         work_tasks.spawn("wordlist_files", rules::watch(rulebook.clone(), work_tasks.clone()));
         work_tasks.spawn("rollouts", rules::watch_rollouts(rulebook.clone(), work_tasks.clone()));
         work_tasks.spawn("platforms", platforms.run());
+        let schedule = reports::Schedule {
+            router: api::local_router(app.clone()),
+            config: config.reports.clone(),
+            data_dir: config.server.data_dir.clone(),
+            zone: house.directory.time_zone().clone(),
+            clock: clock.clone(),
+        };
+        work_tasks.spawn("reports", schedule.run(work_tasks.clone()));
         let (stopping, local) = (work_tasks.clone(), api::local_router(app.clone()));
         work_tasks.spawn("control", async move { socket.run(local, stopping.stopping()).await });
         let stopping = work_tasks.clone();

@@ -12,10 +12,11 @@ use hashbrown::HashMap;
 use serde::Serialize;
 
 use super::coverage::{Covered, Sight};
-use super::variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, difference};
+use super::variants::{Arm, Difference, FIRST, HOLD_OUT, Sample, change, difference};
 use super::{Broadcast, BroadcastError, Broadcasts, storage_error};
 use crate::event::{AccountId, Actor, BroadcastId, GroupId, GroupName, HOUR_MS};
-use crate::storage::{DeliveryRow, DeliveryState, StorageError};
+use crate::statistics::definitions::Counters;
+use crate::storage::{DeliveryRow, DeliveryState, Storage, StorageError};
 
 /// What came of a broadcast.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +55,9 @@ pub struct Measure {
     /// Against those who got nothing, or against the first text when everybody got one. Null for the arm compared with, and
     /// where an arm has fewer than 30 groups that are seen.
     pub difference: Option<Difference>,
+    /// Against what is usual: the mean of the same hours of the same weekdays in the four weeks before, group by group. Null
+    /// for outcomes, and where fewer than 30 groups were there for at least two of those weeks.
+    pub against_usual: Option<Difference>,
 }
 
 /// Longest time after the last send that is looked at.
@@ -65,6 +69,14 @@ const LEAVES: &str = "leaves";
 
 /// Kinds of outcomes that are told, counts and values apart; they come from outside and could be any number.
 const MEASURES_MAX: usize = 64;
+
+/// Weeks before a broadcast that say what is usual, and how many a group must have been there for.
+const USUAL_WEEKS: i64 = 4;
+const USUAL_WEEKS_MIN: i64 = 2;
+const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
+
+/// A group's numbers by name.
+type Numbers = HashMap<(String, String), BTreeMap<String, f64>>;
 
 /// Which arm a group is in, and what its platform shows of it.
 type Assigned = HashMap<(String, String), (Arm, Sight)>;
@@ -87,26 +99,22 @@ impl Broadcasts {
         let window_ms = i64::try_from(window.min(WINDOW_MAX).as_millis()).unwrap_or(i64::MAX);
         let until_ms = last_ms.saturating_add(window_ms).min(self.parts.clock.now_ms() + 1);
         let (storage, id) = (Arc::clone(&self.parts.storage), id.as_str().to_owned());
+        let groups: Vec<_> = assigned.keys().cloned().collect();
         let read = tokio::task::spawn_blocking(move || {
             storage.project()?;
-            Ok((storage.totals(from_ms, until_ms)?, storage.outcomes(&id)?))
+            let usual = usual(&*storage, groups, from_ms, until_ms)?;
+            Ok((storage.totals(from_ms, until_ms)?, storage.outcomes(&id)?, usual))
         });
         let joined = |error| StorageError::Failed { operation: "read an effect", source: Box::new(error) };
         let read: Result<_, StorageError> = read.await.map_err(joined).and_then(|read| read);
-        let (totals, outcomes) = read.map_err(storage_error("read an effect"))?;
+        let (totals, outcomes, usual) = read.map_err(storage_error("read an effect"))?;
 
-        let mut found: HashMap<(String, String), BTreeMap<String, f64>> = HashMap::new();
+        let mut found = Numbers::new();
         for total in totals {
-            let key = (total.account, total.group);
-            if !assigned.contains_key(&key) {
-                continue;
-            }
-            let counters = total.counters;
-            let of_customers = counters.messages.saturating_sub(counters.staff_messages);
-            let numbers = [(MESSAGES, of_customers), (JOINS, counters.joins), (LEAVES, counters.leaves)];
-            let numbers = numbers.into_iter().map(|(name, number)| (name.to_owned(), float(number)));
-            found.entry(key).or_default().extend(numbers);
+            let numbers = numbers_of(&total.counters).map(|(name, number)| (name.to_owned(), float(number)));
+            found.entry((total.account, total.group)).or_default().extend(numbers);
         }
+        found.retain(|key, _| assigned.contains_key(key));
         for outcome in outcomes {
             let numbers = found.entry((outcome.account, outcome.group)).or_default();
             #[expect(clippy::cast_precision_loss, reason = "sums of money in millionths")]
@@ -114,7 +122,7 @@ impl Broadcasts {
             numbers.insert(format!("outcome.{}.value", outcome.kind), value);
             numbers.insert(format!("outcome.{}", outcome.kind), float(outcome.count));
         }
-        let arms = compared(&broadcast, &assigned, &arrived, &found);
+        let arms = compared(&broadcast, &assigned, &arrived, &found, &usual);
         Ok(Effect { from_ms: Some(from_ms), until_ms: Some(until_ms), arms })
     }
 
@@ -141,6 +149,48 @@ impl Broadcasts {
     }
 }
 
+/// What a group's counters give of measures.
+fn numbers_of(counters: &Counters) -> [(&'static str, u64); 3] {
+    let of_customers = counters.messages.saturating_sub(counters.staff_messages);
+    [(MESSAGES, of_customers), (JOINS, counters.joins), (LEAVES, counters.leaves)]
+}
+
+/// Returns what is usual in each group: the mean of the same stretch in the weeks before, of those it was there for.
+fn usual(
+    storage: &dyn Storage,
+    groups: Vec<(String, String)>,
+    from_ms: i64,
+    until_ms: i64,
+) -> Result<Numbers, StorageError> {
+    let mut weeks: HashMap<(String, String), i64> = HashMap::new();
+    for key in groups {
+        let first_ms = storage.group(&key.0, &key.1)?.map_or(i64::MAX, |row| row.first_ms);
+        let there = (1..=USUAL_WEEKS).filter(|week| first_ms <= from_ms - week * WEEK_MS).count();
+        let there = i64::try_from(there).unwrap_or_default();
+        if there >= USUAL_WEEKS_MIN {
+            weeks.insert(key, there);
+        }
+    }
+    let mut sums: Numbers = weeks.keys().map(|key| (key.clone(), zeros())).collect();
+    for week in 1..=USUAL_WEEKS {
+        for total in storage.totals(from_ms - week * WEEK_MS, until_ms - week * WEEK_MS)? {
+            let Some(sum) = sums.get_mut(&(total.account, total.group)) else { continue };
+            for (name, number) in numbers_of(&total.counters) {
+                *sum.entry(name.to_owned()).or_default() += float(number);
+            }
+        }
+    }
+    for (key, sum) in &mut sums {
+        let weeks = weeks.get(key).copied().unwrap_or(USUAL_WEEKS);
+        sum.values_mut().for_each(|number| *number /= float(u64::try_from(weeks).unwrap_or(1)));
+    }
+    Ok(sums)
+}
+
+fn zeros() -> BTreeMap<String, f64> {
+    [MESSAGES, JOINS, LEAVES].into_iter().map(|name| (name.to_owned(), 0.0)).collect()
+}
+
 /// Says whether a platform that shows so much shows what is counted. Outcomes are told by others.
 fn is_seen(sight: Sight, measure: &str) -> bool {
     match measure {
@@ -154,20 +204,27 @@ fn compared(
     broadcast: &Broadcast,
     assigned: &Assigned,
     arrived: &BTreeMap<Arm, u64>,
-    found: &HashMap<(String, String), BTreeMap<String, f64>>,
+    found: &Numbers,
+    usual: &Numbers,
 ) -> Vec<ArmEffect> {
     let always = [MESSAGES, JOINS, LEAVES].map(str::to_owned);
     let told: BTreeSet<&String> = found.values().flat_map(BTreeMap::keys).collect();
     let told = told.into_iter().filter(|name| !always.contains(*name)).take(MEASURES_MAX).cloned();
     let names: Vec<String> = always.iter().cloned().chain(told).collect();
     let mut samples: BTreeMap<Arm, (u64, BTreeMap<&str, Sample>)> = BTreeMap::new();
+    let mut changes: BTreeMap<(Arm, &str), Sample> = BTreeMap::new();
     let nothing = BTreeMap::new();
     for (key, (arm, sight)) in assigned {
         let numbers = found.get(key).unwrap_or(&nothing);
-        let (groups, arm) = samples.entry(*arm).or_default();
+        let of_arm = *arm;
+        let (groups, arm) = samples.entry(of_arm).or_default();
         *groups += 1;
         for name in names.iter().filter(|name| is_seen(*sight, name)) {
-            arm.entry(name).or_default().add(numbers.get(name).copied().unwrap_or(0.0));
+            let number = numbers.get(name).copied().unwrap_or(0.0);
+            arm.entry(name).or_default().add(number);
+            if let Some(usual) = usual.get(key).and_then(|usual| usual.get(name)) {
+                changes.entry((of_arm, name)).or_default().add(number - usual);
+            }
         }
     }
     let other = if broadcast.hold_out_percent > 0 { Arm::HoldOut } else { Arm::First };
@@ -180,6 +237,7 @@ fn compared(
             mean: sample.mean(),
             coverage: Covered::new(sample.groups, *groups),
             difference: against.and_then(|against| difference(&sample, against)),
+            against_usual: changes.get(&(arm, name)).and_then(change),
         })
     };
     let copies = (0..broadcast.variants.len()).map(Arm::Copy);

@@ -168,6 +168,16 @@ pub fn difference(arm: &Sample, other: &Sample) -> Option<Difference> {
     Some(Difference { mean, low: mean - half, high: mean + half })
 }
 
+/// Compares each group with itself: `changes` are its number less what is usual for it. `None` with fewer than 30 groups.
+pub fn change(changes: &Sample) -> Option<Difference> {
+    if changes.groups < ARM_GROUPS_MIN {
+        return None;
+    }
+    let mean = changes.mean()?;
+    let half = TWO_SIDED_95 * changes.error_squared()?.sqrt();
+    Some(Difference { mean, low: mean - half, high: mean + half })
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts of groups")]
 fn size(n: u64) -> f64 {
     n as f64

@@ -125,6 +125,8 @@ pub enum Fact<'a> {
     Content(ContentFact<'a>),
     /// Staff spoke where questions waited.
     Answered(AnsweredFact),
+    /// A person found that hits were wrong.
+    Overturned(OverturnedFact<'a>),
 }
 
 /// The number of a record's kind on disk. From 128 on a reader that does not know the kind may skip it.
@@ -162,6 +164,7 @@ pub enum FactKind {
     Held = 142,
     Content = 143,
     Answered = 144,
+    Overturned = 145,
     Judged = 24,
     Attach = 25,
     Unsaid = 26,
@@ -474,6 +477,16 @@ pub struct UnsaidFact {
     pub undone: bool,
 }
 
+/// Hits that a person found to be wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverturnedFact<'a> {
+    /// The hour the message was said in, counted from the epoch.
+    pub hour: u32,
+    /// Their wordlists, each as often as it hit.
+    #[serde(borrow)]
+    pub wordlists: Vec<Cow<'a, str>>,
+}
+
 /// By whom a message was taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -544,6 +557,7 @@ impl Fact<'_> {
             Fact::Held(_) => FactKind::Held,
             Fact::Content(_) => FactKind::Content,
             Fact::Answered(_) => FactKind::Answered,
+            Fact::Overturned(_) => FactKind::Overturned,
             Fact::Unsaid(_) => FactKind::Unsaid,
             Fact::Carried(_) => FactKind::Carried,
             Fact::Traits(_) => FactKind::Traits,

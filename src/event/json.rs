@@ -266,7 +266,8 @@ fn what<'a>(
         | EventType::LateVerdict
         | EventType::Due
         | EventType::Pardoned
-        | EventType::Expelled => {
+        | EventType::Expelled
+        | EventType::Overturned => {
             return Err(not_sent_in());
         }
     })

@@ -53,6 +53,11 @@ impl What<'_> {
             What::GroupDismissed => What::GroupDismissed,
             What::Due => What::Due,
             What::Pardoned { by } => What::Pardoned { by: Cow::Owned(by.into_owned()) },
+            What::Overturned { said_ms, blocked, wordlists } => What::Overturned {
+                said_ms,
+                blocked,
+                wordlists: wordlists.into_iter().map(|list| Cow::Owned(list.into_owned())).collect(),
+            },
             What::Expelled { rule, asked } => {
                 What::Expelled { rule: Cow::Owned(rule.into_owned()), asked: Cow::Owned(asked.into_owned()) }
             }

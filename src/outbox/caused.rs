@@ -48,6 +48,7 @@ impl Delivery {
             | Fact::Held(_)
             | Fact::Content(_)
             | Fact::Answered(_)
+            | Fact::Overturned(_)
             | Fact::Unsaid(_)
             | Fact::Carried(_)
             | Fact::Talk(_)

@@ -148,7 +148,11 @@ impl<'e> Decision<'e> {
     /// Notes what the event itself changes: roster, group, contact, consent, outcome.
     pub(super) fn happened(&mut self, event: &'e GroupEvent<'_>) {
         let fact = match &event.what {
-            What::Message(_) | What::Due | What::Pardoned { .. } | What::Expelled { .. } => return,
+            What::Message(_)
+            | What::Due
+            | What::Pardoned { .. }
+            | What::Expelled { .. }
+            | What::Overturned { .. } => return,
             What::MessageEdited { of, .. } => revision(of.as_deref(), false),
             What::MessageRecalled { of } => revision(of.as_deref(), true),
             What::MemberJoined { inviter, scene, channel, union_id, inferred, profile: _ } => {

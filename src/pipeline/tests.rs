@@ -6,6 +6,7 @@ mod greeting;
 mod journeying;
 mod replying;
 mod talking;
+mod unsaying;
 mod verdicts;
 
 use std::collections::HashMap;

@@ -1,10 +1,30 @@
 //! What does not count as activity after all: a message that members never saw, or that its writer took back.
 
+use std::borrow::Cow;
+
 use super::{Arrival, Decision, PartitionState, Setting};
 use crate::dedupe;
-use crate::event::{EventKey, Fact, GroupEvent, Role, UnsaidBy, UnsaidFact, Verdict, What};
+use crate::event::{EventKey, Fact, GroupEvent, OverturnedFact, Role, UnsaidBy, UnsaidFact, Verdict, What};
 
-impl Decision<'_> {
+impl<'e> Decision<'e> {
+    /// Notes that a verdict was wrong: what members never saw counts as activity all the same.
+    pub(super) fn overturn(
+        &mut self,
+        setting: &Setting<'_>,
+        said_ms: i64,
+        blocked: bool,
+        wordlists: &'e [Cow<'_, str>],
+    ) {
+        let hour = dedupe::bucket_of(said_ms);
+        if blocked && setting.can_withhold {
+            self.fact(|| Fact::Unsaid(UnsaidFact { hour, by: UnsaidBy::Us, undone: true }));
+        }
+        if !wordlists.is_empty() {
+            let wordlists = wordlists.iter().map(|list| Cow::Borrowed(&**list)).collect();
+            self.fact(|| Fact::Overturned(OverturnedFact { hour, wordlists }));
+        }
+    }
+
     /// Notes a message that is not shown, and one that is taken back: in the hour it was said.
     pub(super) fn unsay(
         &mut self,
@@ -44,7 +64,8 @@ impl Decision<'_> {
             | What::LateVerdict { .. }
             | What::Due
             | What::Pardoned { .. }
-            | What::Expelled { .. } => return,
+            | What::Expelled { .. }
+            | What::Overturned { .. } => return,
         };
         if let Some(hour) = hour {
             self.fact(|| Fact::Unsaid(UnsaidFact { hour, by, undone: false }));

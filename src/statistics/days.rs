@@ -313,6 +313,8 @@ pub fn decode(row: &View<'_>) -> Result<Day, DayError> {
     let mut day = Day::default();
     row.spoke(&mut |person, hour, spoke| day.spoke.entry((person, hour)).or_default().add(spoke))?;
     row.moved(&mut |one| day.moved.push(one))?;
+    day.moved.sort_unstable();
+    day.moved.dedup();
     row.counted(&mut |facet, hour, count| *day.counted.entry((facet, hour)).or_default() += count)?;
     Ok(day)
 }

@@ -1,4 +1,5 @@
-//! What each number means, in words an operator and an auditor can hold us to (群数据报表口径).
+//! What each number means, in words an operator and an auditor can hold us to (群数据报表口径): `docs/STATISTICS.md`, which is
+//! served as it stands, and the counters of an hour.
 //!
 //! Not for: how numbers are kept. Invariant: every number follows from the journal alone, and from the set of its
 //! events rather than from the order of their arrival (only two changes in the same millisecond keep arrival order).
@@ -6,17 +7,8 @@
 //! | word | 中文 | meaning |
 //! |---|---|---|
 //! | hour | 小时 | the hour of the event's own time (`at`), not of its arrival; platform times are UTC milliseconds |
-//! | messages | 消息数 | messages by customers and staff; an edited or recalled message is not a second one; programs (bots) do not count |
-//! | staff messages | 员工消息数 | those of the messages that staff wrote |
-//! | joins, leaves | 入群、退群 | each joining and leaving of a customer or staff member; someone who comes, goes and comes again has joined twice |
-//! | hits | 命中数 | listed terms found in any judged text, those cancelled by an allow phrase left out |
-//! | masked, reviewed, blocked | 打码、待审、拦截 | judged texts (messages and edits, whoever wrote them) by their verdict |
-//! | replies, welcomes | 自动回复、欢迎语 | texts asked for, whether or not the platform took them later |
-//! | late | 迟到 | events older than the dedupe window: counted here only, in the hour of their arrival, and listed apart |
-//! | revised | 补录 | an hour that a late-arriving event changed after it had ended |
 //! | first seen, last seen | 首次、最近出现 | the earliest and latest time of an event that shows the member in the group: a message, an edit, a join, a leave |
 //! | present | 在群 | the latest join or leave by its own time decides; someone only ever seen talking is present |
-//! | members | 群人数 | members present now, as far as joins, leaves and messages tell |
 //! | member number | 成员编号 | given once per account, by the platform's union id where it gives one, else by member id |
 //! | case | 同文案件 | the same advert in many groups |
 //!
@@ -24,7 +16,37 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is counted per group and hour; the meanings stand in the [module's table](self).
+/// What a number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Definition {
+    /// Its name in answers.
+    pub field: &'static str,
+    /// Its name in Chinese.
+    pub zh: &'static str,
+    /// Its name in English.
+    pub en: &'static str,
+    /// How it is counted, in Chinese 口径.
+    pub meaning_zh: &'static str,
+    /// The same in English.
+    pub meaning_en: &'static str,
+}
+
+/// Returns every definition, in the order of the document.
+pub fn all() -> impl Iterator<Item = Definition> {
+    let lines = include_str!("../../docs/STATISTICS.md").lines().filter(|line| line.starts_with("| `"));
+    lines.filter_map(|line| {
+        let mut cells = line.trim_matches('|').split(" | ").map(str::trim);
+        Some(Definition {
+            field: cells.next()?.trim_matches('`'),
+            zh: cells.next()?,
+            en: cells.next()?,
+            meaning_zh: cells.next()?,
+            meaning_en: cells.next()?,
+        })
+    })
+}
+
+/// What is counted per group and hour; their meanings: [`all`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Counters {
     /// Messages by customers and staff.

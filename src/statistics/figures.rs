@@ -3,8 +3,11 @@
 //! Pure: takes rows and returns figures. Every group is cut at its own zone's midnight, so [`Cuts`] are made for each zone.
 //! A person is counted once however many groups and hours they spoke in: people are kept as bitmaps, never as sums.
 
+pub mod crowd;
+pub mod fatigue;
 pub mod heat;
 pub mod presence;
+pub mod retention;
 pub mod waited;
 
 #[cfg(test)]

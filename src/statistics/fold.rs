@@ -155,6 +155,7 @@ impl Delta {
                 | Fact::Judged(_)
                 | Fact::Held(_)
                 | Fact::Content(_)
+                | Fact::Overturned(_)
                 | Fact::Answered(_)
                 | Fact::Carried(_)
                 | Fact::Talk(_)
@@ -310,7 +311,8 @@ fn counters_of(effects: &Effects<'_>) -> Counters {
         | EventType::LateVerdict
         | EventType::Due
         | EventType::Pardoned
-        | EventType::Expelled => {}
+        | EventType::Expelled
+        | EventType::Overturned => {}
     }
     if matches!(head.what, EventType::Message | EventType::MessageEdited) {
         match head.verdict {
@@ -355,7 +357,8 @@ fn shows_member(what: EventType) -> bool {
         | EventType::LateVerdict
         | EventType::Due
         | EventType::Pardoned
-        | EventType::Expelled => false,
+        | EventType::Expelled
+        | EventType::Overturned => false,
     }
 }
 

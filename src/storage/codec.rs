@@ -73,6 +73,7 @@ pub fn encode(effects: &Effects<'_>, out: &mut Vec<u8>) {
             Fact::Held(f) => record(kind, f, out),
             Fact::Content(f) => record(kind, f, out),
             Fact::Answered(f) => record(kind, f, out),
+            Fact::Overturned(f) => record(kind, f, out),
             Fact::Unsaid(f) => record(kind, f, out),
             Fact::State(f) => record(kind, f, out),
             Fact::Contact(f) => record(kind, f, out),
@@ -253,6 +254,7 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
         FactKind::Held => Fact::Held(body_of(kind, body)?),
         FactKind::Content => Fact::Content(body_of(kind, body)?),
         FactKind::Answered => Fact::Answered(body_of(kind, body)?),
+        FactKind::Overturned => Fact::Overturned(body_of(kind, body)?),
         FactKind::Unsaid => Fact::Unsaid(body_of(kind, body)?),
         FactKind::State => Fact::State(body_of(kind, body)?),
         FactKind::Contact => Fact::Contact(body_of(kind, body)?),
@@ -279,7 +281,7 @@ fn fact_of(kind: u8, body: &[u8]) -> Result<Option<Fact<'_>>, CodecError> {
     }))
 }
 
-const KINDS: [FactKind; 33] = [
+const KINDS: [FactKind; 34] = [
     FactKind::Head,
     FactKind::Member,
     FactKind::Group,
@@ -290,6 +292,7 @@ const KINDS: [FactKind; 33] = [
     FactKind::Held,
     FactKind::Content,
     FactKind::Answered,
+    FactKind::Overturned,
     FactKind::Unsaid,
     FactKind::State,
     FactKind::Contact,

@@ -103,7 +103,7 @@ macro_rules! all {
             mass_sends_are_no_targets,
             what_groups_received_is_counted,
             every_way_to_a_state_is_told_but_calls_and_their_retries,
-            nothing_is_told_while_nobody_listens,
+            deliveries_are_not_told_while_nobody_listens,
             what_happened_is_told_each_time,
             mass_sends_tell_of_what_they_carry,
             many_deliveries_moved_at_once_are_all_told,

@@ -105,6 +105,7 @@ impl Pass {
                 | Fact::Held(_)
                 | Fact::Content(_)
                 | Fact::Answered(_)
+                | Fact::Overturned(_)
                 | Fact::Unsaid(_)
                 | Fact::Carried(_)
                 | Fact::Talk(_)

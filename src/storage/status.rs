@@ -1,8 +1,8 @@
 //! What subscribers are told: state changes and what staff should hear of, numbered in the order in which they were
 //! committed.
 //!
-//! A change is written in the commit that makes it, and only while there is an endpoint to be told. Calls under way and
-//! retries are none: what is told is where something came to stand. Numbers have no gap: what is rolled back takes its number
+//! A change is written in the commit that makes it; one of a delivery only while there is an endpoint to be told. Calls under
+//! way and retries are none: what is told is where something came to stand. Numbers have no gap: what is rolled back takes its number
 //! back with it. A restored backup goes on with higher ones than the lost ledger can have given out.
 
 use serde::{Deserialize, Serialize};

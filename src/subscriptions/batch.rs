@@ -77,6 +77,11 @@ fn time(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_string()
 }
 
+/// Shows a change as calls and streams tell it.
+pub(crate) fn shown(change: &StatusChange) -> serde_json::Value {
+    serde_json::to_value(told(change)).unwrap_or_default() // strings and numbers
+}
+
 fn told(change: &StatusChange) -> Told<'_> {
     let is_delivery = change.subject == Subject::Delivery;
     Told {

@@ -18,6 +18,8 @@ use crate::telemetry::metrics;
 const SWEEP: Duration = Duration::from_secs(10);
 /// The time that changes are kept is held to one part in so many.
 const MARKS: u32 = 64;
+/// Without an endpoint so many are kept, for streams that come again.
+const STREAM_ROWS: u64 = 10_000;
 /// The document with the marks.
 const MARKS_ID: &str = "endpoint-marks";
 
@@ -77,7 +79,8 @@ impl Subscriptions {
         let all: Vec<Arc<Live>> = self.live.lock().values().cloned().collect();
         let too_many = span.last.saturating_sub(self.parts.config.rows_max.get());
         let too_old = self.mark(span.last).await?;
-        let through = if all.is_empty() { span.last } else { too_many.max(too_old) };
+        let nobody = if all.is_empty() { span.last.saturating_sub(STREAM_ROWS) } else { 0 };
+        let through = too_many.max(too_old).max(nobody);
         if through >= span.first {
             while self.parts.storage.status_forget(through).await? > 0 {}
         }

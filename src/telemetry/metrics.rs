@@ -10,6 +10,7 @@ mod names;
 mod process;
 mod registry;
 pub mod status;
+pub mod streams;
 pub mod wecom;
 
 use std::sync::Arc;
@@ -415,6 +416,11 @@ pub(super) fn health(ready: bool, degraded: usize) {
 /// The place of a combination of two labels; the second changes fastest.
 fn pair(first: impl Value, second: impl Value, second_label: Label) -> usize {
     first.place() * second_label.values.len() + second.place()
+}
+
+/// Daily reports could not be written.
+pub fn reports_failed() {
+    add(Metric::ReportsFailed, 0, 1);
 }
 
 fn add(metric: Metric, place: usize, count: u64) {

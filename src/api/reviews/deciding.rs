@@ -9,7 +9,8 @@ use crate::api::body::{Answer, Path, Precondition, Strict};
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::rules::{self, Why};
 use crate::api::state::Cx;
-use crate::event::{FieldError, Verdict};
+use crate::event::{FieldError, GroupEvent, Role, Verdict, What};
+use crate::ingest::events::Source;
 use crate::interception::{WordlistSource, fold_into};
 use crate::reviews::{Closed, Review, ReviewState};
 use crate::rulesets::RuleKind;
@@ -96,6 +97,9 @@ pub(in crate::api) async fn decide(
     };
     let closed = Closed { state, by: cx.actor().operator.to_string(), at_ms: cx.now_ms(), reason };
     let place = cx.place_of_group(&review.account, &review.group);
+    if state == ReviewState::Approved {
+        cx.overturn(&review).await?;
+    }
     // Decided first: of two people who decide at the same time, only the one who was first adds a phrase.
     let review = cx.reviews().close(cx.actor(), review, closed, &place).await?;
     let (zh, en) = effect(&review);
@@ -106,6 +110,37 @@ pub(in crate::api) async fn decide(
     let (rules, now_ms) = (cx.rules(), cx.now_ms());
     let review = view(&cx, &rules, review, now_ms).await?;
     Ok(Answer::ok(DecisionView { review, zh, en, allow_phrase }))
+}
+
+impl Cx {
+    /// Lets the numbers know that a verdict was wrong; of one review once, however often it is asked.
+    async fn overturn(&self, review: &Review) -> ApiResult<()> {
+        let Some(member) = review.member.clone().filter(|_| !review.group.is_empty()) else { return Ok(()) };
+        let wordlists: Vec<_> = review.hits.iter().map(|hit| hit.wordlist.clone().into()).collect();
+        let blocked = review.verdict == Some(Verdict::Block);
+        if wordlists.is_empty() && !blocked {
+            return Ok(());
+        }
+        let (account, group, of) = (review.account.clone(), review.group.clone(), member.clone());
+        let seat = self.blocking(move |storage| storage.member(&account, &group, &of)).await?;
+        let event = GroupEvent {
+            id: format!("overturned-{}", review.id).into(),
+            account: review.account.clone().into(),
+            group: review.group.clone().into(),
+            member: Some(member.into()),
+            name: None,
+            role: seat.map_or(Role::Customer, |seat| seat.role),
+            at_ms: None,
+            step: None,
+            what: What::Overturned { said_ms: review.at_ms, blocked, wordlists },
+        };
+        let not_ready = |detail: String| ApiError::new(Code::NotReady, detail);
+        let taken = self.ingest().take(Source::Token(self.caller()), std::iter::once(Ok(event))).await;
+        for result in taken.map_err(|refusal| not_ready(refusal.detail))? {
+            result.map_err(|refusal| not_ready(refusal.detail))?;
+        }
+        Ok(())
+    }
 }
 
 /// Checks the words of a decision or an appeal.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use roaring::RoaringTreemap;
 
-use crate::api::error::{ApiError, ApiResult};
+use super::crowd::{is_customer, member};
+use crate::api::error::ApiResult;
 use crate::api::state::Cx;
 use crate::directory::{GroupContext, GroupFilter, GroupFound};
-use crate::event::Role;
 use crate::statistics::coverage::Covered;
 use crate::statistics::days::day_of;
 use crate::statistics::definitions::Counters;
-use crate::statistics::figures::presence::{Member, Moves};
+use crate::statistics::figures::presence::Moves;
 use crate::statistics::figures::{Cuts, Figures, Group, person};
 use crate::storage::{Storage, StorageError};
 
@@ -128,17 +128,8 @@ impl Cx {
             Groups::One(group) => vec![group.clone()],
         };
         let sights: HashMap<String, bool> = self.sights(&found);
-        let rows_max = self.config().statistics_group_days_max;
-        let first = found.first().map(|group| (wanted.cuts)(&group.context).days());
-        let days = first.map_or(0, |days| u64::from(days.end.saturating_sub(days.start)));
-        if days.saturating_mul(found.len() as u64) > rows_max {
-            let detail = format!(
-                "the query: {} groups over {days} days are more than `api.statistics_group_days_max` ({rows_max}); ask \
-                 for fewer groups or a shorter time",
-                found.len()
-            );
-            return Err(ApiError::unreadable("", "query", detail));
-        }
+        let days = found.first().map_or(0..0, |group| (wanted.cuts)(&group.context).days());
+        self.check_group_days(found.len(), days.end.saturating_sub(days.start))?;
         self.blocking(move |storage| {
             storage.project()?;
             let accounts = places(&found);
@@ -147,7 +138,7 @@ impl Cx {
                 let of_groups = read(storage, batch, &wanted, &accounts, as_of_ms)?;
                 for (group, mut of_group) in batch.iter().zip(of_groups) {
                     let account = group.context.account.id.as_str();
-                    of_group.is_seen |= sights.get(account).copied().unwrap_or(true);
+                    of_group.is_seen |= sights.get(account).copied().unwrap_or_default();
                     let headings = wanted.heading.as_ref().map_or_else(Vec::new, |heading| heading(group));
                     for heading in headings {
                         figures.by.entry(heading).or_default().add(of_group.share());
@@ -165,14 +156,14 @@ impl Cx {
         .await
     }
 
-    /// Says of each account whether its platform shows what is said; of one that is not connected, nobody knows.
-    fn sights(&self, found: &[GroupFound]) -> HashMap<String, bool> {
+    /// Says of each account whether its platform shows what is said; while one is not connected, it does not.
+    pub(super) fn sights(&self, found: &[GroupFound]) -> HashMap<String, bool> {
         let mut sights = HashMap::new();
         for group in found {
             let account = group.context.account.id.as_str();
             if !sights.contains_key(account) {
                 let can = self.connectors().capabilities(account);
-                sights.insert(account.to_owned(), can.is_none_or(|can| can.gives_message_text));
+                sights.insert(account.to_owned(), can.is_some_and(|can| can.gives_message_text));
             }
         }
         sights
@@ -238,15 +229,10 @@ fn read(
             people[nth] = Some(RoaringTreemap::new());
         }
         storage.rosters(&names, &mut |group, seat| {
-            if seat.role != Role::Customer {
+            if !is_customer(&seat) {
                 return;
             }
-            let member = Member {
-                number: seat.number,
-                role: seat.role,
-                present: seat.present,
-                first_ms: seat.first_ms,
-            };
+            let member = member(&seat);
             let range = cuts[group].range();
             let ends = cuts[group].starts().iter().skip(1).copied().chain([range.end]);
             for (count, end_ms) in members[group].iter_mut().zip(ends) {

@@ -83,7 +83,8 @@ impl Fields {
             | EventType::LateVerdict
             | EventType::Due
             | EventType::Pardoned
-            | EventType::Expelled => 0,
+            | EventType::Expelled
+            | EventType::Overturned => 0,
         })
     }
 
@@ -115,7 +116,8 @@ pub(super) fn needs_member(kind: EventType) -> bool {
         | EventType::LateVerdict
         | EventType::Due
         | EventType::Pardoned
-        | EventType::Expelled => false,
+        | EventType::Expelled
+        | EventType::Overturned => false,
     }
 }
 
@@ -142,5 +144,6 @@ pub(super) fn name(kind: EventType) -> &'static str {
         EventType::Due => "due",
         EventType::Pardoned => "pardoned",
         EventType::Expelled => "expelled",
+        EventType::Overturned => "overturned",
     }
 }

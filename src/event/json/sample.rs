@@ -60,6 +60,7 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
         | What::LateVerdict { .. }
         | What::Pardoned { .. }
         | What::Expelled { .. }
+        | What::Overturned { .. }
         | What::Due => {}
         What::ConsentChanged { granted } => put("granted", json!(granted)),
         What::Outcome { kind, value, broadcast } => {

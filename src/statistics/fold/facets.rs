@@ -34,6 +34,10 @@ impl Delta {
                 && talk.question.is_some()
             {
                 self.facet(group, hour, Facet::Question);
+            } else if let Fact::Overturned(overturned) = fact {
+                for wordlist in &overturned.wordlists {
+                    self.facet(group, overturned.hour, Facet::Overturned(word(wordlist)));
+                }
             } else if let Fact::Answered(answered) = fact {
                 for question in &answered.questions {
                     let facet = Facet::Answered(question.is_open, question.seconds);

@@ -170,8 +170,7 @@ pub trait Register {
 /// Gives a member a number: that of the person where the platform tells who it is, else their own, else a new one.
 ///
 /// Called in journal order. A person first met under two member ids keeps the number of the first; the other number is
-/// never given again, and what was counted under it is theirs. A member id that is told to be somebody else from now on
-/// takes nothing along.
+/// never given again, and what was counted under it is theirs. Who a member id is told to be first holds.
 pub fn introduce<R: Register>(
     register: &mut R,
     account: &str,
@@ -188,16 +187,16 @@ pub fn introduce<R: Register>(
         return Ok(());
     };
     let by_union = format!("u:{union_id}");
-    let free = own.filter(|own| !own.is_bound);
-    let number = match (register.find(account, &by_union)?, free) {
-        (Some(person), _) if own == Some(person) => return Ok(()),
-        (Some(person), free) => {
-            if let Some(free) = free {
-                register.same(account, free.number, person.number)?;
-            }
+    if own.is_some_and(|own| own.is_bound) {
+        return Ok(());
+    }
+    let number = match (register.find(account, &by_union)?, own) {
+        (Some(person), Some(own)) => {
+            register.same(account, own.number, person.number)?;
             person.number
         }
-        (None, Some(free)) => free.number,
+        (Some(person), None) => person.number,
+        (None, Some(own)) => own.number,
         (None, None) => register.next(account)?,
     };
     let bound = Numbered { number, is_bound: true };

@@ -11,9 +11,9 @@ use crate::event::{
     ActionFact, ActionKind, Alike, AnsweredFact, AttachFact, CarriedFact, CaseFact, CaseSizeFact,
     ConsentFact, ContactEnd, ContactEndFact, ContactFact, ContentFact, EventKey, EventType, EvidenceFact,
     GroupFact, HandOverFact, Head, HeldFact, HitFact, JudgedFact, KickFact, Kin, LateVerdictFact, Level,
-    Mark, MarkKind, MemberFact, OutcomeFact, QuestionFact, ReviewFact, RevisionFact, Role, RosterFact,
-    RosterMember, SendFact, SightedFact, SilenceFact, StateFact, StateKind, Status, TagsFact, TalkFact,
-    TraitsFact, UnsaidBy, UnsaidFact, Verdict, Via, Waited,
+    Mark, MarkKind, MemberFact, OutcomeFact, OverturnedFact, QuestionFact, ReviewFact, RevisionFact, Role,
+    RosterFact, RosterMember, SendFact, SightedFact, SilenceFact, StateFact, StateKind, Status, TagsFact,
+    TalkFact, TraitsFact, UnsaidBy, UnsaidFact, Verdict, Via, Waited,
 };
 use crate::near::{LANES, Sketch};
 
@@ -185,6 +185,8 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
         text().prop_map(|rule| Fact::Review(ReviewFact { rule })),
         text().prop_map(|of| Fact::Held(HeldFact { of })),
         text().prop_map(|kind| Fact::Content(ContentFact { kind })),
+        (0_u32..600_000, vec(text(), 0..3))
+            .prop_map(|(hour, wordlists)| Fact::Overturned(OverturnedFact { hour, wordlists })),
         vec((0_u32..600_000, any::<u32>(), any::<bool>()), 0..4).prop_map(|questions| {
             let waited = |(hour, seconds, is_open)| Waited { hour, seconds, is_open };
             Fact::Answered(AnsweredFact { questions: questions.into_iter().map(waited).collect() })

@@ -98,20 +98,22 @@ pub(in crate::storage) async fn every_way_to_a_state_is_told_but_calls_and_their
     assert!(told(&storage, 8).await.is_empty());
 }
 
-pub(in crate::storage) async fn nothing_is_told_while_nobody_listens<H: Harness>(harness: &H) {
+pub(in crate::storage) async fn deliveries_are_not_told_while_nobody_listens<H: Harness>(harness: &H) {
     let storage = harness.open(&Config::default()).unwrap();
     storage.deliveries_add(vec![pending("b", 1)]).await.unwrap();
+    storage.deliveries_move(of("b"), DeliveryState::Failed, NOW_MS).await.unwrap();
+    assert_eq!(storage.status_span().await.unwrap(), StatusSpan { first: 1, last: 0 });
+    // Broadcasts are few: streams are told of them, endpoints or not.
     let told_of = |state: &str| vec![StatusChange::broadcast("b", state, NOW_MS)];
     let standing = |state: &str| Change { at_ms: NOW_MS, told: told_of(state), ..Change::default() };
     storage.apply(standing("running")).await.unwrap();
+    // From the commit that makes the endpoint on, up to the one that removes it.
+    storage.apply(listening()).await.unwrap();
     storage.deliveries_move(of("b"), DeliveryState::Sent, NOW_MS).await.unwrap();
-    assert_eq!(storage.status_span().await.unwrap(), StatusSpan { first: 1, last: 0 });
-    // In the commit that makes the endpoint, and not in the one that removes it.
-    storage.apply(Change { told: told_of("running"), ..listening() }).await.unwrap();
-    assert_eq!(storage.status_span().await.unwrap(), StatusSpan { first: 1, last: 1 });
     let gone = Write::Delete { kind: DocumentKind::Endpoint, id: "ops".into() };
     storage.apply(Change { writes: vec![gone], ..standing("finished") }).await.unwrap();
-    assert_eq!(told(&storage, 0).await, ["0 running"]);
+    storage.deliveries_move(of("b"), DeliveryState::Failed, NOW_MS).await.unwrap();
+    assert_eq!(told(&storage, 0).await, ["0 running", "1 sent", "0 finished"]);
 }
 
 pub(in crate::storage) async fn what_happened_is_told_each_time<H: Harness>(harness: &H) {

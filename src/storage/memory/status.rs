@@ -12,16 +12,14 @@ impl LedgerData {
             let was = before.deliveries.get(&row.id).map(|row| row.state);
             row.target < MASS_SENDS_FROM && is_told(was, row.state)
         });
-        let mut changes: Vec<_> = moved.map(change_of).collect();
+        let kind = DocumentKind::Endpoint.as_str();
+        let listens = self.documents.keys().any(|(of, _)| *of == kind);
+        let mut changes: Vec<_> = moved.filter(|_| listens).map(change_of).collect();
         for change in std::mem::take(&mut self.telling) {
             let last = self.told.iter().rfind(|told| told.subject == change.subject && told.id == change.id);
             if !change.subject.stands() || last.is_none_or(|last| last.state != change.state) {
                 changes.push(change);
             }
-        }
-        let kind = DocumentKind::Endpoint.as_str();
-        if !self.documents.keys().any(|(of, _)| *of == kind) {
-            return;
         }
         for change in changes {
             self.told_last += 1;

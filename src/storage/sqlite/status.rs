@@ -41,15 +41,14 @@ pub(super) fn listen(conn: &Connection) -> Result<(), StorageError> {
         .map_err(fault("listen to deliveries"))
 }
 
-/// Writes where broadcasts stand, if anybody is to be told and was not told the same last, and what else happened.
+/// Writes where broadcasts stand, if the same was not told last, and what else happened.
 pub(super) fn tell(conn: &Connection, changes: &[StatusChange]) -> Result<(), StorageError> {
     for change in changes {
         conn.prepare_cached(
             "INSERT INTO status_change (at_ms, subject, id, broadcast, target, account, grp, kind, state, attempts, code,
              platform_id, context)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
-             WHERE EXISTS (SELECT 1 FROM document WHERE kind = 'endpoint') AND (?14 OR ?9 IS NOT
-             (SELECT state FROM status_change WHERE subject = 'broadcast' AND id = ?3 ORDER BY seq DESC LIMIT 1))",
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 WHERE ?14 OR ?9 IS NOT
+             (SELECT state FROM status_change WHERE subject = 'broadcast' AND id = ?3 ORDER BY seq DESC LIMIT 1)",
         )
         .and_then(|mut insert| {
             insert.execute(params![

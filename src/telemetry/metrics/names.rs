@@ -229,6 +229,12 @@ metrics! {
         "State changes that were forgotten before an endpoint could be told.";
     StatusWaiting: Gauge, "menshen_status_changes_waiting", [],
         "State changes that the slowest endpoint was not told of yet.";
+    ReportsFailed: Counter, "menshen_reports_failed_total", [],
+        "Times that daily reports could not be written.";
+    StreamsOpen: Gauge, "menshen_streams_open", [],
+        "Streams (GET /v1/stream) that are open.";
+    StreamsRefused: Counter, "menshen_streams_refused_total", [],
+        "Streams refused because as many as api.streams_max were open.";
     WecomIgnored: Counter, "menshen_wecom_callbacks_ignored_total", [WECOM_IGNORED],
         "Callbacks of WeCom that were authentic and stand for no event.";
 }

@@ -1,0 +1,201 @@
+//! How many of those who joined together are still there, and still speak (留存).
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+use jiff::Timestamp;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::{Cuts, person};
+use crate::event::{HOUR_MS, Role};
+use crate::statistics::days::{DAY_MS, DayError, Move, View};
+
+/// After how many days is looked, and over how many days up to then somebody must have spoken.
+pub const DAYS: [(i64, i64); 3] = [(1, 1), (7, 7), (30, 7)];
+
+/// One of those who joined.
+#[derive(Debug)]
+struct Joiner {
+    stretch: usize,
+    joined: Date,
+    zone: TimeZone,
+    moves: Vec<(i64, u32, bool)>,
+    spoke: BTreeSet<Date>,
+    /// In a group all the time, as far as is known.
+    stays: bool,
+}
+
+/// What became of them after some days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct After {
+    /// Of whom so many days have passed.
+    pub of: u64,
+    /// Still in one of the groups.
+    pub there: u64,
+    /// Still speaking.
+    pub speaking: u64,
+}
+
+/// Those who joined in one stretch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cohort {
+    /// How many.
+    pub people: u64,
+    /// After each of [`DAYS`].
+    pub after: [After; 3],
+}
+
+/// Everybody who joined, counted once: with their first joining of the time looked at.
+#[derive(Debug, Default)]
+pub struct Joiners {
+    by: HashMap<u64, Joiner>,
+}
+
+/// A group of the question.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// Its number in the question.
+    pub group: u32,
+    /// Its account's.
+    pub account: u32,
+    /// Its zone.
+    pub zone: &'a TimeZone,
+    /// The stretches in its zone.
+    pub cuts: &'a Cuts,
+}
+
+impl Joiners {
+    /// Adds a day's row of a group; days come in order.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn add(&mut self, place: &Place<'_>, day: u32, row: &View<'_>) -> Result<(), DayError> {
+        let start_ms = i64::from(day) * DAY_MS;
+        row.moved(&mut |(of_day, who, kind)| {
+            let at_ms = start_ms + i64::from(of_day);
+            let key = person(place.account, who.number);
+            if let Some(joiner) = self.by.get_mut(&key) {
+                joiner.moves.push((at_ms, place.group, kind.is_in()));
+            } else if kind == Move::Joined
+                && who.role == Role::Customer
+                && let Some(stretch) = place.cuts.index(at_ms)
+            {
+                let joiner = Joiner {
+                    stretch,
+                    joined: date_of(at_ms, place.zone),
+                    zone: place.zone.clone(),
+                    moves: vec![(at_ms, place.group, true)],
+                    spoke: BTreeSet::new(),
+                    stays: false,
+                };
+                self.by.insert(key, joiner);
+            }
+        })?;
+        let dates: [Date; 24] = std::array::from_fn(|hour| {
+            date_of(start_ms + i64::try_from(hour).unwrap_or_default() * HOUR_MS, place.zone)
+        });
+        row.spoke(&mut |who, hour, spoke| {
+            if spoke.is_active()
+                && let Some(joiner) = self.by.get_mut(&person(place.account, who.number))
+                && let Some(date) = dates.get(usize::from(hour))
+            {
+                joiner.spoke.insert(*date);
+            }
+        })
+    }
+
+    /// Adds a member who is in a group now: whoever never moved there has been there all the time.
+    pub fn stays(&mut self, place: &Place<'_>, number: u64) {
+        if let Some(joiner) = self.by.get_mut(&person(place.account, number)) {
+            joiner.stays |= !joiner.moves.iter().any(|(_, group, _)| *group == place.group);
+        }
+    }
+
+    /// Says what became of them, stretch by stretch.
+    pub fn cohorts(&self, stretches: usize, now_ms: i64) -> Vec<Cohort> {
+        let mut cohorts = vec![Cohort::default(); stretches];
+        for joiner in self.by.values() {
+            let Some(cohort) = cohorts.get_mut(joiner.stretch) else { continue };
+            cohort.people += 1;
+            for (after, (days, over)) in cohort.after.iter_mut().zip(DAYS) {
+                let Ok(last) = joiner.joined.checked_add(days.days()) else { continue };
+                let Some(end_ms) = midnight_after(last, &joiner.zone).filter(|end_ms| *end_ms <= now_ms)
+                else {
+                    continue;
+                };
+                let first = last.checked_sub((over - 1).days()).unwrap_or(last);
+                after.of += 1;
+                after.there += u64::from(joiner.is_in(end_ms));
+                after.speaking += u64::from(joiner.spoke.range(first..=last).next().is_some());
+            }
+        }
+        cohorts
+    }
+}
+
+impl Joiner {
+    fn is_in(&self, at_ms: i64) -> bool {
+        let mut last: HashMap<u32, (i64, bool)> = HashMap::new();
+        for (moved_ms, group, is_in) in self.moves.iter().filter(|(moved_ms, ..)| *moved_ms < at_ms) {
+            let entry = last.entry(*group).or_insert((*moved_ms, *is_in));
+            if *moved_ms >= entry.0 {
+                *entry = (*moved_ms, *is_in);
+            }
+        }
+        self.stays || last.values().any(|(_, is_in)| *is_in)
+    }
+}
+
+fn date_of(at_ms: i64, zone: &TimeZone) -> Date {
+    Timestamp::from_millisecond(at_ms).unwrap_or_default().to_zoned(zone.clone()).date()
+}
+
+fn midnight_after(date: Date, zone: &TimeZone) -> Option<i64> {
+    let next = date.tomorrow().ok()?;
+    next.to_zoned(zone.clone()).ok().map(|time| time.timestamp().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::days::{Day, Person, Spoke, encode};
+
+    /// 2026-11-02T00:00:00+08:00.
+    const START_MS: i64 = 1_793_548_800_000;
+
+    #[test]
+    fn who_stays_and_who_speaks_after_days_of_the_groups_own_zone() {
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let cuts = Cuts::new(vec![START_MS, START_MS + DAY_MS]);
+        let place = Place { group: 0, account: 0, zone: &zone, cuts: &cuts };
+        let person = |number| Person { number, role: Role::Customer };
+        let mut rows: std::collections::BTreeMap<u32, Day> = std::collections::BTreeMap::new();
+        let mut moved = |number, at_ms: i64, kind| {
+            let of_day = u32::try_from(at_ms.rem_euclid(DAY_MS)).unwrap();
+            let day = rows.entry(u32::try_from(at_ms / DAY_MS).unwrap()).or_default();
+            day.moved.push((of_day, person(number), kind));
+        };
+        for number in 0..4 {
+            moved(number, START_MS + 10 * HOUR_MS, Move::Joined);
+        }
+        moved(1, START_MS + 30 * HOUR_MS, Move::Left); // on day 1
+        moved(2, START_MS + 5 * DAY_MS, Move::Left); // on day 5
+        let spoken = START_MS + DAY_MS + 20 * HOUR_MS; // on day 1, in the evening
+        let day = rows.entry(u32::try_from(spoken / DAY_MS).unwrap()).or_default();
+        let hour = u8::try_from(spoken / HOUR_MS % 24).unwrap();
+        day.spoke.insert((person(3), hour), Spoke { said: 1, unsaid: 0 });
+        let mut joiners = Joiners::default();
+        for (day, row) in &rows {
+            let row = encode(row);
+            let view = View { spoke: &row.spoke, moved: &row.moved, counted: &row.counted, same: None };
+            joiners.add(&place, *day, &view).unwrap();
+        }
+        let cohorts = joiners.cohorts(1, START_MS + 20 * DAY_MS);
+        assert_eq!(cohorts[0].people, 4);
+        assert_eq!(cohorts[0].after[0], After { of: 4, there: 3, speaking: 1 });
+        assert_eq!(cohorts[0].after[1], After { of: 4, there: 2, speaking: 1 });
+        assert_eq!(cohorts[0].after[2], After::default(), "thirty days have not passed");
+    }
+}
