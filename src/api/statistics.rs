@@ -11,6 +11,7 @@ pub(super) mod row;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
 
 use super::body::{Answer, Path, Query};
@@ -319,7 +320,7 @@ pub(super) async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> Api
         let part = Part {
             groups: column.groups,
             active_groups: column.stirred,
-            people: column.people.as_ref().map(|people| people.len()),
+            people: column.people.as_ref().map(RoaringTreemap::len),
             totals: total(&column),
             rows: told(&column),
         };
@@ -331,7 +332,7 @@ pub(super) async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> Api
         until: moment::show(cuts.range().end),
         groups: all.groups,
         active_groups: all.stirred,
-        people: all.people.as_ref().map(|people| people.len()),
+        people: all.people.as_ref().map(RoaringTreemap::len),
         totals: total(&all),
         rows: told(&all),
         split: split.collect(),

@@ -182,7 +182,9 @@ fn usual(
     }
     for (key, sum) in &mut sums {
         let weeks = weeks.get(key).copied().unwrap_or(USUAL_WEEKS);
-        sum.values_mut().for_each(|number| *number /= float(u64::try_from(weeks).unwrap_or(1)));
+        for number in sum.values_mut() {
+            *number /= float(u64::try_from(weeks).unwrap_or(1));
+        }
     }
     Ok(sums)
 }

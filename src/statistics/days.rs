@@ -329,6 +329,7 @@ fn rest_of(row: &[u8]) -> Result<&[u8], DayError> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn damaged(error: postcard::Error) -> DayError {
     DayError(error.to_string())
 }

@@ -102,17 +102,10 @@ impl Delta {
         }
         let mut hits = 0;
         for fact in &effects.facts {
+            if let Some(group) = group {
+                self.of_group(group, effects, fact);
+            }
             match fact {
-                Fact::Group(change) => {
-                    if let Some(group) = group {
-                        let delta = &mut self.groups[group as usize];
-                        latest(&mut delta.name, head.at_ms, change.name.as_deref());
-                        latest(&mut delta.owner, head.at_ms, change.owner.as_deref());
-                        if delta.dismissed.is_none_or(|(at, _)| at <= head.at_ms) {
-                            delta.dismissed = Some((head.at_ms, change.dismissed));
-                        }
-                    }
-                }
                 Fact::Hit(hit) => {
                     self.count_list(head, hit, ListCount { hits: 1, shadow_hits: 0 });
                     if let Some(group) = group {
@@ -120,26 +113,15 @@ impl Delta {
                         hits += 1;
                     }
                 }
-                Fact::Outcome(outcome) => {
-                    if let Some(group) = group {
-                        self.credit(group, head, outcome);
-                    }
-                }
                 Fact::ShadowHit(hit) => self.count_list(head, hit, ListCount { hits: 0, shadow_hits: 1 }),
                 Fact::State(state) => self.state(place.partition, state),
-                Fact::Roster(roster) => {
-                    if let Some(group) = group {
-                        self.list(group, effects, roster);
-                    }
-                }
-                Fact::Unsaid(unsaid) => {
-                    if let Some(group) = group {
-                        self.unsay(group, head, *unsaid);
-                    }
-                }
                 Fact::Sighted(seen) => self.case_messages.push(case_message(seen)),
                 Fact::Case(case) => self.case(case),
-                Fact::Member(_)
+                Fact::Group(_)
+                | Fact::Outcome(_)
+                | Fact::Roster(_)
+                | Fact::Unsaid(_)
+                | Fact::Member(_)
                 | Fact::Action(_)
                 | Fact::Send(_)
                 | Fact::Attach(_)
@@ -164,6 +146,25 @@ impl Delta {
                 | Fact::Traits(_)
                 | Fact::LateVerdict(_) => {}
             }
+        }
+    }
+
+    /// Folds in what a fact says of the group itself.
+    fn of_group(&mut self, group: u32, effects: &Effects<'_>, fact: &Fact<'_>) {
+        let head = &effects.head;
+        if let Fact::Group(change) = fact {
+            let delta = &mut self.groups[group as usize];
+            latest(&mut delta.name, head.at_ms, change.name.as_deref());
+            latest(&mut delta.owner, head.at_ms, change.owner.as_deref());
+            if delta.dismissed.is_none_or(|(at, _)| at <= head.at_ms) {
+                delta.dismissed = Some((head.at_ms, change.dismissed));
+            }
+        } else if let Fact::Outcome(outcome) = fact {
+            self.credit(group, head, outcome);
+        } else if let Fact::Roster(roster) = fact {
+            self.list(group, effects, roster);
+        } else if let Fact::Unsaid(unsaid) = fact {
+            self.unsay(group, head, *unsaid);
         }
     }
 

@@ -57,7 +57,7 @@ pub(in crate::api) struct PeopleQuery {
 
 /// People over many groups, each counted once. What each number means: `/v1/statistics/definitions`.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(in crate::api) struct People {
+pub(in crate::api) struct Headcount {
     /// When they were read; everything acknowledged before is in them.
     as_of: String,
     /// From, inclusive.
@@ -95,9 +95,9 @@ pub(in crate::api) struct People {
 /// Shows who the people of many groups are, each counted once 人数（去重）
 #[utoipa::path(
     get, path = "/v1/statistics/people", tag = "statistics", operation_id = "getPeopleStatistics", params(PeopleQuery),
-    responses((status = 200, description = "People, counted once over all groups", body = People)),
+    responses((status = 200, description = "People, counted once over all groups", body = Headcount)),
 )]
-pub(in crate::api) async fn people(cx: Cx, Query(query): Query<PeopleQuery>) -> ApiResult<Answer<People>> {
+pub(in crate::api) async fn people(cx: Cx, Query(query): Query<PeopleQuery>) -> ApiResult<Answer<Headcount>> {
     let zone = cx.directory().time_zone().clone();
     let asked = Asked { from: query.from.as_deref(), until: query.until.as_deref() };
     let (from_ms, until_ms) = asked.read(&zone, cx.now_ms(), 7 * DAY_MS)?;
@@ -113,9 +113,9 @@ pub(in crate::api) async fn people(cx: Cx, Query(query): Query<PeopleQuery>) -> 
     Ok(Answer::ok(told(&scoped.found, window, scoped.coverage, scoped.as_of_ms)))
 }
 
-fn told(crowd: &Crowd, window: Window, coverage: Covered, as_of_ms: i64) -> People {
+fn told(crowd: &Crowd, window: Window, coverage: Covered, as_of_ms: i64) -> Headcount {
     let seen = |number| coverage.known(number);
-    People {
+    Headcount {
         as_of: moment::show(as_of_ms),
         from: moment::show(window.from_ms),
         until: moment::show(window.until_ms),

@@ -234,7 +234,7 @@ metrics! {
     StreamsOpen: Gauge, "menshen_streams_open", [],
         "Streams (GET /v1/stream) that are open.";
     StreamsRefused: Counter, "menshen_streams_refused_total", [],
-        "Streams refused because as many as api.streams_max were open.";
+        "Streams refused because as many as may be were open.";
     WecomIgnored: Counter, "menshen_wecom_callbacks_ignored_total", [WECOM_IGNORED],
         "Callbacks of WeCom that were authentic and stand for no event.";
 }
