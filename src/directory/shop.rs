@@ -41,6 +41,9 @@ pub struct RegionRecord {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub brand: Option<BrandId>,
+    /// Who runs it (大区负责人), as the platform names them: is told when nobody acknowledges an alert.
+    #[serde(default)]
+    pub manager: Option<String>,
     /// The policy its groups are judged by, over that of the brand.
     #[serde(default)]
     pub policy: Option<String>,

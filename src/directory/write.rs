@@ -85,6 +85,9 @@ impl Directory {
         let mut checker = Checker::new(&self.config);
         checker.id(id.as_str());
         checker.name("/name", &record.name);
+        if let Some(manager) = &record.manager {
+            checker.name("/manager", manager);
+        }
         checker.policy(record.policy.as_deref());
         checker.variables(&record.variables);
         if let Some(brand) = &record.brand {
