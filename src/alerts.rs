@@ -4,23 +4,36 @@
 //! ```text
 //! journal ─ follower ─┬─ what happened, in one commit with how far the journal was read ─► endpoints (`subscriptions`)
 //!                     ├─ questions without an answer, kept for the report
-//!                     └─ notices to owners, gathered in the same commit ─ after a while, not at night ─► `notices`
+//!                     ├─ notices to owners, gathered in the same commit ─ after a while, not at night ─► `notices`
+//!                     └─ windows ─ looks ─┐
+//! storage, platforms ─ sweeps ─ looks ────┴─► desk (`episode`) ─ one commit ─► endpoints, people, the stream
 //! ```
+//!
+//! What simply happened (a member left) is told once. An alert stands: it opens, is passed up while nobody acknowledges it, and
+//! recovers; `watch` looks for them, `baseline` says what is usual, `terms` from when on, `episode` how they live, `desk` keeps
+//! and tells them.
 //!
 //! After a crash the journal is read again from where the last commit stood: nothing is told twice under two numbers, and
 //! nothing is left out. Told are ids and counts, never a text; where one is kept, where it can be read.
 //!
 //! Not for: deciding anything about a message (`pipeline`), reviews (`reviews`), numbers (`statistics`).
 
+pub mod baseline;
 pub mod by_hand;
 pub mod cases;
+pub mod desk;
+pub mod episode;
 pub mod follower;
 mod handovers;
 pub mod leaves;
 mod owners;
+pub mod terms;
 #[cfg(test)]
 mod tests;
 pub mod unanswered;
+pub mod watch;
+pub mod windows;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +79,12 @@ pub struct Config {
     pub notify_questions: Notify,
     /// Who gets a notice of what a person has to do because no program did.
     pub notify_by_hand: Notify,
+    /// When each kind of alert is raised.
+    pub kinds: terms::Kinds,
+    /// How alerts live.
+    pub life: episode::Config,
+    /// What is looked at, and who is told.
+    pub watch: watch::Config,
 }
 
 impl Default for Config {
@@ -77,6 +96,9 @@ impl Default for Config {
             notify_hand_overs: Notify::Off,
             notify_questions: Notify::Off,
             notify_by_hand: Notify::Owner,
+            kinds: terms::Kinds::default(),
+            life: episode::Config::default(),
+            watch: watch::Config::default(),
         }
     }
 }
@@ -99,6 +121,12 @@ pub struct Around {
     pub name: Option<String>,
     /// The staff member who owns it, or runs its shop where nobody told who owns it.
     pub owner: Option<String>,
+    /// Who runs its shop.
+    pub manager: Option<String>,
+    /// Who stands in for them.
+    pub deputy: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
     /// Where it belongs.
     pub place: Place,
 }
@@ -113,6 +141,9 @@ pub trait Surroundings: Send + Sync {
 
     /// Returns when a group's shop is open.
     fn hours(&self, account: &str, group: &str) -> Box<IsOpen>;
+
+    /// Returns who runs a region.
+    fn region_manager(&self, region: &str) -> Option<String>;
 
     /// Returns the time zone by whose clock owners are left alone.
     fn zone(&self) -> TimeZone;
@@ -136,11 +167,20 @@ pub enum Untold {
     Later(String),
 }
 
-/// Tells staff, one to one.
+/// Who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To<'a> {
+    /// A member of staff, one to one.
+    Staff(&'a str),
+    /// A group.
+    Group(&'a str),
+}
+
+/// Tells staff.
 #[async_trait]
 pub trait Teller: Send + Sync {
     /// Accepts a notice under an id; under one that was accepted before it does nothing.
-    async fn tell(&self, id: &str, account: &str, staff: &str, text: String) -> Result<(), Untold>;
+    async fn tell(&self, id: &str, account: &str, to: To<'_>, text: String) -> Result<(), Untold>;
 }
 
 /// What alerts are made of.
@@ -163,6 +203,10 @@ pub struct Parts {
     pub questions: questions::Config,
     /// Rings for notices that others have written.
     pub bell: Arc<by_hand::Bell>,
+    /// Where alerts lie.
+    pub desk: Arc<desk::Desk>,
+    /// What is known of accounts at this moment.
+    pub sights: Arc<dyn watch::Sights>,
     /// How long the journal holds an event at least.
     pub journal_window: Duration,
 }

@@ -9,6 +9,8 @@
 
 mod accounts;
 mod administration;
+mod alert_rules;
+mod alerts;
 mod audiences;
 mod audit;
 mod body;

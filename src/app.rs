@@ -3,7 +3,7 @@
 //! Not for: behaviour of its own. Each command is one file under `app/` with its arguments and its body.
 
 pub mod accounts;
-mod alerts;
+pub(crate) mod alerts;
 pub mod backup;
 pub(crate) mod book;
 mod case_powers;

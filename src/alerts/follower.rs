@@ -10,8 +10,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::episode::Input;
 use super::leaves::Left;
 use super::owners::Owners;
+use super::watch::{Looking, Rounds};
 use super::{Found, Notify, Parts, by_hand, cases, handovers, millis, unanswered};
 use crate::dedupe;
 use crate::event::{Effects, HOUR_MS, Head};
@@ -39,18 +41,25 @@ struct Position {
     position: u64,
 }
 
-/// What is remembered of the talk in groups.
-struct Memory {
+/// What is remembered of the talk in groups, and of what happened in them lately.
+pub(super) struct Memory {
     talks: Talks,
     lately: Lately,
+    pub(super) looking: Looking,
+    /// Up to which row it was counted: rows are read again after an error.
+    counted: u64,
 }
 
 impl Memory {
-    fn new(secret: [u8; 16]) -> Self {
-        Self { talks: Talks::new(secret, Limits::default()), lately: Lately::default() }
+    fn new(secret: [u8; 16], counted: u64) -> Self {
+        let (lately, looking) = (Lately::default(), Looking::default());
+        Self { talks: Talks::new(secret, Limits::default()), lately, looking, counted }
     }
 
-    fn observe(&mut self, parts: &Parts, effects: &Effects<'_>) {
+    fn observe(&mut self, parts: &Parts, effects: &Effects<'_>, position: u64) {
+        if position > self.counted {
+            self.looking.windows.observe(effects, &parts.config.watch.negative_wordlists);
+        }
         self.lately.observe(effects);
         if self.talks.observe(effects, &|head| deadline_ms(parts, head)) {
             metrics::alerts::unfollowed();
@@ -71,6 +80,9 @@ pub struct Follower {
     /// Found up to there and not yet written.
     unwritten: Option<(Change, Vec<Alert>)>,
     found: Vec<Found>,
+    /// Looks at the same rows, for the same commit.
+    looks: Vec<Input>,
+    rounds: Rounds,
     tidied_ms: i64,
     passed: tokio::sync::watch::Sender<u64>,
 }
@@ -104,8 +116,22 @@ impl Follower {
         let owners = Owners::read(&waiting)?;
         let memory = blocking(Arc::clone(&parts), move |parts| remember(parts, position)).await?;
         let memory = Arc::new(Mutex::new(memory));
-        let (written, unwritten, found, tidied_ms) = (position, None, Vec::new(), i64::MIN);
-        Ok(Self { parts, memory, owners, position, written, unwritten, found, tidied_ms, passed })
+        let (written, unwritten, found, looks, tidied_ms) =
+            (position, None, Vec::new(), Vec::new(), i64::MIN);
+        let rounds = Rounds::new(parts.clock.now_ms());
+        Ok(Self {
+            parts,
+            memory,
+            owners,
+            position,
+            written,
+            unwritten,
+            found,
+            looks,
+            rounds,
+            tidied_ms,
+            passed,
+        })
     }
 
     /// Returns the position up to which this follower has read.
@@ -134,17 +160,20 @@ impl Follower {
     /// Deals with some rows and with what is due; says whether there may be more.
     pub(super) async fn step(&mut self) -> Result<bool, StorageError> {
         let mut more = false;
-        if self.unwritten.is_none() && self.found.is_empty() {
+        let is_written = self.unwritten.is_none() && self.looks.is_empty();
+        if is_written && self.found.is_empty() {
             let (memory, from) = (Arc::clone(&self.memory), self.position);
             let look = move |parts: &Parts| look(parts, &mut memory.lock(), from);
             let looked = blocking(Arc::clone(&self.parts), look).await?;
             more = looked.last != self.position;
-            (self.found, self.position) = (looked.found, looked.last);
+            (self.found, self.looks, self.position) = (looked.found, looked.looks, looked.last);
             metrics::alerts::lag(looked.head.saturating_sub(looked.last));
             metrics::alerts::questions_open(looked.open);
         }
         if self.unwritten.is_none()
-            && (!self.found.is_empty() || self.position.saturating_sub(self.written) > UNWRITTEN_ROWS_MAX)
+            && (!self.found.is_empty()
+                || !self.looks.is_empty()
+                || self.position.saturating_sub(self.written) > UNWRITTEN_ROWS_MAX)
         {
             let news = self.news().await?;
             self.unwritten = Some(self.change(news).await);
@@ -159,6 +188,11 @@ impl Follower {
             self.owners.adopt(&waiting?)?;
         }
         self.owners.tell(&self.parts).await?;
+        if !more {
+            // Whoever reads what is old must not let time run: what follows may say that it was otherwise.
+            self.rounds.go(&self.parts, &self.memory).await?;
+        }
+        self.parts.desk.tell_people(&*self.parts.teller).await?;
         self.tidy().await?;
         Ok(more)
     }
@@ -199,7 +233,8 @@ impl Follower {
 
     async fn write(&mut self) -> Result<(), StorageError> {
         let Some((change, kinds)) = &self.unwritten else { return Ok(()) };
-        self.parts.storage.apply(change.clone()).await?;
+        self.parts.desk.turn(self.looks.clone(), change.clone()).await?;
+        self.looks.clear();
         kinds.iter().copied().for_each(metrics::alerts::told);
         self.unwritten = None;
         self.written = self.position;
@@ -211,6 +246,7 @@ impl Follower {
         let now_ms = clock.now_ms();
         if now_ms >= self.tidied_ms.saturating_add(TIDY_MS) {
             unanswered::tidy(storage, clock, questions).await?;
+            self.parts.desk.tidy().await?;
             self.tidied_ms = now_ms;
         }
         Ok(())
@@ -220,6 +256,7 @@ impl Follower {
 /// What a look at the journal brought.
 struct Looked {
     found: Vec<Found>,
+    looks: Vec<Input>,
     /// Up to where it was read.
     last: u64,
     /// Where it ends.
@@ -236,12 +273,13 @@ fn look(parts: &Parts, memory: &mut Memory, from: u64) -> Result<Looked, Storage
     let around = |head: &Head<'_>| parts.around.group(&head.account, &head.group);
     let last = parts.storage.tail(from, ROWS_MAX, &mut |row| {
         let seen = visit_effects(&row, |effects| {
-            memory.observe(parts, effects);
+            memory.observe(parts, effects, row.position);
             left.extend(Left::of(effects, &parts.leaves));
             found.extend(handovers::of(effects, &memory.lately, &around));
             found.extend(by_hand::of(effects, &*parts.around));
             found.extend(cases::of(effects));
         });
+        memory.counted = memory.counted.max(row.position);
         unreadable = unreadable.take().or(seen.err());
     })?;
     unreadable.map_or(Ok(()), Err)?;
@@ -251,6 +289,7 @@ fn look(parts: &Parts, memory: &mut Memory, from: u64) -> Result<Looked, Storage
     for left in &left {
         found.push(left.found(&parts.storage)?);
     }
+    let looks = memory.looking.looks(parts)?;
     // All that was there when we came has been read. Nothing fails any more: what is given out here is given out once.
     if last >= head {
         let asked = memory.talks.unanswered(parts.clock.now_ms(), QUESTIONS_MAX);
@@ -260,19 +299,24 @@ fn look(parts: &Parts, memory: &mut Memory, from: u64) -> Result<Looked, Storage
         };
         found.extend(asked.into_iter().map(tell));
     }
-    Ok(Looked { found, last, head, open: memory.talks.open() })
+    memory.looking.windows.clear_touched();
+    Ok(Looked { found, looks, last, head, open: memory.talks.open() })
 }
 
 /// Makes the memory anew from the journal's last stretch up to a position. Blocking.
 fn remember(parts: &Parts, position: u64) -> Result<Memory, StorageError> {
-    let mut memory = Memory::new(parts.storage.dedupe_secret());
+    let mut memory = Memory::new(parts.storage.dedupe_secret(), 0);
+    memory.looking.windows.forget(parts.clock.now_ms());
     let since_ms = parts.clock.now_ms().saturating_sub(longest_ms(parts));
     parts.storage.replay(dedupe::bucket_of(since_ms), &mut |row| {
         if row.position <= position {
-            visit_effects(&row, |effects| memory.observe(parts, effects))?;
+            visit_effects(&row, |effects| memory.observe(parts, effects, row.position))?;
         }
         Ok(())
     })?;
+    // What was counted before was looked at before.
+    memory.looking.windows.clear_touched();
+    memory.counted = position;
     Ok(memory)
 }
 

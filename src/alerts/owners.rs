@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::follower::blocking;
-use super::{Config, Parts, Untold, millis};
+use super::{Config, Parts, To, Untold, millis};
 use crate::conduct::by_hand::Todo;
 use crate::storage::{Change, Document, DocumentKind, StorageError, Write};
 use crate::telemetry::metrics::Alert;
@@ -249,7 +249,7 @@ impl Owners {
             let Waiting { id: notice, account, staff, .. } = &*waiting;
             let mut told = Err(Untold::Blocked);
             for text in waiting.texts(parts).await? {
-                told = parts.teller.tell(notice, account, staff, text).await;
+                told = parts.teller.tell(notice, account, To::Staff(staff), text).await;
                 if told != Err(Untold::Blocked) {
                     break;
                 }

@@ -1,4 +1,6 @@
-//! Told once whatever fails; owners in one notice, and not at night.
+//! Told once whatever fails; owners in one notice, and not at night. Of alerts that stand: `tests/standing`.
+
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use crate::event::{
 };
 use crate::near::Sketch;
 use crate::storage::memory::{self, Disk};
-use crate::storage::{Append, Change, DocumentKind, StatusChange, Write, codec};
+use crate::storage::{Append, Change, DocumentKind, StatusChange, StorageError, Write, codec};
 
 /// Ten in the morning in China.
 const NOW_MS: i64 = 1_795_312_800_000;
@@ -27,12 +29,51 @@ const NOW_MS: i64 = 1_795_312_800_000;
 struct Town {
     told: Mutex<Vec<(String, String)>>,
     answers: Mutex<Vec<Untold>>,
+    /// Since when nobody watches the account.
+    lapse_ms: Mutex<Option<i64>>,
+    /// Nobody sees what is said.
+    is_blind: Mutex<bool>,
+    /// A wordlist's roll-out was halted.
+    is_halted: Mutex<bool>,
+}
+
+#[async_trait]
+impl watch::Sights for Town {
+    fn accounts(&self) -> Vec<String> {
+        vec!["demo".to_owned()]
+    }
+
+    fn shows_text(&self, _: &str) -> bool {
+        !*self.is_blind.lock()
+    }
+
+    fn lapse(&self, _: &str) -> Option<watch::Lapse> {
+        let since_ms = (*self.lapse_ms.lock())?;
+        Some(watch::Lapse { since_ms, zh: "停机".to_owned(), en: "down".to_owned() })
+    }
+
+    fn gap_since(&self, _: &str, group: &str) -> Option<i64> {
+        (group == "g-gap").then_some(NOW_MS)
+    }
+
+    async fn unprotected(&self, _: &str, _: i64, _: i64) -> Result<Vec<(i64, i64)>, String> {
+        Ok(Vec::new())
+    }
+
+    async fn halted(&self) -> Result<Vec<watch::Halted>, StorageError> {
+        let halted = watch::Halted { wordlist: "trial".to_owned(), hit: 30, messages: 100 };
+        Ok(self.is_halted.lock().then_some(halted).into_iter().collect())
+    }
 }
 
 impl Surroundings for Town {
     fn group(&self, _: &str, group: &str) -> Around {
         let owner = (group != "g-none").then(|| "wang".to_owned());
-        Around { name: Some(format!("群{group}")), owner, place: Place::default() }
+        Around { name: Some(format!("群{group}")), owner, ..Around::default() }
+    }
+
+    fn region_manager(&self, region: &str) -> Option<String> {
+        (region == "east").then(|| "zhao".to_owned())
     }
 
     fn hours(&self, _: &str, group: &str) -> Box<IsOpen> {
@@ -47,7 +88,8 @@ impl Surroundings for Town {
 
 #[async_trait]
 impl Teller for Town {
-    async fn tell(&self, _: &str, _: &str, staff: &str, text: String) -> Result<(), Untold> {
+    async fn tell(&self, _: &str, _: &str, to: To<'_>, text: String) -> Result<(), Untold> {
+        let (To::Staff(staff) | To::Group(staff)) = to;
         if let Some(answer) = self.answers.lock().pop() {
             return Err(answer);
         }
@@ -72,6 +114,9 @@ struct Bench {
     storage: SharedStorage,
     epoch: u64,
     serial: u128,
+    watch: watch::Config,
+    /// Of the latest run.
+    desk: Mutex<Option<Arc<desk::Desk>>>,
 }
 
 impl Bench {
@@ -85,22 +130,41 @@ impl Bench {
         let leaves = leaves::Config { notify: Notify::Owner, inferred: false };
         let (clock, town) = (Clock::manual(NOW_MS), Arc::new(Town::default()));
         let bell = Arc::default();
-        Self { disk, clock, town, leaves, bell, storage, epoch, serial: 0 }
+        let (watch, desk) = (watch::Config::default(), Mutex::default());
+        Self { disk, clock, town, leaves, bell, storage, epoch, serial: 0, watch, desk }
     }
 
+    /// The desk of the latest run.
+    fn desk(&self) -> Arc<desk::Desk> {
+        self.desk.lock().clone().unwrap()
+    }
+
+    /// A start.
     async fn follower(&self) -> Follower {
+        let config = Config {
+            groups_named_max: 2,
+            notify_hand_overs: Notify::Owner,
+            notify_questions: Notify::Owner,
+            watch: self.watch.clone(),
+            ..Config::default()
+        };
+        let desk = desk::Desk::open(desk::Parts {
+            storage: self.storage.clone(),
+            clock: self.clock.clone(),
+            around: self.town.clone(),
+            config: config.clone(),
+        });
+        let desk = desk.await.unwrap();
+        *self.desk.lock() = Some(desk.clone());
         let parts = Parts {
             storage: self.storage.clone(),
             clock: self.clock.clone(),
             around: self.town.clone(),
             texts: self.town.clone(),
             teller: self.town.clone(),
-            config: Config {
-                groups_named_max: 2,
-                notify_hand_overs: Notify::Owner,
-                notify_questions: Notify::Owner,
-                ..Config::default()
-            },
+            config,
+            desk,
+            sights: self.town.clone(),
             leaves: self.leaves.clone(),
             questions: questions::Config::default(),
             bell: self.bell.clone(),

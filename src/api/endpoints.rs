@@ -67,6 +67,7 @@ fn is_told(word: &str) -> bool {
     of_broadcast.is_ok()
         || DeliveryState::parse(word).is_some_and(|state| state != DeliveryState::Sending)
         || alerts::STATES.contains(&word)
+        || alerts::desk::STATES.contains(&word)
 }
 
 /// An endpoint and how far it is.

@@ -39,6 +39,7 @@ const TAGS: &[(&str, &str)] = &[
     ("events", "事件接入 · bringing events in and getting verdicts"),
     ("moderation", "敏感词判定 · judging texts without effect"),
     ("reviews", "复核与原文证据 · what waits for a person, kept texts, drafts tried on them"),
+    ("alerts", "预警 · what is not as it should be, who sees to it, and when it is told"),
     ("groups", "群 · groups, their members, hits and numbers"),
     ("group-life", "群生命周期 · groups that change hands, ways into them, groups of our own"),
     ("statistics", "群数据报表 · numbers over many groups"),

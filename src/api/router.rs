@@ -15,10 +15,7 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints,
-    evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, moderate, notices,
-    openapi, operators, outbound, places, platform_numbers, promises, protection, questions, replays,
-    replies, reports, results, reviews, rules, rulesets, statistics, stream, templates, tokens, variables,
+    accounts, administration, alert_rules, alerts, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints, evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises, protection, questions, replays, replies, reports, results, reviews, rules, rulesets, statistics, stream, templates, tokens, variables,
     verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
@@ -129,6 +126,14 @@ pub(super) fn table() -> Vec<Route> {
         POST   "/v1/kicks"                                ReviewsDecide kicks::create;
         DELETE "/v1/kicks/{kick}"                         ReviewsDecide kicks::delete;
         GET    "/v1/questions"                            Read  questions::list;
+        GET    "/v1/alerts"                               Read  alerts::list;
+        GET    "/v1/alerts/{alert}"                       Read  alerts::get;
+        POST   "/v1/alerts/{alert}/acknowledge"           ReviewsDecide alerts::acknowledge;
+        POST   "/v1/alerts/{alert}/assign"                ReviewsDecide alerts::assign;
+        GET    "/v1/alert-rules"                          Read  alert_rules::list;
+        GET    "/v1/alert-rules/{alert_rule}"             Read  alert_rules::get;
+        PUT    "/v1/alert-rules/{alert_rule}"             RulesWrite alert_rules::put;
+        DELETE "/v1/alert-rules/{alert_rule}"             RulesWrite alert_rules::delete;
         GET    "/v1/reviews"                              Read  reviews::list;
         GET    "/v1/reviews/{review}"                     Read  reviews::get;
         GET    "/v1/reviews/{review}/offer"               EvidenceRead reviews::offer::offer;

@@ -17,6 +17,7 @@ use super::error::{ApiError, ApiResult};
 use super::ports::{House, Platforms};
 use super::stream::Streams;
 use crate::access::{Access, Caller};
+use crate::alerts::desk::Desk;
 use crate::broadcasts::Broadcasts;
 use crate::clock::Clock;
 use crate::connectors::Connectors;
@@ -54,6 +55,8 @@ pub struct Parts {
     pub broadcasts: Arc<Broadcasts>,
     /// One thing said to one group or some staff.
     pub notices: Arc<Notices>,
+    /// What is not as it should be.
+    pub alerts: Arc<Desk>,
     /// Who is told of state changes.
     pub subscriptions: Arc<Subscriptions>,
     /// Original texts that are kept.
@@ -193,6 +196,11 @@ impl Cx {
     /// Returns what is said to one group or some staff.
     pub(super) fn notices(&self) -> &Notices {
         &self.app.0.parts.notices
+    }
+
+    /// Returns what is not as it should be; handlers show it through [`super::alerts`], within the scope.
+    pub(super) fn alerts(&self) -> &Desk {
+        &self.app.0.parts.alerts
     }
 
     /// Returns who is told of state changes.

@@ -1,5 +1,6 @@
 //! The API over its real router, on a storage in a temporary directory.
 
+mod alerts;
 mod audiences;
 mod cases;
 mod chasing;
@@ -41,6 +42,8 @@ use tower::ServiceExt as _;
 use super::ports::{Draft, House, Reloaded};
 use super::{App, Config, Parts};
 use crate::access::{self, Access};
+use crate::alerts::desk::{self, Desk};
+use crate::app::alerts::Neighbourhood;
 use crate::app::book::{Book, Confirmers};
 use crate::app::judge::Judge;
 use crate::app::rules::Rulebook;
@@ -214,6 +217,16 @@ fn notices_for(
     }))
 }
 
+async fn alerts_for(storage: &SharedStorage, directory: &Arc<Directory>, clock: &Clock) -> Arc<Desk> {
+    let opened = Desk::open(desk::Parts {
+        storage: Arc::clone(storage),
+        clock: clock.clone(),
+        around: Arc::new(Neighbourhood(Arc::clone(directory))),
+        config: crate::alerts::Config::default(),
+    });
+    opened.await.unwrap()
+}
+
 async fn subscriptions_for(storage: &SharedStorage, clock: &Clock, tasks: &Tasks) -> Arc<Subscriptions> {
     let opened = Subscriptions::open(subscriptions::Parts {
         storage: Arc::clone(storage),
@@ -373,6 +386,7 @@ impl Gateway {
             ingest: Arc::clone(&ingest),
             broadcasts,
             notices,
+            alerts: alerts_for(&storage, &directory, &clock).await,
             subscriptions: subscriptions_for(&storage, &clock, &tasks).await,
             evidence: Arc::clone(&evidence),
             reviews: Arc::clone(&reviews),

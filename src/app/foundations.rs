@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::sync::Notify;
 
 use super::accounts::Accounts;
-use super::alerts::{KeptTexts, Messenger, Neighbourhood};
+use super::alerts::{KeptTexts, Lookout, Messenger, Neighbourhood};
 use super::book::{Book, Confirmers};
 use super::case_powers::CasePowers;
 use super::connector_state::States;
@@ -18,6 +18,7 @@ use super::rules::Rulebook;
 use super::{first_token, upkeep};
 use crate::access::Access;
 use crate::alerts;
+use crate::alerts::desk::{self, Desk};
 use crate::api;
 use crate::broadcasts::{self, Broadcasts};
 use crate::clock::Clock;
@@ -62,6 +63,16 @@ pub(super) struct Doors {
     pub(super) kicks: Arc<Kicks>,
     pub(super) notices: Arc<Notices>,
     pub(super) serving: Tasks,
+    pub(super) alerts: Arc<Desk>,
+}
+
+/// What goes on by itself works with these.
+pub(super) struct Keeping {
+    pub(super) partitions: Partitions,
+    pub(super) cases: Arc<Cases>,
+    pub(super) notices: Arc<Notices>,
+    pub(super) alerts: Arc<Desk>,
+    pub(super) platforms: Arc<Platforms>,
 }
 
 impl Foundations {
@@ -202,13 +213,30 @@ impl Foundations {
         }))
     }
 
+    /// Reads which alerts are open.
+    pub(super) async fn alerts(&self, config: &Config, clock: &Clock) -> anyhow::Result<Arc<Desk>> {
+        let parts = desk::Parts {
+            storage: self.storage.clone(),
+            clock: clock.clone(),
+            around: Arc::new(Neighbourhood(self.directory.clone())),
+            config: config.alerts.clone(),
+        };
+        Desk::open(parts).await.context("read which alerts are open")
+    }
+
     /// Follows what staff should hear of.
-    async fn alerts(
+    async fn follow(
         &self,
         config: &Config,
         clock: &Clock,
-        notices: Arc<Notices>,
+        (desk, notices, platforms): (Arc<Desk>, Arc<Notices>, Arc<Platforms>),
     ) -> anyhow::Result<alerts::follower::Follower> {
+        let lookout = Lookout {
+            directory: self.directory.clone(),
+            connectors: self.connectors.clone(),
+            platforms,
+            storage: self.storage.clone(),
+        };
         let parts = alerts::Parts {
             storage: self.storage.clone(),
             clock: clock.clone(),
@@ -219,6 +247,8 @@ impl Foundations {
             leaves: config.leaves.clone(),
             questions: config.questions.clone(),
             bell: Arc::clone(&self.bell),
+            desk,
+            sights: Arc::new(lookout),
             journal_window: config.dedupe.window,
         };
         alerts::follower::Follower::open(parts).await.context("read what staff were told of")
@@ -237,7 +267,7 @@ impl Foundations {
         outbox: &Arc<Outbox>,
         residence: Residence,
         platforms: Arc<Platforms>,
-        Doors { ingest, cases, kicks, notices, serving }: Doors,
+        Doors { ingest, cases, kicks, notices, serving, alerts }: Doors,
     ) -> anyhow::Result<api::App> {
         let rules = residence.rulebook.current();
         let broadcasts = Broadcasts::start(broadcasts::Parts {
@@ -278,7 +308,8 @@ impl Foundations {
             outbox: outbox.clone(),
             ingest,
             broadcasts: broadcasts.await.context("read broadcasts")?,
-            notices: notices.clone(),
+            notices,
+            alerts,
             subscriptions: subscriptions.await.context("read endpoints")?,
             evidence: self.evidence.clone(),
             reviews: self.reviews.clone(),
@@ -323,8 +354,7 @@ impl Foundations {
         config: &Config,
         clock: &Clock,
         tasks: &Tasks,
-        partitions: Partitions,
-        (cases, notices): (Arc<Cases>, Arc<Notices>),
+        Keeping { partitions, cases, notices, alerts, platforms }: Keeping,
     ) -> anyhow::Result<()> {
         let (storage, epoch) = (self.storage.clone(), self.epoch);
         let (fleet_clock, fleet_config) = (clock.clone(), config.fleet.clone());
@@ -333,7 +363,7 @@ impl Foundations {
             tokio::task::spawn_blocking(open).await?.context("read the journal for the fleet stage")?;
         let queue = Follower::open(self.reviews.clone()).await.context("read the review queue")?;
         let (storage, dedupe) = (self.storage.clone(), config.dedupe.clone());
-        let alerts = self.alerts(config, clock, notices).await?;
+        let alerts = self.follow(config, clock, (alerts, notices, platforms)).await?;
         let passed = vec![fleet.passed(), queue.passed(), alerts.passed()];
         tasks.spawn("project", upkeep::project(storage.clone(), tasks.clone()));
         tasks.spawn("tidy", upkeep::tidy(partitions, dedupe.clone(), tasks.clone()));

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::control::ControlSocket;
-use super::foundations::{Doors, Foundations};
+use super::foundations::{Doors, Foundations, Keeping};
 use super::house::Residence;
 use super::reports;
 use super::rules::{self, Rulebook};
@@ -102,12 +102,14 @@ impl Gateway {
         let residence = Residence { accounts, rulebook: rulebook.clone(), duties: duties.clone() };
         let cases = house.cases(&config, &clock, &outbox, &ingest).await?;
         let notices = house.notices(&config, &clock, &outbox, &rulebook);
+        let alerts = house.alerts(&config, &clock).await?;
         let doors = Doors {
             ingest: ingest.clone(),
             cases: cases.clone(),
             kicks,
             notices: notices.clone(),
             serving: serving_tasks.clone(),
+            alerts: alerts.clone(),
         };
         let app =
             house.api(&config, &clock, &work_tasks, &outbox, residence, platforms.clone(), doors).await?;
@@ -116,7 +118,8 @@ impl Gateway {
         let repairing =
             repair.run(partitions.clone(), config.dedupe.clone(), storage_check.clone(), work_tasks.clone());
         work_tasks.spawn("repair", repairing);
-        house.keep(&config, &clock, &work_tasks, partitions, (cases, notices)).await?;
+        let keeping = Keeping { partitions, cases, notices, alerts, platforms: platforms.clone() };
+        house.keep(&config, &clock, &work_tasks, keeping).await?;
         verdicts::start(asker, &ingest, &clock, &config.hook, &work_tasks);
         let due = ingest.clone();
         let stopping = work_tasks.clone();

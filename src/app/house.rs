@@ -98,7 +98,11 @@ impl House for Residence {
             | DocumentKind::WallSteps
             | DocumentKind::Removals
             | DocumentKind::OwnerNotice
-            | DocumentKind::Question => Ok(()),
+            | DocumentKind::Question
+            | DocumentKind::AlertState
+            | DocumentKind::Alert
+            | DocumentKind::AlertLetter
+            | DocumentKind::AlertRule => Ok(()),
         }
     }
 

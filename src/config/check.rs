@@ -53,6 +53,7 @@ fn rules(config: &Config) -> Vec<Broken> {
     hook(config, &mut broken);
     subscriptions(config, &mut broken);
     conduct(config, &mut broken);
+    alerts(config, &mut broken);
     if config.fleet.case_groups_min > config.fleet.case_groups_max {
         broken.push(Broken {
             keys: &["fleet.case_groups_max", "fleet.case_groups_min"],
@@ -71,6 +72,33 @@ fn rules(config: &Config) -> Vec<Broken> {
         });
     }
     broken
+}
+
+fn alerts(config: &Config, broken: &mut Vec<Broken>) {
+    if let Err(detail) = config.alerts.life.check() {
+        broken.push(Broken {
+            keys: &["alerts.life"],
+            value: "its keys".to_owned(),
+            detail,
+            remedy: "see `menshen config default` for values that work".to_owned(),
+        });
+    }
+    if config.alerts.watch.members_max == 0 {
+        broken.push(Broken {
+            keys: &["alerts.watch.members_max"],
+            value: "0".to_owned(),
+            detail: "every group would be full".to_owned(),
+            remedy: "write how many members your platform allows, like 500".to_owned(),
+        });
+    }
+    if let Err((key, detail)) = config.alerts.kinds.check() {
+        broken.push(Broken {
+            keys: &["alerts.kinds"],
+            value: format!("`{key}`"),
+            detail: format!("`{key}` {detail}"),
+            remedy: "see `menshen config default` for values that work".to_owned(),
+        });
+    }
 }
 
 fn conduct(config: &Config, broken: &mut Vec<Broken>) {

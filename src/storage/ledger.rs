@@ -77,6 +77,14 @@ pub enum DocumentKind {
     OwnerNotice,
     /// A question that nobody answered: id is `qu_` and the time it was asked.
     Question,
+    /// A piece of the state of alerts that are open.
+    AlertState,
+    /// An alert that is over: ids count down, so that the latest comes first.
+    Alert,
+    /// A notice of an alert to people, until the way to them has taken it.
+    AlertLetter,
+    /// When alerts are raised somewhere, and who is told.
+    AlertRule,
 }
 
 impl DocumentKind {
@@ -125,6 +133,10 @@ impl DocumentKind {
             DocumentKind::Removals => "removals",
             DocumentKind::OwnerNotice => "owner_notice",
             DocumentKind::Question => "question",
+            DocumentKind::AlertState => "alert_state",
+            DocumentKind::Alert => "alert",
+            DocumentKind::AlertLetter => "alert_letter",
+            DocumentKind::AlertRule => "alert_rule",
         }
     }
 }

@@ -25,17 +25,20 @@ pub enum Subject {
     Question,
     /// The same advert in many groups.
     Case,
+    /// Something that is not as it should be, until it is again.
+    Alert,
 }
 
 impl Subject {
     /// All of them, in the order of this page.
-    pub const ALL: [Subject; 6] = [
+    pub const ALL: [Subject; 7] = [
         Subject::Delivery,
         Subject::Broadcast,
         Subject::Member,
         Subject::Conversation,
         Subject::Question,
         Subject::Case,
+        Subject::Alert,
     ];
 
     /// Returns the spelling on disk and in what is told.
@@ -47,6 +50,7 @@ impl Subject {
             Subject::Conversation => "conversation",
             Subject::Question => "question",
             Subject::Case => "case",
+            Subject::Alert => "alert",
         }
     }
 
@@ -55,7 +59,9 @@ impl Subject {
     pub fn stands(self) -> bool {
         match self {
             Subject::Delivery | Subject::Broadcast => true,
-            Subject::Member | Subject::Conversation | Subject::Question | Subject::Case => false,
+            Subject::Member | Subject::Conversation | Subject::Question | Subject::Case | Subject::Alert => {
+                false
+            }
         }
     }
 

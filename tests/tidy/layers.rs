@@ -35,6 +35,10 @@ const CORE: &[&str] = &[
     "outbox::limiter",
     "outbox::pacer",
     "outbox::lanes",
+    "alerts::baseline",
+    "alerts::episode",
+    "alerts::terms",
+    "alerts::windows",
 ];
 
 /// Tools that everybody above the core may use.
@@ -120,6 +124,10 @@ const ROOMS: &[Room] = &[
         "outbox::lanes",
         &[WORDS, &["outbox::delivery", "outbox::limit", "outbox::limiter", "outbox::pacer"]],
     ),
+    pure("alerts::baseline", &[WORDS]),
+    pure("alerts::episode", &[WORDS]),
+    pure("alerts::terms", &[WORDS, &["alerts::baseline", "alerts::episode"]]),
+    pure("alerts::windows", &[WORDS]),
     // 2: state
     room("storage", &[WORDS, CORE, TOOLS]),
     room("access", &[WORDS, CORE, TOOLS, &["storage"]]),

@@ -3,14 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Gateway, Got, NOW_MS, questions, reviews};
+use super::{Gateway, Got, NOW_MS, alerts, questions, reviews};
 use crate::api::router::{Route, table};
 use crate::storage::{DeliveryRow, DeliveryState, DocumentKind};
 
 /// Stands in every name and text of the eastern region and in nothing that is sent below.
 const SECRET: &str = "机密";
 
-const KINDS: [DocumentKind; 26] = [
+const KINDS: [DocumentKind; 29] = [
     DocumentKind::Operator,
     DocumentKind::Token,
     DocumentKind::Account,
@@ -37,6 +37,9 @@ const KINDS: [DocumentKind; 26] = [
     DocumentKind::Review,
     DocumentKind::ReviewClosed,
     DocumentKind::Question,
+    DocumentKind::AlertState,
+    DocumentKind::Alert,
+    DocumentKind::AlertRule,
 ];
 
 /// Ids of eastern things that the gateway gave out.
@@ -49,6 +52,7 @@ struct Ids {
     evidence: String,
     review: String,
     replay: String,
+    alert: String,
 }
 
 impl Ids {
@@ -63,6 +67,7 @@ impl Ids {
             evidence: "ev_none".into(),
             review: "rv_none".into(),
             replay: "rpl_none".into(),
+            alert: "al_9999".into(),
         }
     }
 }
@@ -97,6 +102,8 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{evidence}", &ids.evidence)
         .replace("{review}", &ids.review)
         .replace("{replay}", &ids.replay)
+        .replace("{alert}", &ids.alert)
+        .replace("{alert_rule}", "ar-east")
         .replace("{way}", "w-east")
         .replace("{version}", "r-none")
         .replace("{id}", "east")
@@ -152,6 +159,9 @@ fn body(method: &str, path: &str) -> Value {
             json!({"account": "demo", "members": ["m-1"], "until": "2099-01-01T00:00:00Z", "reason": "over", "confirm": 0})
         }
         (_, "/v1/cases/{case}/decision") => json!({"act": "dismiss", "reason": "taken over"}),
+        (_, "/v1/alerts/{alert}/acknowledge") => json!({"note": "taken over"}),
+        (_, "/v1/alerts/{alert}/assign") => json!({"to": "taken-over"}),
+        (_, "/v1/alert-rules/{alert_rule}") => json!({"where": {"regions": ["west"]}, "threshold": 7}),
         (_, "/v1/appeals") => {
             json!({"account": "demo", "group": "g-east", "event": "e-1", "reason": "taken over"})
         }
@@ -241,6 +251,9 @@ async fn furnish(gateway: &Gateway) -> Ids {
     let notice = json!({"account": "demo", "to": {"group": "g-east"}, "content": {"type": "text", "text": "机密通知"}});
     let told = gateway.post_once(&token, "/v1/notices", "k", notice).await.expect(202).json();
     questions::ask(gateway, "g-east", "e-机密", "几点关门", 1_000).await;
+    let alert = alerts::raise(gateway, "g-east", "机密 18", 18).await;
+    let rule = json!({"where": {"regions": ["east"]}, "threshold": 9});
+    gateway.call_as(&token, "PUT", "/v1/alert-rules/ar-east", rule).await.expect(201);
     let evidence = reviews::keep(gateway, "g-east", "e-1", "机密：今日会员日").await;
     let appeal = json!({"account": "demo", "group": "g-east", "event": "e-1", "reason": "机密"});
     let brought = gateway.post_once(&token, "/v1/appeals", "a", appeal).await.expect(201).json();
@@ -277,6 +290,7 @@ async fn furnish(gateway: &Gateway) -> Ids {
         evidence,
         review: brought["review"].as_str().unwrap().to_owned(),
         replay: id(&tried),
+        alert,
     }
 }
 

@@ -400,6 +400,28 @@ impl Value for Alert {
     }
 }
 
+pub(super) const ALERT_KIND: Label = Label {
+    name: "kind",
+    values: &[
+        "leave_surge",
+        "hit_spike",
+        "negative_words",
+        "dead_group",
+        "group_nearly_full",
+        "silent_callback",
+        "send_failures",
+        "unconfirmed_sends",
+        "unanswered_questions",
+        "rule_out_of_band",
+        "other",
+    ],
+};
+
+pub(super) const ALERT_STATE: Label = Label {
+    name: "state",
+    values: &["opened", "reminded", "escalated", "assigned", "acknowledged", "recovered", "passed", "other"],
+};
+
 pub(super) const EVIDENCE: Label =
     Label { name: "kind", values: &["reviewed", "blocked", "reported", "history", "question"] };
 

@@ -1,9 +1,9 @@
 //! Every metric: name, kind, labels, help. `docs/OPERATING.md` lists the same, and a test compares.
 
 use super::labels::{
-    ALERT, CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, JOURNEY, LEVEL, Label, MASS_STEP,
-    PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP, STATUS, SUCCESS, VERDICT,
-    WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
+    ALERT, ALERT_KIND, ALERT_STATE, CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, JOURNEY,
+    LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP,
+    STATUS, SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
 };
 
 /// What a metric measures with.
@@ -167,6 +167,12 @@ metrics! {
         "Questions of customers that wait for an answer.";
     QuestionsUnfollowed: Counter, "menshen_questions_unfollowed_total", [],
         "Questions that were not followed because too many wait.";
+    AlertNotices: Counter, "menshen_alert_notices_total", [ALERT_STATE],
+        "Notices of alerts that stand until they recover.";
+    AlertsOpen: Gauge, "menshen_alerts_open", [ALERT_KIND],
+        "Alerts that are open, storms apart.";
+    AlertsLeftOut: Counter, "menshen_alerts_left_out_total", [],
+        "Alerts, notices and counts left out because of a limit, and people who could not be told.";
     AlertsLag: Gauge, "menshen_alerts_lag_rows", [],
         "Journal rows that the alerts have not seen yet.";
     Cases: Counter, "menshen_cases_total", [],
