@@ -191,6 +191,9 @@ fn values_that_contradict_each_other_are_refused() {
     check("[evidence]\nhistory = true\n", "evidence.history", "`evidence.enabled = true` too");
     check("[questions]\nkeep_text = true\n", "questions.keep_text", "`evidence.enabled = true` too");
     check("[questions]\nwait = \"13h\"\n", "questions.wait", "12 hours at most");
+    check("[alerts.life]\nstorm_size = 0\n", "alerts.life", "`storm_size` must lie between 1 and 1000");
+    check("[alerts.kinds.hit_spike]\nwindow = \"2h\"\n", "alerts.kinds", "`hit_spike.window` is 7200 s");
+    check("[alerts.watch]\nmembers_max = 0\n", "alerts.watch.members_max", "like 500");
     check("[reviews]\nkeep = \"1d\"\n", "reviews.keep", "\"30d\" at least");
     check("[hook]\nurl = \"https://example.org/judge\"\n", "hook.url", "hook.secret_file");
     check("[subscriptions]\nlook = \"0s\"\n", "subscriptions.look", "1s");

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod alerts;
 mod broadcast;
 mod broadcast_kill;
 mod cases;

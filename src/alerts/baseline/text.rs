@@ -26,7 +26,7 @@ pub enum Counted {
 
 impl Counted {
     /// In Chinese: what happened, and the word that counts it; in English: many of it.
-    pub(in crate::alerts) fn words(self) -> (&'static str, &'static str, &'static str) {
+    pub(crate) fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Counted::Leaves => ("退群", "人", "leaves"),
             Counted::Hits => ("命中", "次", "hits"),
@@ -80,7 +80,7 @@ impl Unusual {
 }
 
 /// Says a time in Chinese.
-pub(in crate::alerts) fn minutes_zh(minutes: u32) -> String {
+pub(crate) fn minutes_zh(minutes: u32) -> String {
     match minutes {
         min if min > 0 && min.is_multiple_of(60) => format!("{} 小时", min / 60),
         min => format!("{min} 分钟"),
@@ -88,7 +88,7 @@ pub(in crate::alerts) fn minutes_zh(minutes: u32) -> String {
 }
 
 /// Says a time in English.
-pub(in crate::alerts) fn minutes_en(minutes: u32) -> String {
+pub(crate) fn minutes_en(minutes: u32) -> String {
     match minutes {
         min if min > 0 && min.is_multiple_of(60) => format!("{} h", min / 60),
         min => format!("{min} min"),
