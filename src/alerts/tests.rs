@@ -33,6 +33,10 @@ struct Town {
     lapse_ms: Mutex<Option<i64>>,
     /// Nobody sees what is said.
     is_blind: Mutex<bool>,
+    /// The platform tells nothing of itself.
+    is_mute: Mutex<bool>,
+    /// Nobody watched the account before now.
+    was_dark: Mutex<bool>,
     /// A wordlist's roll-out was halted.
     is_halted: Mutex<bool>,
 }
@@ -52,12 +56,16 @@ impl watch::Sights for Town {
         Some(watch::Lapse { since_ms, zh: "停机".to_owned(), en: "down".to_owned() })
     }
 
+    fn knows_lapses(&self, _: &str) -> bool {
+        !*self.is_mute.lock()
+    }
+
     fn gap_since(&self, _: &str, group: &str) -> Option<i64> {
         (group == "g-gap").then_some(NOW_MS)
     }
 
-    async fn unprotected(&self, _: &str, _: i64, _: i64) -> Result<Vec<(i64, i64)>, String> {
-        Ok(Vec::new())
+    async fn unprotected(&self, _: &str, from_ms: i64, _: i64) -> Result<Vec<(i64, i64)>, String> {
+        Ok(self.was_dark.lock().then_some((from_ms, NOW_MS)).into_iter().collect())
     }
 
     async fn halted(&self) -> Result<Vec<watch::Halted>, StorageError> {

@@ -128,6 +128,9 @@ pub trait Sights: Send + Sync {
     /// Says since when, and why, nobody watches an account.
     fn lapse(&self, account: &str) -> Option<Lapse>;
 
+    /// Says whether an account's platform tells of itself whether anybody watches it.
+    fn knows_lapses(&self, account: &str) -> bool;
+
     /// Says since when a group has a change that could not be followed.
     fn gap_since(&self, account: &str, group: &str) -> Option<i64>;
 

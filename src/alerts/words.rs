@@ -124,6 +124,14 @@ pub(super) fn silent(since: &str, zh: &str, en: &str) -> Explanation {
     }
 }
 
+/// In an account nothing happens where something always did: why, in Chinese and English.
+pub(super) fn mute(least: u64, weeks: usize) -> (String, String) {
+    (
+        format!("一小时没有收到任何事件，过去 {weeks} 周同一时段至少有 {least} 个"),
+        format!("no event in an hour in which there were {least} at least in {weeks} of the last weeks"),
+    )
+}
+
 /// Something in a group could not be followed.
 pub(super) fn gap(since: &str) -> Explanation {
     Explanation {

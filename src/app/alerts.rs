@@ -152,6 +152,10 @@ impl Sights for Lookout {
         Some(Lapse { since_ms, zh, en })
     }
 
+    fn knows_lapses(&self, account: &str) -> bool {
+        self.connectors.get(account).is_some_and(|connector| connector.rosters().is_some())
+    }
+
     fn gap_since(&self, account: &str, group: &str) -> Option<i64> {
         self.platforms.gap_since(account, group)
     }

@@ -216,9 +216,8 @@ async fn sends_that_fail_or_wait_and_full_groups_and_gaps_are_seen_on_rounds() {
     let mut bench = Bench::new().await;
     bench.watch.members_max = 3;
     let mut follower = bench.follower().await;
-    bench
-        .rule("few", r#"{"kinds":["send_failures","unconfirmed_sends"],"threshold":2,"window":"30m"}"#)
-        .await;
+    bench.rule("few", r#"{"kinds":["send_failures"],"threshold":2,"window":"30m"}"#).await;
+    bench.rule("wait", r#"{"kinds":["unconfirmed_sends"],"threshold":2,"window":"4m"}"#).await;
     for n in 0..3 {
         bench.moved("g-full", &format!("u-{n}"), true, 0, false).await;
     }
@@ -256,4 +255,87 @@ async fn sends_that_fail_or_wait_and_full_groups_and_gaps_are_seen_on_rounds() {
     assert_eq!(full.place.group.as_deref(), Some("g-full"));
     let gap = open.iter().find(|alert| alert.kind == Kind::SilentCallback).unwrap();
     assert_eq!(gap.place.group.as_deref(), Some("g-gap"));
+}
+
+#[tokio::test]
+async fn new_groups_go_by_others_and_all_groups_together_by_their_own_past() {
+    let mut bench = Bench::new().await;
+    let week_ms = 7 * 24 * HOUR_MS;
+    for week in 1..=5 {
+        for n in 0..40 {
+            let (group, member) = (format!("g-{}", n % 12), format!("w-{week}-{n}"));
+            bench.moved(&group, &member, false, week * week_ms - n * MINUTE_MS, false).await;
+        }
+    }
+    bench.storage.project().unwrap();
+    let mut follower = bench.follower().await;
+    bench.leave("g-new", 18).await;
+    run(&mut follower).await;
+    let (_, context) = bench.alerts().await.remove(0);
+    let why = context["why"]["en"].as_str().unwrap().to_owned();
+    assert!(why.starts_with("18 leaves in 10 min; usual in groups like this at this hour: 0–"), "{why}");
+    for n in 0..12 {
+        bench.leave(&format!("g-{n}"), 4).await;
+    }
+    run(&mut follower).await;
+    let fleet = bench.alerts().await.into_iter().find(|(_, context)| context["subject"] == watch::FLEET);
+    let (state, context) = fleet.unwrap();
+    assert_eq!((state.as_str(), &context["value"], &context["shop"]), ("opened", &66.into(), &Value::Null));
+    // Had nobody watched, nothing usual would be known: of all groups nothing is said then, of one by the threshold.
+    let mut bench = Bench::new().await;
+    *bench.town.was_dark.lock() = true;
+    bench.moved("g-1", "u-old", true, 9 * week_ms, false).await;
+    bench.storage.project().unwrap();
+    let mut follower = bench.follower().await;
+    run(&mut follower).await;
+    bench.leave("g-1", 14).await;
+    run(&mut follower).await;
+    assert!(bench.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_account_that_never_was_quiet_and_is_now_is_silent() {
+    let mut bench = Bench::new().await;
+    *bench.town.is_mute.lock() = true;
+    let week_ms = 7 * 24 * HOUR_MS;
+    for week in 1..=4 {
+        for n in 0..12 {
+            let member = format!("w-{week}-{n}");
+            bench.moved("g-1", &member, n % 2 == 0, week * week_ms + 30 * MINUTE_MS, false).await;
+        }
+    }
+    bench.storage.project().unwrap();
+    let mut follower = bench.follower().await;
+    bench.pass(&mut follower, 6).await;
+    let open = bench.open().await;
+    assert_eq!((open.len(), open[0].kind), (1, Kind::SilentCallback));
+    let (_, context) = bench.alerts().await.remove(0);
+    assert_eq!(
+        context["why"]["en"],
+        "not protected since 09:00: no event in an hour in which there were 12 at least in 4 of the last weeks"
+    );
+    bench.leave("g-1", 1).await;
+    bench.storage.project().unwrap();
+    bench.pass(&mut follower, 75).await;
+    assert!(bench.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_urgent_waits_for_the_morning_and_is_said_shorter_when_a_wordlist_blocks_it() {
+    let mut bench = Bench::new().await;
+    bench.watch.members_max = 3;
+    bench.watch.people = true;
+    let mut follower = bench.follower().await;
+    bench.clock.advance(Duration::from_hours(12)); // ten in the evening
+    for n in 0..3 {
+        bench.moved("g-full", &format!("u-{n}"), true, 0, false).await;
+    }
+    bench.storage.project().unwrap();
+    bench.pass(&mut follower, 15).await;
+    assert_eq!((bench.open().await.len(), bench.alerts().await.len()), (1, 0), "seen, not told");
+    bench.town.answers.lock().push(Untold::Blocked);
+    bench.clock.advance(Duration::from_hours(11));
+    run(&mut follower).await;
+    assert_eq!(bench.states().await, ["group_nearly_full opened"]);
+    assert_eq!(*bench.town.told.lock(), [("wang".to_owned(), "【预警】编号 al_1".to_owned())]);
 }

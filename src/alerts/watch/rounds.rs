@@ -8,19 +8,23 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::usual::WEEKS;
-use super::{Found, cleared, is_looked_for, place, raised, subject};
-use crate::alerts::baseline::{Counted, Past, Unusual, Usual, Week};
+use super::{Found, Lapse, cleared, is_looked_for, place, raised, subject};
+use crate::alerts::baseline::{Counted, Past, Unusual, Usual, WEEKS_MIN, Week};
 use crate::alerts::episode::{About, Input, Key, Kind, Place, Snapshot};
 use crate::alerts::follower::{Memory, blocking};
 use crate::alerts::terms::Terms;
 use crate::alerts::{Parts, millis, unanswered, words};
 use crate::event::HOUR_MS;
-use crate::storage::{Change, DeliveryFilter, DeliveryState, StorageError, Totals};
+use crate::storage::{Change, Counters, DeliveryFilter, DeliveryState, StorageError, Totals};
 
 /// How often what is not urgent and costs more is looked at, in milliseconds.
 const SLOW_MS: i64 = 10 * 60_000;
 /// Deliveries of an account that are counted; a count that large is as bad as any more.
 const DELIVERIES_MAX: usize = 1_000;
+/// Sends that are looked at which wait for a person.
+const UNCONFIRMED_MAX: usize = 10_000;
+/// An account in which at least so much happened at this hour in each of the last weeks is never quiet.
+const ALWAYS_MIN: u64 = 10;
 /// Questions that are counted.
 const QUESTIONS_MAX: usize = 10_000;
 /// Groups read at once.
@@ -37,6 +41,8 @@ pub(in crate::alerts) struct Rounds {
     quick: i64,
     slow: i64,
     hourly: i64,
+    /// Accounts that said nothing when they were looked at last.
+    mute: BTreeMap<String, Lapse>,
 }
 
 impl Rounds {
@@ -47,6 +53,7 @@ impl Rounds {
             quick: i64::MIN,
             slow: minutes(1).saturating_sub(SLOW_MS),
             hourly: minutes(5).saturating_sub(HOUR_MS),
+            mute: BTreeMap::new(),
         }
     }
 
@@ -65,17 +72,18 @@ impl Rounds {
         }
         if is_quick {
             round.windows(memory).await?;
-            round.silent_callbacks().await?;
+            round.silent_callbacks(&self.mute).await?;
             round.send_failures().await?;
             round.unanswered_questions().await?;
         }
         if is_slow {
             round.nearly_full().await?;
-            round.unconfirmed_sends().await?;
             round.gaps().await?;
         }
         let is_hourly = now_ms.saturating_sub(self.hourly) >= HOUR_MS;
         if is_hourly {
+            self.mute = round.mute_accounts().await?;
+            round.unconfirmed_sends().await?;
             round.dead_groups().await?;
             round.rules().await?;
         }
@@ -175,11 +183,12 @@ impl Round<'_> {
     }
 
     /// Accounts that nobody watches.
-    async fn silent_callbacks(&mut self) -> Result<(), StorageError> {
+    async fn silent_callbacks(&mut self, mute: &BTreeMap<String, Lapse>) -> Result<(), StorageError> {
         let mut holding = Holding::new();
         for account in self.parts.sights.accounts() {
             let terms = self.parts.desk.terms(Kind::SilentCallback, Some(&account), None);
-            let Some(lapse) = self.parts.sights.lapse(&account).filter(|_| terms.on) else { continue };
+            let lapse = self.parts.sights.lapse(&account).or_else(|| mute.get(&account).cloned());
+            let Some(lapse) = lapse.filter(|_| terms.on) else { continue };
             let minutes = self.now_ms.saturating_sub(lapse.since_ms).max(0).unsigned_abs() / 60_000;
             if minutes >= terms.threshold {
                 let since = self.time_of_day(lapse.since_ms);
@@ -234,15 +243,18 @@ impl Round<'_> {
             if !terms.on {
                 continue;
             }
+            // In these words the ledger has an index: few are neither sent nor waiting.
+            let states = vec![DeliveryState::Sending, DeliveryState::Uncertain, DeliveryState::Failed];
             let filter = DeliveryFilter {
                 account: Some(account.clone()),
-                states: vec![DeliveryState::Failed],
+                states,
                 from_ms: Some(self.now_ms - terms.window_ms()),
                 unsaid: Some(false),
                 limit: DELIVERIES_MAX,
                 ..DeliveryFilter::default()
             };
-            let failed = self.parts.storage.deliveries(filter).await?.len() as u64;
+            let rows = self.parts.storage.deliveries(filter).await?;
+            let failed = rows.iter().filter(|row| row.state == DeliveryState::Failed).count() as u64;
             if failed >= terms.threshold {
                 let explanation =
                     words::over(Counted::SendFailures, failed, terms.window_min(), terms.threshold);
@@ -254,22 +266,20 @@ impl Round<'_> {
         Ok(())
     }
 
+    /// All accounts in one read: the ledger has no index for it.
     async fn unconfirmed_sends(&mut self) -> Result<(), StorageError> {
+        let (states, limit) = (vec![DeliveryState::AwaitingConfirmation], UNCONFIRMED_MAX);
+        let filter = DeliveryFilter { states, limit, ..DeliveryFilter::default() };
+        let mut since: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for row in self.parts.storage.deliveries(filter).await? {
+            since.entry(row.account).or_default().push(row.updated_ms);
+        }
         let mut holding = Holding::new();
-        for account in self.parts.sights.accounts() {
+        for (account, times) in since {
             let terms = self.parts.desk.terms(Kind::UnconfirmedSends, Some(&account), None);
-            if !terms.on {
-                continue;
-            }
-            let filter = DeliveryFilter {
-                account: Some(account.clone()),
-                states: vec![DeliveryState::AwaitingConfirmation],
-                until_ms: Some(self.now_ms - terms.window_ms()),
-                limit: DELIVERIES_MAX,
-                ..DeliveryFilter::default()
-            };
-            let waiting = self.parts.storage.deliveries(filter).await?.len() as u64;
-            if waiting >= terms.threshold {
+            let until_ms = self.now_ms - terms.window_ms();
+            let waiting = times.iter().filter(|at_ms| **at_ms < until_ms).count() as u64;
+            if terms.on && waiting >= terms.threshold {
                 let explanation = words::unconfirmed(waiting, terms.window_min());
                 let place = Place { account: Some(account.clone()), ..Place::default() };
                 holding.insert(account, (Found { value: waiting, explanation }, place, terms));
@@ -277,6 +287,37 @@ impl Round<'_> {
         }
         self.settle(Kind::UnconfirmedSends, |_| true, holding).await;
         Ok(())
+    }
+
+    /// Accounts of platforms that tell nothing of themselves, and in which nothing happened for an hour in which something
+    /// always did.
+    async fn mute_accounts(&self) -> Result<BTreeMap<String, Lapse>, StorageError> {
+        let hour = self.now_ms.div_euclid(HOUR_MS) - 1;
+        let accounts = self.parts.sights.accounts();
+        let unknown: Vec<String> =
+            accounts.into_iter().filter(|account| !self.parts.sights.knows_lapses(account)).collect();
+        if unknown.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        blocking(Arc::clone(self.parts), move |parts| {
+            let mut weeks = Vec::new();
+            for back in 0..=WEEKS {
+                weeks.push(events_by_account(parts, hour - back * 7 * 24)?);
+            }
+            let Some((now, past)) = weeks.split_first() else { return Ok(BTreeMap::new()) };
+            let quiet = unknown.into_iter().filter(|account| !now.contains_key(account));
+            let mute = quiet.filter_map(|account| {
+                // A week in which nothing happened either may have been before the account was there.
+                let counts: Vec<u64> = past.iter().filter_map(|week| week.get(&account).copied()).collect();
+                let least = counts.iter().copied().min().filter(|least| *least >= ALWAYS_MIN)?;
+                (counts.len() >= WEEKS_MIN).then(|| {
+                    let (zh, en) = words::mute(least, counts.len());
+                    (account, Lapse { since_ms: hour * HOUR_MS, zh, en })
+                })
+            });
+            Ok(mute.collect())
+        })
+        .await
     }
 
     async fn unanswered_questions(&mut self) -> Result<(), StorageError> {
@@ -413,6 +454,18 @@ fn groups(parts: &Parts, visit: &mut dyn FnMut(crate::storage::GroupRow)) -> Res
             return Ok(());
         }
     }
+}
+
+/// Counts what happened in an hour in the groups of each account in which anything did. Blocking.
+fn events_by_account(parts: &Parts, hour: i64) -> Result<BTreeMap<String, u64>, StorageError> {
+    let mut events = BTreeMap::new();
+    for row in parts.storage.totals(hour * HOUR_MS, (hour + 1) * HOUR_MS)? {
+        let Counters { messages, joins, leaves, .. } = row.counters;
+        if messages + joins + leaves > 0 {
+            *events.entry(row.account).or_default() += messages + joins + leaves;
+        }
+    }
+    Ok(events)
 }
 
 /// Who spoke.
