@@ -47,6 +47,7 @@ const BUSY_SPREAD: f64 = 1.5;
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AlertSensitivity)]
 pub enum Sensitivity {
     /// Only what nobody could overlook.
     Low,

@@ -161,6 +161,7 @@ impl Kind {
 /// Somebody who is told besides whoever answers for the place: a group, or members of staff.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AlertRecipient)]
 pub struct Recipient {
     /// Through which account.
     #[schema(value_type = String)]
@@ -177,6 +178,7 @@ pub struct Recipient {
 /// What people want of some alerts in some places. What it leaves out stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = AlertRule)]
 pub struct Rule {
     /// Of which kinds; of all when empty.
     pub kinds: BTreeSet<Kind>,

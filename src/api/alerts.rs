@@ -11,6 +11,7 @@ use crate::alerts::desk::{Ended, People, Taken, id_of, number_of, why};
 use crate::alerts::episode::{About, Explanation, Kind, Snapshot};
 use crate::alerts::words;
 use crate::event::{FieldError, check_id};
+use crate::statistics::platform::Coverage;
 use crate::storage::AuditEntry;
 
 /// Longest note, in characters.
@@ -152,6 +153,18 @@ pub(super) struct AlertView {
     assigned: Option<AssignedView>,
 }
 
+/// One page of alerts.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct AlertPage {
+    /// The latest first.
+    items: Vec<AlertView>,
+    /// Send it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+    /// Whether the text of messages is visible: where it is not, kinds that rest on it are not looked for, so that none of
+    /// them says nothing.
+    text_coverage: Coverage,
+}
+
 /// What a storm consists of.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct PartsView {
@@ -265,6 +278,25 @@ impl Cx {
         }
     }
 
+    /// Says whether text is visible in the account that was asked for, if it may be seen, else in all of them.
+    fn text_coverage(&self, account: Option<&str>) -> Coverage {
+        let account = account.filter(|account| self.sees_account(account));
+        let accounts = self.directory().accounts();
+        let meant = accounts
+            .iter()
+            .filter(|one| !one.record.disabled && account.is_none_or(|account| one.id.as_str() == account));
+        let shows = meant.map(|one| {
+            let can = self.connectors().capabilities(one.id.as_str());
+            can.is_some_and(|can| can.gives_message_text)
+        });
+        let shows: Vec<bool> = shows.collect();
+        match (shows.iter().any(|shows| *shows), shows.iter().all(|shows| *shows)) {
+            (true, true) => Coverage::Full,
+            (true, false) => Coverage::Partial,
+            (false, _) => Coverage::Unavailable,
+        }
+    }
+
     async fn alert(&self, id: &str) -> ApiResult<(Snapshot, Option<i64>)> {
         let missing = || ApiError::not_found("alert");
         let number = number_of(id).ok_or_else(missing)?;
@@ -292,9 +324,9 @@ impl Cx {
 /// What is open now, or with `state=ended` what was, the latest first. Told are ids and counts, never a text.
 #[utoipa::path(
     get, path = "/v1/alerts", tag = "alerts", operation_id = "listAlerts", params(AlertQuery),
-    responses((status = 200, description = "Alerts of the scope, the latest first", body = Page<AlertView>)),
+    responses((status = 200, description = "Alerts of the scope, the latest first", body = AlertPage)),
 )]
-pub(super) async fn list(cx: Cx, Query(query): Query<AlertQuery>) -> ApiResult<Answer<Page<AlertView>>> {
+pub(super) async fn list(cx: Cx, Query(query): Query<AlertQuery>) -> ApiResult<Answer<AlertPage>> {
     let limit = cx.page_rows(query.limit)?;
     let before: Option<u64> = page::decode(query.cursor.as_deref())?;
     let passes = |alert: &Snapshot| query.passes(alert) && cx.sees_alert(alert);
@@ -307,7 +339,12 @@ pub(super) async fn list(cx: Cx, Query(query): Query<AlertQuery>) -> ApiResult<A
         open.into_iter().rev().take(limit + 1).map(|alert| (alert, None)).collect()
     };
     let page = Page::of(rows, limit, |(alert, _)| alert.number);
-    Ok(Answer::ok(page.map(|(alert, ended_ms)| view(&cx, alert, ended_ms))))
+    let Page { items, next_cursor } = page.map(|(alert, ended_ms)| view(&cx, alert, ended_ms));
+    Ok(Answer::ok(AlertPage {
+        items,
+        next_cursor,
+        text_coverage: cx.text_coverage(query.account.as_deref()),
+    }))
 }
 
 /// Shows an alert 查看预警

@@ -123,6 +123,7 @@ pub fn why(alert: &Snapshot) -> episode::Explanation {
 
 /// Whoever answers for a place, as far as the directory knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = AlertPeople)]
 pub struct People {
     /// The shop's manager; where nobody named one, whoever owns the group.
     pub shop_manager: Option<String>,

@@ -57,6 +57,7 @@ pub struct Own {
 /// One step of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AlertStep)]
 pub struct Step {
     /// How long after people were told first; the time in which it is acknowledged, or nobody may be told, does not count.
     #[serde(with = "crate::units::duration")]
@@ -71,6 +72,7 @@ pub struct Step {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AlertLevel)]
 pub enum Level {
     /// The manager of the shop.
     ShopManager,

@@ -16,6 +16,7 @@ pub const TEXT_BYTES_MAX: usize = 500;
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AlertKind)]
 pub enum Kind {
     /// Many customers leave.
     LeaveSurge,

@@ -59,6 +59,7 @@ async fn an_alert_is_seen_taken_given_and_remembered() {
 
     let list = gateway.get("/v1/alerts").await.expect(200).json();
     assert_eq!(ids(&list), ["al_2", "al_1"]);
+    assert_eq!(list["text_coverage"], "full");
     for (query, expect) in [
         ("region=east", &["al_1"][..]),
         ("shop=s-west", &["al_2"]),
