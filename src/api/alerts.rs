@@ -297,7 +297,8 @@ impl Cx {
         }
     }
 
-    async fn alert(&self, id: &str) -> ApiResult<(Snapshot, Option<i64>)> {
+    /// Returns an alert that may be seen, and when it ended.
+    pub(super) async fn alert(&self, id: &str) -> ApiResult<(Snapshot, Option<i64>)> {
         let missing = || ApiError::not_found("alert");
         let number = number_of(id).ok_or_else(missing)?;
         let found = if let Some(alert) = self.alerts().get(number).await {

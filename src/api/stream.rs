@@ -337,6 +337,11 @@ impl Cx {
         match change.subject {
             Subject::Broadcast => self.broadcast(&change.id).await.is_ok(),
             Subject::Case => self.case(&change.id).await.is_ok(),
+            Subject::Alert => {
+                let context: Value = serde_json::from_str(&change.context).unwrap_or_default(); // ours
+                let alert = context["alert"].as_str().unwrap_or_default();
+                self.alert(alert).await.is_ok()
+            }
             Subject::Delivery | Subject::Member | Subject::Conversation | Subject::Question => {
                 !change.account.is_empty() && self.covers_group(&change.account, &change.group)
             }
