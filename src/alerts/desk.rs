@@ -1,7 +1,7 @@
 //! The desk where alerts lie while they are open: durable, told, seen and taken by people.
 //!
 //! ```text
-//! looks, people, time ─► one turn ─► one commit { what changed of the state, notices, letters, history, the caller's own } ─► stream
+//! looks, people, time ─► one turn ─► one commit { what changed of the state, notices, letters, history, the caller's own }
 //! ```
 //!
 //! A turn is worked out on a copy and takes effect with its commit: after a failure nothing has happened, and the same turn is
@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::broadcast;
 
 use super::episode::{Episodes, Input, Kind, Snapshot, State};
 use super::terms::{Book, Rule, Spot, Terms};
@@ -34,7 +33,7 @@ pub use told::{People, STATES, why};
 
 use letters::Letters;
 
-/// Something about an alert, as it is told, for those who listen in this process.
+/// Something about an alert, as it is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
     /// Its id: the same that endpoints are told.
@@ -87,7 +86,6 @@ pub struct Desk {
     book: ArcSwap<Book>,
     /// Rules are written one after the other.
     writing: tokio::sync::Mutex<()>,
-    stream: broadcast::Sender<Arc<Published>>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -110,17 +108,11 @@ impl Desk {
             .map_err(|detail| unreadable("`alerts.life`", detail))?;
         let letters = Letters::read(&kept::all(&parts.storage, DocumentKind::AlertLetter).await?)?;
         let held = Held { episodes, written, letters };
-        let (stream, _) = broadcast::channel(parts.config.watch.stream_max.max(1));
         let rules = kept::rules(&parts.storage).await?;
         let book = ArcSwap::from_pointee(parts.book(rules));
         held.report();
         let (held, writing) = (tokio::sync::Mutex::new(Arc::new(held)), tokio::sync::Mutex::default());
-        Ok(Arc::new(Self { parts: Arc::new(parts), held, book, writing, stream }))
-    }
-
-    /// Listens to what is told from now on. Who lags behind by more than `alerts.watch.stream_max` misses the oldest.
-    pub fn listen(&self) -> broadcast::Receiver<Arc<Published>> {
-        self.stream.subscribe()
+        Ok(Arc::new(Self { parts: Arc::new(parts), held, book, writing }))
     }
 
     /// Returns every open alert and storm that passes, in the order of their numbers.
@@ -198,7 +190,6 @@ impl Desk {
         self.parts.storage.apply(turn.change).await?;
         for one in turn.published {
             metrics::alerts::noticed(one.state);
-            _ = self.stream.send(Arc::new(one)); // nobody listens
         }
         let (was, is) = (held.episodes.counts(), next.episodes.counts());
         metrics::alerts::left_out(

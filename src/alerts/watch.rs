@@ -56,8 +56,6 @@ pub struct Config {
     pub language: Language,
     /// Who is told at head office.
     pub head_office: Vec<Recipient>,
-    /// What listeners in this process may lag behind.
-    pub stream_max: usize,
     /// How long alerts that are over are listed.
     #[serde(with = "crate::units::duration")]
     pub keep: Duration,
@@ -74,7 +72,6 @@ impl Default for Config {
             people: false,
             language: Language::Zh,
             head_office: Vec::new(),
-            stream_max: 1_024,
             keep: Duration::from_hours(90 * 24),
             kept_max: 10_000,
         }

@@ -52,10 +52,11 @@ async fn an_alert_is_seen_taken_given_and_remembered() {
     gateway.call("PUT", "/v1/shops/s-east", shop).await.expect(200);
     let region = json!({"name": "东区", "brand": "acme", "manager": "zhao"});
     gateway.call("PUT", "/v1/regions/east", region).await.expect(200);
-    let mut stream = gateway.app.parts().alerts.listen();
     let alert = raise(&gateway, "g-east", "18 leaves", 18).await;
     raise(&gateway, "g-west", "9 leaves", 9).await;
-    assert_eq!(stream.recv().await.unwrap().context["responsible"]["shop_manager"], "wang");
+    let told = gateway.storage.status_changes(0, 1).await.unwrap();
+    let context: Value = serde_json::from_str(&told[0].context).unwrap();
+    assert_eq!(context["responsible"]["shop_manager"], "wang");
 
     let list = gateway.get("/v1/alerts").await.expect(200).json();
     assert_eq!(ids(&list), ["al_2", "al_1"]);
