@@ -104,6 +104,7 @@ impl Ours {
             audience: Audience::default(),
             variable: &|_| None,
             may_say: &|_| true,
+            can_withhold: true,
             can_recall: true,
             can_post: true,
             shows: &|_| true,

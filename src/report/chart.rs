@@ -125,7 +125,7 @@ mod tests {
     fn scales_hold_the_largest_figure_and_have_four_whole_parts() {
         for max in [0, 1, 3, 4, 5, 9, 11, 37, 99, 100, 101, 999, 12_345, 1_000_001] {
             let top = round_up(max);
-            assert!(top >= max && top % 4 == 0 && top <= (max * 2).max(4), "{max}: {top}");
+            assert!(top >= max && top.is_multiple_of(4) && top <= (max * 2).max(4), "{max}: {top}");
         }
     }
 

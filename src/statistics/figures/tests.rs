@@ -97,7 +97,7 @@ fn rows(stretches: &[&[Event]]) -> BTreeMap<u32, Row> {
             delta.add(Place { partition: Partition(1), position: 1, index: 0 }, &effects(event));
         }
         let number = |index: u32| delta.members[index as usize].member.parse().ok();
-        for ((day, _), row) in delta.days(|_| (), number) {
+        for ((day, ()), row) in delta.days(|_| (), number) {
             days.entry(day).or_default().add(row);
         }
     }
@@ -168,7 +168,9 @@ proptest! {
             prop_assert_eq!((cell.came, cell.went, cell.went_early), (came, went, early));
         }
         let mut sum = Figures::default();
-        cells.iter().for_each(|cell| sum.add(cell));
+        for cell in &cells {
+            sum.add(cell);
+        }
         let whole = figures(&rows, &Cuts::new(vec![starts[0], starts[starts.len() - 1]]));
         prop_assert_eq!(&sum, &whole[0]);
     }
