@@ -89,6 +89,8 @@ sections! {
     leaves: crate::alerts::leaves::Config,
     /// Things said to one group or some staff.
     notices: crate::notices::Config,
+    /// Tags and segments of members.
+    people: crate::people::Config,
     /// Who is told of state changes.
     subscriptions: crate::subscriptions::Config,
     /// Original text that is kept.

@@ -30,6 +30,7 @@ pub mod evidence;
 pub mod fleet;
 pub mod notices;
 pub mod outbox;
+pub mod people;
 pub mod report;
 pub mod reviews;
 pub mod rulesets;

@@ -322,6 +322,10 @@ pub trait Storage: EvidenceStore {
     /// Returns in which groups of an account some members are now, as (group, member), in that order.
     fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError>;
 
+    /// Forgets what a member of an account is called, in every group; returns in how many they had a name. Counts and
+    /// numbers stay. What the platform tells later is remembered again. Blocking.
+    fn forget_names(&self, account: &str, member: &str) -> Result<u64, StorageError>;
+
     /// Returns one member of a group.
     fn member(&self, account: &str, group: &str, member: &str) -> Result<Option<MemberRow>, StorageError>;
 

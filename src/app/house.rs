@@ -102,7 +102,10 @@ impl House for Residence {
             | DocumentKind::AlertState
             | DocumentKind::Alert
             | DocumentKind::AlertLetter
-            | DocumentKind::AlertRule => Ok(()),
+            | DocumentKind::AlertRule
+            | DocumentKind::MemberMark
+            | DocumentKind::TagRule
+            | DocumentKind::Segment => Ok(()),
         }
     }
 

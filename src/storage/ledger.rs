@@ -85,6 +85,12 @@ pub enum DocumentKind {
     AlertLetter,
     /// When alerts are raised somewhere, and who is told.
     AlertRule,
+    /// What people wrote on a member: id is account + `/` + member.
+    MemberMark,
+    /// By which a member gets a tag.
+    TagRule,
+    /// Which members are meant, under a name.
+    Segment,
 }
 
 impl DocumentKind {
@@ -137,6 +143,9 @@ impl DocumentKind {
             DocumentKind::Alert => "alert",
             DocumentKind::AlertLetter => "alert_letter",
             DocumentKind::AlertRule => "alert_rule",
+            DocumentKind::MemberMark => "member_mark",
+            DocumentKind::TagRule => "tag_rule",
+            DocumentKind::Segment => "segment",
         }
     }
 }

@@ -283,6 +283,11 @@ impl Storage for Memory {
         Ok(self.disk.data.lock().state.lates(account, group, limit))
     }
 
+    fn forget_names(&self, account: &str, member: &str) -> Result<u64, StorageError> {
+        self.project()?;
+        Ok(self.disk.data.lock().state.forget_names(account, member))
+    }
+
     fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError> {
         Ok(self.disk.data.lock().state.memberships(account, members))
     }

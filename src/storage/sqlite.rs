@@ -323,6 +323,11 @@ impl Storage for Sqlite {
         self.state(|conn| queries::lates(conn, account, group, limit))
     }
 
+    fn forget_names(&self, account: &str, member: &str) -> Result<u64, StorageError> {
+        self.project()?; // a name that waits would come back
+        self.projector.lock().forget_names(account, member)
+    }
+
     fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError> {
         self.state(|conn| queries::memberships(conn, account, members))
     }

@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod evidence;
 mod labels;
 mod names;
+pub mod people;
 mod process;
 mod registry;
 pub mod status;

@@ -58,6 +58,7 @@ const STATE: &[&str] = &[
     "duties",
     "rulesets",
     "evidence",
+    "people",
     "reviews",
 ];
 
@@ -150,6 +151,10 @@ const ROOMS: &[Room] = &[
             &["storage", "directory::Keyring", "directory::KeyError", "directory::SealedBytes"],
         ],
     ),
+    room("people", &[WORDS, CORE, TOOLS, &["storage"]]),
+    pure("people::rule", &[WORDS]),
+    pure("people::scores", &[WORDS, &["people::rule"]]),
+    pure("people::segment", &[WORDS, &["people::rule", "people::scores"]]),
     room("reviews", &[WORDS, CORE, TOOLS, &["storage"]]),
     room("alerts", &[WORDS, CORE, TOOLS, &["storage"]]),
     // Judged as a broadcast is.

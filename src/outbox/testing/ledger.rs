@@ -548,6 +548,10 @@ impl Storage for TestLedger {
         unreachable!("sending reads no rosters")
     }
 
+    fn forget_names(&self, _: &str, _: &str) -> Result<u64, StorageError> {
+        unreachable!("sending forgets nobody")
+    }
+
     fn outcomes(&self, _: &str) -> Result<Vec<OutcomeRow>, StorageError> {
         Ok(self.numbers.lock().outcomes.clone())
     }

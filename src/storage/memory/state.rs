@@ -381,6 +381,11 @@ impl StateData {
             .collect()
     }
 
+    pub(super) fn forget_names(&mut self, account: &str, member: &str) -> u64 {
+        let of_member = self.members.iter_mut().filter(|(((of, _), who), _)| of == account && who == member);
+        of_member.filter_map(|(_, record)| record.name.take()).count() as u64
+    }
+
     pub(super) fn memberships(&self, account: &str, members: &[String]) -> Vec<(String, String)> {
         let present = self.members.iter().filter(|(((of, _), member), record)| {
             of == account && record.present && members.contains(member)

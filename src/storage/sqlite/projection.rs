@@ -49,6 +49,16 @@ impl Projector {
         self.position
     }
 
+    /// Forgets what a member is called, in every group of an account.
+    pub(super) fn forget_names(&mut self, account: &str, member: &str) -> Result<u64, StorageError> {
+        let forgotten = self.conn.execute(
+            "UPDATE member SET name = NULL WHERE member = ?2 AND name IS NOT NULL
+             AND grp IN (SELECT no FROM grp WHERE account = ?1)",
+            [account, member],
+        );
+        forgotten.map(|rows| rows as u64).map_err(fault("forget a name"))
+    }
+
     /// Makes what was folded survive a power cut; returns the position that does.
     pub(super) fn checkpoint(&mut self) -> Result<u64, StorageError> {
         let busy: bool = self

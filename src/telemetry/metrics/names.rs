@@ -175,6 +175,14 @@ metrics! {
         "Alerts, notices and counts left out because of a limit, and people who could not be told.";
     AlertsLag: Gauge, "menshen_alerts_lag_rows", [],
         "Journal rows that the alerts have not seen yet.";
+    MembersMarked: Gauge, "menshen_members_marked", [],
+        "Members with tags or a value that people gave.";
+    RuleTags: Gauge, "menshen_rule_tags", [],
+        "Tags by rule that are kept in memory.";
+    GroupsTagged: Counter, "menshen_groups_tagged_total", [],
+        "Groups whose tags by rule were made anew.";
+    GroupsNotKept: Counter, "menshen_groups_tags_not_kept_total", [],
+        "Groups whose tags by rule were made for one question and not kept, as there is no room.";
     Cases: Counter, "menshen_cases_total", [],
         "Cases found by the fleet stage: one text in many groups.";
     CaseMessagesUnlisted: Counter, "menshen_case_messages_unlisted_total", [],
