@@ -35,6 +35,7 @@ mod interception;
 mod journeys;
 mod kicks;
 mod letters;
+mod members;
 mod moderate;
 mod moment;
 mod ndjson;
@@ -78,6 +79,7 @@ use serde::Deserialize;
 
 pub use accounts::connector_spec;
 pub use error::{ApiError, Code, Problem};
+pub(crate) use members::group_of;
 pub use openapi::document;
 pub use ports::{Draft, House, Reloaded};
 pub use router::{local_router, router};

@@ -20,6 +20,7 @@ pub mod gateway;
 mod house;
 pub(crate) mod judge;
 pub mod lint;
+mod people;
 mod platforms;
 pub mod reports;
 pub mod restore;

@@ -63,7 +63,7 @@ use crate::tasks::Tasks;
 
 pub use accept::NewBroadcast;
 pub use audience::{Audience, AudienceError, Size};
-pub use book::{Figures, GroupBook, GroupEntry, Speaking, TextJudge, Voice};
+pub use book::{Counted, Figures, GroupBook, GroupEntry, Speaking, TextJudge, Voice};
 pub use canary::{Before, Canary, CanaryError, Phase, Seen, Trial};
 pub use caps::Caps;
 pub use confirming::{Confirming, ReceivingCap, TargetResult, TaskError, TaskProgress, Terms};

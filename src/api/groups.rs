@@ -1,4 +1,4 @@
-//! `/v1/groups`: groups, seen or declared, their members and hits.
+//! `/v1/groups`: groups, seen or declared, and their hits. Their members are in [`super::members`].
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -8,12 +8,12 @@ use super::body::{Answer, Lines, Path, Precondition, Query, Strict, not_modified
 use super::error::{ApiError, ApiResult};
 use super::moment;
 use super::ndjson::{self, Answers, ImportLine};
-use super::page::{self, Page, PageQuery};
+use super::page::{self, Page};
 use super::scoped::GroupSeen;
 use super::state::Cx;
 use crate::directory::{GroupFilter, GroupRecord};
-use crate::event::{AccountId, GroupId, GroupName, Place, Role, Via};
-use crate::storage::{HitRow, MemberRow};
+use crate::event::{AccountId, GroupId, GroupName, Place, Via};
+use crate::storage::HitRow;
 
 /// A group.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -212,73 +212,6 @@ pub(super) async fn import(cx: Cx, Lines(lines): Lines) -> ApiResult<Answers> {
         answers.add(lines, cx.directory().put_groups(cx.actor(), groups, None).await)?;
     }
     Ok(answers)
-}
-
-/// A member of a group.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct MemberView {
-    /// The platform's id.
-    member: String,
-    /// Display name, where told.
-    name: Option<String>,
-    /// Role.
-    role: Role,
-    /// In the group now.
-    present: bool,
-    /// First seen.
-    first_seen_at: String,
-    /// Last seen.
-    last_seen_at: String,
-    /// Messages said.
-    messages: u64,
-    /// Who invited them.
-    inviter: Option<String>,
-    /// How they came in, in the platform's words.
-    scene: Option<String>,
-    /// The channel code they came by.
-    channel: Option<String>,
-    /// When they came in last, by the platform; null when nobody told.
-    joined_at: Option<String>,
-    /// The platform's id of the person over all groups, where it gives one.
-    union_id: Option<String>,
-}
-
-fn member_view(row: MemberRow) -> MemberView {
-    MemberView {
-        member: row.member,
-        name: row.name,
-        role: row.role,
-        present: row.present,
-        first_seen_at: moment::show(row.first_ms),
-        last_seen_at: moment::show(row.last_ms),
-        messages: row.messages,
-        inviter: row.inviter,
-        scene: row.scene,
-        channel: row.channel,
-        joined_at: row.joined_ms.map(moment::show),
-        union_id: row.union_id,
-    }
-}
-
-/// Lists members 群成员
-#[utoipa::path(
-    get, path = "/v1/groups/{account}/{group}/members", tag = "groups", operation_id = "listMembers",
-    params(
-        ("account" = String, Path, description = "Its account"),
-        ("group" = String, Path, description = "Its id there"),
-        PageQuery,
-    ),
-    responses((status = 200, description = "Members present and past, by id", body = Page<MemberView>)),
-)]
-pub(super) async fn members(
-    cx: Cx,
-    Path((account, group)): Path<(String, String)>,
-    Query(query): Query<PageQuery>,
-) -> ApiResult<Answer<Page<MemberView>>> {
-    let limit = cx.page_rows(query.limit)?;
-    let after = page::decode(query.cursor.as_deref())?;
-    let members = cx.members(account, group, after, limit + 1).await?;
-    Ok(Answer::ok(Page::of(members, limit, |row| row.member.clone()).map(member_view)))
 }
 
 /// A hit without the text.

@@ -41,6 +41,7 @@ const TAGS: &[(&str, &str)] = &[
     ("reviews", "复核与原文证据 · what waits for a person, kept texts, drafts tried on them"),
     ("alerts", "预警 · what is not as it should be, who sees to it, and when it is told"),
     ("groups", "群 · groups, their members, hits and numbers"),
+    ("people", "群成员、标签、人群 · members, their tags, segments"),
     ("group-life", "群生命周期 · groups that change hands, ways into them, groups of our own"),
     ("statistics", "群数据报表 · numbers over many groups"),
     ("stream", "实时推送 · what happens, as it happens"),

@@ -15,11 +15,7 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, alert_rules, alerts, audiences, audit, broadcasts, cases, checks, conduct,
-    deliveries, endpoints, evidence, group_life, group_policy, groups, interception, journeys, kicks,
-    letters, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises, protection,
-    questions, replays, replies, reports, results, reviews, rules, rulesets, statistics, stream, templates,
-    tokens, variables, verdicts, wordlist_life, wordlist_numbers,
+    accounts, administration, alert_rules, alerts, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints, evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, members, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises, protection, questions, replays, replies, reports, results, reviews, rules, rulesets, statistics, stream, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -84,9 +80,29 @@ pub(super) fn table() -> Vec<Route> {
         PUT    "/v1/groups/{account}/{group}"             Admin groups::put;
         DELETE "/v1/groups/{account}/{group}"             Admin groups::delete;
         GET    "/v1/groups/{account}/{group}/journeys"    Read  journeys::of_group;
-        GET    "/v1/groups/{account}/{group}/members"     Read  groups::members;
+        GET    "/v1/groups/{account}/{group}/members"     Read  members::roster::list;
+        GET    "/v1/groups/{account}/{group}/members/export" Read members::roster::export;
         GET    "/v1/groups/{account}/{group}/members/{member}/conduct" Read conduct::get;
         POST   "/v1/members/{account}/{member}/pardon"    ReviewsDecide conduct::pardon;
+        POST   "/v1/members/tags"                         BroadcastsWrite members::tags::import;
+        POST   "/v1/members/values"                       BroadcastsWrite members::tags::import_values;
+        GET    "/v1/members/duplicates"                   Read  members::duplicates::list;
+        GET    "/v1/members/{account}/{member}"           Read  members::get;
+        DELETE "/v1/members/{account}/{member}"           Admin members::erase::erase;
+        GET    "/v1/members/{account}/{member}/timeline"  Read  members::timeline::get;
+        PUT    "/v1/members/{account}/{member}/tags/{tag}" BroadcastsWrite members::tags::put;
+        DELETE "/v1/members/{account}/{member}/tags/{tag}" BroadcastsWrite members::tags::delete;
+        GET    "/v1/tag-rules"                            Read  members::rules::list;
+        GET    "/v1/tag-rules/{tag_rule}"                 Read  members::rules::get;
+        PUT    "/v1/tag-rules/{tag_rule}"                 RulesWrite members::rules::put;
+        DELETE "/v1/tag-rules/{tag_rule}"                 RulesWrite members::rules::delete;
+        GET    "/v1/segments"                             Read  members::segments::list;
+        GET    "/v1/segments/{segment}"                   Read  members::segments::get;
+        PUT    "/v1/segments/{segment}"                   BroadcastsWrite members::segments::put;
+        DELETE "/v1/segments/{segment}"                   BroadcastsWrite members::segments::delete;
+        GET    "/v1/segments/{segment}/numbers"           Read  members::segments::numbers;
+        GET    "/v1/segments/{segment}/members"           Read  members::segments::members;
+        GET    "/v1/segments/{segment}/members/export"    Read  members::segments::export;
         GET    "/v1/groups/{account}/{group}/hits"        Read  groups::hits;
         GET    "/v1/groups/{account}/{group}/policy"      Read  group_policy::get;
         GET    "/v1/groups/{account}/{group}/promises"    Read  promises::list;

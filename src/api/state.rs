@@ -29,6 +29,7 @@ use crate::fleet::kicks::Kicks;
 use crate::ingest::Ingest;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
+use crate::people::People;
 use crate::pipeline::Rules;
 use crate::reviews::Reviews;
 use crate::storage::{SharedStorage, Storage, StorageError};
@@ -67,6 +68,8 @@ pub struct Parts {
     pub cases: Arc<Cases>,
     /// Who is kept out of groups.
     pub kicks: Arc<Kicks>,
+    /// Tags, values and segments of members.
+    pub people: Arc<People>,
     /// Words, replies, welcomes: what decides.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
@@ -226,6 +229,11 @@ impl Cx {
     /// Returns what waits for a person.
     pub(super) fn reviews(&self) -> &Reviews {
         &self.app.0.parts.reviews
+    }
+
+    /// Returns tags, values and segments; handlers name the groups they may ask about.
+    pub(super) fn people(&self) -> &People {
+        &self.app.0.parts.people
     }
 
     /// Returns what decides at this moment.

@@ -11,6 +11,7 @@ mod group_life;
 mod journeys;
 mod kicks;
 mod ledger;
+mod members;
 mod notices;
 mod outbound;
 mod people;
@@ -63,6 +64,7 @@ use crate::ingest::{self, Ingest, Partitions};
 use crate::interception::Ruleset;
 use crate::notices::Notices;
 use crate::outbox::{self, Outbox};
+use crate::people::{self as crowd, People};
 use crate::pipeline::Rules;
 use crate::replies;
 use crate::reviews::Reviews;
@@ -253,14 +255,19 @@ async fn evidence_for(
     (evidence, reviews.await.unwrap())
 }
 
+async fn people_for(storage: &SharedStorage, clock: &Clock) -> Arc<People> {
+    let (storage, clock, config) = (Arc::clone(storage), clock.clone(), crowd::Config::default());
+    Arc::new(People::open(crowd::Parts { storage, clock, config }).await.unwrap())
+}
+
 async fn broadcasts_for(
     storage: &SharedStorage,
     outbox: &Arc<Outbox>,
     directory: &Arc<Directory>,
     connectors: &Arc<Connectors>,
     rules: &Arc<ArcSwap<Rules>>,
-    clock: &Clock,
-    tasks: Tasks,
+    people: &Arc<People>,
+    (clock, tasks): (&Clock, Tasks),
 ) -> Arc<Broadcasts> {
     let broadcasts = Broadcasts::start(broadcasts::Parts {
         storage: Arc::clone(storage),
@@ -269,6 +276,7 @@ async fn broadcasts_for(
             directory: Arc::clone(directory),
             storage: Arc::clone(storage),
             connectors: Arc::clone(connectors),
+            people: Arc::clone(people),
         }),
         places: Arc::clone(directory) as _,
         judge: Arc::new(Judge {
@@ -354,8 +362,10 @@ impl Gateway {
         let rulebook = Rulebook::open(Arc::clone(&storage), settings, clock.clone(), tasks.clone());
         let (outbox, rulebook) = (outbox.await.unwrap(), rulebook.await.unwrap());
         let rules = rulebook.current();
+        let people = people_for(&storage, &clock).await;
+        let timing = (&clock, tasks.clone());
         let broadcasts =
-            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &clock, tasks.clone()).await;
+            broadcasts_for(&storage, &outbox, &directory, &connectors, &rules, &people, timing).await;
         let notices = notices_for(&storage, &outbox, &directory, &rules, &clock);
         let (evidence, reviews) = evidence_for(&storage, &clock, &tasks).await;
         let kicks = Kicks::open(Arc::clone(&storage), clock.clone()).await.unwrap();
@@ -392,6 +402,7 @@ impl Gateway {
             reviews: Arc::clone(&reviews),
             cases,
             kicks,
+            people,
             rules,
             house: Arc::new(Quiet(rulebook)),
             platforms: Arc::new(platforms::Watched),

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
 
+use crate::api::group_of;
 use crate::broadcasts::{
-    Confirming, Figures, GroupBook, GroupEntry, ReceivingCap, Speaking, TargetResult, TaskError,
+    Confirming, Counted, Figures, GroupBook, GroupEntry, ReceivingCap, Speaking, TargetResult, TaskError,
     TaskProgress, Terms, Voice,
 };
 use crate::connectors::{Connector, Connectors, ContentType, MassSends, PlatformError, Retry, offers};
 use crate::directory::{Directory, GroupContext, GroupFilter, GroupFound};
 use crate::event::{AccountId, GroupId, GroupName, HOUR_MS, Place, Scope};
 use crate::outbox::delivery::{Content, Decision, Delivery, Refusal, RefusalScope, Rendering};
+use crate::people::reading::GroupOf;
+use crate::people::{Asked, People};
 use crate::storage::{GroupRow, SharedStorage, StorageError};
 
 /// The directory's groups, what platforms told of them, and what was counted.
@@ -22,6 +25,7 @@ pub(crate) struct Book {
     pub(crate) directory: Arc<Directory>,
     pub(crate) storage: SharedStorage,
     pub(crate) connectors: Arc<Connectors>,
+    pub(crate) people: Arc<People>,
 }
 
 struct Entry {
@@ -117,9 +121,53 @@ impl GroupBook for Book {
                 (said || (sees_text && known_since_then)).then_some((*days, said))
             });
             let spoke = said.collect();
-            figures.insert(name, Figures { members: Some(row.members), spoke, gone: row.dismissed });
+            let figure =
+                Figures { members: Some(row.members), spoke, gone: row.dismissed, ..Figures::default() };
+            figures.insert(name, figure);
         })?;
         Ok(figures)
+    }
+
+    fn has_segment(&self, scope: &Scope, id: &str) -> bool {
+        self.people.segment(id).is_some_and(|stored| scope.covers(&stored.is.place))
+    }
+
+    fn segments(
+        &self,
+        account: Option<&AccountId>,
+        ids: &BTreeSet<String>,
+        scopes: &[Scope],
+        now_ms: i64,
+    ) -> Result<HashMap<GroupName, BTreeMap<String, Counted>>, StorageError> {
+        let mut counts: HashMap<GroupName, BTreeMap<String, Counted>> = HashMap::new();
+        let filter = GroupFilter { account: account.map(ToString::to_string), ..GroupFilter::default() };
+        let found = self.directory.groups_in(&Scope::everything(), &filter, None, usize::MAX);
+        let of = |found: &GroupFound| group_of(&self.connectors, &found.group, &found.context);
+        // Scores are fifths among what whoever sends can reach.
+        let covered = |group: &GroupOf| {
+            let (account, id) = (group.name.account.as_str(), group.name.group.as_str());
+            scopes.iter().all(|scope| scope.covers_group(account, id, &group.place))
+        };
+        let groups: Vec<GroupOf> = found.iter().filter_map(of).filter(covered).collect();
+        for id in ids {
+            let stored = self.people.segment(id);
+            let usable = stored.filter(|stored| scopes.iter().all(|scope| scope.covers(&stored.is.place)));
+            let Some(segment) = usable.map(|stored| stored.is.segment) else { continue };
+            let tally = segment.needs().scores.then(|| self.people.tally(&groups, now_ms)).transpose()?;
+            for group in &groups {
+                counts.entry(group.name.clone()).or_default().insert(id.clone(), Counted::default());
+            }
+            let asked = Asked { segment: &segment, groups: &groups, tally: tally.as_ref(), full: false };
+            self.people.survey(&asked, now_ms, &mut |seen| {
+                let counted = counts.get_mut(&seen.group.name).and_then(|counts| counts.get_mut(id));
+                if let Some(counted) = counted {
+                    counted.members += u64::from(seen.is == Some(true));
+                    counted.unknown += u64::from(seen.is.is_none());
+                }
+                true
+            })?;
+        }
+        Ok(counts)
     }
 
     fn owners(&self, account: &AccountId) -> Result<HashMap<String, String>, StorageError> {

@@ -13,6 +13,7 @@ use super::connector_state::States;
 use super::duties::Duties;
 use super::house::Residence;
 use super::judge::Judge;
+use super::people::Keeper;
 use super::platforms::{self, Platforms};
 use super::rules::Rulebook;
 use super::{first_token, upkeep};
@@ -34,6 +35,7 @@ use crate::ingest::{self, Ingest, Partitions};
 use crate::interception;
 use crate::notices::{self, Notices};
 use crate::outbox::{self, Outbox};
+use crate::people::{self, People};
 use crate::reviews::Reviews;
 use crate::reviews::follower::Follower;
 use crate::storage::{SharedStorage, sqlite};
@@ -53,6 +55,7 @@ pub(super) struct Foundations {
     pub(super) evidence: Arc<Evidence>,
     pub(super) evidence_writer: Option<Writer>,
     pub(super) reviews: Arc<Reviews>,
+    people: Arc<People>,
     bell: Arc<alerts::by_hand::Bell>,
 }
 
@@ -97,6 +100,9 @@ impl Foundations {
         let (evidence, evidence_writer) =
             Evidence::new(sealing, storage.clone(), clock.clone(), config.evidence.clone());
         let reviews = Reviews::open(storage.clone(), clock.clone(), config.reviews.clone()).await?;
+        let (people_storage, people_config) = (storage.clone(), config.people.clone());
+        let people = people::Parts { storage: people_storage, clock: clock.clone(), config: people_config };
+        let people = People::open(people).await.context("read tags and segments")?;
         let directory = Directory::open(storage.clone(), clock.clone(), config.directory.clone(), keys);
         let mut connectors = config.connectors.clone();
         connectors.parse_limits = ingest::parse_limits(&config.ingest);
@@ -112,6 +118,7 @@ impl Foundations {
             evidence,
             evidence_writer: Some(evidence_writer),
             reviews,
+            people: Arc::new(people),
             storage,
             bell: Arc::default(),
         })
@@ -277,6 +284,7 @@ impl Foundations {
                 directory: self.directory.clone(),
                 storage: self.storage.clone(),
                 connectors: self.connectors.clone(),
+                people: self.people.clone(),
             }),
             places: self.directory.clone(),
             judge: Arc::new(Judge {
@@ -315,6 +323,7 @@ impl Foundations {
             reviews: self.reviews.clone(),
             cases,
             kicks,
+            people: self.people.clone(),
             rules,
             platforms,
             house: Arc::new(residence),
@@ -371,6 +380,13 @@ impl Foundations {
         tasks.spawn("fleet", fleet.run(tasks.clone()));
         tasks.spawn("reviews", queue.run(tasks.clone()));
         tasks.spawn("alerts", alerts.run(tasks.clone()));
+        let tags = Keeper {
+            people: self.people.clone(),
+            directory: self.directory.clone(),
+            connectors: self.connectors.clone(),
+            clock: clock.clone(),
+        };
+        tasks.spawn("rule_tags", tags.run(tasks.clone()));
         if let Some(writer) = self.evidence_writer.take() {
             tasks.spawn("evidence", writer.run(tasks.clone()));
         }

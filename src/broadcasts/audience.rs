@@ -15,7 +15,7 @@ use crate::event::{AccountId, BrandId, GroupName, Place, Places, RegionId, Scope
 
 /// Who is to be reached. Written `"all"`, or `{"tags": ["vip"]}`, `{"shops": [..]}`, `{"regions": [..]}`, `{"brands": [..]}`,
 /// `{"platforms": ["wecom"]}`, `{"accounts": [..]}`, `{"groups": ["demo/g-7"]}`, `{"silent_days": 7}`, `{"active_days": 7}`,
-/// `{"size": {"min": 50}}`, `{"saved": "vip-east"}`; and put together:
+/// `{"size": {"min": 50}}`, `{"segment": {"id": "silent", "members_min": 5}}`, `{"saved": "vip-east"}`; and put together:
 /// `{"every": [{"regions": ["east"]}, {"not": {"tags": ["vip"]}}]}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -48,6 +48,8 @@ pub enum Audience {
     ActiveDays(u16),
     /// Groups with so many members, as far as joins, leaves and messages tell.
     Size(Size),
+    /// Groups with enough members of a segment.
+    Segment(OfSegment),
     /// Groups of a saved audience, by its name.
     Saved(String),
     /// Groups that any of these holds.
@@ -71,6 +73,21 @@ pub struct Size {
     /// At most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
+}
+
+/// How many members of a segment a group has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfSegment {
+    /// The segment's id.
+    pub id: String,
+    /// At least so many members of the group are in it.
+    #[serde(default = "one")]
+    pub members_min: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// How deep audiences are put together at most; and over how many saved ones one may lead to another.
@@ -110,7 +127,7 @@ pub enum AudienceError {
     /// It does not exist or may not be reached: which of the two is not told.
     #[error("no such {kind}: `{id}`")]
     Unknown {
-        /// `shop`, `region`, `brand`, `group` or `audience`.
+        /// `shop`, `region`, `brand`, `group`, `segment` or `audience`.
         kind: &'static str,
         /// Which.
         id: String,
@@ -137,6 +154,11 @@ impl Audience {
             Audience::Size(size) => figures.members.map(|members| {
                 size.min.is_none_or(|min| members >= min) && size.max.is_none_or(|max| members <= max)
             }),
+            Audience::Segment(of) => figures.segments.get(&of.id).and_then(|counted| {
+                let surely = counted.members >= of.members_min;
+                let perhaps = counted.members + counted.unknown >= of.members_min;
+                if surely { Some(true) } else { (!perhaps).then_some(false) }
+            }),
             // What was saved is put in its place before a group is asked about.
             Audience::Saved(_) => None,
             Audience::Any(parts) => joined(parts, true, |part| part.wants(group, figures)),
@@ -161,6 +183,7 @@ impl Audience {
             | Audience::SilentDays(_)
             | Audience::ActiveDays(_)
             | Audience::Size(_)
+            | Audience::Segment(_)
             | Audience::Saved(_) => &[],
         }
     }
@@ -184,6 +207,7 @@ impl Audience {
                 (Some(min), None) => format!("{min} members and more"),
                 (None, max) => format!("up to {} members", max.unwrap_or_default()),
             },
+            Audience::Segment(of) => format!("{} members of the segment {} and more", of.members_min, of.id),
             Audience::Saved(name) => format!("saved {name}"),
             Audience::Any(parts) => format!("any of ({})", all(parts)),
             Audience::Every(parts) => format!("every of ({})", all(parts)),
@@ -216,7 +240,7 @@ impl Audience {
         let covers_group =
             |g: &GroupName| scope.covers_group(g.account.as_str(), g.group.as_str(), &places.group_place(g));
         match self {
-            Audience::All | Audience::Saved(_) => return Ok(()),
+            Audience::All | Audience::Segment(_) | Audience::Saved(_) => return Ok(()),
             Audience::Tags(tags) => return listed("tag", tags, names, |_| true),
             Audience::Platforms(platforms) => return listed("platform", platforms, names, |_| true),
             Audience::Accounts(accounts) => return listed("account", accounts, names, |_| true),
@@ -270,6 +294,7 @@ impl Audience {
             | Audience::SilentDays(_)
             | Audience::ActiveDays(_)
             | Audience::Size(_)
+            | Audience::Segment(_)
             | Audience::Saved(_)
             | Audience::Any(_)
             | Audience::Not(_) => None,
@@ -282,6 +307,14 @@ impl Audience {
             into.insert(name);
         }
         self.parts().iter().for_each(|part| part.saved(into));
+    }
+
+    /// Adds the segments it asks about.
+    pub(super) fn segments(&self, into: &mut BTreeSet<String>) {
+        if let Audience::Segment(of) = self {
+            into.insert(of.id.clone());
+        }
+        self.parts().iter().for_each(|part| part.segments(into));
     }
 
     /// Adds the numbers of days it asks about.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::tz::TimeZone;
 
-use crate::event::{AccountId, GroupName, Hit, Place};
+use crate::event::{AccountId, GroupName, Hit, Place, Scope};
 use crate::outbox::delivery::{Content, Delivery, Refusal, Rendering};
 use crate::storage::StorageError;
 
@@ -33,8 +33,19 @@ pub struct Figures {
     /// Whether a customer said something in the last so many days. Missing where the gateway does not see what is said, or
     /// has not known the group for as long.
     pub spoke: BTreeMap<u16, bool>,
+    /// How many members of a segment there are, by its id. Missing where it is not there, or not to be seen.
+    pub segments: BTreeMap<String, Counted>,
     /// The platform said it is gone.
     pub gone: bool,
+}
+
+/// Members of a segment in a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Who is in it.
+    pub members: u64,
+    /// Of whom nobody knows.
+    pub unknown: u64,
 }
 
 /// Knows the groups; the directory does.
@@ -53,6 +64,26 @@ pub trait GroupBook: Send + Sync {
         days: &BTreeSet<u16>,
         now_ms: i64,
     ) -> Result<HashMap<GroupName, Figures>, StorageError>;
+
+    /// Says whether there is a segment that who has this scope may use; who knows no segments says no.
+    fn has_segment(&self, _scope: &Scope, _id: &str) -> bool {
+        false
+    }
+
+    /// Returns how many members of these segments each group (of one account, if named) has; nothing for a segment that
+    /// not all of the scopes may use. Blocking.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    fn segments(
+        &self,
+        _account: Option<&AccountId>,
+        _ids: &BTreeSet<String>,
+        _scopes: &[Scope],
+        _now_ms: i64,
+    ) -> Result<HashMap<GroupName, BTreeMap<String, Counted>>, StorageError> {
+        Ok(HashMap::new())
+    }
 
     /// Returns who owns the groups of an account on the platform, by group, as far as it is known. Blocking.
     ///

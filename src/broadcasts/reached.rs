@@ -83,7 +83,14 @@ impl Reach {
     pub(super) fn find(&self, book: &dyn GroupBook, now_ms: i64) -> Result<Found, StorageError> {
         let mut days = BTreeSet::new();
         self.parts().for_each(|part| part.days(&mut days));
-        let figures = book.figures(self.account.as_ref(), &days, now_ms)?;
+        let mut figures = book.figures(self.account.as_ref(), &days, now_ms)?;
+        let mut segments = BTreeSet::new();
+        self.parts().for_each(|part| part.segments(&mut segments));
+        if !segments.is_empty() {
+            for (name, counted) in book.segments(self.account.as_ref(), &segments, &self.scopes, now_ms)? {
+                figures.entry(name).or_default().segments = counted;
+            }
+        }
         let unknown = Figures::default();
         let mut missing = BTreeSet::new();
         self.audience.listed(&mut missing);

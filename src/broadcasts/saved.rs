@@ -279,6 +279,11 @@ impl Broadcasts {
         audience: &Audience,
     ) -> Result<(), BroadcastError> {
         audience.check(&actor.scope, &*self.parts.places, &self.parts.config)?;
+        let mut segments = BTreeSet::new();
+        audience.segments(&mut segments);
+        if let Some(id) = segments.into_iter().find(|id| !self.parts.book.has_segment(&actor.scope, id)) {
+            return Err(AudienceError::Unknown { kind: "segment", id }.into());
+        }
         let mut names = BTreeSet::new();
         audience.saved(&mut names);
         for name in names {

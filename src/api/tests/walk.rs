@@ -10,7 +10,7 @@ use crate::storage::{DeliveryRow, DeliveryState, DocumentKind};
 /// Stands in every name and text of the eastern region and in nothing that is sent below.
 const SECRET: &str = "机密";
 
-const KINDS: [DocumentKind; 29] = [
+const KINDS: [DocumentKind; 32] = [
     DocumentKind::Operator,
     DocumentKind::Token,
     DocumentKind::Account,
@@ -40,6 +40,9 @@ const KINDS: [DocumentKind; 29] = [
     DocumentKind::AlertState,
     DocumentKind::Alert,
     DocumentKind::AlertRule,
+    DocumentKind::MemberMark,
+    DocumentKind::TagRule,
+    DocumentKind::Segment,
 ];
 
 /// Ids of eastern things that the gateway gave out.
@@ -106,6 +109,9 @@ fn eastern(path: &str, ids: &Ids) -> String {
         .replace("{alert_rule}", "ar-east")
         .replace("{way}", "w-east")
         .replace("{version}", "r-none")
+        .replace("{tag}", "vip")
+        .replace("{tag_rule}", "tr-east")
+        .replace("{segment}", "se-east")
         .replace("{id}", "east")
 }
 
@@ -155,6 +161,13 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/moderate") => json!({"text": "加微信领优惠"}),
         (_, "/v1/reviews/{review}/decision") => json!({"decision": "approve", "reason": "taken over"}),
         (_, "/v1/members/{account}/{member}/pardon") => json!({"reason": "taken over"}),
+        (_, "/v1/members/{account}/{member}/tags/{tag}") => Value::Null,
+        (_, "/v1/members/tags") => {
+            json!("{\"account\":\"demo\",\"member\":\"m-east\",\"tags\":[\"over\"]}\n")
+        }
+        (_, "/v1/members/values") => json!("{\"account\":\"demo\",\"member\":\"m-east\",\"value\":1}\n"),
+        (_, "/v1/tag-rules/{tag_rule}") => json!({"tag": "over", "when": {"silent": {"days": 3}}}),
+        (_, "/v1/segments/{segment}") => json!({"title": "taken over", "segment": "all"}),
         (_, "/v1/kicks") => {
             json!({"account": "demo", "members": ["m-1"], "until": "2099-01-01T00:00:00Z", "reason": "over", "confirm": 0})
         }
@@ -233,6 +246,8 @@ async fn furnish(gateway: &Gateway) -> Ids {
     gateway.furnish().await;
     gateway.message("g-east", "m-机密", NOW_MS - 1_000).await;
     gateway.message("g-nowhere", "m-机密", NOW_MS - 1_000).await;
+    gateway.message("g-east", "m-east", NOW_MS - 1_000).await;
+    gateway.call("PUT", "/v1/members/demo/m-east/tags/%E6%9C%BA%E5%AF%86", Value::Null).await.expect(204);
     let token = gateway.token_for("op-east", json!({"regions": ["east"]})).await;
     let stop = json!({"scope": "region:east", "reason": "机密"});
     let hold = gateway.call_as(&token, "POST", "/v1/outbound/stop", stop).await.expect(201).json();
@@ -240,6 +255,8 @@ async fn furnish(gateway: &Gateway) -> Ids {
     let sent = gateway.post_once(&token, "/v1/broadcasts", "k", text).await.expect(202).json();
     let saved = json!({"title": "机密", "audience": {"regions": ["east"]}});
     gateway.call_as(&token, "PUT", "/v1/audiences/au-east", saved).await.expect(201);
+    let segment = json!({"title": "机密", "segment": {"regions": ["east"]}});
+    gateway.call_as(&token, "PUT", "/v1/segments/se-east", segment).await.expect(201);
     let template = json!({"account": "demo", "text": "欢迎 %NICKNAME%", "plan": {"regions": ["east"]}});
     gateway.call("PUT", "/v1/welcome-templates/t-east", template).await.expect(201);
     let transfer = json!({"account": "demo", "groups": ["g-east"], "new_owner": "机密", "old_owner": "left"});

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::broadcasts::book::Counted;
 use crate::event::GroupId;
 
 struct Group {
@@ -42,7 +43,12 @@ fn read(text: &str) -> Audience {
 
 #[test]
 fn what_nobody_knows_is_never_taken_for_a_yes() {
-    let known = Figures { members: Some(80), spoke: BTreeMap::from([(7, false), (30, true)]), gone: false };
+    let known = Figures {
+        members: Some(80),
+        spoke: BTreeMap::from([(7, false), (30, true)]),
+        segments: BTreeMap::from([("sure".to_owned(), Counted { members: 4, unknown: 2 })]),
+        gone: false,
+    };
     let unknown = Figures::default();
     let table = [
         (r#"{"silent_days":7}"#, Some(true), None),
@@ -57,6 +63,12 @@ fn what_nobody_knows_is_never_taken_for_a_yes() {
         (r#"{"any":[{"tags":["vip"]},{"silent_days":7}]}"#, Some(true), Some(true)),
         (r#"{"any":[{"tags":["none"]},{"active_days":7}]}"#, Some(false), None),
         (r#"{"not":{"any":[{"tags":["vip"]},{"active_days":7}]}}"#, Some(false), Some(false)),
+        (r#"{"segment":{"id":"sure"}}"#, Some(true), None),
+        (r#"{"segment":{"id":"sure","members_min":4}}"#, Some(true), None),
+        (r#"{"segment":{"id":"sure","members_min":6}}"#, None, None),
+        (r#"{"not":{"segment":{"id":"sure","members_min":6}}}"#, None, None),
+        (r#"{"segment":{"id":"sure","members_min":7}}"#, Some(false), None),
+        (r#"{"segment":{"id":"gone","members_min":1}}"#, None, None),
         (r#"{"platforms":["wecom"]}"#, Some(true), Some(true)),
         (r#"{"platforms":["webhook"]}"#, Some(false), Some(false)),
     ];
