@@ -117,7 +117,7 @@ pub struct People {
 
 impl std::fmt::Debug for People {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "People({} marked)", self.marks.read().len())
+        write!(f, "People({} marked)", self.marks.read().count())
     }
 }
 

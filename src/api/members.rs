@@ -136,8 +136,8 @@ impl Naming {
     }
 
     /// Returns what stands for an id.
-    pub(super) fn id(&self, account: &str, member: String) -> String {
-        self.0.as_ref().map_or_else(|| member.clone(), |names| names.of(account, &member))
+    pub(super) fn id(&self, account: &str, member: &str) -> String {
+        self.0.as_ref().map_or_else(|| member.to_owned(), |names| names.of(account, member))
     }
 
     /// Keeps a name where names are shown.

@@ -154,9 +154,9 @@ impl Kept {
     /// Takes some groups whose tags are to be made again.
     pub fn take_changed(&mut self, most: usize) -> Vec<Key> {
         let taken: Vec<Key> = self.changed.iter().take(most).cloned().collect();
-        taken.iter().for_each(|group| {
+        for group in &taken {
             self.changed.remove(group);
-        });
+        }
         taken
     }
 
@@ -188,7 +188,8 @@ mod tests {
             serde_json::from_str(r#"{"tag": "t", "when": {"spoke": {"days_min": 1, "within_days": 3}}}"#)
                 .unwrap();
         let key = |group: &str| ("demo".to_owned(), group.to_owned());
-        let tags = Arc::new(GroupTags::of(&[rule.clone()], 1, &people(&[("a", 99), ("b", 50)], true)));
+        let tags =
+            Arc::new(GroupTags::of(std::slice::from_ref(&rule), 1, &people(&[("a", 99), ("b", 50)], true)));
         assert_eq!(
             (tags.has("a", "t"), tags.has("b", "t"), tags.has("a", "u")),
             (Some(true), Some(false), Some(false))

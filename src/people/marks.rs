@@ -78,7 +78,7 @@ pub struct Marks {
 
 impl Marks {
     /// Returns how many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 
@@ -118,12 +118,12 @@ mod tests {
         assert_eq!(mark.edit(Edit::Add(tags(&["a"]))), Ok(false));
         marks.set("demo", "m-1", mark.clone());
         marks.set("demo", "m-1", mark.clone());
-        assert_eq!((marks.len(), marks.get("demo", "m-1").map(|mark| mark.tags.len())), (1, Some(2)));
+        assert_eq!((marks.count(), marks.get("demo", "m-1").map(|mark| mark.tags.len())), (1, Some(2)));
         let many: BTreeSet<String> = (0..=TAGS_MAX).map(|n| n.to_string()).collect();
         assert!(mark.edit(Edit::Add(many)).is_err());
         assert_eq!(mark.tags, tags(&["a", "b"]));
         assert_eq!(mark.edit(Edit::Replace(tags(&[]))), Ok(true));
         marks.set("demo", "m-1", mark);
-        assert_eq!((marks.len(), marks.get("demo", "m-1")), (0, None));
+        assert_eq!((marks.count(), marks.get("demo", "m-1")), (0, None));
     }
 }

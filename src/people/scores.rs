@@ -109,7 +109,9 @@ mod tests {
         ) {
             let people: Vec<_> = all.iter().map(|(ago, value)| (who(ago), *value)).collect();
             let mut tally = Tally::default();
-            people.iter().for_each(|(who, value)| tally.add(who, &SIGHT, *value));
+            for (who, value) in &people {
+                tally.add(who, &SIGHT, *value);
+            }
             let tally = tally.counted();
             let last = |who: &Facts| who.spoke_days.last().copied().unwrap_or(i32::MIN);
             let rank = |worse: usize, of: usize| u8::try_from(1 + (5 * worse / of).min(4)).unwrap();

@@ -274,10 +274,9 @@ impl Segment {
     ) -> Result<(), String> {
         let covers = |place: Place| scope.covers(&place);
         match self {
-            Segment::All | Segment::Present(_) => return Ok(()),
             Segment::Tags(tags) => return listed("tag", tags, names, |_| true),
             Segment::Roles(roles) if roles.is_empty() => return Err("names no role".to_owned()),
-            Segment::Roles(_) => return Ok(()),
+            Segment::All | Segment::Present(_) | Segment::Roles(_) => return Ok(()),
             Segment::Shops(all) => return listed("shop", all, names, |id| covers(places.shop_place(id))),
             Segment::Regions(all) => {
                 return listed("region", all, names, |id| covers(places.region_place(id)));

@@ -111,7 +111,7 @@ impl People {
         let (mut rules, mut segments) = (Vec::new(), Vec::new());
         each(&*parts.storage, DocumentKind::TagRule, |stored| rules.push(stored)).await?;
         each(&*parts.storage, DocumentKind::Segment, |stored| segments.push(stored)).await?;
-        metrics::people::marked(marks.len());
+        metrics::people::marked(marks.count());
         let kept = Kept::new(parts.storage.head_position()?, parts.config.rule_tags_max);
         Ok(Self {
             marks: RwLock::new(marks),
@@ -136,7 +136,7 @@ impl People {
         let _turn = self.writing.lock().await;
         let (mut answers, mut changed) =
             (Vec::with_capacity(edits.len()), Vec::<(String, String, Mark)>::new());
-        let mut count = self.marks.read().len();
+        let mut count = self.marks.read().count();
         for (account, member, edit) in edits {
             let at = changed.iter().position(|(a, m, _)| *a == account && *m == member);
             let known = self.mark(&account, &member);
@@ -180,7 +180,7 @@ impl People {
         for (account, member, mark) in changed {
             marks.set(&account, &member, mark);
         }
-        metrics::people::marked(marks.len());
+        metrics::people::marked(marks.count());
         Ok(answers)
     }
 

@@ -3,6 +3,8 @@
 //! Told by the person's number within an account, so that who has a union id is one person in all groups. Two passes over
 //! rosters, a bit a person: any number of groups takes little memory.
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
 use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
@@ -113,7 +115,7 @@ pub(in crate::api) async fn list(
     let filter = GroupFilter { account, shop, region, brand, ..GroupFilter::default() };
     let found = cx.about_people(move |cx| {
         cx.storage().project()?;
-        let mut places: std::collections::BTreeMap<(String, String), Vec<GroupOf>> = Default::default();
+        let mut places: BTreeMap<(String, String), Vec<GroupOf>> = BTreeMap::new();
         for group in cx.groups_of(&filter) {
             let place = match within {
                 Within::Shop => group.place.shop.as_ref().map(ToString::to_string),
@@ -173,7 +175,7 @@ impl Cx {
                     let mark = self.people().mark(account, seat.member).unwrap_or_default();
                     rows.push(InGroup {
                         group: some[group].name.group.to_string(),
-                        member: naming.id(account, seat.member.to_owned()),
+                        member: naming.id(account, seat.member),
                         name: naming.name(seat.name.map(str::to_owned), mark.erased_ms.is_some()),
                         joined_at: seat.joined_ms.map(moment::show),
                         last_seen_at: moment::show(seat.last_ms),

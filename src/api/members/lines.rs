@@ -27,7 +27,7 @@ pub(in crate::api) type Wanted = (String, String, Edit);
 /// A body of lines about members.
 #[derive(Debug)]
 pub(in crate::api) struct Body {
-    body: Bytes,
+    bytes: Bytes,
     is_csv: bool,
     lines_max: usize,
 }
@@ -39,8 +39,8 @@ impl FromRequest<App> for Body {
         body::check_type(request.headers(), &[CSV, NDJSON[0], NDJSON[1]])?;
         let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_csv = given.is_some_and(|given| given.trim_start().to_ascii_lowercase().starts_with(CSV));
-        let body = body::read(request, app.import_bytes_max(), app.body_timeout()).await?;
-        Ok(Self { body, is_csv, lines_max: app.import_lines_max() })
+        let bytes = body::read(request, app.import_bytes_max(), app.body_timeout()).await?;
+        Ok(Self { bytes, is_csv, lines_max: app.import_lines_max() })
     }
 }
 
@@ -52,7 +52,7 @@ impl Body {
         of_cells: impl Fn(&str, &str, &str) -> ApiResult<Wanted>,
         of_json: impl Fn(T) -> ApiResult<Wanted>,
     ) -> ApiResult<Vec<(usize, ApiResult<Wanted>)>> {
-        let body = without_mark(&self.body);
+        let body = without_mark(&self.bytes);
         let lines: Vec<_> = if self.is_csv {
             let sheet = Sheet::read(body)?;
             let places = (sheet.column("account")?, sheet.column("member")?, sheet.column(column)?);

@@ -117,6 +117,9 @@ pub(in crate::api) struct RosterFileQuery {
     /// Ids are replaced by pseudonyms, names left out.
     #[serde(default)]
     pseudonyms: bool,
+    /// Go on after this member: the last id of a file that broke off. What follows has no line of column names.
+    #[serde(default)]
+    after: Option<String>,
 }
 
 /// Lists members 群成员
@@ -161,10 +164,13 @@ pub(in crate::api) async fn export(
     Path((account, group)): Path<(String, String)>,
     Query(query): Query<RosterFileQuery>,
 ) -> ApiResult<Response> {
-    let RosterFileQuery { format, present, role, tag, silent_days, pseudonyms } = query;
+    let RosterFileQuery { format, present, role, tag, silent_days, pseudonyms, after } = query;
+    if pseudonyms && after.is_some() {
+        return Err(cannot_go_on());
+    }
     let filter = Filter { present, role, tag, silent_days };
     let roster = cx.roster(&account, &group, filter, pseudonyms).await?;
-    stream_file(Export { roster, format, after: None }, Export::next, format, "members").await
+    stream_file(Export { roster, format, after }, Export::next, format, "members").await
 }
 
 #[derive(Clone, Debug)]
@@ -286,8 +292,8 @@ impl Roster {
             value: mark.value_micros.map(units),
             name: self.naming.name(row.name, is_erased),
             union_id: self.naming.name(row.union_id, is_erased),
-            inviter: row.inviter.map(|inviter| self.naming.id(account, inviter)),
-            member: self.naming.id(account, row.member),
+            inviter: row.inviter.map(|inviter| self.naming.id(account, &inviter)),
+            member: self.naming.id(account, &row.member),
             role: row.role,
             present: row.present,
             first_seen_at: moment::show(row.first_ms),
@@ -363,6 +369,11 @@ fn cells(row: MemberView) -> [String; 18] {
         row.left_at.unwrap_or_default(),
         row.union_id.unwrap_or_default(),
     ]
+}
+
+/// Pseudonyms do not tell where a file broke off.
+pub(super) fn cannot_go_on() -> ApiError {
+    ApiError::unreadable("", "query", "the query: a file with `pseudonyms` cannot go on; fetch it anew")
 }
 
 /// Writes tags into one cell, as imports read them.

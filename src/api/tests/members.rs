@@ -123,6 +123,8 @@ async fn a_roster_tells_how_members_came_what_they_did_and_when_they_left() {
         "{}",
         sheet.text
     );
+    let rest = gateway.get("/v1/groups/demo/g-1/members/export?after=m-2").await.expect(200).text;
+    assert!(rest.starts_with("m-3,") && rest.lines().count() == 1, "{rest}");
     let lines =
         gateway.get("/v1/groups/demo/g-1/members/export?format=ndjson&pseudonyms=true").await.expect(200);
     assert_eq!(lines.text.lines().count(), 3);
@@ -238,6 +240,11 @@ async fn a_segment_is_counted_listed_and_exported_within_the_scope() {
     assert_eq!((ids(&rest), &rest["next_cursor"]), (vec!["m-3".to_owned()], &Value::Null));
     let sheet = gateway.get("/v1/segments/vip/members/export").await.expect(200).text;
     assert_eq!(sheet.lines().count(), 3, "{sheet}");
+    let last = "after_account=demo&after_group=g-east&after_member=m-1";
+    let rest = gateway.get(&format!("/v1/segments/vip/members/export?{last}")).await.expect(200).text;
+    assert!(rest.starts_with("demo,g-west,m-1,") && rest.lines().count() == 1, "{rest}");
+    gateway.get("/v1/segments/vip/members/export?after_account=demo").await.expect(400);
+    gateway.get(&format!("/v1/segments/vip/members/export?pseudonyms=true&{last}")).await.expect(400);
     let lines =
         gateway.get("/v1/segments/vip/members/export?format=ndjson&pseudonyms=true").await.expect(200).text;
     let names: Vec<Value> =
@@ -404,4 +411,53 @@ async fn erasing_somebody_changes_no_figure() {
     let audit = gateway.get("/v1/audit?object=member").await.expect(200).text;
     assert!(audit.contains("\"erase\""), "{audit}");
     gateway.call("DELETE", "/v1/members/demo/nobody", Value::Null).await.expect(404);
+}
+
+/// A small generator: the test is the same every time.
+fn draw(seed: &mut u64, below: u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 33) % below
+}
+
+#[tokio::test]
+async fn tags_by_rule_are_what_raw_events_give_whoever_asked_in_between() {
+    let gateway = Gateway::open().await;
+    let talks = json!({"tag": "talkative", "when": {"spoke": {"days_min": 3, "within_days": 14}}});
+    gateway.call("PUT", "/v1/tag-rules/talk", talks).await.expect(201);
+    let silent = json!({"tag": "slow", "when": {"silent_after_joining": {"days": 5}}});
+    gateway.call("PUT", "/v1/tag-rules/slow", silent).await.expect(201);
+    let (mut seed, mut said) = (7, std::collections::BTreeSet::new());
+    let mut came = std::collections::BTreeMap::new();
+    for group in 0..3 {
+        for member in 0..4 {
+            let hours_ago = 24 * 3 + draw(&mut seed, 24 * 30).cast_signed();
+            joined(&gateway, &format!("g-{group}"), &format!("m-{member}"), hours_ago).await;
+            came.insert((group, member), hours_ago);
+        }
+    }
+    // Hours since the epoch, in the groups' zone: days are cut at its midnight.
+    let day = |hours_ago: i64| (NOW_MS / HOUR_MS + 8 - hours_ago).div_euclid(24);
+    for turn in 0..90 {
+        let (group, member) = (draw(&mut seed, 3), draw(&mut seed, 4));
+        let hours_ago = draw(&mut seed, 24 * 20).cast_signed();
+        spoke(&gateway, &format!("g-{group}"), &format!("m-{member}"), hours_ago).await;
+        said.insert((group, member, day(hours_ago)));
+        if turn % 10 != 0 {
+            continue;
+        }
+        for ((group, member), came) in &came {
+            let days = || said.iter().filter(|(g, m, _)| (g, m) == (group, member)).map(|(.., day)| *day);
+            let talks = days().filter(|spoken| *spoken > day(0) - 14).count() >= 3;
+            let first = day(*came);
+            let slow = day(0) - first >= 5 && !days().any(|spoken| (first..first + 5).contains(&spoken));
+            let expect: Vec<&str> = [(slow, "slow"), (talks, "talkative")]
+                .into_iter()
+                .filter_map(|(is, tag)| is.then_some(tag))
+                .collect();
+            let got = gateway.get(&format!("/v1/members/demo/m-{member}")).await.expect(200).json();
+            let seat =
+                got["groups"].as_array().unwrap().iter().find(|row| row["group"] == format!("g-{group}"));
+            assert_eq!(seat.unwrap()["rule_tags"], json!(expect), "g-{group} m-{member} in turn {turn}");
+        }
+    }
 }

@@ -120,6 +120,7 @@ fn eastern(path: &str, ids: &Ids) -> String {
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("GET" | "DELETE", _)
+        | ("PUT", "/v1/members/{account}/{member}/tags/{tag}")
         | (
             "POST",
             "/v1/broadcasts/{broadcast}/submit"
@@ -161,7 +162,6 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/moderate") => json!({"text": "加微信领优惠"}),
         (_, "/v1/reviews/{review}/decision") => json!({"decision": "approve", "reason": "taken over"}),
         (_, "/v1/members/{account}/{member}/pardon") => json!({"reason": "taken over"}),
-        (_, "/v1/members/{account}/{member}/tags/{tag}") => Value::Null,
         (_, "/v1/members/tags") => {
             json!("{\"account\":\"demo\",\"member\":\"m-east\",\"tags\":[\"over\"]}\n")
         }

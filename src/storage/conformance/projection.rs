@@ -405,6 +405,13 @@ pub(in crate::storage) async fn a_list_of_members_is_taken_over_and_counts_nobod
     assert_eq!(storage.group("demo", "g-1").unwrap().unwrap().members, 1);
     let totals = storage.totals(0, i64::MAX).unwrap();
     assert_eq!(totals[0].counters, Counters { messages: 1, ..Counters::default() });
+    let before = storage.member("demo", "g-1", "u-2").unwrap().unwrap();
+    assert_eq!(before.name.as_deref(), Some("小王"));
+    let forgotten = ["demo", "demo", "other"].map(|account| storage.forget_names(account, "u-2").unwrap());
+    assert_eq!(forgotten, [1, 0, 0]);
+    let after = MemberRow { name: None, ..before };
+    assert_eq!(storage.member("demo", "g-1", "u-2").unwrap(), Some(after));
+    assert_eq!(storage.totals(0, i64::MAX).unwrap(), totals);
 }
 
 pub(in crate::storage) async fn members_are_found_in_their_groups<H: Harness>(harness: &H) {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Answer, Path, Query};
 use crate::api::error::{ApiError, ApiResult};
-use crate::api::members::roster::{joined, role_word};
+use crate::api::members::roster::{cannot_go_on, joined, role_word};
 use crate::api::members::{Naming, units};
 use crate::api::moment;
 use crate::api::page::{self, Page};
@@ -112,6 +112,16 @@ pub(in crate::api) struct SegmentFileQuery {
     /// Ids are replaced by pseudonyms, names left out.
     #[serde(default)]
     pseudonyms: bool,
+    /// Go on after this row: the account, group and member of the last one of a file that broke off, all three. What follows
+    /// has no line of column names.
+    #[serde(default)]
+    after_account: Option<String>,
+    /// See `after_account`.
+    #[serde(default)]
+    after_group: Option<String>,
+    /// See `after_account`.
+    #[serde(default)]
+    after_member: Option<String>,
 }
 
 /// Counts the members of a segment 人群人数
@@ -188,9 +198,18 @@ pub(in crate::api) async fn export(
     Path(id): Path<String>,
     Query(query): Query<SegmentFileQuery>,
 ) -> ApiResult<Response> {
-    let SegmentFileQuery { format, scores, pseudonyms } = query;
+    let SegmentFileQuery { format, scores, pseudonyms, after_account, after_group, after_member } = query;
+    let after = match (after_account, after_group, after_member) {
+        (None, None, None) => None,
+        (Some(_), Some(_), Some(_)) if pseudonyms => return Err(cannot_go_on()),
+        (Some(account), Some(group), Some(member)) => Some((account, group, member)),
+        (_, _, _) => {
+            let detail = "the query: send `after_account`, `after_group` and `after_member`, or none of them";
+            return Err(ApiError::unreadable("", "query", detail));
+        }
+    };
     let question = Question::new(&cx, &id, scores, pseudonyms).await?;
-    stream_file(Export { cx, question, format, after: None }, Export::next, format, &id).await
+    stream_file(Export { cx, question, format, after }, Export::next, format, &id).await
 }
 
 /// Where a page begins: after this account, group, member.
@@ -282,7 +301,7 @@ impl Question {
         SegmentMember {
             account: account.to_owned(),
             group: seen.group.name.group.to_string(),
-            member: self.naming.id(account, member.member.clone()),
+            member: self.naming.id(account, &member.member),
             name: self.naming.name(member.name.clone(), mark.erased_ms.is_some()),
             role: member.facts.role,
             present: member.facts.present,
