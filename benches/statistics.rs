@@ -110,7 +110,7 @@ fn fill(dir: &Path, size: &Size, runtime: &tokio::runtime::Runtime) -> (SharedSt
                     let at_ms = START_MS + day * DAY_MS + hour * HOUR_MS + i64::try_from(nth).expect("few");
                     let (member, joins) = (speaker(group, seed), nth == size.messages);
                     events += 1;
-                    insert.execute(params![group, at_ms, member, joins]).expect("kept");
+                    insert.execute(params![int(group), at_ms, int(member), joins]).expect("kept");
                     payload.clear();
                     encode(group, at_ms, member, joins, events, &mut payload);
                     let bucket = u32::try_from(at_ms / HOUR_MS).expect("after 1970");
@@ -232,7 +232,8 @@ fn sql_by_day(raw: &Connection, size: &Size) -> Days {
              GROUP BY at_ms / 86400000 ORDER BY at_ms / 86400000",
         )
         .expect("made");
-    let rows = query.query_map(params![size.groups / 2, START_MS], |row| Ok((row.get(0)?, row.get(1)?)));
+    let rows =
+        query.query_map(params![int(size.groups / 2), START_MS], |row| Ok((uint(row, 0)?, uint(row, 1)?)));
     rows.expect("read").collect::<Result<_, _>>().expect("read")
 }
 
@@ -246,7 +247,7 @@ fn sql_distinct(raw: &Connection, groups: usize, size: &Size) -> u64 {
     let from = cuts(size, 30).range().start;
     let sql = "SELECT COUNT(DISTINCT member) FROM raw WHERE grp < ?1 AND at_ms >= ?2 AND joins = 0";
     let mut query = raw.prepare_cached(sql).expect("made");
-    query.query_row(params![groups, from], |row| row.get(0)).expect("read")
+    query.query_row(params![int(groups as u64), from], |row| uint(row, 0)).expect("read")
 }
 
 /// By day: messages, customers who spoke, joins; and customers at the end.
@@ -280,11 +281,21 @@ fn sql_report(raw: &Connection, groups: usize, size: &Size) -> Region {
              WHERE grp < ?1 AND at_ms >= ?2 GROUP BY at_ms / 86400000 ORDER BY at_ms / 86400000",
         )
         .expect("made");
-    let rows = query.query_map(params![groups, from], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let groups = int(groups as u64);
+    let rows =
+        query.query_map(params![groups, from], |row| Ok((uint(row, 0)?, uint(row, 1)?, uint(row, 2)?)));
     let days = rows.expect("read").collect::<Result<_, _>>().expect("read");
-    let people = raw.prepare_cached("SELECT COUNT(DISTINCT member) FROM raw WHERE grp < ?1").expect("made");
-    let mut people = people;
-    (days, people.query_row(params![groups], |row| row.get(0)).expect("read"))
+    let mut people =
+        raw.prepare_cached("SELECT COUNT(DISTINCT member) FROM raw WHERE grp < ?1").expect("made");
+    (days, people.query_row(params![groups], |row| uint(row, 0)).expect("read"))
+}
+
+fn int(number: u64) -> i64 {
+    i64::try_from(number).expect("few")
+}
+
+fn uint(row: &rusqlite::Row<'_>, column: usize) -> Result<u64, rusqlite::Error> {
+    row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap_or_default())
 }
 
 fn resident_kib() -> u64 {

@@ -16,6 +16,7 @@ mod owned;
 mod people;
 mod scope;
 mod talk;
+mod unsaid;
 mod verdict;
 
 use std::borrow::Cow;
@@ -29,8 +30,8 @@ pub use evidence::EvidenceKind;
 pub use fact::{
     ActionFact, AttachFact, CarriedFact, CaseFact, ConsentFact, ContactEndFact, ContactFact, Effects,
     EvidenceFact, Fact, FactKind, GroupFact, Head, HeldFact, HitFact, JudgedFact, KickFact, LateVerdictFact,
-    MemberFact, OutcomeFact, OverturnedFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact,
-    StateFact, StateKind, TagsFact, UnsaidBy, UnsaidFact,
+    MemberFact, OutcomeFact, ReviewFact, RevisionFact, RosterFact, SendFact, SilenceFact, StateFact,
+    StateKind, TagsFact,
 };
 pub use field::{FieldError, pointer_part};
 pub(crate) use ids::check as check_id;
@@ -42,6 +43,7 @@ pub use opinion::{Asked, Opinion};
 pub use people::{ContactEnd, Kin, Role};
 pub use scope::{Actor, GroupName, Place, Places, Scope};
 pub use talk::{AnsweredFact, ContentFact, HandOverFact, QuestionFact, TalkFact, Waited};
+pub use unsaid::{OverturnedFact, UnsaidBy, UnsaidFact};
 pub use verdict::{Action, ActionKind, Answer, Hit, Level, Status, Verdict, Via};
 
 /// Milliseconds in one hour: the width of a statistics hour and of a dedupe bucket.

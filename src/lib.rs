@@ -17,6 +17,7 @@ pub mod journeys;
 pub mod pipeline;
 pub mod questions;
 pub mod replies;
+pub mod report;
 pub mod template;
 pub mod welcomes;
 
@@ -31,7 +32,6 @@ pub mod fleet;
 pub mod notices;
 pub mod outbox;
 pub mod people;
-pub mod report;
 pub mod reviews;
 pub mod rulesets;
 pub mod statistics;

@@ -112,6 +112,13 @@ pub struct Day {
     pub first_reply_s: Option<u32>,
 }
 
+impl Day {
+    /// Says whether anything at all was seen of it.
+    fn is_known(&self) -> bool {
+        self.messages.unwrap_or_default() > 0 || self.joins > 0 || self.leaves > 0
+    }
+}
+
 /// A line of a table: a shop or a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {

@@ -15,7 +15,11 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, alert_rules, alerts, audiences, audit, broadcasts, cases, checks, conduct, deliveries, endpoints, evidence, group_life, group_policy, groups, interception, journeys, kicks, letters, members, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises, protection, questions, replays, replies, reports, results, reviews, rules, rulesets, statistics, stream, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
+    accounts, administration, alert_rules, alerts, audiences, audit, broadcasts, cases, checks, conduct,
+    deliveries, endpoints, evidence, group_life, group_policy, groups, interception, journeys, kicks,
+    letters, members, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises,
+    protection, questions, replays, replies, reports, results, reviews, rules, rulesets, statistics, stream,
+    templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 

@@ -41,11 +41,7 @@ impl House for Residence {
                 list.check().map_err(|detail| vec![FieldError::new("", "invalid", detail)])
             }
             DocumentKind::RuleSet => self.rulebook.check_rule_set(&named(body, id)).await,
-            DocumentKind::Policy => {
-                let policy: Policy = read(&named(body, id))?;
-                policy.check().map_err(|error| invalid(&error))?;
-                policy.evidence.map_or(Ok(()), |keeping| check_keeping(&keeping, &current.limits.evidence))
-            }
+            DocumentKind::Policy => check_policy(&named(body, id), &current.limits.evidence),
             DocumentKind::Reply => {
                 let rule: replies::Rule = read(body)?;
                 let words = self.rulebook.words();
@@ -172,6 +168,12 @@ pub(super) fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Vec<FieldErro
         let pointer: String = error.path().iter().map(part).collect();
         vec![FieldError::new(pointer, "form", error.into_inner().to_string())]
     })
+}
+
+fn check_policy(body: &Value, limits: &KeepingLimits) -> Result<(), Vec<FieldError>> {
+    let policy: Policy = read(body)?;
+    policy.check().map_err(|error| invalid(&error))?;
+    policy.evidence.map_or(Ok(()), |keeping| check_keeping(&keeping, limits))
 }
 
 /// A policy does not promise to keep what the configuration does not let it keep.

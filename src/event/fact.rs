@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::advert::{CaseSizeFact, SightedFact, TraitsFact};
 use super::owned::owned;
+use super::unsaid::{OverturnedFact, UnsaidFact};
 use super::{
     ActionKind, AnsweredFact, ContactEnd, ContentFact, EventKey, EventType, HandOverFact, Level, Role,
     RosterMember, Status, TalkFact, Verdict, Via,
@@ -464,37 +465,6 @@ pub struct HeldFact<'a> {
     /// The event's id.
     #[serde(borrow)]
     pub of: Cow<'a, str>,
-}
-
-/// A message of the event's member that does not count as activity, or does again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnsaidFact {
-    /// The hour it was said in, counted from the epoch.
-    pub hour: u32,
-    /// By whom it was taken away.
-    pub by: UnsaidBy,
-    /// It counts again: a person found that the verdict was wrong.
-    pub undone: bool,
-}
-
-/// Hits that a person found to be wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OverturnedFact<'a> {
-    /// The hour the message was said in, counted from the epoch.
-    pub hour: u32,
-    /// Their wordlists, each as often as it hit.
-    #[serde(borrow)]
-    pub wordlists: Vec<Cow<'a, str>>,
-}
-
-/// By whom a message was taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnsaidBy {
-    /// By us: blocked before members saw it, or recalled.
-    Us,
-    /// By a member on the platform.
-    Member,
 }
 
 /// What a customer's message carried, counted up to 255 each: written only where a limit counts it and there is any.

@@ -15,7 +15,7 @@ h1{font-size:24px;margin:0 0 4px} h2{font-size:17px;margin:34px 0 10px}
 .soft{color:var(--soft)} .warn{background:#fffaeb;border:1px solid #fedf89;border-radius:8px;padding:8px 12px;margin:14px 0}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(148px,1fr));gap:10px;margin-top:18px}
 .card{background:#fff;border:1px solid var(--line);border-radius:10px;padding:10px 12px}
-.card b{display:block;font-size:22px;line-height:1.3} .up{color:#067647} .down{color:#b42318}
+.card b{display:block;font-size:22px;line-height:1.3}
 .panel{background:#fff;border:1px solid var(--line);border-radius:10px;padding:12px}
 svg{width:100%;height:auto;display:block} .grid{stroke:var(--line)} .scale,.place{font-size:11px;fill:var(--soft)}
 .scale{text-anchor:end} .place{text-anchor:middle} .a{fill:var(--a)} .b{fill:var(--b)} .c{fill:var(--c)} .heat{fill:var(--a)}
@@ -23,7 +23,7 @@ svg{width:100%;height:auto;display:block} .grid{stroke:var(--line)} .scale,.plac
 .key .a{background:var(--a)} .key .b{background:var(--b)} .key .c{background:var(--c)}
 table{width:100%;border-collapse:collapse;background:#fff;border:1px solid var(--line);border-radius:10px;overflow:hidden}
 th,td{padding:7px 10px;text-align:right;border-top:1px solid var(--line);font-variant-numeric:tabular-nums}
-th{color:var(--soft);font-weight:500;border-top:0} th:first-child,td:first-child{text-align:left}
+th{color:var(--soft);font-weight:500;border-top:0} th:first-child,td:first-child{text-align:left;white-space:nowrap}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px;margin:0} dt{font-weight:600} dd{margin:0;color:var(--soft)}
 @media print{body{background:#fff} main{max-width:none}}
 ";
@@ -76,21 +76,24 @@ fn coverage(report: &Report, language: Language) -> Markup {
 type Told = (&'static str, Option<u64>, Option<u64>);
 
 fn cards(report: &Report, language: Language) -> Markup {
-    let (today, before) = (&report.today, &report.week_before);
+    let today = &report.today;
+    // Of a day before there was anything, nothing is said: it was not a day with 0 messages.
+    let before = Some(report.week_before).filter(Day::is_known);
+    let before = |read: fn(&Day) -> Option<u64>| before.as_ref().and_then(read);
     let told: [Told; 13] = [
         ("people", Some(report.people), None),
-        ("members", Some(today.members), Some(before.members)),
+        ("members", Some(today.members), before(|day| Some(day.members))),
         ("new_people", Some(report.new_people), None),
         ("lost_people", Some(report.lost_people), None),
-        ("active_members", today.active, before.active),
-        ("messages", today.messages, before.messages),
-        ("customer_joins", Some(today.joins), Some(before.joins)),
-        ("customer_leaves", Some(today.leaves), Some(before.leaves)),
-        ("early_leaves", Some(today.early_leaves), Some(before.early_leaves)),
+        ("active_members", today.active, before(|day| day.active)),
+        ("messages", today.messages, before(|day| day.messages)),
+        ("customer_joins", Some(today.joins), before(|day| Some(day.joins))),
+        ("customer_leaves", Some(today.leaves), before(|day| Some(day.leaves))),
+        ("early_leaves", Some(today.early_leaves), before(|day| Some(day.early_leaves))),
         ("silent_members", report.silent, None),
         ("dormant_groups", report.dormant, None),
-        ("blocked", today.blocked, before.blocked),
-        ("unanswered", today.unanswered, before.unanswered),
+        ("blocked", today.blocked, before(|day| day.blocked)),
+        ("unanswered", today.unanswered, before(|day| day.unanswered)),
     ];
     html! {
         div.cards {
@@ -119,7 +122,7 @@ fn change(value: Option<u64>, before: Option<u64>, language: Language) -> Markup
             @let change = signed(value) - signed(before);
             span.soft {
                 (say(language, "较上周同日 ", "against last week "))
-                span class=(if change < 0 { "down" } else { "up" }) { (format!("{change:+}")) }
+                (format!("{change:+}"))
             }
         }
     }
