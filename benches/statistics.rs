@@ -5,7 +5,6 @@
 //! by day with who is in them. The answers must be equal. `MENSHEN_BENCH_GROUPS` (100000 at most), `…_DAYS` and
 //! `…_MESSAGES` (a group and day) say how much; `MENSHEN_BENCH_SMALL=1` makes it a smoke run.
 #![expect(clippy::print_stdout, reason = "the figures are its output")]
-#![expect(clippy::cast_precision_loss, reason = "counts and times, for printing")]
 
 use std::borrow::Cow;
 use std::collections::VecDeque;

@@ -297,6 +297,9 @@ pub trait Storage: EvidenceStore {
         visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
     ) -> Result<(), StorageError>;
 
+    /// Returns which days (UTC) can have rows of groups; empty while none has.
+    fn days_held(&self) -> Result<std::ops::Range<u32>, StorageError>;
+
     /// Calls `visit` for each member of these groups, with the group's index in `groups`.
     fn rosters(
         &self,

@@ -244,6 +244,10 @@ impl Storage for Memory {
         self.disk.data.lock().state.days(groups, days, visit)
     }
 
+    fn days_held(&self) -> Result<std::ops::Range<u32>, StorageError> {
+        Ok(self.disk.data.lock().state.days_held())
+    }
+
     fn rosters(
         &self,
         groups: &[(String, String)],

@@ -285,6 +285,10 @@ impl Storage for Sqlite {
         self.state(|conn| people::days(conn, groups, days, visit))
     }
 
+    fn days_held(&self) -> Result<std::ops::Range<u32>, StorageError> {
+        self.state(|conn| people::held(conn, 0..u32::MAX))
+    }
+
     fn rosters(
         &self,
         groups: &[(String, String)],

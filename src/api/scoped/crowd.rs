@@ -1,5 +1,7 @@
 //! People of the visible groups, each counted once, within the caller's scope.
 
+use std::ops::Range;
+
 use hashbrown::HashMap;
 use jiff::tz::TimeZone;
 
@@ -36,7 +38,7 @@ impl Cx {
         window: Window,
     ) -> ApiResult<Scoped<Crowd>> {
         let days = window.first_day()..day_of(self.now_ms()) + 1;
-        self.scan(filter, days.end.saturating_sub(days.start), move |storage, found, sights| {
+        self.scan(filter, days.clone(), move |storage, found, sights| {
             let (mut crowd, accounts) = (Crowd::default(), places(found));
             for batch in found.chunks(BATCH) {
                 let names = names(batch);
@@ -65,7 +67,7 @@ impl Cx {
         let now_ms = self.now_ms();
         let first = day_of(stretches.in_zone(self.directory().time_zone()).range().start).saturating_sub(1);
         let days = first..day_of(now_ms) + 1;
-        self.scan(filter, days.end.saturating_sub(days.start), move |storage, found, _| {
+        self.scan(filter, days.clone(), move |storage, found, _| {
             let accounts = places(found);
             let zones: Vec<&TimeZone> = found.iter().map(|group| &group.context.time_zone).collect();
             let cuts: Vec<Cuts> = zones.iter().map(|zone| stretches.in_zone(zone)).collect();
@@ -97,7 +99,7 @@ impl Cx {
         until_ms: i64,
     ) -> ApiResult<Scoped<heat::Week>> {
         let (range, days) = (from_ms..until_ms, day_of(from_ms)..day_of(until_ms - 1) + 1);
-        self.scan(filter, days.end.saturating_sub(days.start), move |storage, found, _| {
+        self.scan(filter, days.clone(), move |storage, found, _| {
             let mut week = heat::Week::default();
             for batch in found.chunks(BATCH) {
                 storage.days(&names(batch), days.clone(), &mut |group, day, row| {
@@ -114,14 +116,14 @@ impl Cx {
     async fn scan<T: Send + 'static>(
         &self,
         filter: GroupFilter,
-        days: u32,
+        days: Range<u32>,
         look: impl FnOnce(&dyn Storage, &[GroupFound], &HashMap<String, bool>) -> Result<T, StorageError>
         + Send
         + 'static,
     ) -> ApiResult<Scoped<T>> {
         let as_of_ms = self.now_ms();
         let found = self.directory().groups_in(self.scope(), &filter, None, usize::MAX);
-        self.check_group_days(found.len(), days)?;
+        self.check_group_days(found.len(), days).await?;
         let sights = self.sights(&found);
         let seen = found.iter().filter(|group| sights.get(group.context.account.id.as_str()) == Some(&true));
         let coverage = Covered::new(seen.count() as u64, found.len() as u64);
@@ -132,8 +134,14 @@ impl Cx {
         Ok(Scoped { as_of_ms, coverage, found: found.await? })
     }
 
-    /// Refuses a question that would look at too many days of groups.
-    pub(in crate::api) fn check_group_days(&self, groups: usize, days: u32) -> ApiResult<()> {
+    /// Refuses a question that would look at too many days of groups. Days that have no rows count for nothing.
+    pub(in crate::api) async fn check_group_days(&self, groups: usize, days: Range<u32>) -> ApiResult<()> {
+        let held = self.blocking(|storage| {
+            storage.project()?;
+            storage.days_held()
+        });
+        let held = held.await?;
+        let days = days.end.min(held.end).saturating_sub(days.start.max(held.start));
         let max = self.config().statistics_group_days_max;
         if u64::from(days).saturating_mul(groups as u64) > max {
             let detail = format!(

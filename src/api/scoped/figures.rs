@@ -129,7 +129,7 @@ impl Cx {
         };
         let sights: HashMap<String, bool> = self.sights(&found);
         let days = found.first().map_or(0..0, |group| (wanted.cuts)(&group.context).days());
-        self.check_group_days(found.len(), days.end.saturating_sub(days.start))?;
+        self.check_group_days(found.len(), days).await?;
         self.blocking(move |storage| {
             storage.project()?;
             let accounts = places(&found);

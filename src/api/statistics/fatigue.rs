@@ -11,7 +11,7 @@ use crate::api::moment;
 use crate::api::state::Cx;
 use crate::broadcasts::{Difference, Sample, change};
 use crate::event::HOUR_MS;
-use crate::statistics::days::DAY_MS;
+use crate::statistics::days::{DAY_MS, day_of};
 use crate::statistics::figures::fatigue::{Change, RECENT_MAX, changes};
 use crate::storage::CountsQuery;
 
@@ -79,7 +79,8 @@ pub(in crate::api) async fn get(cx: Cx, Query(query): Query<FatigueQuery>) -> Ap
     let sends = cx.broadcasts().sends(cx.actor(), since_ms - 7 * DAY_MS).await.map_err(refused)?;
     let sends: Vec<_> =
         sends.into_iter().filter(|((account, group), _)| cx.covers_group(account, group)).collect();
-    cx.check_group_days(sends.len(), u32::try_from(days + USUAL_MS / DAY_MS).unwrap_or(u32::MAX))?;
+    let looked = day_of(since_ms - USUAL_MS)..day_of(now_ms) + 1;
+    cx.check_group_days(sends.len(), looked).await?;
     let is_seen: Vec<bool> = sends
         .iter()
         .map(|((account, group), _)| {

@@ -474,6 +474,10 @@ impl Storage for TestLedger {
         unreachable!("sending reads no days")
     }
 
+    fn days_held(&self) -> Result<std::ops::Range<u32>, StorageError> {
+        unreachable!("sending reads no days")
+    }
+
     fn rosters(
         &self,
         _: &[(String, String)],

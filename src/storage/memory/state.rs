@@ -168,6 +168,11 @@ impl StateData {
         Ok(())
     }
 
+    pub(super) fn days_held(&self) -> Range<u32> {
+        let ends = self.days.keys().next().zip(self.days.keys().next_back());
+        ends.map_or(0..0, |((first, _), (last, _))| *first..last + 1)
+    }
+
     pub(super) fn rosters(&self, groups: &[GroupName], visit: &mut dyn FnMut(usize, Seat<'_>)) {
         for (index, group) in groups.iter().enumerate() {
             let of_group = self.members.iter().filter(|((name, _), _)| name == group);

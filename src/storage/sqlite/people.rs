@@ -139,7 +139,7 @@ fn hours(from_ms: i64, until_ms: i64) -> Option<Range<u32>> {
 }
 
 /// Returns which days of a range can have rows.
-fn held(conn: &Connection, range: Range<u32>) -> Result<Range<u32>, StorageError> {
+pub(super) fn held(conn: &Connection, range: Range<u32>) -> Result<Range<u32>, StorageError> {
     let ends = conn
         .prepare_cached("SELECT MIN(day), MAX(day) FROM day")
         .and_then(|mut query| {
