@@ -141,17 +141,22 @@ pub fn line_asks_for_retry(line: &[u8]) -> bool {
     by_code || matches!(refused.status, Some(429 | 503))
 }
 
+/// Reads a number that is null where a platform does not show what it rests on: then nothing was sent that could be counted.
+fn seen<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    Option::<u64>::deserialize(from).map(Option::unwrap_or_default)
+}
+
 /// Counts of one group, or of everything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the interface's own")]
 pub struct Counts {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "seen")]
     pub messages: u64,
     #[serde(default)]
     pub joins: u64,
     #[serde(default)]
     pub leaves: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "seen")]
     pub hits: u64,
 }
 
