@@ -29,7 +29,7 @@ pub struct OverturnedFact<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnsaidBy {
-    /// By us: blocked before members saw it, or recalled.
+    /// By us: blocked before members saw it.
     Us,
     /// By a member on the platform.
     Member,

@@ -53,7 +53,7 @@ pub struct Counters {
     pub messages: u64,
     /// Of these, by staff.
     pub staff_messages: u64,
-    /// Messages of customers that members never saw, or that we recalled.
+    /// Messages of customers that members never saw.
     pub withheld: u64,
     /// Messages of customers that were taken back on the platform.
     pub recalled: u64,

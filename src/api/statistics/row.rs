@@ -16,7 +16,7 @@ pub(in crate::api) struct FigureRow {
     pub(in crate::api) messages: Option<u64>,
     /// Of these, by staff 员工消息数.
     pub(in crate::api) staff_messages: Option<u64>,
-    /// Messages of customers that members never saw, or that we took back 未展示.
+    /// Messages of customers that members never saw 未展示.
     pub(in crate::api) withheld: Option<u64>,
     /// Messages of customers that were taken back on the platform 撤回.
     pub(in crate::api) recalled: Option<u64>,
