@@ -126,11 +126,14 @@ start() {
   STARTED_PID=$!
   PIDS+=("$STARTED_PID")
   READY=""
-  local waited
+  local waited part
   for waited in {1..60}; do
-    if read -r -t 1 -u "$READY_FD" READY; then
+    # A second may end in the middle of the line: what was read of it is gone from the pipe.
+    if read -r -t 1 -u "$READY_FD" part; then
+      READY+="$part"
       return 0
     fi
+    READY+="$part"
     kill -0 "$STARTED_PID" 2>/dev/null || break
   done
   say "$(tail -n 20 "$WORK/$name.log")"

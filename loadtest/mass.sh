@@ -72,6 +72,7 @@ wake() {
     --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 --data-dir "$DATA"
   GATEWAY_PID="$STARTED_PID"
   GATEWAY_URL=$(field api "$READY")
+  [[ -n "$GATEWAY_URL" ]] || fail "not the ready line of a gateway: $READY"
 }
 
 note_rss() {
