@@ -59,6 +59,8 @@ pub struct Report {
     pub groups: u64,
     /// See `groups`.
     pub seen: u64,
+    /// Since when a group cannot be seen that is not seen now, the earliest.
+    pub dark_since: Option<String>,
     /// The day's figures, and those of the same weekday a week before.
     pub today: Day,
     /// See `today`.

@@ -7,6 +7,7 @@ use crate::connectors::{PlatformNumbers, SyncProgress};
 use crate::event::FieldError;
 use crate::interception::{Policy, RuleSource, Ruleset, WordlistSource};
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
+use crate::statistics::coverage::Sight;
 use crate::storage::DocumentKind;
 
 /// What holds the parts together: checks that need several of them, changes of rules, and what follows from a change of accounts.
@@ -133,6 +134,13 @@ pub trait Platforms: Send + Sync + 'static {
         from_ms: i64,
         until_ms: i64,
     ) -> Result<Vec<(i64, i64)>, String>;
+
+    /// Returns when what is said at the account was shown to us, as far as it was noted, and when in `[from_ms, until_ms)`
+    /// nobody watched.
+    ///
+    /// # Errors
+    /// Says in words what cannot be read.
+    async fn sight(&self, account: &str, from_ms: i64, until_ms: i64) -> Result<Sight, String>;
 }
 
 /// Whether an account is protected.

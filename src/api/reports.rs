@@ -121,7 +121,11 @@ impl Cx {
             date: date.to_string(),
             as_of: at.strftime("%Y-%m-%d %H:%M").to_string(),
             groups: all.groups,
-            seen: all.seen,
+            seen: all.coverage.groups,
+            dark_since: all
+                .coverage
+                .unavailable_since
+                .map(|since| since.to_zoned(at.time_zone().clone()).strftime("%Y-%m-%d %H:%M").to_string()),
             today: told(all, last),
             week_before: told(all, last.saturating_sub(7)),
             days: (0..=last)
@@ -178,7 +182,7 @@ fn ends(mut lines: Vec<Line>) -> (Vec<Line>, Vec<Line>) {
 
 fn told(column: &Column, nth: usize) -> Day {
     let Some(cell) = column.cells.get(nth) else { return Day::default() };
-    let coverage = column.coverage();
+    let coverage = column.covered.get(nth).copied().unwrap_or_default();
     let questions = cell.facets.get(&Facet::Question).copied().unwrap_or_default();
     Day {
         messages: coverage.known(cell.counters.messages),

@@ -111,11 +111,10 @@ pub(super) async fn of_group(
 }
 
 fn rows(column: &Column, cuts: &Cuts) -> Vec<StatisticsRow> {
-    let coverage = column.coverage();
     let tell = |(nth, start): (usize, &i64)| StatisticsRow {
         start: moment::show(*start),
-        figures: match column.cells.get(nth) {
-            Some(cell) => FigureRow::new(cell, column.members.get(nth).copied(), coverage),
+        figures: match column.cells.get(nth).zip(column.covered.get(nth)) {
+            Some((cell, covered)) => FigureRow::new(cell, column.members.get(nth).copied(), *covered),
             None => FigureRow::default(),
         },
     };
@@ -123,7 +122,7 @@ fn rows(column: &Column, cuts: &Cuts) -> Vec<StatisticsRow> {
 }
 
 fn total(column: &Column) -> FigureRow {
-    FigureRow::new(&column.sum(), column.members.last().copied(), column.coverage())
+    FigureRow::new(&column.sum(), column.members.last().copied(), column.coverage)
 }
 
 /// Which time and groups.

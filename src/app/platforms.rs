@@ -10,6 +10,7 @@ mod duties;
 mod numbers;
 mod port;
 mod protection;
+mod sight;
 mod silence;
 mod syncing;
 #[cfg(test)]
@@ -95,6 +96,7 @@ impl Platforms {
             let stays = there.contains(account);
             if !stays {
                 watched.around.forget();
+                sight::end(Arc::clone(&watched.around));
             }
             stays
         });

@@ -218,7 +218,7 @@ pub(super) fn unseen(canary: &Canary, seen: &Seen) -> Vec<String> {
         ("投诉", "complaints", "消息", "shows no messages", seen.complaints_coverage),
     ];
     let note = |(zh, en, zh_what, en_what, covered): (_, _, _, _, Option<Covered>)| {
-        let Covered { coverage, groups, of } = covered?;
+        let Covered { coverage, groups, of, .. } = covered?;
         match coverage {
             Extent::Full => None,
             Extent::Partial => Some(format!(

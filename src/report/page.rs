@@ -64,8 +64,8 @@ fn coverage(report: &Report, language: Language) -> Markup {
         @if seen < of {
             p.warn {
                 @match language {
-                    Language::Zh => { "只有 " (seen) " / " (of) " 个群看得到消息原文；消息、活跃、命中、提问等数字只含这些群，看不到的留空，不是 0。" }
-                    Language::En => { "Message text can be seen in " (seen) " of " (of) " groups only; messages, activity, hits and questions are of these. What cannot be seen is left empty, which is not 0." }
+                    Language::Zh => { "只有 " (seen) " / " (of) " 个群一直看得到消息原文；消息、活跃、命中、提问等数字只含看得到的，看不到的留空，不是 0。" @if let Some(since) = &report.dark_since { "最早从 " (since) " 起看不到。" } }
+                    Language::En => { "Message text can be seen all the time in " (seen) " of " (of) " groups only; messages, activity, hits and questions are of what is seen. What cannot be seen is left empty, which is not 0." @if let Some(since) = &report.dark_since { " The earliest cannot be seen since " (since) "." } }
                 }
             }
         }

@@ -19,6 +19,7 @@ fn report() -> Report {
         as_of: "2026-11-29 07:30".into(),
         groups: 3,
         seen: 2,
+        dark_since: Some("2026-11-20 14:03".into()),
         today: day(40),
         week_before: day(50),
         days: (15..=28).map(|date| (format!("2026-11-{date}"), day(date))).collect(),
@@ -40,12 +41,20 @@ fn a_page_holds_the_figures_in_its_language_and_needs_nothing_else() {
         "-10",
         "2 分钟",
         "只有 2 / 3 个群",
+        "最早从 2026-11-20 14:03 起看不到",
         "西湖店",
     ] {
         assert!(zh.contains(text), "{text}");
     }
     let en = render(&report(), Language::En);
-    for text in ["Daily report", "against last week", "2 min", "of 3 groups only", "What each number means"] {
+    for text in [
+        "Daily report",
+        "against last week",
+        "2 min",
+        "of 3 groups only",
+        "cannot be seen since 2026-11-20 14:03",
+        "What each number means",
+    ] {
         assert!(en.contains(text), "{text}");
     }
     for page in [zh, en] {

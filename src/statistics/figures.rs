@@ -51,6 +51,11 @@ impl Cuts {
         first..self.starts.last().copied().unwrap_or(first)
     }
 
+    /// Returns each, from and until.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<i64>> {
+        self.starts.iter().zip(self.starts.iter().skip(1)).map(|(from, until)| *from..*until)
+    }
+
     /// Returns the UTC days that they touch.
     pub fn days(&self) -> Range<u32> {
         let range = self.range();
@@ -124,12 +129,52 @@ pub struct Group<'a> {
     account: u32,
     /// Who came last when.
     came: HashMap<u64, i64>,
+    customers: Spoken,
+    staff: Spoken,
+}
+
+/// Who spoke in one stretch, until another is looked at: most speak on many days, and are then put into the set once.
+#[derive(Debug)]
+struct Spoken {
+    set: fn(&mut Figures) -> &mut RoaringTreemap,
+    cell: usize,
+    keys: Vec<u64>,
+}
+
+impl Spoken {
+    fn new(set: fn(&mut Figures) -> &mut RoaringTreemap) -> Self {
+        Self { set, cell: 0, keys: Vec::new() }
+    }
+
+    fn add(&mut self, key: u64, cell: usize, cells: &mut [Figures]) {
+        if self.cell != cell {
+            self.flush(cells);
+            self.cell = cell;
+        }
+        if self.keys.last() != Some(&key) {
+            self.keys.push(key);
+        }
+    }
+
+    fn flush(&mut self, cells: &mut [Figures]) {
+        self.keys.sort();
+        self.keys.dedup();
+        if let Some(cell) = cells.get_mut(self.cell) {
+            (self.set)(cell).extend(self.keys.drain(..));
+        }
+    }
 }
 
 impl<'a> Group<'a> {
     /// Begins with a group of the account that has this place in the question.
     pub fn new(cuts: &'a Cuts, account: u32) -> Self {
-        Self { cuts, account, came: HashMap::new() }
+        Self {
+            cuts,
+            account,
+            came: HashMap::new(),
+            customers: Spoken::new(|figures| &mut figures.active),
+            staff: Spoken::new(|figures| &mut figures.active_staff),
+        }
     }
 
     /// Adds a day's row to the figures of each stretch. The day before the first is worth adding: who came then can leave
@@ -141,13 +186,11 @@ impl<'a> Group<'a> {
         let hours = self.cuts.hours(day);
         if hours.iter().any(Option::is_some) {
             row.spoke(&mut |who, hour, spoke| {
-                let Some(cell) = at(&hours, hour).and_then(|index| cells.get_mut(index)) else { return };
-                if !spoke.is_active() {
-                    return;
-                }
+                let Some(cell) = at(&hours, hour).filter(|_| spoke.is_active()) else { return };
+                let key = person(self.account, who.number);
                 match who.role {
-                    Role::Customer => _ = cell.active.insert(person(self.account, who.number)),
-                    Role::Staff => _ = cell.active_staff.insert(person(self.account, who.number)),
+                    Role::Customer => self.customers.add(key, cell, cells),
+                    Role::Staff => self.staff.add(key, cell, cells),
                     Role::Bot => {}
                 }
             })?;
@@ -186,6 +229,12 @@ impl<'a> Group<'a> {
                 Move::Listed | Move::Gone => {}
             }
         })
+    }
+
+    /// Ends with the last row.
+    pub fn end(mut self, cells: &mut [Figures]) {
+        self.customers.flush(cells);
+        self.staff.flush(cells);
     }
 }
 

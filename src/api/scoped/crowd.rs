@@ -11,8 +11,8 @@ use crate::api::state::Cx;
 use crate::api::statistics::cuts::Stretches;
 use crate::directory::{GroupFilter, GroupFound};
 use crate::event::Role;
-use crate::statistics::coverage::Covered;
-use crate::statistics::days::day_of;
+use crate::statistics::coverage::{Covered, Sight};
+use crate::statistics::days::{DAY_MS, day_of};
 use crate::statistics::figures::Cuts;
 use crate::statistics::figures::crowd::{Crowd, Group, Window};
 use crate::statistics::figures::heat;
@@ -50,7 +50,7 @@ impl Cx {
                 })?;
                 storage.rosters(&names, &mut |group, seat| groups[group].seat(&member(&seat), &mut crowd))?;
                 for (group, name) in groups.into_iter().zip(&names) {
-                    group.end(sights.get(&name.0).copied().unwrap_or_default(), &mut crowd);
+                    group.end(sights.get(&name.0).is_some_and(Sight::is_shown), &mut crowd);
                 }
             }
             Ok(crowd)
@@ -79,7 +79,9 @@ impl Cx {
                 cuts: &cuts[nth],
             };
             let mut joiners = Joiners::default();
-            // All groups in one reading: whoever is in several must meet their days in order.
+            // Whoever is in several groups joined where they joined first: known only when all were read.
+            storage
+                .days(&names, days.clone(), &mut |group, day, row| joiners.find(&place(group), day, row))?;
             storage.days(&names, days, &mut |group, day, row| joiners.add(&place(group), day, row))?;
             storage.rosters(&names, &mut |group, seat| {
                 if seat.present {
@@ -117,16 +119,20 @@ impl Cx {
         &self,
         filter: GroupFilter,
         days: Range<u32>,
-        look: impl FnOnce(&dyn Storage, &[GroupFound], &HashMap<String, bool>) -> Result<T, StorageError>
+        look: impl FnOnce(&dyn Storage, &[GroupFound], &HashMap<String, Sight>) -> Result<T, StorageError>
         + Send
         + 'static,
     ) -> ApiResult<Scoped<T>> {
         let as_of_ms = self.now_ms();
         let found = self.directory().groups_in(self.scope(), &filter, None, usize::MAX);
-        self.check_group_days(found.len(), days).await?;
-        let sights = self.sights(&found);
-        let seen = found.iter().filter(|group| sights.get(group.context.account.id.as_str()) == Some(&true));
-        let coverage = Covered::new(seen.count() as u64, found.len() as u64);
+        self.check_group_days(found.len(), days.clone()).await?;
+        let range = i64::from(days.start) * DAY_MS..i64::from(days.end) * DAY_MS;
+        let sights = self.sights(&found, range.start, range.end).await?;
+        let mut coverage = Covered::default();
+        for group in &found {
+            let sight = sights.get(group.context.account.id.as_str());
+            coverage.add(sight.map(|sight| sight.over(&range)).unwrap_or_default());
+        }
         let found = self.blocking(move |storage| {
             storage.project()?;
             look(storage, &found, &sights)

@@ -1,17 +1,18 @@
 //! Figures of the visible groups: what rows of days add up to, within the caller's scope.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use roaring::RoaringTreemap;
 
 use super::crowd::{is_customer, member};
-use crate::api::error::ApiResult;
+use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::state::Cx;
 use crate::directory::{GroupContext, GroupFilter, GroupFound};
-use crate::statistics::coverage::Covered;
-use crate::statistics::days::day_of;
+use crate::statistics::coverage::{Covered, Shown, Sight, Sighted, WHOLE};
+use crate::statistics::days::{DAY_MS, day_of};
 use crate::statistics::definitions::Counters;
 use crate::statistics::figures::presence::Moves;
 use crate::statistics::figures::{Cuts, Figures, Group, person};
@@ -48,8 +49,10 @@ pub(in crate::api) struct Wanted {
 pub(in crate::api) struct Column {
     /// Groups.
     pub(in crate::api) groups: u64,
-    /// Of these, groups whose messages can be seen.
-    pub(in crate::api) seen: u64,
+    /// In how many of them what is said can be seen.
+    pub(in crate::api) coverage: Covered,
+    /// The same of each stretch.
+    pub(in crate::api) covered: Vec<Covered>,
     /// Of these, groups where something was said or somebody came or went.
     pub(in crate::api) stirred: u64,
     /// One for each stretch.
@@ -61,11 +64,6 @@ pub(in crate::api) struct Column {
 }
 
 impl Column {
-    /// Returns in how many groups what is said can be seen.
-    pub(in crate::api) fn coverage(&self) -> Covered {
-        Covered::new(self.seen, self.groups)
-    }
-
     /// Adds all stretches up.
     pub(in crate::api) fn sum(&self) -> Figures {
         let mut sum = Figures::default();
@@ -77,11 +75,15 @@ impl Column {
 
     fn add(&mut self, group: OfGroup) {
         self.groups += 1;
-        self.seen += u64::from(group.is_seen);
+        self.coverage.add(group.sighted);
         self.stirred += u64::from(group.cells.iter().any(|cell| *cell != Figures::default()));
         if self.cells.is_empty() {
             self.cells = vec![Figures::default(); group.cells.len()];
             self.members = vec![0; group.members.len()];
+            self.covered = vec![Covered::default(); group.cells.len()];
+        }
+        for (covered, sighted) in self.covered.iter_mut().zip(&group.by_cell) {
+            covered.add(*sighted);
         }
         for (sum, cell) in self.cells.iter_mut().zip(&group.cells) {
             sum.add(cell);
@@ -110,7 +112,9 @@ pub(in crate::api) struct ScopedFigures {
 
 /// What one group adds.
 struct OfGroup {
-    is_seen: bool,
+    /// Of all stretches together.
+    sighted: Sighted,
+    by_cell: Vec<Sighted>,
     cells: Vec<Figures>,
     members: Vec<u64>,
     people: Option<RoaringTreemap>,
@@ -127,18 +131,20 @@ impl Cx {
             Groups::Filter(filter) => self.directory().groups_in(self.scope(), filter, None, usize::MAX),
             Groups::One(group) => vec![group.clone()],
         };
-        let sights: HashMap<String, bool> = self.sights(&found);
+        let range = found.first().map_or(0..0, |group| (wanted.cuts)(&group.context).range());
+        let sights = self.sights(&found, range.start - DAY_MS, range.end + DAY_MS).await?;
         let days = found.first().map_or(0..0, |group| (wanted.cuts)(&group.context).days());
         self.check_group_days(found.len(), days).await?;
         self.blocking(move |storage| {
             storage.project()?;
             let accounts = places(&found);
             let mut figures = ScopedFigures { as_of_ms, ..ScopedFigures::default() };
+            let dark = Sight::default();
             for batch in found.chunks(BATCH) {
                 let of_groups = read(storage, batch, &wanted, &accounts, as_of_ms)?;
                 for (group, mut of_group) in batch.iter().zip(of_groups) {
-                    let account = group.context.account.id.as_str();
-                    of_group.is_seen |= sights.get(account).copied().unwrap_or_default();
+                    let sight = sights.get(group.context.account.id.as_str()).unwrap_or(&dark);
+                    of_group.look(sight, &(wanted.cuts)(&group.context));
                     let headings = wanted.heading.as_ref().map_or_else(Vec::new, |heading| heading(group));
                     for heading in headings {
                         figures.by.entry(heading).or_default().add(of_group.share());
@@ -156,24 +162,47 @@ impl Cx {
         .await
     }
 
-    /// Says of each account whether its platform shows what is said; while one is not connected, it does not.
-    pub(super) fn sights(&self, found: &[GroupFound]) -> HashMap<String, bool> {
+    /// Says of each account when its platform showed what is said; now it does not while it is not connected.
+    pub(super) async fn sights(
+        &self,
+        found: &[GroupFound],
+        from_ms: i64,
+        until_ms: i64,
+    ) -> ApiResult<HashMap<String, Sight>> {
         let mut sights = HashMap::new();
         for group in found {
             let account = group.context.account.id.as_str();
             if !sights.contains_key(account) {
+                let sight = self.platforms().sight(account, from_ms, until_ms).await;
+                let mut sight = sight.map_err(|cause| ApiError {
+                    cause: Some(cause),
+                    ..ApiError::new(Code::NotReady, "what could be seen when cannot be read now")
+                })?;
                 let can = self.connectors().capabilities(account);
-                sights.insert(account.to_owned(), can.is_some_and(|can| can.gives_message_text));
+                if can.is_some() || sight != Sight::default() {
+                    sight.turn(self.now_ms(), can.is_some_and(|can| can.gives_message_text));
+                }
+                sights.insert(account.to_owned(), sight);
             }
         }
-        sights
+        Ok(sights)
     }
 }
 
 impl OfGroup {
+    /// Says what could be seen when. Messages that were posted to us are seen, whatever the platform shows.
+    fn look(&mut self, sight: &Sight, cuts: &Cuts) {
+        let posted = self.cells.iter().any(|cell| cell.counters.messages > 0);
+        let over =
+            |range: Range<i64>| Some(sight.over(&range)).filter(|found| !posted || found.shown != Shown::Not);
+        self.sighted = over(cuts.range()).unwrap_or(WHOLE);
+        self.by_cell = cuts.ranges().map(|range| over(range).unwrap_or(WHOLE)).collect();
+    }
+
     fn share(&self) -> Self {
         Self {
-            is_seen: self.is_seen,
+            sighted: self.sighted,
+            by_cell: self.by_cell.clone(),
             cells: self.cells.clone(),
             members: self.members.clone(),
             people: self.people.clone(),
@@ -221,6 +250,7 @@ fn read(
         }
         ways[group].add(day, row, &mut cells[group])
     })?;
+    ways.into_iter().zip(&mut cells).for_each(|(way, cells)| way.end(cells));
     let mut members: Vec<Vec<u64>> = vec![Vec::new(); batch.len()];
     let mut people: Vec<Option<RoaringTreemap>> = vec![None; batch.len()];
     if wanted.with_members {
@@ -247,10 +277,12 @@ fn read(
     }
     let groups = cells.into_iter().zip(members).zip(people);
     Ok(groups
-        .map(|((cells, members), people)| {
-            // Messages that were posted to us are seen, whatever the platform shows.
-            let is_seen = cells.iter().any(|cell| cell.counters.messages > 0);
-            OfGroup { is_seen, cells, members, people }
+        .map(|((cells, members), people)| OfGroup {
+            sighted: Sighted::default(),
+            by_cell: Vec::new(),
+            cells,
+            members,
+            people,
         })
         .collect())
 }

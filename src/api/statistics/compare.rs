@@ -195,7 +195,7 @@ fn share(of: u64, all: f64) -> Option<f64> {
 }
 
 fn seen(column: &Column, value: f64) -> Option<f64> {
-    column.coverage().known(0).map(|_| value)
+    column.coverage.known(0).map(|_| value)
 }
 
 fn compared(measure: &'static str, read: Read, this: &Column, peers: &[&Column]) -> Compared {

@@ -174,11 +174,11 @@ impl Export {
         };
         let column = self.cx.figures(wanted).await?.all;
         let cuts = self.stretches.in_zone(&context.time_zone);
-        let rows =
-            cuts.starts().iter().zip(&column.cells).zip(&column.members).map(|((start, cell), members)| {
-                let figures = FigureRow::new(cell, Some(*members), column.coverage());
-                ExportRow { start: moment::show(*start), figures, ..row.clone() }
-            });
+        let cells = column.cells.iter().zip(&column.members).zip(&column.covered);
+        let rows = cuts.starts().iter().zip(cells).map(|(start, ((cell, members), covered))| {
+            let figures = FigureRow::new(cell, Some(*members), *covered);
+            ExportRow { start: moment::show(*start), figures, ..row.clone() }
+        });
         Ok(rows.collect())
     }
 }

@@ -7,12 +7,18 @@ use super::{Gateway, NOW_MS};
 use crate::api::ports::{Lapse, LastSync, Platforms, Protection, Syncs};
 use crate::connectors::{PlatformNumbers, SyncProgress};
 use crate::event::HOUR_MS;
+use crate::statistics::coverage::Sight;
+use crate::statistics::days::DAY_MS;
 
 /// Looks after the account `demo` alone, which was down for half an hour.
 pub(super) struct Watched;
 
 /// Midnight in Shanghai, the day before [`NOW_MS`].
 const YESTERDAY_MS: i64 = NOW_MS - 34 * HOUR_MS;
+
+/// An account that was taken away, and when.
+const LEFT: &str = "left";
+const LEFT_MS: i64 = YESTERDAY_MS + 6 * HOUR_MS;
 
 #[async_trait]
 impl Platforms for Watched {
@@ -69,6 +75,15 @@ impl Platforms for Watched {
     async fn unprotected(&self, _: &str, from_ms: i64, _: i64) -> Result<Vec<(i64, i64)>, String> {
         Ok(vec![(from_ms, from_ms + HOUR_MS / 2)])
     }
+
+    async fn sight(&self, account: &str, _: i64, _: i64) -> Result<Sight, String> {
+        let mut sight = Sight::default();
+        if account == LEFT {
+            sight.turn(LEFT_MS - 9 * DAY_MS, true);
+            sight.turn(LEFT_MS, false);
+        }
+        Ok(sight)
+    }
 }
 
 #[tokio::test]
@@ -117,4 +132,24 @@ async fn both_sides_numbers_stand_beside_each_other() {
     gateway.get(&format!("{path}&from=2026-01-01")).await.expect(400);
     gateway.get(&format!("{path}&from=2026-11-22&to=2026-11-22")).await.expect(400);
     gateway.get("/v1/statistics/platform?account=nobody").await.expect(404);
+}
+
+#[tokio::test]
+async fn what_was_seen_then_stays_a_number_and_what_was_not_is_null_with_since_when() {
+    let gateway = Gateway::open().await;
+    let account = json!({"platform": "sandbox", "name": "off", "disabled": true});
+    gateway.call("PUT", "/v1/accounts/left", account).await.expect(201);
+    gateway.call("PUT", "/v1/groups/left/g-1", json!({"name": "老群"})).await.expect(201);
+    let path = "/v1/groups/left/g-1/statistics?by=day&from=2026-11-19T16:00:00Z&until=2026-11-22T16:00:00Z";
+    let got = gateway.get(path).await.expect(200).json();
+    let told: Vec<_> =
+        got["rows"].as_array().unwrap().iter().map(|row| (&row["messages"], &row["coverage"])).collect();
+    let whole = json!({"coverage": "full", "groups": 1, "partly": 0, "of": 1});
+    let since = "2026-11-20T22:00:00Z";
+    let partly =
+        json!({"coverage": "partial", "groups": 0, "partly": 1, "of": 1, "unavailable_since": since});
+    let dark =
+        json!({"coverage": "unavailable", "groups": 0, "partly": 0, "of": 1, "unavailable_since": since});
+    assert_eq!(told, [(&json!(0), &whole), (&json!(0), &partly), (&json!(null), &dark)]);
+    assert_eq!((&got["totals"]["messages"], &got["totals"]["coverage"]), (&json!(0), &partly));
 }

@@ -115,7 +115,10 @@ async fn what_cannot_be_seen_is_null_and_never_0() {
     gateway.call("PUT", "/v1/accounts/blind", account).await.expect(201);
     gateway.directory.see("blind", "g-blind");
     let got = gateway.get("/v1/statistics?account=blind&members=true").await.expect(200).json();
-    assert_eq!(got["totals"]["coverage"], json!({"coverage": "unavailable", "groups": 0, "of": 1}));
+    assert_eq!(
+        got["totals"]["coverage"],
+        json!({"coverage": "unavailable", "groups": 0, "partly": 0, "of": 1})
+    );
     for field in ["messages", "active_members", "hits", "blocked", "questions", "contents", "categories"] {
         assert_eq!(got["totals"][field], Value::Null, "{field}");
     }

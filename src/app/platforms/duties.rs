@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::around::{Around, DutyError};
 use super::protection::Cause;
-use super::{numbers, silence, syncing};
+use super::{numbers, sight, silence, syncing};
 
 /// What goes on at an account for as long as it is connected.
 type Duty = fn(Arc<Around>) -> BoxFuture<'static, ()>;
@@ -25,6 +25,7 @@ const DUTIES: &[Duty] = &[
 pub(super) async fn run(around: Arc<Around>, mut stopped: watch::Receiver<()>) {
     let tasks = around.parts.tasks.clone();
     let work = async {
+        sight::note(&around, around.connector.capabilities().gives_message_text).await;
         silence::begin(&around).await; // before we say that we are up
         join_all(DUTIES.iter().map(|duty| duty(Arc::clone(&around)))).await;
     };

@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::{Platforms, numbers, silence};
+use super::{Platforms, numbers, sight, silence};
 use crate::api::ports::{self, LastSync, Protection, Syncs};
 use crate::connectors::{PlatformNumbers, Rosters};
+use crate::event::AccountId;
+use crate::statistics::coverage::Sight;
 
 #[async_trait]
 impl ports::Platforms for Platforms {
@@ -89,5 +91,12 @@ impl ports::Platforms for Platforms {
         let Some(around) = self.account(account) else { return Ok(Vec::new()) };
         let silences = silence::between(&*around.state, from_ms, until_ms, around.now_ms()).await;
         silences.map_err(|error| error.to_string())
+    }
+
+    async fn sight(&self, account: &str, from_ms: i64, until_ms: i64) -> Result<Sight, String> {
+        let Ok(id) = AccountId::parse(account) else { return Ok(Sight::default()) };
+        // Whatever was shown until the account was taken away stays known.
+        let sight = sight::read(&*self.parts.states.of(&id)).await.map_err(|error| error.to_string())?;
+        Ok(sight.with_gaps(self.unprotected(account, from_ms, until_ms).await?))
     }
 }

@@ -19,6 +19,7 @@ pub const DAYS: [(i64, i64); 3] = [(1, 1), (7, 7), (30, 7)];
 #[derive(Debug)]
 struct Joiner {
     stretch: usize,
+    joined_ms: i64,
     joined: Date,
     zone: TimeZone,
     moves: Vec<(i64, u32, bool)>,
@@ -67,7 +68,32 @@ pub struct Place<'a> {
 }
 
 impl Joiners {
-    /// Adds a day's row of a group; days come in order.
+    /// Finds who joined when; every row of every group, before any is added.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn find(&mut self, place: &Place<'_>, day: u32, row: &View<'_>) -> Result<(), DayError> {
+        row.moved(&mut |(of_day, who, kind)| {
+            let at_ms = i64::from(day) * DAY_MS + i64::from(of_day);
+            let is_join = kind == Move::Joined && who.role == Role::Customer;
+            let Some(stretch) = place.cuts.index(at_ms).filter(|_| is_join) else { return };
+            let key = person(place.account, who.number);
+            if self.by.get(&key).is_none_or(|known| at_ms < known.joined_ms) {
+                let joiner = Joiner {
+                    stretch,
+                    joined_ms: at_ms,
+                    joined: date_of(at_ms, place.zone),
+                    zone: place.zone.clone(),
+                    moves: Vec::new(),
+                    spoke: BTreeSet::new(),
+                    stays: false,
+                };
+                self.by.insert(key, joiner);
+            }
+        })
+    }
+
+    /// Adds a day's row of a group.
     ///
     /// # Errors
     /// When the row cannot be read.
@@ -75,22 +101,9 @@ impl Joiners {
         let start_ms = i64::from(day) * DAY_MS;
         row.moved(&mut |(of_day, who, kind)| {
             let at_ms = start_ms + i64::from(of_day);
-            let key = person(place.account, who.number);
-            if let Some(joiner) = self.by.get_mut(&key) {
+            let joiner = self.by.get_mut(&person(place.account, who.number));
+            if let Some(joiner) = joiner.filter(|joiner| at_ms >= joiner.joined_ms) {
                 joiner.moves.push((at_ms, place.group, kind.is_in()));
-            } else if kind == Move::Joined
-                && who.role == Role::Customer
-                && let Some(stretch) = place.cuts.index(at_ms)
-            {
-                let joiner = Joiner {
-                    stretch,
-                    joined: date_of(at_ms, place.zone),
-                    zone: place.zone.clone(),
-                    moves: vec![(at_ms, place.group, true)],
-                    spoke: BTreeSet::new(),
-                    stays: false,
-                };
-                self.by.insert(key, joiner);
             }
         })?;
         let dates: [Date; 24] = std::array::from_fn(|hour| {
@@ -187,10 +200,12 @@ mod tests {
         let hour = u8::try_from(spoken / HOUR_MS % 24).unwrap();
         day.spoke.insert((person(3), hour), Spoke { said: 1, unsaid: 0 });
         let mut joiners = Joiners::default();
-        for (day, row) in &rows {
-            let row = encode(row);
-            let view = View { spoke: &row.spoke, moved: &row.moved, counted: &row.counted, same: None };
-            joiners.add(&place, *day, &view).unwrap();
+        for pass in [Joiners::find, Joiners::add] {
+            for (day, row) in &rows {
+                let row = encode(row);
+                let view = View { spoke: &row.spoke, moved: &row.moved, counted: &row.counted, same: None };
+                pass(&mut joiners, &place, *day, &view).unwrap();
+            }
         }
         let cohorts = joiners.cohorts(1, START_MS + 20 * DAY_MS);
         assert_eq!(cohorts[0].people, 4);

@@ -114,6 +114,7 @@ fn figures(rows: &BTreeMap<u32, Row>, cuts: &Cuts) -> Vec<Figures> {
     for (day, row) in rows {
         group.add(*day, &view(row), &mut cells).unwrap();
     }
+    group.end(&mut cells);
     cells
 }
 
@@ -227,6 +228,7 @@ fn a_person_in_two_groups_is_one_and_in_two_accounts_two() {
         for (day, row) in &rows {
             group.add(*day, &view(row), &mut cells).unwrap();
         }
+        group.end(&mut cells);
         sum.add(&cells[0]);
     }
     assert_eq!((sum.active.len(), sum.counters.messages), (2, 3));
