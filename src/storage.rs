@@ -288,7 +288,7 @@ pub trait Storage: EvidenceStore {
     fn totals(&self, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError>;
 
     /// Calls `visit` for each of these groups' days (UTC) in `[from, until)` that has anything, with the group's index in
-    /// `groups`; day by day. People stand under one number each, also those who were taken for two at first. What `visit`
+    /// `groups`; each group's days in order. People stand under one number each, also those who were taken for two at first. What `visit`
     /// cannot read ends it.
     fn days(
         &self,

@@ -113,6 +113,7 @@ macro_rules! all {
             the_platforms_id_is_kept,
             numbers_follow_the_definitions,
             outcomes_are_credited_once_to_the_broadcast_they_name,
+            days_that_are_over_read_as_before,
             projecting_twice_changes_nothing,
             projecting_in_pieces_or_at_once_is_the_same,
             small_state_is_the_last_write,

@@ -1,6 +1,7 @@
 //! Promises of the projection.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{TestRng, TestRunner};
@@ -126,6 +127,67 @@ pub(in crate::storage) fn arbitrary(many: usize) -> Vec<Effects<'static>> {
     let mut runner = TestRunner::new_with_rng(proptest::test_runner::Config::default(), rng);
     let effects = crate::storage::codec::tests::effects();
     (0..many).map(|_| effects.new_tree(&mut runner).unwrap().current()).collect()
+}
+
+/// Five weeks of groups, some silent for long, and messages that come when their week has long been over: what was read
+/// before is read again, with each group's days in order.
+pub(in crate::storage) async fn days_that_are_over_read_as_before<H: Harness>(harness: &H) {
+    const GROUPS: usize = 700;
+    let mut storage = harness.open(&Config::default()).unwrap();
+    let mut epoch = storage.lease("a").await.unwrap();
+    let names: Vec<_> = (0..GROUPS).map(|nth| ("demo".to_owned(), format!("g-{nth:03}"))).collect();
+    let mut said: BTreeMap<(usize, u32), u32> = BTreeMap::new();
+    let mut n = 0;
+    let mut say = |nth: usize, at_ms: i64, arrived_ms: i64| {
+        n += 1;
+        *said.entry((nth, days::day_of(at_ms))).or_default() += 1;
+        let mut said = message(n, &names[nth].1, "u-1", at_ms);
+        said.head.arrived_ms = arrived_ms;
+        said
+    };
+    for day in 0..36 {
+        let at_ms = NOW_MS + day * days::DAY_MS;
+        let speaks = |nth: &usize| nth % 300 == 0 || (*nth < 5 || day == 8) && !(10..20).contains(&day);
+        let mut many: Vec<_> = (0..GROUPS).filter(speaks).map(|nth| say(nth, at_ms, at_ms)).collect();
+        if day % 9 == 8 {
+            // Of weeks that were moved, are being moved, or are not over; and of a time before all others.
+            let late_ms = |days: i64| at_ms - days * days::DAY_MS;
+            many.extend([1, 6, 15, 25, 90].map(|days| say(699, late_ms(days), at_ms)));
+        }
+        commit(&storage, epoch, &many).await;
+        storage.project().unwrap();
+        if day == 21 {
+            drop(storage);
+            storage = harness.open(&Config::default()).unwrap();
+            epoch = storage.lease("a").await.unwrap();
+        }
+    }
+    let mut found: Vec<((usize, u32), u32)> = Vec::new();
+    let read = &mut |group, day, view: &View<'_>| {
+        let of_day = days::decode(view)?;
+        found.push(((group, day), of_day.spoke.values().map(|spoke| spoke.said).sum()));
+        Ok(())
+    };
+    storage.days(&names, 0..u32::MAX, read).unwrap();
+    let mut last: BTreeMap<usize, u32> = BTreeMap::new();
+    for ((group, day), _) in &found {
+        assert!(last.insert(*group, *day).is_none_or(|before| before < *day), "in order");
+    }
+    found.sort_unstable();
+    assert_eq!(found, said.clone().into_iter().collect::<Vec<_>>());
+    let held = storage.days_held().unwrap();
+    let (first, last) = (said.keys().map(|key| key.1).min(), said.keys().map(|key| key.1).max());
+    assert_eq!((Some(held.start), Some(held.end - 1)), (first, last));
+    let (from, until) = (days::day_of(NOW_MS) + 5, days::day_of(NOW_MS) + 30);
+    let start_ms = |day: u32| i64::from(day) * days::DAY_MS;
+    let within = |key: &(usize, u32)| (from..until).contains(&key.1);
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    for (key, count) in said.iter().filter(|(key, _)| within(key)) {
+        *sums.entry(names[key.0].1.clone()).or_default() += u64::from(*count);
+    }
+    let totals = storage.totals(start_ms(from), start_ms(until)).unwrap();
+    let totals: BTreeMap<_, _> = totals.into_iter().map(|row| (row.group, row.counters.messages)).collect();
+    assert_eq!(totals, sums);
 }
 
 pub(in crate::storage) async fn numbers_follow_the_definitions<H: Harness>(harness: &H) {

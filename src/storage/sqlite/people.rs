@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::projection::days::{unreadable, viewed};
+use super::projection::settled::Settled;
 use super::{fault, unsigned, words};
 use crate::event::HOUR_MS;
 use crate::statistics::days::{DayError, Facet, Same, View};
@@ -13,30 +14,95 @@ use crate::statistics::definitions::Counters;
 use crate::statistics::fold::{NEVER_MS, hour_of};
 use crate::storage::{CountRow, CountsQuery, Seat, StorageError, Totals};
 
-/// Visits groups' days, day by day as the table has them.
+/// Groups no further apart than this are read in one go: reading past a few costs less than looking for each.
+const STEP_MAX: i64 = 8;
+
+/// Of groups: number in the tables, index in the question, days in which it has rows.
+type Known = (i64, usize, RangeInclusive<u32>);
+
+/// What looks at a row: index of the group, day, row.
+type Visit<'a> = dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError> + 'a;
+
+/// Visits groups' days, each group's in order.
 pub(super) fn days(
     conn: &Connection,
     groups: &[(String, String)],
     range: Range<u32>,
-    visit: &mut dyn FnMut(usize, u32, &View<'_>) -> Result<(), DayError>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), StorageError> {
-    let mut known = numbers(conn, groups).map_err(fault("find groups"))?;
+    // A row that is moved meanwhile must be met once.
+    let tx = conn.unchecked_transaction().map_err(fault("read groups' days"))?;
+    let mut known = numbers(&tx, groups).map_err(fault("find groups"))?;
     known.sort_unstable_by_key(|(number, ..)| *number);
-    let same = same_people(conn, groups).map_err(fault("read who is the same"))?;
+    let same = same_people(&tx, groups).map_err(fault("read who is the same"))?;
+    let settled = Settled::read(&tx).map_err(fault("read groups' days"))?;
+    let mut look = |row: &Row<'_>, number, day, index: usize| {
+        let same = same.get(&groups[index].0).filter(|same| !same.is_empty());
+        viewed(row, same, |view| visit(index, day, &view))
+            .map_err(fault("read groups' days"))?
+            .map_err(|e| unreadable(day, number, &e))
+    };
+    past_days(&tx, &known, &settled, &range, &mut look)?;
+    open_days(&tx, &known, range, &mut look)
+}
+
+type Look<'a> = dyn FnMut(&Row<'_>, i64, u32, usize) -> Result<(), StorageError> + 'a;
+
+fn past_days(
+    conn: &Connection,
+    known: &[Known],
+    settled: &Settled,
+    range: &Range<u32>,
+    look: &mut Look<'_>,
+) -> Result<(), StorageError> {
+    let failed = fault("read groups' days");
     let mut find = conn
-        .prepare_cached("SELECT spoke, moved, counted FROM day WHERE day = ?1 AND grp = ?2")
-        .map_err(fault("read groups' days"))?;
-    for day in held(conn, range)? {
-        for (number, index, kept) in &known {
-            if !kept.contains(&day) {
+        .prepare_cached(
+            "SELECT spoke, moved, counted, day FROM past WHERE grp = ?1 AND day >= ?2 AND day < ?3",
+        )
+        .map_err(&failed)?;
+    for (number, index, kept) in known {
+        let from = range.start.max(settled.first).max(*kept.start());
+        let until = range.end.min(settled.until(*number)).min(kept.end().saturating_add(1));
+        if from >= until {
+            continue;
+        }
+        let mut rows = find.query(params![number, from, until]).map_err(&failed)?;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            look(row, *number, row.get(3).map_err(&failed)?, *index)?;
+        }
+    }
+    Ok(())
+}
+
+fn open_days(
+    conn: &Connection,
+    known: &[Known],
+    range: Range<u32>,
+    look: &mut Look<'_>,
+) -> Result<(), StorageError> {
+    let failed = fault("read groups' days");
+    let mut find = conn
+        .prepare_cached("SELECT spoke, moved, counted, grp FROM day WHERE day = ?1 AND grp BETWEEN ?2 AND ?3")
+        .map_err(&failed)?;
+    let runs: Vec<_> = known.chunk_by(|(one, ..), (next, ..)| next - one <= STEP_MAX).collect();
+    for day in open(conn, range)? {
+        for run in &runs {
+            let ends = run.first().zip(run.last());
+            let Some(((first, ..), (last, ..))) =
+                ends.filter(|_| run.iter().any(|(.., kept)| kept.contains(&day)))
+            else {
                 continue;
+            };
+            let mut rows = find.query(params![day, first, last]).map_err(&failed)?;
+            let mut ahead = run.iter().peekable();
+            while let Some(row) = rows.next().map_err(&failed)? {
+                let number: i64 = row.get(3).map_err(&failed)?;
+                while ahead.next_if(|(known, ..)| *known < number).is_some() {}
+                while let Some((_, index, _)) = ahead.next_if(|(known, ..)| *known == number) {
+                    look(row, number, day, *index)?;
+                }
             }
-            let same = same.get(&groups[*index].0).filter(|same| !same.is_empty());
-            find.query_row(params![day, number], |row| viewed(row, same, |view| visit(*index, day, &view)))
-                .optional()
-                .map_err(fault("read groups' days"))?
-                .transpose()
-                .map_err(|e| unreadable(day, *number, &e))?;
         }
     }
     Ok(())
@@ -105,9 +171,14 @@ pub(super) fn counts(conn: &Connection, query: &CountsQuery) -> Result<Vec<Count
 pub(super) fn totals(conn: &Connection, from_ms: i64, until_ms: i64) -> Result<Vec<Totals>, StorageError> {
     let Some(hours) = hours(from_ms, until_ms) else { return Ok(Vec::new()) };
     let mut sums: HashMap<i64, Counters> = HashMap::new();
-    let range = held(conn, hours.start / 24..hours.end.div_ceil(24))?;
+    let range = hours.start / 24..hours.end.div_ceil(24);
+    // Of a group that was moved its days are sought; of the others all rows of these days are read.
     let mut query = conn
-        .prepare_cached("SELECT day, grp, counted FROM day WHERE day >= ?1 AND day < ?2")
+        .prepare_cached(
+            "SELECT day, grp, counted FROM day WHERE day >= ?1 AND day < ?2
+             UNION ALL SELECT past.day, past.grp, past.counted FROM grp CROSS JOIN past
+             WHERE past.grp = grp.no AND past.day >= ?1 AND past.day < ?2",
+        )
         .map_err(fault("read totals"))?;
     let mut rows = query.query(params![range.start, range.end]).map_err(fault("read totals"))?;
     while let Some(row) = rows.next().map_err(fault("read totals"))? {
@@ -140,8 +211,22 @@ fn hours(from_ms: i64, until_ms: i64) -> Option<Range<u32>> {
 
 /// Returns which days of a range can have rows.
 pub(super) fn held(conn: &Connection, range: Range<u32>) -> Result<Range<u32>, StorageError> {
+    let settled = Settled::read(conn).map_err(fault("read groups' days"))?;
+    let open = open(conn, range.clone())?;
+    let last_past = settled.last().filter(|last| settled.first <= *last);
+    let past = last_past.map_or(0..0, |last| range.start.max(settled.first)..range.end.min(last + 1));
+    Ok(match (past.is_empty(), open.is_empty()) {
+        (true, _) => open,
+        (false, true) => past,
+        (false, false) => past.start.min(open.start)..past.end.max(open.end),
+    })
+}
+
+/// Returns which days of a range can have rows that were not moved.
+fn open(conn: &Connection, range: Range<u32>) -> Result<Range<u32>, StorageError> {
     let ends = conn
-        .prepare_cached("SELECT MIN(day), MAX(day) FROM day")
+        // Two questions: asked as one, the whole table is read.
+        .prepare_cached("SELECT (SELECT MIN(day) FROM day), (SELECT MAX(day) FROM day)")
         .and_then(|mut query| {
             query.query_row([], |row| Ok((row.get::<_, Option<u32>>(0)?, row.get::<_, Option<u32>>(1)?)))
         })
@@ -153,10 +238,7 @@ pub(super) fn held(conn: &Connection, range: Range<u32>) -> Result<Range<u32>, S
 }
 
 /// Returns the numbers of groups in the tables, which of the groups asked for they are, and in which days they have rows.
-fn numbers(
-    conn: &Connection,
-    groups: &[(String, String)],
-) -> Result<Vec<(i64, usize, RangeInclusive<u32>)>, rusqlite::Error> {
+fn numbers(conn: &Connection, groups: &[(String, String)]) -> Result<Vec<Known>, rusqlite::Error> {
     let mut find =
         conn.prepare_cached("SELECT no, hour_min, hour_max FROM grp WHERE account = ?1 AND grp = ?2")?;
     let mut known = Vec::with_capacity(groups.len());

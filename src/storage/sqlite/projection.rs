@@ -6,6 +6,7 @@
 
 pub(super) mod days;
 mod roster;
+pub(super) mod settled;
 
 use std::collections::BTreeSet;
 
@@ -87,6 +88,7 @@ impl Projector {
                 break;
             }
         }
+        settled::settle(&mut self.conn, self.arrived_ms)?;
         Ok(Projected { position: self.position, events })
     }
 

@@ -52,7 +52,7 @@ pub(super) const LEDGER: Schema = Schema {
 pub(super) const STATE: Schema = Schema {
     file: "state.db",
     synchronous: "NORMAL",
-    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8],
+    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8, STATE_9],
     converts: &[(7, counters_to_days)],
 };
 
@@ -229,6 +229,14 @@ CREATE TABLE day (day INTEGER NOT NULL, grp INTEGER NOT NULL, spoke BLOB NOT NUL
 
 /// Counters live in the rows of days.
 const STATE_8: &str = "DROP TABLE counter;";
+
+/// Days that are over, group by group; and which are.
+const STATE_9: &str = "
+CREATE TABLE past (grp INTEGER NOT NULL, day INTEGER NOT NULL, spoke BLOB NOT NULL, moved BLOB NOT NULL,
+  counted BLOB NOT NULL, PRIMARY KEY (grp, day)) WITHOUT ROWID;
+CREATE TABLE settled (first INTEGER NOT NULL, until INTEGER NOT NULL, next INTEGER NOT NULL, done INTEGER NOT NULL);
+INSERT INTO settled VALUES (4294967295, 0, 0, 0);
+";
 
 /// Moves counters by hour into groups' days.
 fn counters_to_days(tx: &Transaction<'_>) -> Result<(), StorageError> {

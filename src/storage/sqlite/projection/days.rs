@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::settled::Settled;
 use crate::statistics::days::{self, DayError, Same, View};
 use crate::statistics::fold::{Delta, GroupRecord};
 use crate::storage::StorageError;
@@ -14,15 +15,24 @@ pub(super) fn merge(
     groups: &[(i64, GroupRecord)],
     numbers: &[Option<u64>],
 ) -> Result<(), StorageError> {
-    let mut find = tx
-        .prepare_cached("SELECT spoke, moved, counted FROM day WHERE day = ?1 AND grp = ?2")
-        .map_err(fault("read a group's day"))?;
-    let mut write = tx
-        .prepare_cached("INSERT OR REPLACE INTO day VALUES (?1, ?2, ?3, ?4, ?5)")
-        .map_err(fault("write a group's day"))?;
+    let prepare = |sql| tx.prepare_cached(sql).map_err(fault("write groups' days"));
+    let mut settled = Settled::read(tx).map_err(fault("read groups' days"))?;
+    let mut open = (
+        prepare("SELECT spoke, moved, counted FROM day WHERE day = ?1 AND grp = ?2")?,
+        prepare("INSERT OR REPLACE INTO day (day, grp, spoke, moved, counted) VALUES (?1, ?2, ?3, ?4, ?5)")?,
+    );
+    let mut past = (
+        prepare("SELECT spoke, moved, counted FROM past WHERE day = ?1 AND grp = ?2")?,
+        prepare("INSERT OR REPLACE INTO past (day, grp, spoke, moved, counted) VALUES (?1, ?2, ?3, ?4, ?5)")?,
+    );
     let group = |index: u32| groups[index as usize].0;
     let number = |member: u32| numbers.get(member as usize).copied().flatten();
     for ((day, group), news) in delta.days(group, number) {
+        let is_past = settled.has(day, group);
+        if is_past {
+            settled.reach_back(tx, day).map_err(fault("write a group's day"))?;
+        }
+        let (find, write) = if is_past { &mut past } else { &mut open };
         let known = find
             .query_row(params![day, group], |row| viewed(row, None, |view| days::decode(&view)))
             .optional()
