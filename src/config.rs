@@ -83,6 +83,8 @@ sections! {
     duties: crate::duties::Config,
     /// How owners are told of what happens.
     alerts: crate::alerts::Config,
+    /// Words that are counted.
+    statistics: crate::statistics::listener::Config,
     /// Questions without an answer.
     questions: crate::questions::Config,
     /// Members who leave.

@@ -3,7 +3,7 @@
 //! [`server`] speaks HTTP, [`events`] and [`callback`] are the two hot routes, [`batch`] takes bodies apart,
 //! [`partitions`] drives the pipeline; `asking` meets the verdict hook; `sink` takes what
 //! connectors find out by themselves, `due` what was put off until now, `expelling` whom a person takes out; `punished` shows
-//! what members did. Order of refusal: connection, bytes in memory, token, work permit; only then is
+//! what members did; `hearing` lets words be counted. Order of refusal: connection, bytes in memory, token, work permit; only then is
 //! anything decoded.
 
 mod asking;
@@ -13,6 +13,7 @@ pub mod callback;
 mod due;
 pub mod events;
 mod expelling;
+mod hearing;
 mod keeping;
 pub mod load;
 pub mod partitions;
@@ -44,6 +45,7 @@ use crate::fleet::kicks::Kicks;
 use crate::hook::Hook;
 use crate::outbox::Outbox;
 use crate::pipeline::Rules;
+use crate::statistics::listener::Listener;
 use crate::tasks::Tasks;
 
 pub use partitions::Partitions;
@@ -118,6 +120,7 @@ pub struct Ingest {
     evidence: Arc<Evidence>,
     hook: Option<Hook>,
     kicks: Arc<Kicks>,
+    listener: Arc<Listener>,
     /// What ladders have spent of their budgets.
     spent: Mutex<Spent>,
     clock: Clock,
@@ -144,6 +147,8 @@ pub struct Parts {
     pub hook: Option<Hook>,
     /// Who is kept out of groups.
     pub kicks: Arc<Kicks>,
+    /// Who counts words.
+    pub listener: Arc<Listener>,
     /// Time.
     pub clock: Clock,
     /// Background work.
@@ -169,6 +174,7 @@ impl Ingest {
             evidence: parts.evidence,
             hook: parts.hook,
             kicks: parts.kicks,
+            listener: parts.listener,
             clock: parts.clock,
             tasks: parts.tasks,
             config,

@@ -79,6 +79,12 @@ pub use wordlist::{
 use crate::event::{Hit, Verdict};
 use crate::near::CHARS_MIN;
 
+/// Takes folded text apart into words; `visit` is told each with the dictionary's tag for its kind (`n`, `v`, …; `x` where it
+/// is not known). The dictionary is loaded when it is first asked.
+pub fn words(folded: &str, visit: &mut dyn FnMut(&str, &str)) {
+    variants::words(folded, visit);
+}
+
 /// Limits of wordlists and of matching.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -85,6 +85,19 @@ pub struct Report {
     pub top: Vec<Line>,
     /// See `top`.
     pub bottom: Vec<Line>,
+    /// Words that more people said than usual, those that rose fastest first; nothing where none can be seen.
+    pub words: Vec<Word>,
+}
+
+/// A word that more people said than usual.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// The word.
+    pub word: String,
+    /// Customers who said it.
+    pub people: u64,
+    /// So few to so many are usual.
+    pub usual: (u64, u64),
 }
 
 /// Figures of a day; `None` is "cannot be seen".

@@ -19,6 +19,7 @@ mod config;
 #[cfg(test)]
 mod conformance;
 mod evidence;
+mod heard;
 mod ledger;
 pub mod memory;
 mod pass;
@@ -41,6 +42,7 @@ pub use evidence::{
     EvidenceOf, EvidenceQuery, EvidenceRoom, EvidenceRow, EvidenceStore, EvidenceStored, EvidenceTotals,
     NONCE_BYTES,
 };
+pub use heard::{WordsHeard, WordsShare};
 pub use ledger::{
     AttemptRow, AuditEntry, AuditFilter, CalledOff, Carried, Change, DeliveryFilter, DeliveryRow,
     DeliveryState, Document, DocumentKind, IdempotencyRecord, Intent, Kinds, MASS_SEND, MASS_SENDS_FROM,
@@ -55,6 +57,7 @@ pub use status::{CASE_DECIDED, StatusChange, StatusSpan, Subject};
 pub use crate::statistics::days::{DayError, View};
 pub use crate::statistics::definitions::Counters;
 pub use crate::statistics::fold::CaseMessage;
+pub use crate::statistics::words::WordsError;
 
 /// Why storage did not do as asked.
 #[derive(Debug, Error)]
@@ -306,6 +309,31 @@ pub trait Storage: EvidenceStore {
         groups: &[(String, String)],
         visit: &mut dyn FnMut(usize, Seat<'_>),
     ) -> Result<(), StorageError>;
+
+    /// Adds words to groups' days, at most so many of a group and day, and messages to the shares of days; all or nothing.
+    /// Returns how many words there was no room for. Groups that the projection does not know are left out. Blocking.
+    fn words_add(
+        &self,
+        heard: Vec<WordsHeard>,
+        shares: &[(u32, WordsShare)],
+        words_max: usize,
+    ) -> Result<u64, StorageError>;
+
+    /// Calls `visit` for each of these groups that has words of that day, with its index in `groups` and the row as
+    /// [`Said::encode`](crate::statistics::words::Said::encode) wrote it.
+    fn words(
+        &self,
+        groups: &[(String, String)],
+        day: u32,
+        visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+    ) -> Result<(), StorageError>;
+
+    /// Returns how many messages of a day were looked at for words.
+    fn words_share(&self, day: u32) -> Result<WordsShare, StorageError>;
+
+    /// Forgets the words of days before `first`, and of the oldest days beyond so many bytes; returns how many bytes are left.
+    /// Blocking.
+    fn words_sweep(&self, first: u32, bytes_max: u64) -> Result<u64, StorageError>;
 
     /// Returns every wordlist's hits over `[from_ms, until_ms)`, by its name; those without any are left out.
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError>;

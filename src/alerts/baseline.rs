@@ -162,6 +162,11 @@ impl Usual {
         count(by_chance.max(by_ratio)).max(self.high.saturating_add(1)).max(OBSERVED_MIN)
     }
 
+    /// Returns how far a count of such a window lies above what is expected, in standard deviations.
+    pub fn strays(&self, observed: u64) -> f64 {
+        (even(from_count(observed)) - even(self.expected)) / self.spread
+    }
+
     /// Says whether a count of such a window is unusual.
     pub fn is_unusual(&self, observed: u64, sensitivity: Sensitivity) -> bool {
         observed >= self.unusual_from(sensitivity)

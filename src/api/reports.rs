@@ -12,6 +12,7 @@ use super::scoped::figures::{Column, Groups, ScopedFigures, Wanted};
 use super::state::Cx;
 use super::statistics::cuts::{Stretches, date_of, midnight};
 use super::statistics::export::Export;
+use super::statistics::words;
 use crate::directory::{GroupFilter, GroupFound};
 use crate::report::{self, Day, Language, Line, Report};
 use crate::statistics::days::{DAY_MS, Facet};
@@ -26,6 +27,8 @@ const HEAT_DAYS: i64 = 28;
 const SILENT_MS: i64 = 14 * DAY_MS;
 /// Groups that are listed as the liveliest, and as the quietest.
 const LISTED: usize = 10;
+/// Words that are listed.
+const WORDS: usize = 15;
 /// Shops that are listed; of more, the largest.
 const SHOPS_MAX: usize = 200;
 
@@ -109,6 +112,7 @@ impl Cx {
         let groups = self.report_figures(&filter, one_day, by_group).await?;
         let crowd = self.crowd(filter.clone(), window).await?;
         let heat = self.heat(filter.clone(), midnight(day(1 - HEAT_DAYS), &zone), window.until_ms).await?;
+        let words = self.rising_words(filter.clone(), date).await?;
         let (all, last) = (&figures.all, usize::try_from(DAYS - 1).unwrap_or_default());
         let (crowd, seen) = (crowd.found, crowd.coverage);
         let mut shops: Vec<Line> = figures.by.iter().map(|(name, column)| line(name, column, last)).collect();
@@ -142,6 +146,7 @@ impl Cx {
             shops,
             top,
             bottom,
+            words: words::words(&words, WORDS).unwrap_or_default().into_iter().map(Into::into).collect(),
         })
     }
 

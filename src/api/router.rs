@@ -121,6 +121,7 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/statistics/fatigue"                   Read  statistics::fatigue::get;
         GET    "/v1/statistics/heatmap"                   Read  statistics::people::heatmap;
         GET    "/v1/statistics/export"                    Read  statistics::export::export;
+        GET    "/v1/statistics/words"                     Read  statistics::words::get;
         GET    "/v1/statistics/wordlists"                 Read  wordlist_numbers::get;
         GET    "/v1/transfers"                            Read  group_life::transfers::worklist;
         POST   "/v1/transfers"                            Admin group_life::transfers::create;

@@ -5,6 +5,7 @@
 
 pub(super) mod crowd;
 pub(super) mod figures;
+pub(super) mod words;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -32,6 +32,8 @@ use crate::outbox::Outbox;
 use crate::people::People;
 use crate::pipeline::Rules;
 use crate::reviews::Reviews;
+use crate::statistics::listener;
+use crate::statistics::listener::Listener;
 use crate::storage::{SharedStorage, Storage, StorageError};
 use crate::subscriptions::Subscriptions;
 use crate::tasks::Tasks;
@@ -70,6 +72,8 @@ pub struct Parts {
     pub kicks: Arc<Kicks>,
     /// Tags, values and segments of members.
     pub people: Arc<People>,
+    /// Who counts words.
+    pub listener: Arc<Listener>,
     /// Words, replies, welcomes: what decides.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Rules, sending and the rest of the running gateway.
@@ -234,6 +238,11 @@ impl Cx {
     /// Returns tags, values and segments; handlers name the groups they may ask about.
     pub(super) fn people(&self) -> &People {
         &self.app.0.parts.people
+    }
+
+    /// Returns how words are counted, and when they may be shown.
+    pub(super) fn words(&self) -> &listener::Config {
+        self.app.0.parts.listener.config()
     }
 
     /// Returns what decides at this moment.

@@ -7,6 +7,7 @@ pub(super) mod export;
 pub(super) mod fatigue;
 pub(super) mod people;
 pub(super) mod row;
+pub(super) mod words;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

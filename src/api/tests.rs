@@ -28,6 +28,7 @@ mod stream;
 mod templates;
 mod verdicts;
 mod walk;
+mod words;
 
 use std::sync::Arc;
 
@@ -69,6 +70,7 @@ use crate::pipeline::Rules;
 use crate::replies;
 use crate::reviews::Reviews;
 use crate::rulesets::{Accepted, LoadError, Move, Proposal, Refused, Return};
+use crate::statistics::listener::{self, Listener};
 use crate::storage::{Append, DocumentKind, SharedStorage, StatusChange, Write, codec, sqlite};
 use crate::subscriptions::{self, Subscriptions};
 use crate::tasks::{Tasks, TasksOwner, detached};
@@ -369,6 +371,15 @@ impl Gateway {
         let notices = notices_for(&storage, &outbox, &directory, &rules, &clock);
         let (evidence, reviews) = evidence_for(&storage, &clock, &tasks).await;
         let kicks = Kicks::open(Arc::clone(&storage), clock.clone()).await.unwrap();
+        let (listener, words) = Listener::new(listener::Parts {
+            storage: Arc::clone(&storage),
+            clock: clock.clone(),
+            zone: directory.time_zone().clone(),
+            config: listener::Config::default(),
+        });
+        if let Some(words) = words {
+            tasks.spawn("words", words.run(tasks.clone()));
+        }
         let ingest = ingest::Parts {
             partitions: partitions_for(&storage, epoch, &rules, &clock).await,
             rules: Arc::clone(&rules),
@@ -379,6 +390,7 @@ impl Gateway {
             evidence: Arc::clone(&evidence),
             hook: None,
             kicks: Arc::clone(&kicks),
+            listener: Arc::clone(&listener),
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
@@ -403,6 +415,7 @@ impl Gateway {
             cases,
             kicks,
             people,
+            listener: Arc::clone(&listener),
             rules,
             house: Arc::new(Quiet(rulebook)),
             platforms: Arc::new(platforms::Watched),

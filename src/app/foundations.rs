@@ -38,6 +38,7 @@ use crate::outbox::{self, Outbox};
 use crate::people::{self, People};
 use crate::reviews::Reviews;
 use crate::reviews::follower::Follower;
+use crate::statistics::listener::{self, Listener};
 use crate::storage::{SharedStorage, sqlite};
 use crate::subscriptions::{self, Subscriptions};
 use crate::tasks::Tasks;
@@ -55,6 +56,8 @@ pub(super) struct Foundations {
     pub(super) evidence: Arc<Evidence>,
     pub(super) evidence_writer: Option<Writer>,
     pub(super) reviews: Arc<Reviews>,
+    pub(super) listener: Arc<Listener>,
+    words: Option<listener::Worker>,
     people: Arc<People>,
     bell: Arc<alerts::by_hand::Bell>,
 }
@@ -108,16 +111,25 @@ impl Foundations {
         connectors.parse_limits = ingest::parse_limits(&config.ingest);
         connectors.rosters.window = config.dedupe.window;
         let states: Arc<dyn ConnectorStates> = Arc::new(States::new(&storage, clock));
+        let directory = directory.await?;
+        let (listener, words) = Listener::new(listener::Parts {
+            storage: storage.clone(),
+            clock: clock.clone(),
+            zone: directory.time_zone().clone(),
+            config: config.statistics.clone(),
+        });
         Ok(Self {
             epoch,
             admin_token,
             access: Arc::new(access),
-            directory: Arc::new(directory.await?),
+            directory: Arc::new(directory),
             connectors: Arc::new(Connectors::new(connectors, clock.clone(), states.clone())),
             states,
             evidence,
             evidence_writer: Some(evidence_writer),
             reviews,
+            listener,
+            words,
             people: Arc::new(people),
             storage,
             bell: Arc::default(),
@@ -324,6 +336,7 @@ impl Foundations {
             cases,
             kicks,
             people: self.people.clone(),
+            listener: self.listener.clone(),
             rules,
             platforms,
             house: Arc::new(residence),
@@ -389,6 +402,9 @@ impl Foundations {
         tasks.spawn("rule_tags", tags.run(tasks.clone()));
         if let Some(writer) = self.evidence_writer.take() {
             tasks.spawn("evidence", writer.run(tasks.clone()));
+        }
+        if let Some(words) = self.words.take() {
+            tasks.spawn("words", words.run(tasks.clone()));
         }
         let forgetting = upkeep::forget(self.evidence.clone(), self.reviews.clone(), tasks.clone());
         tasks.spawn("forget", forgetting);

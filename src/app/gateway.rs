@@ -82,6 +82,7 @@ impl Gateway {
                 evidence: house.evidence.clone(),
                 hook,
                 kicks: kicks.clone(),
+                listener: house.listener.clone(),
                 clock: clock.clone(),
                 tasks: work_tasks.clone(),
             },

@@ -20,6 +20,7 @@ use crate::journeys::Journeys;
 use crate::outbox::{self, Outbox};
 use crate::pipeline::{Limits, Rules};
 use crate::replies;
+use crate::statistics::listener::{self, Listener};
 use crate::storage::{self, SharedStorage, sqlite};
 use crate::tasks::{TasksOwner, detached};
 use crate::welcomes::Welcomes;
@@ -74,6 +75,13 @@ impl House {
         let evidence =
             Evidence::new(None, Arc::clone(&storage), clock.clone(), evidence::Config::default()).0;
         let kicks = Kicks::open(Arc::clone(&storage), clock.clone()).await.unwrap();
+        let listening = listener::Parts {
+            storage: Arc::clone(&storage),
+            clock: clock.clone(),
+            zone: jiff::tz::TimeZone::UTC,
+            config: listener::Config { words: false, ..listener::Config::default() },
+        };
+        let (listener, _) = Listener::new(listening);
         let ingest = Ingest::new(
             Config::default(),
             Parts {
@@ -86,6 +94,7 @@ impl House {
                 evidence,
                 hook,
                 kicks,
+                listener,
                 clock,
                 tasks,
             },

@@ -49,7 +49,7 @@ use window::Window;
 use worth::is_worthwhile;
 
 pub(super) use alike::everyday_word;
-pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words, cuts_word};
+pub(super) use ordinary::{CONTEXT, Ordinary, crosses_words, cuts_word, words};
 pub(super) use search::Disguised;
 pub(super) use shape::apart;
 

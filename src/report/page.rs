@@ -161,6 +161,27 @@ fn tables(report: &Report, language: Language) -> Markup {
         (table(say(language, "门店", "Shops"), &report.shops, true, language))
         (table(say(language, "最活跃的群", "Liveliest groups"), &report.top, false, language))
         (table(say(language, "最安静的群", "Quietest groups"), &report.bottom, false, language))
+        (words(report, language))
+    }
+}
+
+fn words(report: &Report, language: Language) -> Markup {
+    let (_, meaning) = figure(language, "words");
+    html! {
+        @if !report.words.is_empty() {
+            h2 title=(meaning) { (say(language, "升得最快的词", "Fastest-rising words")) }
+            table {
+                tr {
+                    th { (say(language, "词", "Word")) }
+                    th { (say(language, "说到的客户", "Customers who said it")) }
+                    th { (say(language, "平时", "Usual")) }
+                }
+                @for word in &report.words {
+                    @let (low, high) = word.usual;
+                    tr { td { (word.word) } td { (number(Some(word.people))) } td { (low) "–" (high) } }
+                }
+            }
+        }
     }
 }
 
@@ -207,7 +228,7 @@ fn cells(day: &Day) -> [Option<u64>; 7] {
     ]
 }
 
-const EXPLAINED: [&str; 15] = [
+const EXPLAINED: [&str; 16] = [
     "people",
     "members",
     "new_people",
@@ -223,6 +244,7 @@ const EXPLAINED: [&str; 15] = [
     "questions",
     "unanswered",
     "first_reply",
+    "words",
 ];
 
 fn meanings(language: Language) -> Markup {

@@ -5,6 +5,7 @@
 
 mod calls;
 mod evidence;
+mod heard;
 mod journal;
 mod ledger;
 mod projection;
@@ -19,6 +20,7 @@ use crate::event::{
 
 pub(super) use calls::*;
 pub(super) use evidence::*;
+pub(super) use heard::*;
 pub(super) use journal::*;
 pub(super) use ledger::*;
 pub(super) use projection::*;
@@ -124,6 +126,8 @@ macro_rules! all {
             cases_show_their_last_sighting,
             members_are_found_in_their_groups,
             readers_page_through_groups_and_members,
+            words_add_up_and_outlive_a_restart,
+            old_words_go_and_the_latest_day_stays,
             evidence_is_kept_once_over_restarts,
             expired_evidence_is_not_given_out_and_is_pruned,
             evidence_is_paged_by_group_and_time,

@@ -25,7 +25,8 @@ use super::{
     Config, CountRow, CountsQuery, DayError, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow,
     OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Seat, Settlement, SharedStorage, StateRow,
-    StatusChange, StatusSpan, Storage, StorageError, Totals, View, codec, pass,
+    StatusChange, StatusSpan, Storage, StorageError, Totals, View, WordsError, WordsHeard, WordsShare, codec,
+    pass,
 };
 use crate::dedupe::Filter;
 use crate::event::{EventKey, Partition};
@@ -255,6 +256,33 @@ impl Storage for Memory {
     ) -> Result<(), StorageError> {
         self.disk.data.lock().state.rosters(groups, visit);
         Ok(())
+    }
+
+    fn words_add(
+        &self,
+        heard: Vec<WordsHeard>,
+        shares: &[(u32, WordsShare)],
+        words_max: usize,
+    ) -> Result<u64, StorageError> {
+        self.project()?;
+        Ok(self.disk.data.lock().state.words_add(heard, shares, words_max))
+    }
+
+    fn words(
+        &self,
+        groups: &[(String, String)],
+        day: u32,
+        visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+    ) -> Result<(), StorageError> {
+        self.disk.data.lock().state.words(groups, day, visit)
+    }
+
+    fn words_share(&self, day: u32) -> Result<WordsShare, StorageError> {
+        Ok(self.disk.data.lock().state.words_share(day))
+    }
+
+    fn words_sweep(&self, first: u32, bytes_max: u64) -> Result<u64, StorageError> {
+        Ok(self.disk.data.lock().state.words_sweep(first, bytes_max))
     }
 
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError> {

@@ -12,6 +12,7 @@ mod calls;
 mod deliveries;
 mod documents;
 mod evidence;
+mod heard;
 mod journal;
 mod ledger;
 mod people;
@@ -41,7 +42,7 @@ use super::{
     Config, CountRow, CountsQuery, DayError, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow,
     OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Seat, Settlement, SharedStorage, StateRow,
-    StatusChange, StatusSpan, Storage, StorageError, Totals, View,
+    StatusChange, StatusSpan, Storage, StorageError, Totals, View, WordsError, WordsHeard, WordsShare,
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
@@ -295,6 +296,33 @@ impl Storage for Sqlite {
         visit: &mut dyn FnMut(usize, Seat<'_>),
     ) -> Result<(), StorageError> {
         self.state(|conn| people::rosters(conn, groups, visit))
+    }
+
+    fn words_add(
+        &self,
+        heard: Vec<WordsHeard>,
+        shares: &[(u32, WordsShare)],
+        words_max: usize,
+    ) -> Result<u64, StorageError> {
+        self.project()?; // groups that were just met have their numbers
+        self.projector.lock().write(|tx| heard::add(tx, heard, shares, words_max))
+    }
+
+    fn words(
+        &self,
+        groups: &[(String, String)],
+        day: u32,
+        visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+    ) -> Result<(), StorageError> {
+        self.state(|conn| heard::visit(conn, groups, day, visit))
+    }
+
+    fn words_share(&self, day: u32) -> Result<WordsShare, StorageError> {
+        self.state(|conn| heard::share(conn, day))
+    }
+
+    fn words_sweep(&self, first: u32, bytes_max: u64) -> Result<u64, StorageError> {
+        self.projector.lock().write(|tx| heard::sweep(tx, first, bytes_max))
     }
 
     fn list_counts(&self, from_ms: i64, until_ms: i64) -> Result<Vec<ListCountRow>, StorageError> {

@@ -13,13 +13,14 @@ mod registry;
 pub mod status;
 pub mod streams;
 pub mod wecom;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use labels::{
     Alert, CircuitState, EvidenceLoss, HookDrop, HookOutcome, Label, LimitLevel, MassStep, QueuePriority,
-    QueueState, SayRefusal, SendOutcome, Success, WecomCall, WecomFamily, WecomIgnored,
+    QueueState, SayRefusal, SendOutcome, Success, WecomCall, WecomFamily, WecomIgnored, WordsLoss,
 };
 pub use names::{DEFINITIONS, Definition, Kind, Metric, all_names};
 

@@ -31,6 +31,7 @@ const CORE: &[&str] = &[
     "statistics::definitions",
     "statistics::figures",
     "statistics::fold",
+    "statistics::words",
     "report",
     "fleet::spread",
     "broadcasts::state",
@@ -121,6 +122,8 @@ const ROOMS: &[Room] = &[
     pure("statistics::days", &[WORDS, &["statistics::definitions"]]),
     pure("statistics::figures", &[WORDS, &["statistics::definitions", "statistics::days"]]),
     pure("statistics::fold", &[WORDS, &["statistics::definitions", "statistics::days"]]),
+    // It takes texts apart as interception folds them, and says what is usual as alerts do.
+    pure("statistics::words", &[WORDS, &["interception", "alerts::baseline"]]),
     pure("report", &[WORDS, &["statistics::definitions"]]),
     pure("fleet::spread", &[WORDS]),
     // It reads the record and the counts as plain values.

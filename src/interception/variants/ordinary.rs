@@ -75,6 +75,13 @@ pub(super) fn prepare() {
     LazyLock::force(&DICTIONARY);
 }
 
+/// Takes folded text apart into words, each with the dictionary's tag for its kind; it is loaded when it is first asked.
+pub(in crate::interception) fn words(folded: &str, visit: &mut dyn FnMut(&str, &str)) {
+    for tagged in DICTIONARY.tag(folded, true) {
+        visit(tagged.word, tagged.tag);
+    }
+}
+
 /// How ordinary a text is where a disguised term was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ordinary {

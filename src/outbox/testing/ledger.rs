@@ -494,6 +494,27 @@ impl Storage for TestLedger {
         Ok(self.numbers.lock().outcomes.clone())
     }
 
+    fn words_add(&self, _: Vec<WordsHeard>, _: &[(u32, WordsShare)], _: usize) -> Result<u64, StorageError> {
+        unreachable!("sending hears no words")
+    }
+
+    fn words(
+        &self,
+        _: &[(String, String)],
+        _: u32,
+        _: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+    ) -> Result<(), StorageError> {
+        unreachable!("sending hears no words")
+    }
+
+    fn words_share(&self, _: u32) -> Result<WordsShare, StorageError> {
+        unreachable!("sending hears no words")
+    }
+
+    fn words_sweep(&self, _: u32, _: u64) -> Result<u64, StorageError> {
+        unreachable!("sending hears no words")
+    }
+
     fn list_counts(&self, _: i64, _: i64) -> Result<Vec<ListCountRow>, StorageError> {
         unreachable!("sending reads no projection")
     }

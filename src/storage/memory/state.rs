@@ -11,10 +11,11 @@ use crate::statistics::fold::{
     CaseDelta, CaseMessage, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, ListCount, MemberRecord,
     NEVER_MS, Numbered, OutcomeSum, Register, StateDelta, hour_of, introduce,
 };
+use crate::statistics::words::Said;
 use crate::storage::pass::{self, Kept, Pass};
 use crate::storage::{
     CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow,
-    OutcomeRow, PendingSend, Seat, StateRow, StorageError, Totals,
+    OutcomeRow, PendingSend, Seat, StateRow, StorageError, Totals, WordsError, WordsHeard, WordsShare,
 };
 
 type GroupName = (String, String);
@@ -36,6 +37,7 @@ pub(super) struct StateData {
     cases: BTreeMap<String, CaseDelta>,
     case_messages: BTreeMap<(String, CasePlace), CaseMessage>,
     sends: Vec<Kept>,
+    heard: Heard,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +71,68 @@ impl Register for People {
     }
 }
 
+/// Words of groups' days.
+#[derive(Debug, Default)]
+struct Heard {
+    said: BTreeMap<(u32, GroupName), Said>,
+    shares: BTreeMap<u32, WordsShare>,
+}
+
 impl StateData {
+    pub(super) fn words_add(
+        &mut self,
+        heard: Vec<WordsHeard>,
+        shares: &[(u32, WordsShare)],
+        words_max: usize,
+    ) -> u64 {
+        let mut lost = 0;
+        for WordsHeard { account, group, day, said } in heard {
+            let name = (account, group);
+            if self.groups.contains_key(&name) {
+                lost += self.heard.said.entry((day, name)).or_default().add(said, words_max);
+            }
+        }
+        for (day, share) in shares {
+            self.heard.shares.entry(*day).or_default().add(*share);
+        }
+        lost
+    }
+
+    pub(super) fn words(
+        &self,
+        groups: &[GroupName],
+        day: u32,
+        visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+    ) -> Result<(), StorageError> {
+        for (index, group) in groups.iter().enumerate() {
+            let Some(said) = self.heard.said.get(&(day, group.clone())) else { continue };
+            visit(index, &said.encode()).map_err(|e| StorageError::failed("read words", e))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn words_share(&self, day: u32) -> WordsShare {
+        self.heard.shares.get(&day).copied().unwrap_or_default()
+    }
+
+    pub(super) fn words_sweep(&mut self, first: u32, bytes_max: u64) -> u64 {
+        let mut sizes: BTreeMap<u32, u64> = BTreeMap::new();
+        for ((day, _), said) in self.heard.said.iter().filter(|((day, _), _)| *day >= first) {
+            *sizes.entry(*day).or_default() += said.encode().len() as u64;
+        }
+        let (mut first, mut held) = (first, 0);
+        for (day, bytes) in sizes.into_iter().rev() {
+            if held > 0 && held + bytes > bytes_max {
+                first = day + 1;
+                break;
+            }
+            held += bytes;
+        }
+        self.heard.said.retain(|(day, _), _| *day >= first);
+        self.heard.shares.retain(|day, _| *day >= first);
+        held
+    }
+
     /// Merges one pass.
     pub(super) fn apply(&mut self, pass: Pass) {
         let Pass { delta, mut sends, position, .. } = pass;

@@ -60,6 +60,17 @@ impl Projector {
         forgotten.map(|rows| rows as u64).map_err(fault("forget a name"))
     }
 
+    /// Writes something beside what is folded, in one transaction.
+    pub(super) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let tx = self.conn.transaction().map_err(fault("write the projection"))?;
+        let done = work(&tx)?;
+        tx.commit().map_err(fault("write the projection"))?;
+        Ok(done)
+    }
+
     /// Makes what was folded survive a power cut; returns the position that does.
     pub(super) fn checkpoint(&mut self) -> Result<u64, StorageError> {
         let busy: bool = self

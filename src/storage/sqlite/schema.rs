@@ -52,7 +52,7 @@ pub(super) const LEDGER: Schema = Schema {
 pub(super) const STATE: Schema = Schema {
     file: "state.db",
     synchronous: "NORMAL",
-    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8, STATE_9],
+    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8, STATE_9, STATE_10],
     converts: &[(7, counters_to_days)],
 };
 
@@ -236,6 +236,12 @@ CREATE TABLE past (grp INTEGER NOT NULL, day INTEGER NOT NULL, spoke BLOB NOT NU
   counted BLOB NOT NULL, PRIMARY KEY (grp, day)) WITHOUT ROWID;
 CREATE TABLE settled (first INTEGER NOT NULL, until INTEGER NOT NULL, next INTEGER NOT NULL, done INTEGER NOT NULL);
 INSERT INTO settled VALUES (4294967295, 0, 0, 0);
+";
+
+/// Words of groups' days, and how many messages were looked at for them. Not of the journal: it has no text.
+const STATE_10: &str = "
+CREATE TABLE said (day INTEGER NOT NULL, grp INTEGER NOT NULL, words BLOB NOT NULL, PRIMARY KEY (day, grp)) WITHOUT ROWID;
+CREATE TABLE said_day (day INTEGER PRIMARY KEY, counted INTEGER NOT NULL, missed INTEGER NOT NULL);
 ";
 
 /// Moves counters by hour into groups' days.

@@ -133,6 +133,18 @@ closed_set! {
 }
 
 closed_set! {
+    /// Why a message was not looked at for words.
+    WordsLoss, WORDS_LOSS = "reason" {
+        /// More a second than are looked at.
+        Rate = "rate",
+        /// Too many waited.
+        Queue = "queue",
+        /// The disk did not take them.
+        Storage = "storage",
+    }
+}
+
+closed_set! {
     /// What a question to the verdict hook came to.
     HookOutcome, HOOK_OUTCOME = "outcome" {
         /// A verdict.

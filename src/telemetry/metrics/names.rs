@@ -3,7 +3,7 @@
 use super::labels::{
     ALERT, ALERT_KIND, ALERT_STATE, CIRCUIT, EVIDENCE, EVIDENCE_LOSS, HOOK_DROP, HOOK_OUTCOME, JOURNEY,
     LEVEL, Label, MASS_STEP, PLATFORM, PRIORITY, QUEUE_STATE, REJECTION, SEND_KIND, SEND_OUTCOME, SKIP,
-    STATUS, SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED,
+    STATUS, SUCCESS, VERDICT, WECOM_CALL, WECOM_FAMILY, WECOM_IGNORED, WORDS_LOSS,
 };
 
 /// What a metric measures with.
@@ -223,6 +223,14 @@ metrics! {
         "Reviews closed because nobody looked in time, or because too many waited.";
     ReviewsLag: Gauge, "menshen_reviews_lag_rows", [],
         "Journal rows that the review queue has not seen yet.";
+    WordsMessages: Counter, "menshen_words_messages_total", [],
+        "Customers' messages that were looked at for words.";
+    WordsMissed: Counter, "menshen_words_missed_total", [WORDS_LOSS],
+        "Customers' messages that were not looked at for words.";
+    WordsDropped: Counter, "menshen_words_dropped_total", [],
+        "Words that had no room in their group's day.";
+    WordsBytes: Gauge, "menshen_words_bytes", [],
+        "Bytes of words that are kept.";
     Ready: Gauge, "menshen_ready", [],
         "1 while new work is taken, else 0.";
     Degraded: Gauge, "menshen_degraded", [],
