@@ -85,8 +85,21 @@ pub struct Report {
     pub top: Vec<Line>,
     /// See `top`.
     pub bottom: Vec<Line>,
+    /// Business results by kind, those with the most first.
+    pub outcomes: Vec<Outcome>,
     /// Words that more people said than usual, those that rose fastest first; nothing where none can be seen.
     pub words: Vec<Word>,
+}
+
+/// Business results of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Their kind, in the brand's word.
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// What they are worth, in the brand's unit.
+    pub value: f64,
 }
 
 /// A word that more people said than usual.
@@ -115,6 +128,8 @@ pub struct Day {
     pub early_leaves: u64,
     /// Members at its end.
     pub members: u64,
+    /// Broadcasts that arrived, group by group.
+    pub broadcasts: u64,
     /// Hits.
     pub hits: Option<u64>,
     /// Texts that were blocked.

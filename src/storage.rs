@@ -403,6 +403,15 @@ pub trait Storage: EvidenceStore {
     /// Adds deliveries; those already there are left alone (expansion can be repeated).
     async fn deliveries_add(&self, rows: Vec<DeliveryRow>) -> Result<(), StorageError>;
 
+    /// Returns when each of these groups received broadcasts in `[from_ms, until_ms)`, as (index in `groups`, time), as far as
+    /// their deliveries are remembered. Blocking.
+    fn received(
+        &self,
+        groups: &[(String, String)],
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Result<Vec<(usize, i64)>, StorageError>;
+
     /// Returns deliveries in id order within their broadcast.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StorageError>;
 

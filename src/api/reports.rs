@@ -12,11 +12,13 @@ use super::scoped::figures::{Column, Groups, ScopedFigures, Wanted};
 use super::state::Cx;
 use super::statistics::cuts::{Stretches, date_of, midnight};
 use super::statistics::export::Export;
+use super::statistics::row::OutcomeTold;
 use super::statistics::words;
 use crate::directory::{GroupFilter, GroupFound};
-use crate::report::{self, Day, Language, Line, Report};
+use crate::report::{self, Day, Language, Line, Outcome, Report};
 use crate::statistics::days::{DAY_MS, Facet};
 use crate::statistics::figures::crowd::Window;
+use crate::statistics::figures::outcomes::outcomes;
 use crate::statistics::figures::waited;
 
 /// Days that a page shows.
@@ -146,6 +148,7 @@ impl Cx {
             shops,
             top,
             bottom,
+            outcomes: results(all, last),
             words: words::words(&words, WORDS).unwrap_or_default().into_iter().map(Into::into).collect(),
         })
     }
@@ -185,6 +188,21 @@ fn ends(mut lines: Vec<Line>) -> (Vec<Line>, Vec<Line>) {
     (lines, bottom)
 }
 
+/// Returns business results by kind, those with the most first.
+fn results(column: &Column, nth: usize) -> Vec<Outcome> {
+    let Some(cell) = column.cells.get(nth) else { return Vec::new() };
+    let mut told: Vec<Outcome> = outcomes(&cell.facets)
+        .into_iter()
+        .map(|(kind, sum)| {
+            let OutcomeTold { count, value } = sum.into();
+            Outcome { kind: kind.to_owned(), count, value }
+        })
+        .collect();
+    told.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind)));
+    told.truncate(LISTED);
+    told
+}
+
 fn told(column: &Column, nth: usize) -> Day {
     let Some(cell) = column.cells.get(nth) else { return Day::default() };
     let coverage = column.covered.get(nth).copied().unwrap_or_default();
@@ -196,6 +214,7 @@ fn told(column: &Column, nth: usize) -> Day {
         leaves: cell.went,
         early_leaves: cell.went_early,
         members: column.members.get(nth).copied().unwrap_or_default(),
+        broadcasts: cell.broadcasts,
         hits: coverage.known(cell.counters.hits),
         blocked: coverage.known(cell.counters.blocked),
         questions: coverage.known(questions),

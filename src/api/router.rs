@@ -200,6 +200,7 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/welcomes"                             Read  rules::welcome_rules::list;
         POST   "/v1/welcomes"                             RulesWrite rules::import::welcomes;
         GET    "/v1/welcomes/{welcome}"                   Read  rules::welcome_rules::get;
+        GET    "/v1/welcomes/{welcome}/effect"            Read  rules::effect::welcome;
         PUT    "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::put;
         DELETE "/v1/welcomes/{welcome}"                   RulesWrite rules::welcome_rules::delete;
         GET    "/v1/journeys"                             Read  rules::journey_rules::list;

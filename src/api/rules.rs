@@ -4,6 +4,7 @@
 //! something it is for), only an unlimited scope changes them. A write is compiled with all other rules, stored with the
 //! version it makes, and put in force; what cannot be compiled with the rest is refused.
 
+pub(super) mod effect;
 pub(super) mod import;
 
 use axum::response::{IntoResponse, Response};

@@ -80,7 +80,7 @@ fn cards(report: &Report, language: Language) -> Markup {
     // Of a day before there was anything, nothing is said: it was not a day with 0 messages.
     let before = Some(report.week_before).filter(Day::is_known);
     let before = |read: fn(&Day) -> Option<u64>| before.as_ref().and_then(read);
-    let told: [Told; 13] = [
+    let told: [Told; 14] = [
         ("people", Some(report.people), None),
         ("members", Some(today.members), before(|day| Some(day.members))),
         ("new_people", Some(report.new_people), None),
@@ -93,6 +93,7 @@ fn cards(report: &Report, language: Language) -> Markup {
         ("silent_members", report.silent, None),
         ("dormant_groups", report.dormant, None),
         ("blocked", today.blocked, before(|day| day.blocked)),
+        ("broadcasts", Some(today.broadcasts), before(|day| Some(day.broadcasts))),
         ("unanswered", today.unanswered, before(|day| day.unanswered)),
     ];
     html! {
@@ -161,7 +162,27 @@ fn tables(report: &Report, language: Language) -> Markup {
         (table(say(language, "门店", "Shops"), &report.shops, true, language))
         (table(say(language, "最活跃的群", "Liveliest groups"), &report.top, false, language))
         (table(say(language, "最安静的群", "Quietest groups"), &report.bottom, false, language))
+        (outcomes(report, language))
         (words(report, language))
+    }
+}
+
+fn outcomes(report: &Report, language: Language) -> Markup {
+    let (name, meaning) = figure(language, "outcomes");
+    html! {
+        @if !report.outcomes.is_empty() {
+            h2 title=(meaning) { (name) }
+            table {
+                tr {
+                    th { (say(language, "种类", "Kind")) }
+                    th { (say(language, "次数", "Count")) }
+                    th { (say(language, "金额", "Value")) }
+                }
+                @for outcome in &report.outcomes {
+                    tr { td { (outcome.kind) } td { (number(Some(outcome.count))) } td { (outcome.value) } }
+                }
+            }
+        }
     }
 }
 
@@ -228,7 +249,7 @@ fn cells(day: &Day) -> [Option<u64>; 7] {
     ]
 }
 
-const EXPLAINED: [&str; 16] = [
+const EXPLAINED: [&str; 18] = [
     "people",
     "members",
     "new_people",
@@ -244,6 +265,8 @@ const EXPLAINED: [&str; 16] = [
     "questions",
     "unanswered",
     "first_reply",
+    "broadcasts",
+    "outcomes",
     "words",
 ];
 

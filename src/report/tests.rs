@@ -26,6 +26,7 @@ fn report() -> Report {
         heat: Some(vec![vec![1; 24]; 7]),
         people: 1_234_567,
         shops: vec![Line { name: "西湖店".into(), groups: 2, day: Day::default() }],
+        outcomes: vec![Outcome { kind: "order".into(), count: 1_200, value: 58.5 }],
         words: vec![Word { word: "缺货<b>".into(), people: 38, usual: (0, 3) }],
         ..Report::default()
     }
@@ -44,6 +45,7 @@ fn a_page_holds_the_figures_in_its_language_and_needs_nothing_else() {
         "只有 2 / 3 个群",
         "最早从 2026-11-20 14:03 起看不到",
         "西湖店",
+        "<td>order</td><td>1,200</td><td>58.5</td>",
         "<td>缺货&lt;b&gt;</td><td>38</td><td>0–3</td>",
     ] {
         assert!(zh.contains(text), "{text}");

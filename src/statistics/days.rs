@@ -106,6 +106,15 @@ pub enum Facet {
     Question,
     /// Of these, questions that staff answered: asked while the shop was open, after how many seconds.
     Answered(bool, u32),
+    /// Business results by kind.
+    Outcome(Box<str>),
+    /// What they are worth, in millionths.
+    Gained(Box<str>),
+    /// What is to be taken off again, such as a returned order, in millionths.
+    Lost(Box<str>),
+    /// Greetings by the welcome and its variant (`welcome#variant`), with the millisecond of the day: so it is known who was
+    /// greeted by which.
+    Greeted(Box<str>, u32),
 }
 
 /// What is kept of a group's day.
@@ -131,7 +140,7 @@ impl Day {
         for ((facet, hour), count) in other.counted {
             let is_once = facet == Facet::Revised;
             let sum = self.counted.entry((facet, hour)).or_default();
-            *sum = if is_once { 1 } else { *sum + count };
+            *sum = if is_once { 1 } else { sum.saturating_add(count) };
         }
     }
 }
@@ -315,7 +324,10 @@ pub fn decode(row: &View<'_>) -> Result<Day, DayError> {
     row.moved(&mut |one| day.moved.push(one))?;
     day.moved.sort_unstable();
     day.moved.dedup();
-    row.counted(&mut |facet, hour, count| *day.counted.entry((facet, hour)).or_default() += count)?;
+    row.counted(&mut |facet, hour, count| {
+        let sum = day.counted.entry((facet, hour)).or_default();
+        *sum = sum.saturating_add(count);
+    })?;
     Ok(day)
 }
 

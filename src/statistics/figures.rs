@@ -6,9 +6,11 @@
 pub mod crowd;
 pub mod fatigue;
 pub mod heat;
+pub mod outcomes;
 pub mod presence;
 pub mod retention;
 pub mod waited;
+pub mod welcomed;
 
 #[cfg(test)]
 mod tests;
@@ -102,6 +104,8 @@ pub struct Figures {
     pub went: u64,
     /// Of these, within a day after coming.
     pub went_early: u64,
+    /// Broadcasts that arrived, group by group. They are in the ledger, not in the days.
+    pub broadcasts: u64,
     /// What else was counted.
     pub facets: BTreeMap<Facet, u64>,
 }
@@ -116,8 +120,10 @@ impl Figures {
         self.came += other.came;
         self.went += other.went;
         self.went_early += other.went_early;
+        self.broadcasts += other.broadcasts;
         for (facet, count) in &other.facets {
-            *self.facets.entry(facet.clone()).or_default() += count;
+            let sum = self.facets.entry(facet.clone()).or_default();
+            *sum = sum.saturating_add(*count);
         }
     }
 }
@@ -200,8 +206,10 @@ impl<'a> Group<'a> {
                     *cell.counters.part_mut(counter) += count;
                 } else if facet == Facet::Revised {
                     cell.revised = true;
-                } else {
-                    *cell.facets.entry(facet).or_default() += count;
+                } else if !matches!(facet, Facet::Greeted(..)) {
+                    // Each greeting is a facet of its own; who was greeted is another question: see `welcomed`.
+                    let sum = cell.facets.entry(facet).or_default();
+                    *sum = sum.saturating_add(count);
                 }
             })?;
         }

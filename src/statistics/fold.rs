@@ -265,11 +265,7 @@ impl Delta {
     /// Credits a result to the broadcast it names; one that names none belongs to no broadcast's numbers.
     fn credit(&mut self, group: u32, head: &Head<'_>, outcome: &OutcomeFact<'_>) {
         let Some(broadcast) = &outcome.broadcast else { return };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a float becomes the nearest whole number there is"
-        )]
-        let value_micros = (outcome.value * 1e6).round() as i64;
+        let value_micros = facets::micros_of(outcome.value);
         let sum = OutcomeSum { count: 1, value_micros, last_ms: head.at_ms };
         let key = (group, broadcast.to_string(), outcome.kind.to_string());
         self.outcomes.entry(key).or_default().add(sum);

@@ -258,6 +258,15 @@ impl Storage for Memory {
         Ok(())
     }
 
+    fn received(
+        &self,
+        groups: &[(String, String)],
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Result<Vec<(usize, i64)>, StorageError> {
+        Ok(self.disk.data.lock().ledger.received(groups, from_ms..until_ms))
+    }
+
     fn words_add(
         &self,
         heard: Vec<WordsHeard>,

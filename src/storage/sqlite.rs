@@ -16,6 +16,7 @@ mod heard;
 mod journal;
 mod ledger;
 mod people;
+mod place;
 mod pool;
 mod projection;
 mod queries;
@@ -27,14 +28,13 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::queue::Queue;
 use super::{
@@ -49,13 +49,11 @@ use crate::telemetry::metrics;
 use evidence::EvidenceFile;
 use journal::{JournalSink, Range};
 use ledger::Ledger;
+use place::{lock, secret, sends_floor};
 use pool::Pool;
 use projection::Projector;
 
 pub use backup::{Restored, restore};
-
-/// Name of the file whose lock keeps a second process out.
-const LOCK: &str = "lock";
 
 /// Storage in a data directory. Dropping it commits what waits, ends the threads and frees the directory.
 #[derive(Debug)]
@@ -298,6 +296,15 @@ impl Storage for Sqlite {
         self.state(|conn| people::rosters(conn, groups, visit))
     }
 
+    fn received(
+        &self,
+        groups: &[(String, String)],
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Result<Vec<(usize, i64)>, StorageError> {
+        self.readers.ledger.read(|conn| deliveries::received(conn, groups, from_ms, until_ms))
+    }
+
     fn words_add(
         &self,
         heard: Vec<WordsHeard>,
@@ -519,53 +526,6 @@ impl Storage for Sqlite {
         let projector = Arc::clone(&self.projector);
         blocking(move || projector.lock().close()).await
     }
-}
-
-/// Takes the directory for this process.
-fn lock(dir: &Path) -> Result<File, StorageError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| StorageError::failed("make the data directory", e))?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(dir.join(LOCK))
-        .map_err(|e| StorageError::failed("open the lock file of the data directory", e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StorageError::Locked(dir.display().to_string())),
-        Err(TryLockError::Error(e)) => Err(StorageError::failed("lock the data directory", e)),
-    }
-}
-
-/// Returns the directory's secret, made the first time.
-fn secret(journal: &Connection) -> Result<[u8; 16], StorageError> {
-    let known: Option<[u8; 16]> = journal
-        .query_row("SELECT value FROM meta WHERE key = 'dedupe_secret'", [], |row| row.get(0))
-        .optional()
-        .map_err(fault("open the journal"))?;
-    if let Some(secret) = known {
-        return Ok(secret);
-    }
-    let mut secret = [0; 16];
-    getrandom::fill(&mut secret)
-        .map_err(|e| StorageError::failed("ask the system for randomness", e.to_string()))?;
-    journal
-        .execute("INSERT INTO meta VALUES ('dedupe_secret', ?1)", [secret])
-        .map_err(fault("open the journal"))?;
-    Ok(secret)
-}
-
-fn sends_floor(journal: &Connection) -> Result<u64, StorageError> {
-    journal
-        .query_row("SELECT value FROM meta WHERE key = 'sends_floor'", [], |row| row.get(0).map(unsigned))
-        .optional()
-        .map(Option::unwrap_or_default)
-        .map_err(fault("open the journal"))
 }
 
 async fn blocking<T: Send + 'static>(

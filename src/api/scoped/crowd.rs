@@ -1,5 +1,6 @@
 //! People of the visible groups, each counted once, within the caller's scope.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hashbrown::HashMap;
@@ -18,6 +19,7 @@ use crate::statistics::figures::crowd::{Crowd, Group, Window};
 use crate::statistics::figures::heat;
 use crate::statistics::figures::presence::Member;
 use crate::statistics::figures::retention::{Cohort, Joiners, Place};
+use crate::statistics::figures::welcomed;
 use crate::storage::{Seat, Storage, StorageError};
 
 /// Groups that are read together.
@@ -109,6 +111,31 @@ impl Cx {
                 })?;
             }
             Ok(week)
+        })
+        .await
+    }
+
+    /// Returns what came of a welcome's greetings, text by text.
+    pub(in crate::api) async fn welcomed(
+        &self,
+        welcome: String,
+        range: Range<i64>,
+    ) -> ApiResult<Scoped<BTreeMap<Box<str>, welcomed::Arm>>> {
+        let now_ms = self.now_ms();
+        // Who is greeted may have joined the day before.
+        let days = day_of(range.start).saturating_sub(1)..day_of(now_ms) + 1;
+        self.scan(GroupFilter::default(), days.clone(), move |storage, found, sights| {
+            let mut arms = BTreeMap::new();
+            for batch in found.chunks(BATCH) {
+                let names = names(batch);
+                let mut groups: Vec<_> = names.iter().map(|_| welcomed::Group::default()).collect();
+                storage.days(&names, days.clone(), &mut |group, day, row| groups[group].add(day, row))?;
+                for (group, name) in groups.into_iter().zip(&names) {
+                    let is_seen = sights.get(&name.0).copied().unwrap_or_default();
+                    group.end(&welcome, &range, now_ms, is_seen, &mut arms);
+                }
+            }
+            Ok(arms)
         })
         .await
     }

@@ -76,7 +76,7 @@ impl Column {
     fn add(&mut self, group: OfGroup) {
         self.groups += 1;
         self.coverage.add(group.sighted);
-        self.stirred += u64::from(group.cells.iter().any(|cell| *cell != Figures::default()));
+        self.stirred += u64::from(group.is_stirred);
         if self.cells.is_empty() {
             self.cells = vec![Figures::default(); group.cells.len()];
             self.members = vec![0; group.members.len()];
@@ -115,6 +115,8 @@ struct OfGroup {
     /// Of all stretches together.
     sighted: Sighted,
     by_cell: Vec<Sighted>,
+    /// Something was said or somebody came or went.
+    is_stirred: bool,
     cells: Vec<Figures>,
     members: Vec<u64>,
     people: Option<RoaringTreemap>,
@@ -203,6 +205,7 @@ impl OfGroup {
         Self {
             sighted: self.sighted,
             by_cell: self.by_cell.clone(),
+            is_stirred: self.is_stirred,
             cells: self.cells.clone(),
             members: self.members.clone(),
             people: self.people.clone(),
@@ -223,6 +226,24 @@ pub(in crate::api) fn places(found: &[GroupFound]) -> HashMap<String, u32> {
 /// Returns the names of groups as storage knows them.
 pub(in crate::api) fn names(found: &[GroupFound]) -> Vec<(String, String)> {
     found.iter().map(|group| (group.context.account.id.to_string(), group.group.to_string())).collect()
+}
+
+/// Adds the broadcasts that arrived.
+fn receive(
+    storage: &dyn Storage,
+    names: &[(String, String)],
+    cuts: &[Cuts],
+    of_groups: &mut [OfGroup],
+) -> Result<(), StorageError> {
+    let from_ms = cuts.iter().map(|cuts| cuts.range().start).min().unwrap_or_default();
+    let until_ms = cuts.iter().map(|cuts| cuts.range().end).max().unwrap_or_default();
+    for (group, at_ms) in storage.received(names, from_ms, until_ms)? {
+        let (Some(cuts), Some(of_group)) = (cuts.get(group), of_groups.get_mut(group)) else { continue };
+        if let Some(cell) = cuts.index(at_ms).and_then(|index| of_group.cells.get_mut(index)) {
+            cell.broadcasts += 1;
+        }
+    }
+    Ok(())
 }
 
 fn read(
@@ -276,13 +297,16 @@ fn read(
         })?;
     }
     let groups = cells.into_iter().zip(members).zip(people);
-    Ok(groups
+    let mut of_groups: Vec<_> = groups
         .map(|((cells, members), people)| OfGroup {
             sighted: Sighted::default(),
             by_cell: Vec::new(),
+            is_stirred: cells.iter().any(|cell| *cell != Figures::default()),
             cells,
             members,
             people,
         })
-        .collect())
+        .collect();
+    receive(storage, &names, &cuts, &mut of_groups)?;
+    Ok(of_groups)
 }

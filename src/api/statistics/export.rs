@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::cuts::{Asked, By, Stretches};
-use super::row::FigureRow;
+use super::row::{FigureRow, OutcomeTold};
 use crate::api::body::Query;
 use crate::api::error::{ApiError, ApiResult};
 use crate::api::moment;
@@ -183,7 +183,7 @@ impl Export {
     }
 }
 
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 31] = [
     "account",
     "group",
     "group_name",
@@ -208,13 +208,16 @@ const COLUMNS: [&str; 28] = [
     "blocked",
     "replies",
     "welcomes",
+    "broadcasts",
+    "outcomes",
+    "outcome_values",
     "questions",
     "unanswered",
     "first_reply_median_seconds",
     "revised",
 ];
 
-fn cells(row: &ExportRow) -> [String; 28] {
+fn cells(row: &ExportRow) -> [String; 31] {
     let figures = &row.figures;
     let seen = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     [
@@ -242,9 +245,18 @@ fn cells(row: &ExportRow) -> [String; 28] {
         seen(figures.blocked),
         seen(figures.replies),
         figures.welcomes.to_string(),
+        figures.broadcasts.to_string(),
+        by_kind(row, |outcome| outcome.count.to_string()),
+        by_kind(row, |outcome| outcome.value.to_string()),
         seen(figures.questions),
         seen(figures.unanswered),
         seen(figures.first_reply.median_seconds.map(u64::from)),
         figures.revised.to_string(),
     ]
+}
+
+/// Writes the results of each kind into one cell: `click=9; order=3`. How many kinds there are, only the brand knows.
+fn by_kind(row: &ExportRow, told: impl Fn(&OutcomeTold) -> String) -> String {
+    let kinds = row.figures.outcomes.iter().map(|(kind, outcome)| format!("{kind}={}", told(outcome)));
+    kinds.collect::<Vec<_>>().join("; ")
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::event::{Role, Verdict};
 use crate::statistics::coverage::Covered;
 use crate::statistics::days::Facet;
+use crate::statistics::figures::outcomes::{Outcomes, outcomes};
 use crate::statistics::figures::{Figures, waited};
 
 /// The figures of some groups in a stretch of time. What each means: `/v1/statistics/definitions`.
@@ -52,6 +53,10 @@ pub(in crate::api) struct FigureRow {
     pub(in crate::api) replies: Option<u64>,
     /// Welcomes asked for 欢迎语.
     pub(in crate::api) welcomes: u64,
+    /// Broadcasts that arrived, group by group 收到群发.
+    pub(in crate::api) broadcasts: u64,
+    /// Business results by kind 转化.
+    pub(in crate::api) outcomes: BTreeMap<String, OutcomeTold>,
     /// Customers' questions that no rule answered 提问.
     pub(in crate::api) questions: Option<u64>,
     /// Of these, questions that staff answered 已回复.
@@ -78,6 +83,22 @@ pub(in crate::api) struct FigureRow {
     pub(in crate::api) revised: bool,
     /// In how many of the groups what is said can be seen 数据覆盖.
     pub(in crate::api) coverage: Covered,
+}
+
+/// Business results of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub(in crate::api) struct OutcomeTold {
+    /// How many.
+    pub(in crate::api) count: u64,
+    /// What they are worth, in the brand's unit.
+    pub(in crate::api) value: f64,
+}
+
+impl From<Outcomes> for OutcomeTold {
+    #[expect(clippy::cast_precision_loss, reason = "sums of money in millionths")]
+    fn from(Outcomes { count, value_micros }: Outcomes) -> Self {
+        Self { count, value: value_micros as f64 / 1e6 }
+    }
 }
 
 /// How long questions waited for staff.
@@ -121,6 +142,8 @@ impl FigureRow {
             blocked: seen(counters.blocked),
             replies: seen(counters.replies),
             welcomes: counters.welcomes,
+            broadcasts: figures.broadcasts,
+            outcomes: outcomes(facets).into_iter().map(|(kind, sum)| (kind.to_owned(), sum.into())).collect(),
             questions: seen(questions),
             answered: seen(answered),
             unanswered: seen(questions.saturating_sub(answered)),

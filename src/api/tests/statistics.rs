@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Gateway, NOW_MS};
-use crate::event::{AnsweredFact, ContentFact, EventType, Fact, HOUR_MS, MemberFact, Role, Waited};
+use crate::event::{
+    AnsweredFact, ContentFact, EventType, Fact, HOUR_MS, MemberFact, OutcomeFact, Role, Waited,
+};
+use crate::storage::{DeliveryRow, DeliveryState};
 
 const DAY_MS: i64 = 24 * HOUR_MS;
 
@@ -255,4 +258,58 @@ async fn members_are_listed_with_what_they_did() {
     let rest = gateway.get(&format!("/v1/groups/demo/g-1/members?cursor={next}")).await.expect(200).json();
     assert_eq!(rest["items"].as_array().unwrap().len(), 1);
     assert_eq!(gateway.get("/v1/groups/demo/g-1/hits").await.expect(200).json(), json!({"items": []}));
+}
+
+#[tokio::test]
+async fn broadcasts_that_arrived_and_what_came_of_business_are_figures_of_a_group() {
+    let gateway = Gateway::open().await;
+    populate(&gateway).await;
+    let outcome = |kind: &'static str, value| {
+        vec![Fact::Outcome(OutcomeFact { kind: kind.into(), value, broadcast: None })]
+    };
+    for (nth, (kind, value)) in [("order", 99.5), ("order", -9.0), ("click", 0.0)].into_iter().enumerate() {
+        let at_ms = NOW_MS - HOUR_MS + i64::try_from(nth).unwrap();
+        gateway
+            .happen(EventType::Outcome, "g-east", ("u-1", Role::Customer), at_ms, outcome(kind, value))
+            .await;
+    }
+    let target = |number: u32, group: &str, state, updated_ms| DeliveryRow {
+        id: format!("b_{number}"),
+        broadcast: "b".to_owned(),
+        target: number,
+        account: "demo".to_owned(),
+        group: group.to_owned(),
+        kind: "broadcast".to_owned(),
+        state,
+        attempts: 1,
+        due_ms: updated_ms,
+        expires_ms: updated_ms,
+        body: String::new(),
+        code: String::new(),
+        detail: String::new(),
+        updated_ms,
+        platform_id: String::new(),
+        carrier: 0,
+    };
+    let (sent, failed) = (DeliveryState::Sent, DeliveryState::Failed);
+    let rows = vec![
+        target(1, "g-east", sent, NOW_MS - DAY_MS),
+        target(2, "g-east", sent, NOW_MS - HOUR_MS),
+        target(3, "g-west", failed, NOW_MS - HOUR_MS),
+        target(4, "g-west", sent, NOW_MS - 30 * DAY_MS),
+    ];
+    gateway.storage.deliveries_add(rows).await.unwrap();
+    let path = "/v1/groups/demo/g-east/statistics?by=day&from=2026-11-21&until=2026-11-23";
+    let got = gateway.get(path).await.expect(200).json();
+    let told: Vec<_> = got["rows"].as_array().unwrap().iter().map(|row| row["broadcasts"].clone()).collect();
+    assert_eq!((told, &got["totals"]["broadcasts"]), (vec![json!(1), json!(1)], &json!(2)));
+    let expect = json!({"click": {"count": 1, "value": 0.0}, "order": {"count": 2, "value": 90.5}});
+    assert_eq!(got["rows"][1]["outcomes"], expect);
+    let all = gateway.get("/v1/statistics?split=region").await.expect(200).json();
+    assert_eq!((&all["totals"]["broadcasts"], &all["totals"]["outcomes"]), (&json!(1), &expect));
+    assert_eq!(all["split"]["east"]["totals"]["outcomes"], expect);
+    let text = gateway.get("/v1/statistics/export?from=2026-11-22&until=2026-11-23").await.expect(200).text;
+    assert!(text.lines().nth(1).unwrap().contains(",1,click=1; order=2,click=0; order=90.5,"), "{text}");
+    let page = gateway.get("/v1/reports/daily?date=2026-11-22").await.expect(200).text;
+    assert!(page.contains("<td>order</td><td>2</td><td>90.5</td>"), "{page}");
 }

@@ -494,6 +494,10 @@ impl Storage for TestLedger {
         Ok(self.numbers.lock().outcomes.clone())
     }
 
+    fn received(&self, _: &[(String, String)], _: i64, _: i64) -> Result<Vec<(usize, i64)>, StorageError> {
+        unreachable!("sending reads no figures")
+    }
+
     fn words_add(&self, _: Vec<WordsHeard>, _: &[(u32, WordsShare)], _: usize) -> Result<u64, StorageError> {
         unreachable!("sending hears no words")
     }

@@ -22,6 +22,8 @@ fn days() -> impl Strategy<Value = Day> {
     let facets = prop_oneof![
         word().prop_map(Facet::Came),
         word().prop_map(Facet::Wordlist),
+        word().prop_map(Facet::Outcome),
+        word().prop_map(Facet::Gained),
         word().prop_map(|word| Facet::Content(Role::Staff, word)),
         (any::<bool>(), 0_u32..100_000).prop_map(|(open, seconds)| Facet::Answered(open, seconds)),
     ];

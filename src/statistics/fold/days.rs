@@ -28,7 +28,8 @@ impl Delta {
         }
         for ((index, hour, facet), count) in &self.facets {
             let day = days.entry((hour / 24, group(*index))).or_default();
-            *day.counted.entry((facet.clone(), of_day(*hour))).or_default() += count;
+            let sum = day.counted.entry((facet.clone(), of_day(*hour))).or_default();
+            *sum = sum.saturating_add(*count);
         }
         for ((index, hour), count) in &self.counts {
             let day = days.entry((hour / 24, group(*index))).or_default();

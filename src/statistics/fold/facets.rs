@@ -1,11 +1,14 @@
 //! What else is counted of a group: see [`Facet`].
 
 use super::{Delta, hour_of};
-use crate::event::{Effects, EventType, Fact, MemberFact, Role, Verdict};
-use crate::statistics::days::Facet;
+use crate::event::{Effects, EventType, Fact, MemberFact, OutcomeFact, Role, Verdict};
+use crate::statistics::days::{DAY_MS, Facet};
 
 /// Longest word of a platform that is counted by itself, in bytes; what is longer counts as [`OTHER`].
 const WORD_BYTES_MAX: usize = 64;
+
+/// The same of a rule with its variant: both have names of at most 64 characters.
+const RULE_BYTES_MAX: usize = 520;
 
 /// What has no word, or too long a one.
 pub const OTHER: &str = "other";
@@ -38,6 +41,13 @@ impl Delta {
                 for wordlist in &overturned.wordlists {
                     self.facet(group, overturned.hour, Facet::Overturned(word(wordlist)));
                 }
+            } else if let Fact::Send(send) = fact
+                && send.kind == "welcome"
+            {
+                let at_ms = u32::try_from(head.at_ms.max(0).rem_euclid(DAY_MS)).unwrap_or_default();
+                self.facet(group, hour, Facet::Greeted(clipped(&send.rule, RULE_BYTES_MAX), at_ms));
+            } else if let Fact::Outcome(outcome) = fact {
+                self.outcome(group, hour, outcome);
             } else if let Fact::Answered(answered) = fact {
                 for question in &answered.questions {
                     let facet = Facet::Answered(question.is_open, question.seconds);
@@ -51,9 +61,33 @@ impl Delta {
     }
 
     fn facet(&mut self, group: u32, hour: u32, facet: Facet) {
-        self.touch(group, hour);
-        *self.facets.entry((group, hour, facet)).or_default() += 1;
+        self.facet_by(group, hour, facet, 1);
     }
+
+    fn facet_by(&mut self, group: u32, hour: u32, facet: Facet, count: u64) {
+        self.touch(group, hour);
+        let sum = self.facets.entry((group, hour, facet)).or_default();
+        *sum = sum.saturating_add(count);
+    }
+
+    /// Whole millionths add up to the same in every order.
+    fn outcome(&mut self, group: u32, hour: u32, outcome: &OutcomeFact<'_>) {
+        let kind = word(&outcome.kind);
+        let micros = micros_of(outcome.value);
+        self.facet(group, hour, Facet::Outcome(kind.clone()));
+        if micros > 0 {
+            self.facet_by(group, hour, Facet::Gained(kind), micros.unsigned_abs());
+        } else if micros < 0 {
+            self.facet_by(group, hour, Facet::Lost(kind), micros.unsigned_abs());
+        }
+    }
+}
+
+/// Returns the nearest whole number of millionths there is.
+pub(super) fn micros_of(value: f64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest whole number there is")]
+    let micros = (value * 1e6).round() as i64;
+    micros
 }
 
 fn came(member: &MemberFact<'_>) -> Box<str> {
@@ -61,5 +95,9 @@ fn came(member: &MemberFact<'_>) -> Box<str> {
 }
 
 fn word(word: &str) -> Box<str> {
-    if word.is_empty() || word.len() > WORD_BYTES_MAX { OTHER.into() } else { word.into() }
+    clipped(word, WORD_BYTES_MAX)
+}
+
+fn clipped(word: &str, bytes_max: usize) -> Box<str> {
+    if word.is_empty() || word.len() > bytes_max { OTHER.into() } else { word.into() }
 }

@@ -150,3 +150,39 @@ fn programs_do_not_count_as_talkers_but_their_hits_do() {
     let counters = delta.counts[&(0, 0)].counters;
     assert_eq!((counters.messages, counters.blocked), (0, 1));
 }
+
+#[test]
+fn results_and_greetings_are_counted_in_their_hour() {
+    use crate::event::SendFact;
+    use crate::statistics::days::Facet;
+
+    let at_ms = 5 * HOUR_MS + 7;
+    let outcome = |value| Fact::Outcome(OutcomeFact { kind: "order".into(), value, broadcast: None });
+    let send = |kind: &'static str| {
+        Fact::Send(SendFact {
+            index: 0,
+            kind: kind.into(),
+            rule: "w#b".into(),
+            text: "欢迎".into(),
+            welcome_code: None,
+            expires_ms: 0,
+        })
+    };
+    let many = [
+        Effects { facts: vec![outcome(1.5)], ..event(EventType::Outcome, at_ms) },
+        Effects { facts: vec![outcome(-0.5)], ..event(EventType::Outcome, at_ms) },
+        Effects { facts: vec![outcome(0.0)], ..event(EventType::Outcome, at_ms) },
+        Effects { facts: vec![send("welcome"), send("reply")], ..event(EventType::Due, at_ms) },
+    ];
+    let delta = fold(&many);
+    let mut facets: Vec<_> =
+        delta.facets.iter().map(|((_, hour, facet), count)| (*hour, facet.clone(), *count)).collect();
+    facets.sort_unstable();
+    let expect = [
+        (5, Facet::Outcome("order".into()), 3),
+        (5, Facet::Gained("order".into()), 1_500_000),
+        (5, Facet::Lost("order".into()), 500_000),
+        (5, Facet::Greeted("w#b".into(), 18_000_007), 1),
+    ];
+    assert_eq!(facets, expect);
+}

@@ -554,6 +554,10 @@ pub(in crate::storage) async fn what_groups_received_is_counted<H: Harness>(harn
     storage.deliveries_add(rows).await.unwrap();
     let counts = storage.mass_received("demo", NOW_MS).await.unwrap();
     assert_eq!(counts, [("g-1".to_owned(), 2), ("g-2".to_owned(), 1)]);
+    let groups = ["g-2", "g-1", "g-9"].map(|group| ("demo".to_owned(), group.to_owned()));
+    let mut received = storage.received(&groups, NOW_MS, NOW_MS + 5).unwrap();
+    received.sort_unstable();
+    assert_eq!(received, [(0, NOW_MS + 1), (1, NOW_MS), (1, NOW_MS + 1)]);
 }
 
 pub(in crate::storage) async fn the_platforms_id_is_kept<H: Harness>(harness: &H) {

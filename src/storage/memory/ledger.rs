@@ -142,6 +142,21 @@ impl LedgerData {
         rows
     }
 
+    pub(super) fn received(
+        &self,
+        groups: &[(String, String)],
+        range: std::ops::Range<i64>,
+    ) -> Vec<(usize, i64)> {
+        let is_received = |row: &&DeliveryRow| {
+            row.counts_for_its_group() && row.state == DeliveryState::Sent && range.contains(&row.updated_ms)
+        };
+        let place = |row: &DeliveryRow| {
+            groups.iter().position(|(account, group)| *account == row.account && *group == row.group)
+        };
+        let received = self.deliveries.values().filter(is_received);
+        received.filter_map(|row| Some((place(row)?, row.updated_ms))).collect()
+    }
+
     fn carry(&mut self, carried: &[Carried]) {
         for one in carried {
             let Some(row) = self.deliveries.get_mut(&one.id) else { continue };

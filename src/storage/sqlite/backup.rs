@@ -18,7 +18,8 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{LOCK, fault, journal, schema, signed, status};
+use super::place::LOCK;
+use super::{fault, journal, schema, signed, status};
 use crate::storage::{Config, StorageError};
 
 const MANIFEST: &str = "manifest.json";

@@ -263,6 +263,30 @@ pub(super) fn targets_of_groups(
     Ok(rows)
 }
 
+/// Returns when these groups received broadcasts.
+pub(super) fn received(
+    conn: &Connection,
+    groups: &[(String, String)],
+    from_ms: i64,
+    until_ms: i64,
+) -> Result<Vec<(usize, i64)>, StorageError> {
+    let failed = fault("read what groups received");
+    let mut find = conn
+        .prepare_cached(
+            "SELECT updated_ms FROM delivery WHERE account = ?1 AND grp = ?2 AND broadcast <> '' AND target < 2147483648
+             AND state = 'sent' AND updated_ms >= ?3 AND updated_ms < ?4",
+        )
+        .map_err(&failed)?;
+    let mut received = Vec::new();
+    for (index, (account, group)) in groups.iter().enumerate() {
+        let times = find.query_map(params![account, group, from_ms, until_ms], |row| row.get(0));
+        for at_ms in times.map_err(&failed)? {
+            received.push((index, at_ms.map_err(&failed)?));
+        }
+    }
+    Ok(received)
+}
+
 /// Calls off what nobody has begun to send.
 pub(super) fn call_off(conn: &Connection, targets: &[CalledOff], now_ms: i64) -> Result<(), StorageError> {
     for target in targets {
