@@ -83,7 +83,7 @@ sections! {
     duties: crate::duties::Config,
     /// How owners are told of what happens.
     alerts: crate::alerts::Config,
-    /// Words that are counted.
+    /// Words that are counted, and from how many people on figures are told apart.
     statistics: crate::statistics::listener::Config,
     /// Questions without an answer.
     questions: crate::questions::Config,

@@ -67,8 +67,9 @@ pub struct Report {
     pub week_before: Day,
     /// Days up to this one, oldest first: the date, and the figures.
     pub days: Vec<(String, Day)>,
-    /// Customers' messages of four weeks by weekday (Monday first) and hour; nothing where none can be seen.
-    pub heat: Option<Vec<Vec<u64>>>,
+    /// Customers' messages of four weeks by weekday (Monday first) and hour; nothing where none can be seen, and in hours in
+    /// which too few talk.
+    pub heat: Option<Vec<Vec<Option<u64>>>>,
     /// Customers, each counted once.
     pub people: u64,
     /// Customers who are new that day.
@@ -156,6 +157,6 @@ pub struct Line {
     pub name: String,
     /// Groups, of a shop.
     pub groups: u64,
-    /// Its figures.
-    pub day: Day,
+    /// Its figures; nothing where too few people stand behind them.
+    pub day: Option<Day>,
 }

@@ -20,6 +20,7 @@ use crate::statistics::days::{DAY_MS, Facet};
 use crate::statistics::figures::crowd::Window;
 use crate::statistics::figures::outcomes::outcomes;
 use crate::statistics::figures::waited;
+use crate::statistics::figures::{Figures, hidden};
 
 /// Days that a page shows.
 const DAYS: i64 = 14;
@@ -117,10 +118,11 @@ impl Cx {
         let words = self.rising_words(filter.clone(), date).await?;
         let (all, last) = (&figures.all, usize::try_from(DAYS - 1).unwrap_or_default());
         let (crowd, seen) = (crowd.found, crowd.coverage);
-        let mut shops: Vec<Line> = figures.by.iter().map(|(name, column)| line(name, column, last)).collect();
-        shops.sort_by_key(|line| std::cmp::Reverse(line.day.members));
+        let minimum = self.statistics_config().breakdown_minimum;
+        let mut shops = lines(&figures, last, minimum);
+        shops.sort_by_key(|line| std::cmp::Reverse(line.day.map(|day| day.members)));
         shops.truncate(SHOPS_MAX);
-        let (top, bottom) = ends(groups.by.iter().map(|(name, column)| line(name, column, 0)).collect());
+        let (top, bottom) = ends(lines(&groups, 0, minimum));
         let at = jiff::Timestamp::from_millisecond(figures.as_of_ms).unwrap_or_default().to_zoned(zone);
         Ok(Report {
             region: filter.region.as_deref().map(|region| self.region_name(region)),
@@ -139,7 +141,7 @@ impl Cx {
                     (day(i64::try_from(nth).unwrap_or_default() + 1 - DAYS).to_string(), told(all, nth))
                 })
                 .collect(),
-            heat: seen.known(0).map(|_| heat.found.iter().map(|hours| hours.to_vec()).collect()),
+            heat: seen.known(0).map(|_| heat.found.week),
             people: crowd.at_until.len(),
             new_people: crowd.new_people().len(),
             lost_people: crowd.lost().len(),
@@ -175,14 +177,24 @@ impl Cx {
     }
 }
 
-fn line(name: &str, column: &Column, nth: usize) -> Line {
-    Line { name: name.to_owned(), groups: column.groups, day: told(column, nth) }
+/// Returns a line for each part; those behind which too few people stand on that day have no figures.
+fn lines(figures: &ScopedFigures, nth: usize, minimum: u64) -> Vec<Line> {
+    let people = |column: &Column| column.cells.get(nth).map_or(0, Figures::people_behind);
+    let people: Vec<u64> = figures.by.values().map(people).collect();
+    let parts = figures.by.iter().zip(hidden::line(&people, minimum));
+    let line = |((name, column), is_hidden): ((&String, &Column), bool)| Line {
+        name: name.clone(),
+        groups: column.groups,
+        day: (!is_hidden).then(|| told(column, nth)),
+    };
+    parts.map(line).collect()
 }
 
 /// Returns the liveliest and the quietest, each once; those where nothing can be seen are in neither.
 fn ends(mut lines: Vec<Line>) -> (Vec<Line>, Vec<Line>) {
-    lines.retain(|line| line.day.messages.is_some());
-    lines.sort_by(|a, b| (b.day.messages, &a.name).cmp(&(a.day.messages, &b.name)));
+    let messages = |line: &Line| line.day.and_then(|day| day.messages);
+    lines.retain(|line| messages(line).is_some());
+    lines.sort_by(|a, b| (messages(b), &a.name).cmp(&(messages(a), &b.name)));
     let rest = lines.split_off(LISTED.min(lines.len()));
     let bottom = rest.into_iter().rev().take(LISTED).collect();
     (lines, bottom)

@@ -240,8 +240,8 @@ impl Cx {
         &self.app.0.parts.people
     }
 
-    /// Returns how words are counted, and when they may be shown.
-    pub(super) fn words(&self) -> &listener::Config {
+    /// Returns how words are counted, and from how many people on figures may be shown apart.
+    pub(super) fn statistics_config(&self) -> &listener::Config {
         self.app.0.parts.listener.config()
     }
 

@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use super::body::{Answer, Path, Query};
 use super::error::ApiResult;
 use super::moment;
-use super::scoped::figures::{Column, Groups, ScopedFigures, Wanted};
+use super::scoped::figures::{Column, Each, Groups, ScopedFigures, Wanted};
 use super::state::Cx;
 use crate::directory::{GroupContext, GroupFilter, GroupFound};
 use crate::event::HOUR_MS;
 use crate::statistics::definitions::Counters;
-use crate::statistics::figures::Cuts;
+use crate::statistics::figures::{Cuts, hidden};
 use cuts::{Asked, By, Stretches};
 use row::FigureRow;
 
@@ -71,9 +71,12 @@ pub(super) struct GroupStatistics {
 pub(super) struct StatisticsRow {
     /// Its start.
     start: String,
-    /// The numbers.
+    /// The numbers; not there where they are withheld.
     #[serde(flatten)]
-    figures: FigureRow,
+    figures: Option<FigureRow>,
+    /// Too few people stand behind them, or behind others that could be worked out with them 人数太少，不显示.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    withheld_for_privacy: bool,
 }
 
 /// Shows a group's numbers 群数据
@@ -106,18 +109,20 @@ pub(super) async fn of_group(
     let figures = cx.figures(wanted).await?;
     let time_zone = zone.iana_name().map(str::to_owned);
     let as_of = moment::show(figures.as_of_ms);
-    let rows = rows(&figures.all, &stretches.in_zone(&zone));
+    let rows = rows(&figures.all, &stretches.in_zone(&zone), &[]);
     let totals = total(&figures.all);
     Ok(Answer::ok(GroupStatistics { account, group, time_zone, as_of, rows, totals }))
 }
 
-fn rows(column: &Column, cuts: &Cuts) -> Vec<StatisticsRow> {
-    let tell = |(nth, start): (usize, &i64)| StatisticsRow {
-        start: moment::show(*start),
-        figures: match column.cells.get(nth).zip(column.covered.get(nth)) {
+fn rows(column: &Column, cuts: &Cuts, hidden: &[bool]) -> Vec<StatisticsRow> {
+    let tell = |(nth, start): (usize, &i64)| {
+        let withheld_for_privacy = hidden.get(nth).copied().unwrap_or_default();
+        let told = || match column.cells.get(nth).zip(column.covered.get(nth)) {
             Some((cell, covered)) => FigureRow::new(cell, column.members.get(nth).copied(), *covered),
             None => FigureRow::default(),
-        },
+        };
+        let figures = (!withheld_for_privacy).then(told);
+        StatisticsRow { start: moment::show(*start), figures, withheld_for_privacy }
     };
     cuts.starts().iter().enumerate().map(tell).collect()
 }
@@ -258,7 +263,7 @@ pub(super) struct Statistics {
     /// The same apart, where asked for; groups that have none of it are left out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     split: BTreeMap<String, Part>,
-    /// The groups with the largest numbers.
+    /// The groups with the largest numbers; those behind which fewer people stand than `statistics.breakdown_minimum` are left out.
     top: Vec<TopGroup>,
 }
 
@@ -271,8 +276,11 @@ pub(super) struct Part {
     active_groups: u64,
     /// Customers in the groups at the end, each counted once; null where it was not asked for.
     people: Option<u64>,
-    /// All of it.
-    totals: FigureRow,
+    /// All of it; null where it is withheld.
+    totals: Option<FigureRow>,
+    /// Fewer people than `statistics.breakdown_minimum` stand behind it, or behind another part that could be worked out with
+    /// it 人数太少，不显示.
+    withheld_for_privacy: bool,
     /// One row for each stretch, where asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rows: Vec<StatisticsRow>,
@@ -313,16 +321,23 @@ pub(super) async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> Api
     let (by, top, sort, bottom) = (query.by, query.top, query.sort, query.bottom);
     let figures = cx.figures(query.wanted(stretches.clone())).await?;
     let cuts = stretches.in_zone(&zone);
+    let minimum = cx.statistics_config().breakdown_minimum;
+    let hidden = figures.hidden(minimum);
     let ScopedFigures { as_of_ms, all, by: parts, each } = figures;
-    let top = listed(each, sort, bottom, top.unwrap_or(TOP_DEFAULT).min(TOP_MAX));
-    let told = |column: &Column| if by.is_some() { rows(column, &cuts) } else { Vec::new() };
-    let split = parts.into_iter().map(|(heading, column)| {
+    let top = listed(shown(each, minimum), sort, bottom, top.unwrap_or(TOP_DEFAULT).min(TOP_MAX));
+    let told = |column: &Column, hidden: &[bool]| {
+        if by.is_some() { rows(column, &cuts, hidden) } else { Vec::new() }
+    };
+    let split = parts.into_iter().zip(hidden.parts.iter().zip(&hidden.cells));
+    let split = split.map(|((heading, column), (is_withheld, cells))| {
+        let is_shown = !is_withheld;
         let part = Part {
             groups: column.groups,
             active_groups: column.stirred,
-            people: column.people.as_ref().map(RoaringTreemap::len),
-            totals: total(&column),
-            rows: told(&column),
+            people: column.people.as_ref().map(RoaringTreemap::len).filter(|_| is_shown),
+            totals: is_shown.then(|| total(&column)),
+            withheld_for_privacy: *is_withheld,
+            rows: told(&column, cells),
         };
         (heading, part)
     });
@@ -334,20 +349,27 @@ pub(super) async fn overall(cx: Cx, Query(query): Query<StatisticsQuery>) -> Api
         active_groups: all.stirred,
         people: all.people.as_ref().map(RoaringTreemap::len),
         totals: total(&all),
-        rows: told(&all),
+        rows: told(&all, &[]),
         split: split.collect(),
         top,
     }))
 }
 
+/// Leaves out groups behind whose numbers too few people stand, and those with which they could be worked out.
+fn shown(each: Vec<Each>, minimum: u64) -> Vec<Each> {
+    let people: Vec<u64> = each.iter().map(|each| each.people).collect();
+    let hidden = hidden::line(&people, minimum);
+    each.into_iter().zip(hidden).filter(|(_, is_hidden)| !is_hidden).map(|(each, _)| each).collect()
+}
+
 /// Returns the groups with the largest or smallest numbers; of equals, those that come first by their names.
-fn listed(mut each: Vec<(GroupFound, Counters)>, sort: Sort, bottom: bool, top: usize) -> Vec<TopGroup> {
-    each.sort_by_cached_key(|(group, counters)| {
+fn listed(mut each: Vec<Each>, sort: Sort, bottom: bool, top: usize) -> Vec<TopGroup> {
+    each.sort_by_cached_key(|Each { group, counters, .. }| {
         let number = sort.of(counters);
         let rank = if bottom { (number, Reverse(0)) } else { (0, Reverse(number)) };
         (rank, group.context.account.id.to_string(), group.group.clone())
     });
-    let told = |(group, counters): (GroupFound, Counters)| TopGroup {
+    let told = |Each { group, counters, .. }: Each| TopGroup {
         name: group.context.name().map(str::to_owned),
         shop: group.context.place.shop.as_ref().map(ToString::to_string),
         account: group.context.account.id.to_string(),

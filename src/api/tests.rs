@@ -332,8 +332,12 @@ impl Gateway {
         Self::open_with(access::Config::default(), Config::default()).await
     }
 
-    #[expect(clippy::too_many_lines, reason = "everything behind the routes is opened here, once")]
     async fn open_with(access: access::Config, config: Config) -> Self {
+        Self::open_listening(access, config, listener::Config::default()).await
+    }
+
+    #[expect(clippy::too_many_lines, reason = "everything behind the routes is opened here, once")]
+    async fn open_listening(access: access::Config, config: Config, listening: listener::Config) -> Self {
         let data = tempfile::tempdir().unwrap();
         let storage = sqlite::open(data.path(), &crate::storage::Config::default()).unwrap();
         let epoch = storage.lease("test").await.unwrap();
@@ -375,7 +379,7 @@ impl Gateway {
             storage: Arc::clone(&storage),
             clock: clock.clone(),
             zone: directory.time_zone().clone(),
-            config: listener::Config::default(),
+            config: listening,
         });
         if let Some(words) = words {
             tasks.spawn("words", words.run(tasks.clone()));

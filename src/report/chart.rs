@@ -54,8 +54,8 @@ pub(super) fn bars(places: &[String], series: &[Series<'_>]) -> Markup {
 }
 
 /// Draws how much happens in each hour of the week.
-pub(super) fn heat(week: &[Vec<u64>], weekdays: &[&str; 7]) -> Markup {
-    let max = week.iter().flatten().copied().max().unwrap_or_default().max(1);
+pub(super) fn heat(week: &[Vec<Option<u64>>], weekdays: &[&str; 7]) -> Markup {
+    let max = week.iter().flatten().copied().flatten().max().unwrap_or_default().max(1);
     let cell = (WIDTH - LEFT) / 24.0;
     let height = cell * 0.8;
     let space = format!("0 0 {WIDTH} {}", px(height * 7.0 + BELOW));
@@ -66,8 +66,8 @@ pub(super) fn heat(week: &[Vec<u64>], weekdays: &[&str; 7]) -> Markup {
                 text class="scale" x=(LEFT - 8.0) y=(px(y + height * 0.7)) { (weekdays[day]) }
                 @for (hour, value) in hours.iter().take(24).enumerate() {
                     rect class="heat" x=(px(LEFT + cell * count(hour))) y=(px(y)) width=(px(cell - 2.0)) height=(px(height - 2.0))
-                        fill-opacity=(format!("{:.3}", 0.06 + 0.94 * wide(*value) / wide(max))) {
-                        title { (weekdays[day]) " " (format!("{hour:02}:00")) " · " (value) }
+                        fill-opacity=(format!("{:.3}", 0.06 + 0.94 * wide(value.unwrap_or_default()) / wide(max))) {
+                        title { (weekdays[day]) " " (format!("{hour:02}:00")) " · " @match value { Some(value) => { (value) } None => { "—" } } }
                     }
                 }
             }

@@ -229,7 +229,7 @@ fn table(title: &str, lines: &[Line], has_groups: bool, language: Language) -> M
                     tr {
                         td { (line.name) }
                         @if has_groups { td { (line.groups) } }
-                        @for value in cells(&line.day) { td { (number(value)) } }
+                        @for value in line.day.as_ref().map_or([None; 7], cells) { td { (number(value)) } }
                     }
                 }
             }

@@ -23,9 +23,9 @@ fn report() -> Report {
         today: day(40),
         week_before: day(50),
         days: (15..=28).map(|date| (format!("2026-11-{date}"), day(date))).collect(),
-        heat: Some(vec![vec![1; 24]; 7]),
+        heat: Some(vec![vec![Some(1); 24]; 7]),
         people: 1_234_567,
-        shops: vec![Line { name: "西湖店".into(), groups: 2, day: Day::default() }],
+        shops: vec![Line { name: "西湖店".into(), groups: 2, day: Some(Day::default()) }],
         outcomes: vec![Outcome { kind: "order".into(), count: 1_200, value: 58.5 }],
         words: vec![Word { word: "缺货<b>".into(), people: 38, usual: (0, 3) }],
         ..Report::default()

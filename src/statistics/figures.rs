@@ -6,6 +6,7 @@
 pub mod crowd;
 pub mod fatigue;
 pub mod heat;
+pub mod hidden;
 pub mod outcomes;
 pub mod presence;
 pub mod retention;
@@ -111,6 +112,11 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Returns how many people stand behind them: customers who spoke; where none did, comings and goings.
+    pub fn people_behind(&self) -> u64 {
+        if self.active.is_empty() { self.came + self.went } else { self.active.len() }
+    }
+
     /// Adds those of other groups or another time.
     pub fn add(&mut self, other: &Figures) {
         self.counters.add(&other.counters);

@@ -29,10 +29,12 @@ use crate::telemetry::metrics::{self, WordsLoss};
 
 pub use worker::Worker;
 
-/// How words are listened for, and what is kept of them.
+/// From how many people on figures are told apart, how words are listened for, and what is kept of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Figures that are told apart over groups are left out where fewer people stand behind them; 0 leaves out none.
+    pub breakdown_minimum: u64,
     /// Words are counted.
     pub words: bool,
     /// So many different customers must have said a word before it is shown.
@@ -58,6 +60,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            breakdown_minimum: 0,
             words: true,
             words_people_min: 5,
             own_words: Vec::new(),

@@ -16,7 +16,8 @@ use crate::statistics::coverage::{Covered, Sight};
 use crate::statistics::days::{DAY_MS, day_of};
 use crate::statistics::figures::Cuts;
 use crate::statistics::figures::crowd::{Crowd, Group, Window};
-use crate::statistics::figures::heat;
+use crate::statistics::figures::heat::{self, Heat};
+use crate::statistics::figures::hidden;
 use crate::statistics::figures::presence::Member;
 use crate::statistics::figures::retention::{Cohort, Joiners, Place};
 use crate::statistics::figures::welcomed;
@@ -30,6 +31,15 @@ pub(in crate::api) struct Scoped<T> {
     pub(in crate::api) as_of_ms: i64,
     pub(in crate::api) coverage: Covered,
     pub(in crate::api) found: T,
+}
+
+/// When customers talk, as it may be shown.
+#[derive(Clone, Debug, Default)]
+pub(in crate::api) struct HeatShown {
+    /// Messages by weekday and hour; nothing where too few people talk.
+    pub(in crate::api) week: Vec<Vec<Option<u64>>>,
+    /// Some are left out.
+    pub(in crate::api) is_withheld: bool,
 }
 
 impl Cx {
@@ -101,16 +111,20 @@ impl Cx {
         filter: GroupFilter,
         from_ms: i64,
         until_ms: i64,
-    ) -> ApiResult<Scoped<heat::Week>> {
+    ) -> ApiResult<Scoped<HeatShown>> {
         let (range, days) = (from_ms..until_ms, day_of(from_ms)..day_of(until_ms - 1) + 1);
+        let minimum = self.statistics_config().breakdown_minimum;
         self.scan(filter, days.clone(), move |storage, found, _| {
-            let mut week = heat::Week::default();
+            let accounts = places(found);
+            let mut heat = if minimum > 1 { Heat::with_speakers() } else { Heat::default() };
             for batch in found.chunks(BATCH) {
                 storage.days(&names(batch), days.clone(), &mut |group, day, row| {
-                    heat::add(&mut week, &batch[group].context.time_zone, &range, day, row)
+                    let context = &batch[group].context;
+                    let account = accounts.get(context.account.id.as_str()).copied().unwrap_or_default();
+                    heat::add(&mut heat, (&context.time_zone, account), &range, day, row)
                 })?;
             }
-            Ok(week)
+            Ok(shown(&heat, minimum))
         })
         .await
     }
@@ -185,6 +199,15 @@ impl Cx {
         }
         Ok(())
     }
+}
+
+/// Leaves out the hours of the week in which too few people talk.
+fn shown(heat: &Heat, minimum: u64) -> HeatShown {
+    let hidden = hidden::line(&heat.speakers(), minimum);
+    let hours = heat.week.iter().flatten().enumerate();
+    let hours = hours.map(|(nth, messages)| Some(*messages).filter(|_| hidden.get(nth) != Some(&true)));
+    let hours: Vec<_> = hours.collect();
+    HeatShown { week: hours.chunks(24).map(<[_]>::to_vec).collect(), is_withheld: hidden.contains(&true) }
 }
 
 /// Returns what matters of a member.

@@ -14,6 +14,7 @@ use crate::directory::{GroupContext, GroupFilter, GroupFound};
 use crate::statistics::coverage::{Covered, Shown, Sight, Sighted, WHOLE};
 use crate::statistics::days::{DAY_MS, day_of};
 use crate::statistics::definitions::Counters;
+use crate::statistics::figures::hidden::{self, Hidden};
 use crate::statistics::figures::presence::Moves;
 use crate::statistics::figures::{Cuts, Figures, Group, person};
 use crate::storage::{Storage, StorageError};
@@ -107,7 +108,26 @@ pub(in crate::api) struct ScopedFigures {
     /// By heading.
     pub(in crate::api) by: BTreeMap<String, Column>,
     /// The sums of each group where something happened.
-    pub(in crate::api) each: Vec<(GroupFound, Counters)>,
+    pub(in crate::api) each: Vec<Each>,
+}
+
+impl ScopedFigures {
+    /// Says which parts and which of their stretches are left out, because too few people stand behind them.
+    pub(in crate::api) fn hidden(&self, minimum: u64) -> Hidden {
+        let wholes: Vec<u64> = self.by.values().map(|column| column.sum().people_behind()).collect();
+        let people = |column: &Column| column.cells.iter().map(Figures::people_behind).collect();
+        let cells: Vec<Vec<u64>> = self.by.values().map(people).collect();
+        hidden::table(&wholes, &cells, minimum)
+    }
+}
+
+/// A group's sums.
+#[derive(Clone, Debug)]
+pub(in crate::api) struct Each {
+    pub(in crate::api) group: GroupFound,
+    pub(in crate::api) counters: Counters,
+    /// How many people stand behind them.
+    pub(in crate::api) people: u64,
 }
 
 /// What one group adds.
@@ -151,10 +171,10 @@ impl Cx {
                     for heading in headings {
                         figures.by.entry(heading).or_default().add(of_group.share());
                     }
-                    let mut sum = Counters::default();
-                    of_group.cells.iter().for_each(|cell| sum.add(&cell.counters));
-                    if sum != Counters::default() {
-                        figures.each.push((group.clone(), sum));
+                    let sum = of_group.sum();
+                    if sum.counters != Counters::default() {
+                        let (counters, people) = (sum.counters, sum.people_behind());
+                        figures.each.push(Each { group: group.clone(), counters, people });
                     }
                     figures.all.add(of_group);
                 }
@@ -199,6 +219,12 @@ impl OfGroup {
             |range: Range<i64>| Some(sight.over(&range)).filter(|found| !posted || found.shown != Shown::Not);
         self.sighted = over(cuts.range()).unwrap_or(WHOLE);
         self.by_cell = cuts.ranges().map(|range| over(range).unwrap_or(WHOLE)).collect();
+    }
+
+    fn sum(&self) -> Figures {
+        let mut sum = Figures::default();
+        self.cells.iter().for_each(|cell| sum.add(cell));
+        sum
     }
 
     fn share(&self) -> Self {

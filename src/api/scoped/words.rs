@@ -56,7 +56,7 @@ impl Cx {
         let sights = self.sights(&found);
         let is_shown = |group: &GroupFound| sights.get(group.context.account.id.as_str()) == Some(&true);
         let shown: Vec<bool> = found.iter().map(is_shown).collect();
-        let people_min = self.words().words_people_min.max(1);
+        let people_min = self.statistics_config().words_people_min.max(1);
         self.blocking(move |storage| {
             let mut seen: HashSet<usize> =
                 (0..found.len()).filter(|nth| shown.get(*nth) == Some(&true)).collect();

@@ -187,10 +187,12 @@ pub(in crate::api) struct Retention {
 pub(in crate::api) struct CohortView {
     /// Its start.
     start: String,
-    /// Customers who joined then, each counted once.
-    people: u64,
-    /// After 1, 7 and 30 days.
-    after: Vec<AfterView>,
+    /// Customers who joined then, each counted once; null where it is withheld.
+    people: Option<u64>,
+    /// They are fewer than `statistics.breakdown_minimum`, or could be worked out with others 人数太少，不显示.
+    withheld_for_privacy: bool,
+    /// After 1, 7 and 30 days; null where it is withheld.
+    after: Option<Vec<AfterView>>,
 }
 
 /// What became of them after some days.
@@ -232,10 +234,14 @@ pub(in crate::api) async fn retention(
         speaking: coverage.known(after.speaking),
     };
     let cuts = stretches.in_zone(&zone);
-    let cohorts = cuts.starts().iter().zip(&scoped.found).map(|(start, cohort)| CohortView {
+    let people: Vec<u64> = scoped.found.iter().map(|cohort| cohort.people).collect();
+    let hidden = hidden::line(&people, cx.statistics_config().breakdown_minimum);
+    let cohorts = cuts.starts().iter().zip(&scoped.found).zip(hidden);
+    let cohorts = cohorts.map(|((start, cohort), withheld_for_privacy)| CohortView {
         start: moment::show(*start),
-        people: cohort.people,
-        after: cohort.after.iter().zip(DAYS).map(after).collect(),
+        people: (!withheld_for_privacy).then_some(cohort.people),
+        withheld_for_privacy,
+        after: (!withheld_for_privacy).then(|| cohort.after.iter().zip(DAYS).map(after).collect()),
     });
     Ok(Answer::ok(Retention { as_of: moment::show(scoped.as_of_ms), cohorts: cohorts.collect(), coverage }))
 }
@@ -251,7 +257,10 @@ pub(in crate::api) struct Heatmap {
     until: String,
     /// Messages of customers that count, by weekday (Monday first) and hour (0 to 23) of the groups' own zones; null where
     /// none can be seen.
-    messages: Option<Vec<Vec<u64>>>,
+    messages: Option<Vec<Vec<Option<u64>>>>,
+    /// Hours are null in which fewer customers than `statistics.breakdown_minimum` talk, or with which such could be worked out
+    /// 人数太少，不显示.
+    withheld_for_privacy: bool,
     /// In how many of the groups what is said can be seen 数据覆盖.
     coverage: Covered,
 }
@@ -269,12 +278,12 @@ pub(in crate::api) async fn heatmap(cx: Cx, Query(query): Query<PeopleQuery>) ->
     let PeopleQuery { account, shop, region, brand, tag, platform, .. } = query;
     let filter = GroupFilter { account, shop, region, brand, tag, platform };
     let scoped = cx.heat(filter, from_ms, until_ms).await?;
-    let week = || scoped.found.iter().map(|hours| hours.to_vec()).collect();
     Ok(Answer::ok(Heatmap {
         as_of: moment::show(scoped.as_of_ms),
         from: moment::show(from_ms),
         until: moment::show(until_ms),
-        messages: scoped.coverage.known(0).map(|_| week()),
+        messages: scoped.coverage.known(0).map(|_| scoped.found.week),
+        withheld_for_privacy: scoped.found.is_withheld,
         coverage: scoped.coverage,
     }))
 }

@@ -144,7 +144,7 @@ impl From<Word> for report::Word {
     ))),
 )]
 pub(in crate::api) async fn get(cx: Cx, Query(query): Query<WordsQuery>) -> ApiResult<Response> {
-    if !cx.words().words {
+    if !cx.statistics_config().words {
         return Err(ApiError::new(Code::Conflict, OFF));
     }
     let today = date_of(cx.now_ms(), cx.directory().time_zone());
@@ -169,7 +169,7 @@ pub(in crate::api) async fn get(cx: Cx, Query(query): Query<WordsQuery>) -> ApiR
         Form::Csv => Format::Csv,
         Form::Ndjson => Format::Ndjson,
         Form::Json => {
-            let people_min = cx.words().words_people_min;
+            let people_min = cx.statistics_config().words_people_min;
             return Ok(Answer::ok(told(&found, items, date, date >= today, people_min)).into_response());
         }
     };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Gateway, NOW_MS};
+use super::{Config, Gateway, NOW_MS, access, listener};
 use crate::event::{
     AnsweredFact, ContentFact, EventType, Fact, HOUR_MS, MemberFact, OutcomeFact, Role, Waited,
 };
@@ -312,4 +312,40 @@ async fn broadcasts_that_arrived_and_what_came_of_business_are_figures_of_a_grou
     assert!(text.lines().nth(1).unwrap().contains(",1,click=1; order=2,click=0; order=90.5,"), "{text}");
     let page = gateway.get("/v1/reports/daily?date=2026-11-22").await.expect(200).text;
     assert!(page.contains("<td>order</td><td>2</td><td>90.5</td>"), "{page}");
+}
+
+#[tokio::test]
+async fn parts_behind_which_few_stand_are_left_out_with_a_reason_and_cannot_be_worked_out() {
+    let few = listener::Config { breakdown_minimum: 3, ..listener::Config::default() };
+    let gateway = Gateway::open_listening(access::Config::default(), Config::default(), few).await;
+    gateway.furnish().await;
+    for (group, people) in [("g-east", 5), ("g-west", 2), ("g-north", 4)] {
+        gateway.call("PUT", &format!("/v1/groups/demo/{group}"), json!({"tags": [group]})).await;
+        for n in 0..people {
+            gateway.message(group, &format!("{group}-{n}"), NOW_MS - HOUR_MS).await;
+        }
+    }
+    let got = gateway.get("/v1/statistics?split=group&by=day&from=2026-11-21").await.expect(200).json();
+    assert_eq!(got["totals"]["messages"], 11, "the whole is right");
+    let part = |name: &str| got["split"][format!("demo/{name}")].clone();
+    for name in ["g-west", "g-north"] {
+        assert_eq!(
+            (&part(name)["withheld_for_privacy"], &part(name)["totals"]),
+            (&json!(true), &Value::Null),
+            "{name}"
+        );
+        assert_eq!(part(name)["rows"][1]["withheld_for_privacy"], true);
+        assert_eq!(part(name)["rows"][1]["messages"], Value::Null);
+    }
+    assert_eq!(part("g-east")["totals"]["messages"], 5);
+    assert_eq!(part("g-east")["rows"][1]["messages"], 5);
+    let top: Vec<_> = got["top"].as_array().unwrap().iter().map(|group| group["group"].clone()).collect();
+    assert_eq!(top, ["g-east"]);
+    let heat = gateway.get("/v1/statistics/heatmap").await.expect(200).json();
+    assert_eq!(heat["withheld_for_privacy"], false, "eleven people talk in one hour");
+    let heat = gateway.get("/v1/statistics/heatmap?tag=g-west").await.expect(200).json();
+    assert_eq!(heat["withheld_for_privacy"], true);
+    // A group's own figures are its own.
+    let own = gateway.get("/v1/groups/demo/g-west/statistics").await.expect(200).json();
+    assert_eq!(own["totals"]["messages"], 2);
 }

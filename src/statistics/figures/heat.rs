@@ -3,19 +3,43 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use roaring::RoaringTreemap;
+
+use super::person;
 use crate::event::{HOUR_MS, Role};
 use crate::statistics::days::{DAY_MS, DayError, View};
 
 /// Messages of customers that count as activity, by weekday (Monday first) and hour of the local day.
 pub type Week = [[u64; 24]; 7];
 
-/// Adds a day's row to the week of its zone.
+/// When customers talk, and where it matters, who.
+#[derive(Clone, Debug, Default)]
+pub struct Heat {
+    /// Messages.
+    pub week: Week,
+    /// Who wrote them, one set for each hour of the week; empty where nobody asks.
+    speakers: Vec<RoaringTreemap>,
+}
+
+impl Heat {
+    /// Keeps who wrote the messages, too.
+    pub fn with_speakers() -> Self {
+        Self { week: Week::default(), speakers: vec![RoaringTreemap::new(); 7 * 24] }
+    }
+
+    /// Returns how many people wrote in each hour of the week, Monday's midnight first.
+    pub fn speakers(&self) -> Vec<u64> {
+        self.speakers.iter().map(RoaringTreemap::len).collect()
+    }
+}
+
+/// Adds a day's row of a group to the week of its zone; `account` is its account's place in the question.
 ///
 /// # Errors
 /// When the row cannot be read.
 pub fn add(
-    week: &mut Week,
-    zone: &TimeZone,
+    heat: &mut Heat,
+    (zone, account): (&TimeZone, u32),
     range: &std::ops::Range<i64>,
     day: u32,
     row: &View<'_>,
@@ -31,7 +55,10 @@ pub fn add(
         let place = places.get(usize::from(hour)).copied().flatten();
         if let Some((weekday, hour)) = place.filter(|_| who.role == Role::Customer) {
             let said = i64::from(spoke.said) - i64::from(spoke.unsaid);
-            week[weekday][hour] += u64::try_from(said).unwrap_or_default();
+            heat.week[weekday][hour] += u64::try_from(said).unwrap_or_default();
+            if let Some(speakers) = heat.speakers.get_mut(weekday * 24 + hour).filter(|_| said > 0) {
+                speakers.insert(person(account, who.number));
+            }
         }
     })
 }
