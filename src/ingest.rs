@@ -3,7 +3,7 @@
 //! [`server`] speaks HTTP, [`events`] and [`callback`] are the two hot routes, [`batch`] takes bodies apart,
 //! [`partitions`] drives the pipeline; `asking` meets the verdict hook; `sink` takes what
 //! connectors find out by themselves, `due` what was put off until now, `expelling` whom a person takes out; `punished` shows
-//! what members did; `hearing` lets words be counted. Order of refusal: connection, bytes in memory, token, work permit; only then is
+//! what members did; `hearing` lets words be counted, `tallying` what happens by region. Order of refusal: connection, bytes in memory, token, work permit; only then is
 //! anything decoded.
 
 mod asking;
@@ -21,6 +21,7 @@ mod punished;
 pub mod reply;
 pub mod server;
 mod sink;
+mod tallying;
 #[cfg(test)]
 mod testing;
 mod travelling;

@@ -179,6 +179,9 @@ fn dashboards_and_alerts_ask_for_labels_there_are() {
     let mut known: BTreeMap<_, _> = DEFINITIONS.iter().map(|of| (of.name, of.labels.to_vec())).collect();
     known.insert("menshen_http_requests_total", ["route", "method", "status"].map(any).to_vec());
     known.insert("menshen_http_request_duration_seconds", ["route", "method"].map(any).to_vec());
+    let kind =
+        Label { name: "kind", values: &["messages", "joins", "leaves", "hits", "questions", "answered"] };
+    known.insert("menshen_region_events_total", vec![any("region"), kind]);
     clean(&examples::labels(&tree::read(), &known));
     let known = BTreeMap::from([("menshen_a", vec![Label { name: "state", values: &["on", "off"] }])]);
     let check = |selector: &str| {

@@ -264,6 +264,7 @@ impl Ingest {
             Ok(taken) => {
                 count_trials(rules, &setting, event, &taken.decision);
                 self.hear(&group, event, &taken.decision);
+                Self::tally(&group, &taken.decision);
                 self.waiting(rules, event, taken, standing)
             }
             Err(error) => refused(take_refusal(&error)),

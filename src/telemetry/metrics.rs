@@ -9,6 +9,7 @@ mod labels;
 mod names;
 pub mod people;
 mod process;
+pub mod regions;
 mod registry;
 pub mod status;
 pub mod streams;

@@ -266,6 +266,12 @@ pub(super) const REQUESTS: &str = "menshen_http_requests_total";
 /// Help of [`REQUESTS`].
 pub(super) const REQUESTS_HELP: &str = "HTTP requests answered.";
 
+/// What happens in groups by region and kind; regions are found at run time, at most `regions::REGIONS_MAX`.
+pub(super) const REGIONS: &str = "menshen_region_events_total";
+/// Help of [`REGIONS`].
+pub(super) const REGIONS_HELP: &str =
+    "Messages, joins, leaves, hits, questions and answers in groups, by region.";
+
 /// Duration of requests by route template and method.
 pub(super) const REQUEST_DURATION: &str = "menshen_http_request_duration_seconds";
 /// Help of [`REQUEST_DURATION`].
@@ -282,7 +288,7 @@ pub(super) const BUILD_INFO_HELP: &str = "Always 1; the label says which version
 /// Every name in the exposition, those of the process included.
 pub fn all_names() -> Vec<&'static str> {
     let mut names: Vec<_> = DEFINITIONS.iter().map(|definition| definition.name).collect();
-    names.extend([REQUESTS, REQUEST_DURATION, BUILD_INFO]);
+    names.extend([REQUESTS, REQUEST_DURATION, REGIONS, BUILD_INFO]);
     names.extend(super::process::NAMES);
     names
 }

@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use super::labels::Label;
 use super::names::{self, DEFINITIONS, Definition, Kind, Metric};
+use super::regions::{KINDS, Regions};
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
@@ -25,6 +26,7 @@ pub(super) struct Registry {
     recorder: PrometheusRecorder,
     exporter: PrometheusHandle,
     handles: Vec<Handles>,
+    regions: Regions,
 }
 
 /// Makes the registry; later calls find the first one (tests start several gateways in one process).
@@ -41,14 +43,15 @@ impl Registry {
     pub(super) fn new() -> Self {
         let recorder = builder().build_recorder();
         let handles = DEFINITIONS.iter().map(|definition| register(&recorder, definition)).collect();
-        let registry = Self { exporter: recorder.handle(), recorder, handles };
+        let registry = Self { exporter: recorder.handle(), recorder, handles, regions: Regions::default() };
         registry.describe_runtime_metrics();
         registry
     }
 
-    /// Metrics whose labels come from the router, and the one that never changes.
+    /// Metrics whose labels come from the router or from the directory, and the one that never changes.
     fn describe_runtime_metrics(&self) {
         self.recorder.describe_counter(names::REQUESTS.into(), None, names::REQUESTS_HELP.into());
+        self.recorder.describe_counter(names::REGIONS.into(), None, names::REGIONS_HELP.into());
         let help = names::REQUEST_DURATION_HELP;
         self.recorder.describe_histogram(names::REQUEST_DURATION.into(), Some(Unit::Seconds), help.into());
         self.recorder.describe_gauge(names::BUILD_INFO.into(), None, names::BUILD_INFO_HELP.into());
@@ -95,6 +98,22 @@ impl Registry {
             ::metrics::Label::from_static_parts("method", method),
         ];
         self.recorder.register_histogram(&Key::from_parts(names::REQUEST_DURATION, labels), &METADATA)
+    }
+
+    /// The counters by region that were made so far.
+    pub(super) fn regions(&self) -> &Regions {
+        &self.regions
+    }
+
+    /// Makes the counters of a region.
+    pub(super) fn of_region(&self, region: &str) -> [Counter; 6] {
+        KINDS.map(|kind| {
+            let labels = vec![
+                ::metrics::Label::new("region", region.to_owned()),
+                ::metrics::Label::from_static_parts("kind", kind),
+            ];
+            self.recorder.register_counter(&Key::from_parts(names::REGIONS, labels), &METADATA)
+        })
     }
 
     pub(super) fn render(&self) -> String {

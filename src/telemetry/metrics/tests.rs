@@ -98,3 +98,29 @@ fn the_table_is_in_the_order_of_the_enum_and_names_follow_the_conventions() {
         }
     }
 }
+
+#[test]
+fn regions_beyond_the_limit_count_as_one() {
+    use regions::{Happened, REGIONS_MAX, happened};
+
+    install();
+    let count =
+        |region: Option<&str>| happened(region, &Happened { messages: 2, leaves: 1, ..Happened::default() });
+    count(None);
+    for nth in 0..REGIONS_MAX {
+        count(Some(&format!("r-{nth}")));
+    }
+    count(Some("one-too-many"));
+    let text = render();
+    let sample = |region: &str, kind: &str| {
+        value(&text, &format!("menshen_region_events_total{{region=\"{region}\",kind=\"{kind}\"}}"))
+    };
+    assert!(sample("none", "messages").is_some_and(|messages| messages >= 2.0));
+    assert!(sample("other", "leaves").is_some_and(|leaves| leaves >= 1.0));
+    assert_eq!(sample("one-too-many", "messages"), None);
+    let regions: std::collections::BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("menshen_region_events_total{region=\"")?.split('"').next())
+        .collect();
+    assert!(regions.len() <= REGIONS_MAX + 2, "{regions:?}");
+}
