@@ -43,6 +43,8 @@ pub(in crate::api) struct FigureRow {
     pub(in crate::api) members: Option<u64>,
     /// Hits that survived 命中.
     pub(in crate::api) hits: Option<u64>,
+    /// Hits for each message 命中率; null where there was none.
+    pub(in crate::api) hit_rate: Option<f64>,
     /// Texts with the verdict `mask` 打码.
     pub(in crate::api) masked: Option<u64>,
     /// Texts with the verdict `review` 待审.
@@ -63,6 +65,8 @@ pub(in crate::api) struct FigureRow {
     pub(in crate::api) answered: Option<u64>,
     /// Of these, questions that staff have not answered 未回复.
     pub(in crate::api) unanswered: Option<u64>,
+    /// Unanswered questions for each question 未回复率; null where there was none.
+    pub(in crate::api) unanswered_share: Option<f64>,
     /// How long questions asked in open hours waited for staff 首次回复时长.
     pub(in crate::api) first_reply: FirstReply,
     /// Messages that are not only text, by who said them and what they are 消息类型.
@@ -137,6 +141,7 @@ impl FigureRow {
             early_leaves: figures.went_early,
             members,
             hits: seen(counters.hits),
+            hit_rate: share(counters.hits, counters.messages).filter(|_| is_seen),
             masked: seen(counters.masked),
             reviewed: seen(counters.reviewed),
             blocked: seen(counters.blocked),
@@ -147,6 +152,7 @@ impl FigureRow {
             questions: seen(questions),
             answered: seen(answered),
             unanswered: seen(questions.saturating_sub(answered)),
+            unanswered_share: share(questions.saturating_sub(answered), questions).filter(|_| is_seen),
             first_reply: FirstReply {
                 answers: seen(waited.answers),
                 median_seconds: waited.median_s,
@@ -163,6 +169,11 @@ impl FigureRow {
             coverage,
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share of counts")]
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 /// Returns a number that may go below 0.
