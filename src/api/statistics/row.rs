@@ -171,9 +171,10 @@ impl FigureRow {
     }
 }
 
+/// Returns a share in four digits; nothing of nothing.
 #[expect(clippy::cast_precision_loss, reason = "a share of counts")]
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+pub(in crate::api) fn share(part: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| (part as f64 / of as f64 * 1e4).round() / 1e4)
 }
 
 /// Returns a number that may go below 0.

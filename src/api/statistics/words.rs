@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::cuts::date_of;
+use super::row::share;
 use crate::api::body::{Answer, Query};
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::moment;
@@ -226,11 +227,6 @@ fn told(
         items,
         coverage: found.coverage,
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share of messages")]
-fn share(part: u64, of: u64) -> Option<f64> {
-    (of > 0).then(|| (part as f64 / of as f64 * 1e4).round() / 1e4)
 }
 
 fn word(risen: &Risen) -> Word {
