@@ -145,7 +145,7 @@ impl Cx {
                 let mut groups: Vec<_> = names.iter().map(|_| welcomed::Group::default()).collect();
                 storage.days(&names, days.clone(), &mut |group, day, row| groups[group].add(day, row))?;
                 for (group, name) in groups.into_iter().zip(&names) {
-                    let is_seen = sights.get(&name.0).copied().unwrap_or_default();
+                    let is_seen = sights.get(&name.0).is_some_and(Sight::is_shown);
                     group.end(&welcome, &range, now_ms, is_seen, &mut arms);
                 }
             }

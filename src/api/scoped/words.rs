@@ -9,7 +9,8 @@ use crate::alerts::baseline::Sensitivity;
 use crate::api::error::ApiResult;
 use crate::api::state::Cx;
 use crate::directory::{GroupFilter, GroupFound};
-use crate::statistics::coverage::Covered;
+use crate::statistics::coverage::{Covered, Shown};
+use crate::statistics::days::DAY_MS;
 use crate::statistics::listener::number_of;
 use crate::statistics::words::{DAYS_BEFORE, Listed, Risen, Tally, rising};
 use crate::storage::{Storage, StorageError, WordsShare};
@@ -53,8 +54,14 @@ impl Cx {
             .collect();
         let first = days.last().copied().unwrap_or_default();
         self.check_group_days(found.len(), first..number_of(date) + 1).await?;
-        let sights = self.sights(&found);
-        let is_shown = |group: &GroupFound| sights.get(group.context.account.id.as_str()) == Some(&true);
+        // The day, in whatever zone.
+        let day = i64::from(number_of(date));
+        let range = (day - 1) * DAY_MS..(day + 2) * DAY_MS;
+        let sights = self.sights(&found, range.start, range.end).await?;
+        let is_shown = |group: &GroupFound| {
+            let sight = sights.get(group.context.account.id.as_str());
+            sight.is_some_and(|sight| sight.over(&range).shown != Shown::Not)
+        };
         let shown: Vec<bool> = found.iter().map(is_shown).collect();
         let people_min = self.statistics_config().words_people_min.max(1);
         self.blocking(move |storage| {

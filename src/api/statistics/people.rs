@@ -13,6 +13,7 @@ use crate::directory::GroupFilter;
 use crate::statistics::coverage::Covered;
 use crate::statistics::days::DAY_MS;
 use crate::statistics::figures::crowd::{Crowd, Window};
+use crate::statistics::figures::hidden;
 use crate::statistics::figures::retention::{After, DAYS};
 
 /// Days without a message after which a member is silent, unless asked for otherwise.
