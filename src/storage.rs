@@ -325,7 +325,7 @@ pub trait Storage: EvidenceStore {
         &self,
         groups: &[(String, String)],
         day: u32,
-        visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+        visit: &mut WordsVisit<'_>,
     ) -> Result<(), StorageError>;
 
     /// Returns how many messages of a day were looked at for words.
@@ -476,6 +476,9 @@ pub trait Storage: EvidenceStore {
     /// Makes the projection and journal durable and stops the writing threads.
     async fn close(&self) -> Result<(), StorageError>;
 }
+
+/// Looks at words of groups: the group's index, and its row.
+pub type WordsVisit<'a> = dyn FnMut(usize, &[u8]) -> Result<(), WordsError> + 'a;
 
 /// A shared storage.
 pub type SharedStorage = Arc<dyn Storage>;

@@ -2,8 +2,8 @@
 //!
 //! Start: storage → people and places → platforms → rules → partitions → outbox → broadcasts → fleet → listeners.
 //! Drain: not ready → wait `drain.delay` → stop accepting and finish requests → start no more calls and let those in
-//! flight end → stop background work → close storage. All of it bounded by `drain.timeout`; what is unknown then is
-//! uncertain at the next start, never sent again blindly.
+//! flight end → write the words heard → stop background work → close storage. All of it bounded by `drain.timeout`; what is
+//! unknown then is uncertain at the next start, never sent again blindly.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::config::{Config, Drain};
 use crate::hook::Hook;
 use crate::ingest::{self, Ingest};
 use crate::outbox::Outbox;
+use crate::statistics::listener;
 use crate::storage::SharedStorage;
 use crate::tasks::{TasksOwner, tasks};
 use crate::telemetry::health::{Check, Health};
@@ -40,6 +41,7 @@ pub struct Gateway {
     storage_check: Check,
     storage: SharedStorage,
     outbox: Arc<Outbox>,
+    listener: Arc<listener::Listener>,
     rulebook: Arc<Rulebook>,
     /// Accepts connections: stopped first.
     serving: TasksOwner,
@@ -152,6 +154,7 @@ impl Gateway {
             storage_check,
             storage: house.storage,
             outbox,
+            listener: house.listener,
             rulebook,
             serving,
             server,
@@ -197,6 +200,9 @@ impl Gateway {
         tracing::info!(in_time = served, "draining: requests are finished");
         let parked = self.outbox.park(left(&watch)).await;
         tracing::info!(in_time = parked, "draining: calls in flight have ended");
+        // While storage is open: what was heard since the last writing is nowhere else.
+        let heard = tokio::time::timeout(left(&watch), self.listener.flush()).await.is_ok();
+        tracing::info!(in_time = heard, "draining: words are written");
         self.work.stop();
         let closed = tokio::time::timeout(left(&watch).max(CLOSE_MIN), self.storage.close()).await;
         match &closed {

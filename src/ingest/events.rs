@@ -263,8 +263,7 @@ impl Ingest {
         match self.partitions.take(rules, &setting, event).await {
             Ok(taken) => {
                 count_trials(rules, &setting, event, &taken.decision);
-                self.hear(&group, event, &taken.decision);
-                Self::tally(&group, &taken.decision);
+                self.observe(&group, event, &taken.decision);
                 self.waiting(rules, event, taken, standing)
             }
             Err(error) => refused(take_refusal(&error)),

@@ -25,7 +25,7 @@ use super::{
     Config, CountRow, CountsQuery, DayError, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow,
     OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Seat, Settlement, SharedStorage, StateRow,
-    StatusChange, StatusSpan, Storage, StorageError, Totals, View, WordsError, WordsHeard, WordsShare, codec,
+    StatusChange, StatusSpan, Storage, StorageError, Totals, View, WordsHeard, WordsShare, WordsVisit, codec,
     pass,
 };
 use crate::dedupe::Filter;
@@ -281,7 +281,7 @@ impl Storage for Memory {
         &self,
         groups: &[(String, String)],
         day: u32,
-        visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+        visit: &mut WordsVisit<'_>,
     ) -> Result<(), StorageError> {
         self.disk.data.lock().state.words(groups, day, visit)
     }

@@ -42,7 +42,7 @@ use super::{
     Config, CountRow, CountsQuery, DayError, DeliveryFilter, DeliveryRow, DeliveryState, Document,
     DocumentKind, GroupRow, HitRow, IdempotencyRecord, Intent, JournalRow, LateRow, ListCountRow, MemberRow,
     OutcomeRow, PendingSend, Projected, Receipt, SealedHour, Seat, Settlement, SharedStorage, StateRow,
-    StatusChange, StatusSpan, Storage, StorageError, Totals, View, WordsError, WordsHeard, WordsShare,
+    StatusChange, StatusSpan, Storage, StorageError, Totals, View, WordsHeard, WordsShare, WordsVisit,
 };
 use crate::event::{EventKey, Partition};
 use crate::telemetry::metrics;
@@ -319,7 +319,7 @@ impl Storage for Sqlite {
         &self,
         groups: &[(String, String)],
         day: u32,
-        visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+        visit: &mut WordsVisit<'_>,
     ) -> Result<(), StorageError> {
         self.state(|conn| heard::visit(conn, groups, day, visit))
     }

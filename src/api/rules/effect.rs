@@ -86,12 +86,9 @@ pub(in crate::api) async fn welcome(
     Path(id): Path<String>,
     Query(query): Query<WelcomeEffectQuery>,
 ) -> ApiResult<Answer<WelcomeEffect>> {
-    let days = match query.days.unwrap_or(DAYS_DEFAULT) {
-        days @ 1..=DAYS_MAX => days,
-        _ => {
-            let detail = format!("the query: `days` must be from 1 to {DAYS_MAX}");
-            return Err(ApiError::unreadable("", "query", detail));
-        }
+    let days @ 1..=DAYS_MAX = query.days.unwrap_or(DAYS_DEFAULT) else {
+        let detail = format!("the query: `days` must be from 1 to {DAYS_MAX}");
+        return Err(ApiError::unreadable("", "query", detail));
     };
     let document = cx.shared_document(crate::storage::DocumentKind::Welcome, &id).await?;
     let range = cx.now_ms() - days * DAY_MS..cx.now_ms() + 1;

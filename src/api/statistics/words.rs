@@ -1,5 +1,7 @@
 //! `/v1/statistics/words`: the fastest-rising words of a day (热词).
 
+use std::future::{Ready, ready};
+
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use jiff::civil::Date;
@@ -74,7 +76,7 @@ pub(in crate::api) struct WordsQuery {
 
 /// The fastest-rising words of a day.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(in crate::api) struct Words {
+pub(in crate::api) struct RisingWords {
     /// When they were read; what was said in the last minute or so is not in them.
     as_of: String,
     /// The day.
@@ -86,31 +88,31 @@ pub(in crate::api) struct Words {
     /// Customers who wrote them, each counted once.
     speakers: Option<u64>,
     /// How much of what was said that day was looked at, over all groups of the house.
-    share: Share,
+    share: LookedAt,
     /// Days before that are known, of at most 7; with fewer than 4 nothing can be said to rise.
     days_before: usize,
     /// So many different customers must have said a word.
     people_min: u64,
     /// The words, those that rose fastest first; null where nothing can be seen or too few days are known.
-    items: Option<Vec<Word>>,
+    items: Option<Vec<RisingWord>>,
     /// In how many of the groups what is said can be seen 数据覆盖.
     coverage: Covered,
 }
 
 /// How much of what was said was looked at.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(in crate::api) struct Share {
+pub(in crate::api) struct LookedAt {
     /// Messages that were looked at.
     counted: u64,
     /// Messages that there was no room for: `statistics.words_messages_per_second_max`.
     missed: u64,
     /// The share that was looked at, 0 to 1; null where nothing was said.
-    counted_share: Option<f64>,
+    part: Option<f64>,
 }
 
 /// A word that more people say than usual.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(in crate::api) struct Word {
+pub(in crate::api) struct RisingWord {
     /// The word, as it folds: lower case, simplified.
     word: String,
     /// Customers who said it that day, each counted once.
@@ -127,8 +129,8 @@ pub(in crate::api) struct Word {
     en: String,
 }
 
-impl From<Word> for report::Word {
-    fn from(Word { word, people, usual_low, usual_high, .. }: Word) -> Self {
+impl From<RisingWord> for report::Word {
+    fn from(RisingWord { word, people, usual_low, usual_high, .. }: RisingWord) -> Self {
         Self { word, people, usual: (usual_low, usual_high) }
     }
 }
@@ -141,7 +143,7 @@ impl From<Word> for report::Word {
 #[utoipa::path(
     get, path = "/v1/statistics/words", tag = "statistics", operation_id = "getRisingWords", params(WordsQuery),
     responses((status = 200, description = "The words, those that rose fastest first", content(
-        (Words = "application/json"), (String = "text/csv"), (Word = "application/x-ndjson"),
+        (RisingWords = "application/json"), (String = "text/csv"), (RisingWord = "application/x-ndjson"),
     ))),
 )]
 pub(in crate::api) async fn get(cx: Cx, Query(query): Query<WordsQuery>) -> ApiResult<Response> {
@@ -155,12 +157,9 @@ pub(in crate::api) async fn get(cx: Cx, Query(query): Query<WordsQuery>) -> ApiR
             ApiError::unreadable("", "query", "the query: `day` must be a day like 2026-11-28")
         })?,
     };
-    let limit = match query.limit.unwrap_or(LIMIT_DEFAULT) {
-        limit @ 1..=LIMIT_MAX => limit,
-        _ => {
-            let detail = format!("the query: `limit` must be from 1 to {LIMIT_MAX}");
-            return Err(ApiError::unreadable("", "query", detail));
-        }
+    let limit @ 1..=LIMIT_MAX = query.limit.unwrap_or(LIMIT_DEFAULT) else {
+        let detail = format!("the query: `limit` must be from 1 to {LIMIT_MAX}");
+        return Err(ApiError::unreadable("", "query", detail));
     };
     let WordsQuery { account, shop, region, brand, tag, platform, format, .. } = query;
     let filter = GroupFilter { account, shop, region, brand, tag, platform };
@@ -178,50 +177,57 @@ pub(in crate::api) async fn get(cx: Cx, Query(query): Query<WordsQuery>) -> ApiR
     stream_file(page, Page::write, format, &format!("words-{date}")).await
 }
 
+/// A page of a file, and what comes after it.
+type Written = ApiResult<Option<(Bytes, Option<Page>)>>;
+
 /// A file of one page.
 struct Page {
-    items: Vec<Word>,
+    items: Vec<RisingWord>,
     format: Format,
 }
 
 impl Page {
-    async fn write(self) -> ApiResult<Option<(Bytes, Option<Self>)>> {
+    fn write(self) -> Ready<Written> {
+        ready(self.written().map(|bytes| Some((bytes, None))))
+    }
+
+    fn written(self) -> ApiResult<Bytes> {
         let written = match self.format {
             Format::Csv => write_table(COLUMNS, self.items.iter().map(cells), true),
             Format::Ndjson => write_ndjson(&self.items),
         };
-        Ok(Some((written.map_err(|error| ApiError::internal(&error))?.into(), None)))
+        Ok(written.map_err(|error| ApiError::internal(&error))?.into())
     }
 }
 
 const COLUMNS: [&str; 5] = ["word", "people", "usual_low", "usual_high", "score"];
 
-fn cells(word: &Word) -> [String; 5] {
-    let Word { word, people, usual_low, usual_high, score, .. } = word;
+fn cells(word: &RisingWord) -> [String; 5] {
+    let RisingWord { word, people, usual_low, usual_high, score, .. } = word;
     [word.clone(), people.to_string(), usual_low.to_string(), usual_high.to_string(), score.to_string()]
 }
 
 /// Returns the words of a day that may be told; `None` where nothing can be seen or said.
-pub(in crate::api) fn words(found: &ScopedWords, limit: usize) -> Option<Vec<Word>> {
+pub(in crate::api) fn words(found: &ScopedWords, limit: usize) -> Option<Vec<RisingWord>> {
     found.coverage.known(0)?;
     Some(found.risen.as_ref()?.iter().take(limit).map(word).collect())
 }
 
 fn told(
     found: &ScopedWords,
-    items: Option<Vec<Word>>,
+    items: Option<Vec<RisingWord>>,
     date: Date,
     is_running: bool,
     people_min: u64,
-) -> Words {
+) -> RisingWords {
     let (counted, missed) = (found.share.counted, found.share.missed);
-    Words {
+    RisingWords {
         as_of: moment::show(found.as_of_ms),
         day: date.to_string(),
         is_running,
         messages: found.coverage.known(found.messages),
         speakers: found.coverage.known(found.speakers),
-        share: Share { counted, missed, counted_share: share(counted, counted + missed) },
+        share: LookedAt { counted, missed, part: share(counted, counted + missed) },
         days_before: found.days_before,
         people_min,
         items,
@@ -229,7 +235,7 @@ fn told(
     }
 }
 
-fn word(risen: &Risen) -> Word {
+fn word(risen: &Risen) -> RisingWord {
     let Risen { word, people, usual, score } = risen;
     let (low, high) = (usual.low, usual.high);
     let (mut zh, mut en) =
@@ -238,5 +244,5 @@ fn word(risen: &Risen) -> Word {
         (zh, en) = (format!("{people} 人说到，平时 {low} 人"), format!("{people} people, usual {low}"));
     }
     let (word, score) = (word.to_string(), (score * 10.0).round() / 10.0);
-    Word { word, people: *people, usual_low: low, usual_high: high, score, zh, en }
+    RisingWord { word, people: *people, usual_low: low, usual_high: high, score, zh, en }
 }

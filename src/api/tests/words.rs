@@ -60,7 +60,7 @@ async fn rising_words_are_told_within_the_scope_and_only_when_enough_people_said
         (&got["day"], &got["is_running"], &got["days_before"]),
         (&json!("2026-11-22"), &json!(true), &json!(7))
     );
-    assert_eq!(got["share"], json!({"counted": 300, "missed": 100, "counted_share": 0.75}));
+    assert_eq!(got["share"], json!({"counted": 300, "missed": 100, "part": 0.75}));
     assert_eq!((&got["coverage"]["coverage"], &got["people_min"]), (&json!("full"), &json!(5)));
     // Four of the east are too few, together with the west they are not.
     let east = gateway.get("/v1/statistics/words?region=east&limit=5").await.expect(200).json();

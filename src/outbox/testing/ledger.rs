@@ -502,12 +502,7 @@ impl Storage for TestLedger {
         unreachable!("sending hears no words")
     }
 
-    fn words(
-        &self,
-        _: &[(String, String)],
-        _: u32,
-        _: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
-    ) -> Result<(), StorageError> {
+    fn words(&self, _: &[(String, String)], _: u32, _: &mut WordsVisit<'_>) -> Result<(), StorageError> {
         unreachable!("sending hears no words")
     }
 

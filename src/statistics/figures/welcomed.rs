@@ -131,8 +131,8 @@ impl Group {
 }
 
 fn is_there(moves: &[(i64, Move)], at_ms: i64) -> bool {
-    let before = moves.iter().filter(|(moved_ms, _)| *moved_ms <= at_ms);
-    before.last().is_some_and(|(_, kind)| kind.is_in())
+    let mut before = moves.iter().filter(|(moved_ms, _)| *moved_ms <= at_ms);
+    before.next_back().is_some_and(|(_, kind)| kind.is_in())
 }
 
 #[cfg(test)]

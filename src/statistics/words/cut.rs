@@ -63,7 +63,7 @@ pub fn words_of(text: &str, own: &Own, found: &mut BTreeSet<Box<str>>) {
         } else if let Some(face) = face(rest) {
             face
         } else if first.is_ascii_graphic() {
-            let length = length(rest, |c| c.is_ascii_graphic());
+            let length = length(rest, char::is_ascii_graphic);
             letters(rest.get(..length).unwrap_or_default(), found);
             length
         } else if first.is_alphanumeric() {

@@ -15,7 +15,7 @@ use crate::statistics::words::Said;
 use crate::storage::pass::{self, Kept, Pass};
 use crate::storage::{
     CasePlace, CaseRow, CountRow, CountsQuery, GroupRow, HitRow, LateRow, ListCountRow, MemberRow,
-    OutcomeRow, PendingSend, Seat, StateRow, StorageError, Totals, WordsError, WordsHeard, WordsShare,
+    OutcomeRow, PendingSend, Seat, StateRow, StorageError, Totals, WordsHeard, WordsShare, WordsVisit,
 };
 
 type GroupName = (String, String);
@@ -102,7 +102,7 @@ impl StateData {
         &self,
         groups: &[GroupName],
         day: u32,
-        visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+        visit: &mut WordsVisit<'_>,
     ) -> Result<(), StorageError> {
         for (index, group) in groups.iter().enumerate() {
             let Some(said) = self.heard.said.get(&(day, group.clone())) else { continue };

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{fault, signed, unsigned};
 use crate::statistics::words::{Said, WordsError};
-use crate::storage::{StorageError, WordsHeard, WordsShare};
+use crate::storage::{StorageError, WordsHeard, WordsShare, WordsVisit};
 
 /// Adds words to groups' days.
 pub(super) fn add(
@@ -48,7 +48,7 @@ pub(super) fn visit(
     conn: &Connection,
     groups: &[(String, String)],
     day: u32,
-    visit: &mut dyn FnMut(usize, &[u8]) -> Result<(), WordsError>,
+    visit: &mut WordsVisit<'_>,
 ) -> Result<(), StorageError> {
     let failed = fault("read words");
     let mut find = conn
