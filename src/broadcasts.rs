@@ -62,7 +62,7 @@ use crate::storage::{
 use crate::tasks::Tasks;
 
 pub use accept::NewBroadcast;
-pub use audience::{Audience, AudienceError, Size};
+pub use audience::{Audience, AudienceError};
 pub use book::{Counted, Figures, GroupBook, GroupEntry, Speaking, TextJudge, Voice};
 pub use canary::{Before, Canary, CanaryError, Phase, Seen, Trial};
 pub use caps::Caps;

@@ -1,4 +1,4 @@
-//! For which groups something is meant: a welcome template, a reply rule.
+//! For which groups something is meant: a welcome template, a reply rule. And how many of something are meant.
 //!
 //! The closest one wins: a shop's own before its region's, before its brand's, before everybody's; with a tag before
 //! without. Equally close ones: the first by id.
@@ -62,6 +62,30 @@ impl Plan {
     /// Returns how many names it lists.
     pub fn names(&self) -> usize {
         self.brands.len() + self.regions.len() + self.shops.len() + self.tags.len()
+    }
+}
+
+/// From one number to another, both among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// At least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u64>,
+    /// At most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+}
+
+impl Range {
+    /// Says whether a number is in it.
+    pub fn holds(self, value: u64) -> bool {
+        self.min.is_none_or(|min| value >= min) && self.max.is_none_or(|max| value <= max)
+    }
+
+    /// Says whether it says something and any number can be in it.
+    pub fn is_possible(self) -> bool {
+        (self.min.is_some() || self.max.is_some()) && self.min.unwrap_or(0) <= self.max.unwrap_or(u64::MAX)
     }
 }
 

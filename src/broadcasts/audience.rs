@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::Config;
 use super::book::{Figures, GroupEntry};
 use crate::event::{AccountId, BrandId, GroupName, Place, Places, RegionId, Scope, ShopId};
+use crate::reach::Range;
 
 /// Who is to be reached. Written `"all"`, or `{"tags": ["vip"]}`, `{"shops": [..]}`, `{"regions": [..]}`, `{"brands": [..]}`,
 /// `{"platforms": ["wecom"]}`, `{"accounts": [..]}`, `{"groups": ["demo/g-7"]}`, `{"silent_days": 7}`, `{"active_days": 7}`,
@@ -47,7 +48,7 @@ pub enum Audience {
     /// Groups in which a customer said something in so many last days.
     ActiveDays(u16),
     /// Groups with so many members, as far as joins, leaves and messages tell.
-    Size(Size),
+    Size(Range),
     /// Groups with enough members of a segment.
     Segment(OfSegment),
     /// Groups of a saved audience, by its name.
@@ -61,18 +62,6 @@ pub enum Audience {
     /// Groups that this does not hold.
     #[schema(no_recursion)]
     Not(Box<Audience>),
-}
-
-/// How many members a group has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Size {
-    /// At least.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<u64>,
-    /// At most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<u64>,
 }
 
 /// How many members of a segment a group has.
@@ -151,9 +140,7 @@ impl Audience {
             Audience::Groups(groups) => Some(groups.contains(group.name())),
             Audience::SilentDays(days) => figures.spoke.get(days).map(|spoke| !spoke),
             Audience::ActiveDays(days) => figures.spoke.get(days).copied(),
-            Audience::Size(size) => figures.members.map(|members| {
-                size.min.is_none_or(|min| members >= min) && size.max.is_none_or(|max| members <= max)
-            }),
+            Audience::Size(size) => figures.members.map(|members| size.holds(members)),
             Audience::Segment(of) => figures.segments.get(&of.id).and_then(|counted| {
                 let surely = counted.members >= of.members_min;
                 let perhaps = counted.members + counted.unknown >= of.members_min;
@@ -202,7 +189,7 @@ impl Audience {
             Audience::Groups(groups) => format!("{} groups", groups.len()),
             Audience::SilentDays(days) => format!("silent for {days} days"),
             Audience::ActiveDays(days) => format!("active in {days} days"),
-            Audience::Size(Size { min, max }) => match (min, max) {
+            Audience::Size(Range { min, max }) => match (min, max) {
                 (Some(min), Some(max)) => format!("{min} to {max} members"),
                 (Some(min), None) => format!("{min} members and more"),
                 (None, max) => format!("up to {} members", max.unwrap_or_default()),
@@ -257,10 +244,7 @@ impl Audience {
                 let fits = (1..=max).contains(&days);
                 return fits.then_some(()).ok_or(AudienceError::Days { days, max });
             }
-            Audience::Size(Size { min, max }) => {
-                let fits = (min.is_some() || max.is_some()) && min.unwrap_or(0) <= max.unwrap_or(u64::MAX);
-                return fits.then_some(()).ok_or(AudienceError::Size);
-            }
+            Audience::Size(size) => return size.is_possible().then_some(()).ok_or(AudienceError::Size),
             Audience::Any(_) | Audience::Every(_) | Audience::Not(_) => {}
         }
         let parts = self.parts();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::rule::{Facts, LOOKBACK_DAYS, Sight};
 use super::scores::Scores;
 use crate::event::{BrandId, GroupName, Place, Places, RegionId, Role, Scope, ShopId};
+use crate::reach::Range;
 
 /// How deep expressions are put together at most.
 const DEPTH_MAX: usize = 8;
@@ -67,30 +68,6 @@ pub enum Segment {
     /// Members whom this does not hold.
     #[schema(no_recursion)]
     Not(Box<Segment>),
-}
-
-/// From one number to another, both among them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Range {
-    /// At least.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<u64>,
-    /// At most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<u64>,
-}
-
-impl Range {
-    fn holds(self, value: u64) -> bool {
-        self.min.is_none_or(|min| value >= min) && self.max.is_none_or(|max| value <= max)
-    }
-
-    fn check(self) -> Result<(), String> {
-        let fits = (self.min.is_some() || self.max.is_some())
-            && self.min.unwrap_or(0) <= self.max.unwrap_or(u64::MAX);
-        fits.then_some(()).ok_or_else(|| "needs a `min`, a `max`, or both with `min` the smaller".to_owned())
-    }
 }
 
 /// A member of a group, as far as segments ask.
@@ -296,13 +273,13 @@ impl Segment {
                 let refused = || format!("{days} days: 1 to {LOOKBACK_DAYS} are possible");
                 return fits.then_some(()).ok_or_else(refused);
             }
-            Segment::JoinedDays(range) | Segment::Messages(range) => return range.check(),
+            Segment::JoinedDays(range) | Segment::Messages(range) => return checked(*range),
             Segment::Recency(range) | Segment::Frequency(range) | Segment::Monetary(range) => {
                 let is_score = |score: Option<u64>| score.is_none_or(|score| (1..=5).contains(&score));
                 if !is_score(range.min) || !is_score(range.max) {
                     return Err("a score is from 1 to 5".to_owned());
                 }
-                return range.check();
+                return checked(*range);
             }
             Segment::Any(_) | Segment::Every(_) | Segment::Not(_) => {}
         }
@@ -315,6 +292,11 @@ impl Segment {
         *names += parts.len();
         parts.iter().try_for_each(|part| part.check_part(scope, places, depth, names))
     }
+}
+
+fn checked(range: Range) -> Result<(), String> {
+    let refused = || "needs a `min`, a `max`, or both with `min` the smaller".to_owned();
+    range.is_possible().then_some(()).ok_or_else(refused)
 }
 
 fn listed<N: std::fmt::Display>(
