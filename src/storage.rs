@@ -353,6 +353,13 @@ pub trait Storage: EvidenceStore {
     /// Returns in which groups of an account some members are now, as (group, member), in that order.
     fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError>;
 
+    /// Returns the groups of an account that a member is or was in, in order.
+    fn groups_of(&self, account: &str, member: &str) -> Result<Vec<String>, StorageError>;
+
+    /// Tells who members of an account are, by identities that may hold over several accounts (member, identity), and says of
+    /// each whether that is who they are: what was told of a member first holds. Blocking.
+    fn identify(&self, account: &str, members: &[(String, String)]) -> Result<Vec<bool>, StorageError>;
+
     /// Forgets what a member of an account is called, in every group; returns in how many they had a name. Counts and
     /// numbers stay. What the platform tells later is remembered again. Blocking.
     fn forget_names(&self, account: &str, member: &str) -> Result<u64, StorageError>;

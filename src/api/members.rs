@@ -41,6 +41,8 @@ pub(super) struct PersonView {
     tags: Vec<String>,
     /// The imported value, in the brand's unit.
     value: Option<f64>,
+    /// Who they are beyond this account, as it was imported.
+    identity: Option<String>,
     /// When they were erased.
     erased_at: Option<String>,
     /// Their groups, now and before.
@@ -109,6 +111,7 @@ pub(super) async fn get(
         name: name.filter(|_| mark.erased_ms.is_none()),
         tags: mark.tags.iter().cloned().collect(),
         value: mark.value_micros.map(units),
+        identity: mark.identity.clone(),
         erased_at: mark.erased_ms.map(moment::show),
         groups: groups.collect(),
         account,
@@ -185,12 +188,11 @@ impl Cx {
         let (account, member) = (account.to_owned(), member.to_owned());
         let seats = self.about_people(move |cx| {
             cx.storage().project()?;
-            let filter = GroupFilter { account: Some(account.clone()), ..GroupFilter::default() };
             let mut seats = Vec::new();
-            for group in cx.groups_of(&filter) {
-                if let Some(row) = cx.storage().member(&account, group.name.group.as_str(), &member)? {
-                    seats.push((group, row));
-                }
+            for group in cx.storage().groups_of(&account, &member)? {
+                let Ok(context) = cx.directory().group_in(cx.scope(), &account, &group) else { continue };
+                let row = cx.storage().member(&account, &group, &member)?;
+                seats.extend(group_of(cx.connectors(), &group, &context).zip(row));
             }
             Ok(seats)
         });

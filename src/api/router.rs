@@ -89,6 +89,7 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/groups/{account}/{group}/members/{member}/conduct" Read conduct::get;
         POST   "/v1/members/{account}/{member}/pardon"    ReviewsDecide conduct::pardon;
         POST   "/v1/members/tags"                         BroadcastsWrite members::tags::import;
+        POST   "/v1/members/identities"                   BroadcastsWrite members::tags::import_identities;
         POST   "/v1/members/values"                       BroadcastsWrite members::tags::import_values;
         GET    "/v1/members/duplicates"                   Read  members::duplicates::list;
         GET    "/v1/members/{account}/{member}"           Read  members::get;

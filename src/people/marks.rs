@@ -19,6 +19,9 @@ pub struct Mark {
     /// What they are worth, in millionths of the brand's unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_micros: Option<i64>,
+    /// Who they are beyond this account, as somebody imported it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// When they were erased: their name is not shown since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erased_ms: Option<i64>,
@@ -35,6 +38,8 @@ pub enum Edit {
     Replace(BTreeSet<String>),
     /// The value is this.
     Value(Option<i64>),
+    /// They are this person, whatever account they are in.
+    Identity(String),
     /// Everything goes.
     Erase(i64),
 }
@@ -58,6 +63,7 @@ impl Mark {
             }
             Edit::Replace(tags) => self.tags = tags,
             Edit::Value(value) => self.value_micros = value,
+            Edit::Identity(identity) => self.identity = Some(identity),
             Edit::Erase(at_ms) => *self = Mark { erased_ms: Some(at_ms), ..Mark::default() },
         }
         if self.tags.len() > TAGS_MAX {
@@ -77,6 +83,17 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// Returns the identities that were imported, as (member, identity), by account.
+    pub fn identities(&self) -> Vec<(String, Vec<(String, String)>)> {
+        let of = |(account, members): (&String, &HashMap<Box<str>, Arc<Mark>>)| {
+            let known = members
+                .iter()
+                .filter_map(|(member, mark)| Some((member.to_string(), mark.identity.clone()?)));
+            (account.clone(), known.collect())
+        };
+        self.accounts.iter().map(of).filter(|(_, members): &(_, Vec<_>)| !members.is_empty()).collect()
+    }
+
     /// Returns how many there are.
     pub fn count(&self) -> usize {
         self.count

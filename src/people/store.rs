@@ -1,20 +1,24 @@
 //! What people write, in the ledger and in memory. Invariant: memory is changed after the ledger took it, under one lock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::kept::Kept;
+use super::kept::{Kept, Key};
 use super::marks::{self, Edit, Mark, Marks};
 use super::rule::{RULES_MAX, Rule};
 use super::segment::{SEGMENTS_MAX, Segment};
 use super::{Parts, People, RuleBook};
 use crate::event::{Actor, OperatorId, Place};
-use crate::storage::{AuditEntry, Change, Document, DocumentKind, Storage, StorageError, Write};
+use crate::storage::{
+    AuditEntry, Change, Document, DocumentKind, SharedStorage, Storage, StorageError, Write,
+};
 use crate::telemetry::metrics;
 
 /// A document with its name and version.
@@ -84,6 +88,27 @@ fn read<T: DeserializeOwned>(document: Document) -> Result<Stored<T>, StorageErr
     Ok(Stored { id, version, updated_ms, is })
 }
 
+/// Tells storage who members are, by account; returns those who are somebody else.
+async fn tell(
+    storage: &SharedStorage,
+    told: Vec<(String, Vec<(String, String)>)>,
+) -> Result<HashSet<Key>, StorageError> {
+    if told.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let storage = storage.clone();
+    let telling = tokio::task::spawn_blocking(move || {
+        let mut not_them = HashSet::new();
+        for (account, members) in told {
+            let is = storage.identify(&account, &members)?;
+            let others = members.into_iter().zip(is).filter(|(_, is)| !is);
+            not_them.extend(others.map(|((member, _), _)| (account.clone(), member)));
+        }
+        Ok(not_them)
+    });
+    telling.await.map_err(|error| StorageError::failed("tell who members are", error))?
+}
+
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default() // texts and numbers: cannot fail
 }
@@ -112,6 +137,8 @@ impl People {
         each(&*parts.storage, DocumentKind::TagRule, |stored| rules.push(stored)).await?;
         each(&*parts.storage, DocumentKind::Segment, |stored| segments.push(stored)).await?;
         metrics::people::marked(marks.count());
+        // The projection may have lost to a power cut what the ledger holds.
+        tell(&parts.storage, marks.identities()).await?;
         let kept = Kept::new(parts.storage.head_position()?, parts.config.rule_tags_max);
         Ok(Self {
             marks: RwLock::new(marks),
@@ -135,12 +162,21 @@ impl People {
     ) -> Result<Vec<Result<bool, String>>, StorageError> {
         let _turn = self.writing.lock().await;
         let (mut answers, mut changed) =
+        let not_them = self.tell(&edits).await?;
             (Vec::with_capacity(edits.len()), Vec::<(String, String, Mark)>::new());
         let mut count = self.marks.read().count();
         for (account, member, edit) in edits {
             let at = changed.iter().position(|(a, m, _)| *a == account && *m == member);
             let known = self.mark(&account, &member);
             let mut mark = match at.and_then(|at| changed.get(at)) {
+            if matches!(edit, Edit::Identity(_)) && not_them.contains(&(account.clone(), member.clone())) {
+                answers.push(Err(
+                    "the member was told to be somebody else before, and what was told first holds\
+                                  （该成员已有另一身份，先到的为准）"
+                        .to_owned(),
+                ));
+                continue;
+            }
                 Some((.., mark)) => mark.clone(),
                 None => known.as_deref().cloned().unwrap_or_default(),
             };
@@ -186,6 +222,17 @@ impl People {
 
     /// Writes a rule; says whether it is new.
     ///
+    /// Tells storage who members are; returns those who are somebody else.
+    async fn tell(&self, edits: &[(String, String, Edit)]) -> Result<HashSet<Key>, StorageError> {
+        let mut told: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for (account, member, edit) in edits {
+            if let Edit::Identity(identity) = edit {
+                told.entry(account.clone()).or_default().push((member.clone(), identity.clone()));
+            }
+        }
+        tell(&self.parts.storage, told.into_iter().collect()).await
+    }
+
     /// # Errors
     /// When there are too many, or it was changed meanwhile.
     pub async fn put_rule(

@@ -27,7 +27,7 @@ pub fn day_of(at_ms: i64) -> u32 {
 /// A person as rows name them: the account's dense number and what they were to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Person {
-    /// Number within the account.
+    /// Number within the account; over all accounts where it is marked with [`OVERALL`].
     pub number: u64,
     /// Role at that time.
     pub role: Role,
@@ -156,7 +156,10 @@ pub struct Row {
     pub counted: Vec<u8>,
 }
 
-/// Numbers that turned out to be a person's who had one before.
+/// Marks a number that is a person's over all accounts; all others are numbers within one.
+pub const OVERALL: u64 = 1 << 63;
+
+/// Numbers that turned out to be a person's who had one before, or whom other accounts know, too.
 pub type Same = HashMap<u64, u64>;
 
 /// A row that is looked at where it lies. People stand under one number each, so that one may come up twice.

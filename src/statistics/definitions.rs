@@ -9,7 +9,7 @@
 //! | hour | 小时 | the hour of the event's own time (`at`), not of its arrival; platform times are UTC milliseconds |
 //! | first seen, last seen | 首次、最近出现 | the earliest and latest time of an event that shows the member in the group: a message, an edit, a join, a leave |
 //! | present | 在群 | the latest join or leave by its own time decides; someone only ever seen talking is present |
-//! | member number | 成员编号 | given once per account, by the platform's union id where it gives one, else by member id |
+//! | member number | 成员编号 | given once per account, by the platform's union id where it gives one or by an imported identity, else by member id; whom several accounts know by one has a number over all of them |
 //! | case | 同文案件 | the same advert in many groups |
 //!
 //! An event without a group (a contact added, what the fleet stage decides) is in no group's numbers, roster or list.

@@ -22,7 +22,7 @@ use std::ops::Range;
 use hashbrown::HashMap;
 use roaring::RoaringTreemap;
 
-use super::days::{DAY_MS, DayError, Facet, Move, View, day_of};
+use super::days::{DAY_MS, DayError, Facet, Move, OVERALL, View, day_of};
 use super::definitions::Counters;
 use crate::event::{HOUR_MS, Role};
 
@@ -83,8 +83,12 @@ impl Cuts {
     }
 }
 
-/// A person over all accounts: the account's place in the question, and their number there.
+/// A person over all accounts: the account's place in the question, and their number there; or the number that they have over
+/// all accounts.
 pub fn person(account: u32, number: u64) -> u64 {
+    if number & OVERALL != 0 {
+        return number;
+    }
     u64::from(account) << 32 | u64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 

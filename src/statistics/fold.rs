@@ -25,7 +25,7 @@ pub use delta::{
     MoveDelta, OutcomeSum, Place, Sighting, StateDelta,
 };
 pub use latest::Latest;
-pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Numbered, Register, introduce};
+pub use merge::{GroupRecord, MemberRecord, NEVER_MS, Numbered, Register, identify, introduce, same};
 
 /// Returns the hour of a time, counted from the epoch; a time before 1970 is in hour 0.
 pub fn hour_of(at_ms: i64) -> u32 {

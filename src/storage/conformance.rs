@@ -6,6 +6,7 @@
 mod calls;
 mod evidence;
 mod heard;
+mod identities;
 mod journal;
 mod ledger;
 mod projection;
@@ -21,6 +22,7 @@ use crate::event::{
 pub(super) use calls::*;
 pub(super) use evidence::*;
 pub(super) use heard::*;
+pub(super) use identities::*;
 pub(super) use journal::*;
 pub(super) use ledger::*;
 pub(super) use projection::*;
@@ -122,6 +124,8 @@ macro_rules! all {
             pending_sends_wait_until_they_expire,
             late_events_are_listed_apart,
             a_person_keeps_one_number_over_groups,
+            who_several_accounts_know_is_one_person,
+            people_of_several_accounts_are_counted_as_raw_events_say,
             a_list_of_members_is_taken_over_and_counts_nobody,
             cases_show_their_last_sighting,
             members_are_found_in_their_groups,

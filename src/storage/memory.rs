@@ -329,6 +329,15 @@ impl Storage for Memory {
         Ok(self.disk.data.lock().state.forget_names(account, member))
     }
 
+    fn groups_of(&self, account: &str, member: &str) -> Result<Vec<String>, StorageError> {
+        Ok(self.disk.data.lock().state.groups_of(account, member))
+    }
+
+    fn identify(&self, account: &str, members: &[(String, String)]) -> Result<Vec<bool>, StorageError> {
+        self.project()?;
+        Ok(self.disk.data.lock().state.identify(account, members))
+    }
+
     fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError> {
         Ok(self.disk.data.lock().state.memberships(account, members))
     }

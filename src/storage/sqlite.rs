@@ -367,6 +367,15 @@ impl Storage for Sqlite {
         self.projector.lock().forget_names(account, member)
     }
 
+    fn groups_of(&self, account: &str, member: &str) -> Result<Vec<String>, StorageError> {
+        self.state(|conn| queries::groups_of(conn, account, member))
+    }
+
+    fn identify(&self, account: &str, members: &[(String, String)]) -> Result<Vec<bool>, StorageError> {
+        self.project()?; // who a platform told earlier holds
+        self.projector.lock().identify(account, members)
+    }
+
     fn memberships(&self, account: &str, members: &[String]) -> Result<Vec<(String, String)>, StorageError> {
         self.state(|conn| queries::memberships(conn, account, members))
     }

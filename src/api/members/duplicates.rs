@@ -1,9 +1,9 @@
 //! `/v1/members/duplicates`: customers who are in several groups of the same shop, or of the same brand.
 //!
-//! Told by the person's number within an account, so that who has a union id is one person in all groups. Two passes over
-//! rosters, a bit a person: any number of groups takes little memory.
+//! Told by the person's number, so that who has a union id or an imported identity is one person in all groups, of whatever
+//! accounts. Two passes over rosters, a bit a person: any number of groups takes little memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use roaring::RoaringTreemap;
@@ -72,8 +72,6 @@ pub(in crate::api) struct DuplicatesQuery {
 pub(in crate::api) struct Duplicate {
     /// The shop, region or brand.
     of: String,
-    /// Account.
-    account: String,
     /// The groups, and who they are there.
     groups: Vec<InGroup>,
 }
@@ -81,6 +79,8 @@ pub(in crate::api) struct Duplicate {
 /// Where somebody is.
 #[derive(Serialize, utoipa::ToSchema)]
 struct InGroup {
+    /// Its account.
+    account: String,
     /// The group.
     group: String,
     /// The platform's id, or a pseudonym.
@@ -93,16 +93,17 @@ struct InGroup {
     last_seen_at: String,
 }
 
-/// Where a page begins: after this place, account, number.
-type Place = (String, String, u64);
+/// Where a page begins: after this place and person.
+type Place = (String, u64);
 
 /// Lists people in several groups 跨群重复成员
 ///
-/// Customers who are now in two or more groups of the same shop (or region, or brand), told apart by account.
+/// Customers who are now in two or more groups of the same shop (or region, or brand). Who is known to several accounts by one union
+/// id or imported identity is one person.
 #[utoipa::path(
     get, path = "/v1/members/duplicates", tag = "people", operation_id = "listDuplicateMembers",
     params(DuplicatesQuery),
-    responses((status = 200, description = "By place, account and person", body = Page<Duplicate>)),
+    responses((status = 200, description = "By place and person", body = Page<Duplicate>)),
 )]
 pub(in crate::api) async fn list(
     cx: Cx,
@@ -115,7 +116,7 @@ pub(in crate::api) async fn list(
     let filter = GroupFilter { account, shop, region, brand, ..GroupFilter::default() };
     let found = cx.about_people(move |cx| {
         cx.storage().project()?;
-        let mut places: BTreeMap<(String, String), Vec<GroupOf>> = BTreeMap::new();
+        let mut places: BTreeMap<String, Vec<GroupOf>> = BTreeMap::new();
         for group in cx.groups_of(&filter) {
             let place = match within {
                 Within::Shop => group.place.shop.as_ref().map(ToString::to_string),
@@ -123,20 +124,19 @@ pub(in crate::api) async fn list(
                 Within::Brand => group.place.brand.as_ref().map(ToString::to_string),
             };
             if let Some(place) = place {
-                places.entry((place, group.name.account.to_string())).or_default().push(group);
+                places.entry(place).or_default().push(group);
             }
         }
         let mut rows = Vec::new();
-        for ((place, account), groups) in places {
+        for (place, groups) in places {
             let beyond = match &after {
-                Some((p, a, _)) if (&place, &account) < (p, a) => continue,
-                Some((p, a, number)) if (&place, &account) == (p, a) => Some(*number),
+                Some((p, _)) if place < *p => continue,
+                Some((p, person)) if place == *p => Some(*person),
                 Some(_) | None => None,
             };
             let wanted = limit + 1 - rows.len();
-            for (number, groups) in cx.several(&account, &groups, beyond, wanted, &naming)? {
-                let row = Duplicate { of: place.clone(), account: account.clone(), groups };
-                rows.push(((place.clone(), account.clone(), number), row));
+            for (person, groups) in cx.several(&groups, beyond, wanted, &naming)? {
+                rows.push(((place.clone(), person), Duplicate { of: place.clone(), groups }));
             }
             if rows.len() > limit {
                 break;
@@ -149,10 +149,9 @@ pub(in crate::api) async fn list(
 }
 
 impl Cx {
-    /// Returns the next customers who are in several of these groups of an account, by number.
+    /// Returns the next customers who are in several of these groups, by person.
     fn several(
         &self,
-        account: &str,
         groups: &[GroupOf],
         beyond: Option<u64>,
         wanted: usize,
@@ -162,18 +161,22 @@ impl Cx {
             return Ok(Vec::new());
         }
         let (mut once, mut several) = (RoaringTreemap::new(), RoaringTreemap::new());
-        self.each_customer(account, groups, &mut |people: &RoaringTreemap| {
+        self.each_customer(groups, &mut |people: &RoaringTreemap| {
             several |= &once & people;
             once |= people;
         })?;
-        let several = several.into_iter().filter(|number| beyond.is_none_or(|beyond| *number > beyond));
+        let several = several.into_iter().filter(|person| beyond.is_none_or(|beyond| *person > beyond));
         let mut found: HashMap<u64, Vec<InGroup>> =
-            several.take(wanted).map(|number| (number, Vec::new())).collect();
+            several.take(wanted).map(|person| (person, Vec::new())).collect();
+        let accounts = accounts_of(groups);
         for some in groups.chunks(GROUPS_TOGETHER) {
-            self.storage().rosters(&names(account, some), &mut |group, seat| {
-                if let (true, Some(rows)) = (is_here(&seat), found.get_mut(&person(0, seat.number))) {
+            self.storage().rosters(&names(some), &mut |group, seat| {
+                let account = some[group].name.account.as_str();
+                let of = person(place_of(&accounts, account), seat.number);
+                if let (true, Some(rows)) = (is_here(&seat), found.get_mut(&of)) {
                     let mark = self.people().mark(account, seat.member).unwrap_or_default();
                     rows.push(InGroup {
+                        account: account.to_owned(),
                         group: some[group].name.group.to_string(),
                         member: naming.id(account, seat.member),
                         name: naming.name(seat.name.map(str::to_owned), mark.erased_ms.is_some()),
@@ -184,9 +187,9 @@ impl Cx {
             })?;
         }
         let mut found: Vec<_> = found.into_iter().collect();
-        found.sort_unstable_by_key(|(number, _)| *number);
+        found.sort_unstable_by_key(|(person, _)| *person);
         for (_, rows) in &mut found {
-            rows.sort_by(|a, b| (&a.group, &a.member).cmp(&(&b.group, &b.member)));
+            rows.sort_by(|a, b| (&a.account, &a.group, &a.member).cmp(&(&b.account, &b.group, &b.member)));
         }
         Ok(found)
     }
@@ -194,15 +197,16 @@ impl Cx {
     /// Visits the customers of each group, each once.
     fn each_customer(
         &self,
-        account: &str,
         groups: &[GroupOf],
         visit: &mut dyn FnMut(&RoaringTreemap),
     ) -> Result<(), StorageError> {
+        let accounts = accounts_of(groups);
         for some in groups.chunks(GROUPS_TOGETHER) {
             let mut people = vec![RoaringTreemap::new(); some.len()];
-            self.storage().rosters(&names(account, some), &mut |group, seat| {
+            self.storage().rosters(&names(some), &mut |group, seat| {
                 if is_here(&seat) {
-                    people[group].insert(person(0, seat.number));
+                    let place = place_of(&accounts, some[group].name.account.as_str());
+                    people[group].insert(person(place, seat.number));
                 }
             })?;
             people.iter().for_each(&mut *visit);
@@ -215,6 +219,16 @@ fn is_here(seat: &Seat<'_>) -> bool {
     seat.present && seat.role == Role::Customer
 }
 
-fn names(account: &str, groups: &[GroupOf]) -> Vec<(String, String)> {
-    groups.iter().map(|group| (account.to_owned(), group.name.group.to_string())).collect()
+fn names(groups: &[GroupOf]) -> Vec<(String, String)> {
+    groups.iter().map(|group| (group.name.account.to_string(), group.name.group.to_string())).collect()
+}
+
+/// Returns the accounts of groups, in order: numbers within one are told apart by its place among them.
+fn accounts_of(groups: &[GroupOf]) -> Vec<&str> {
+    let all: BTreeSet<&str> = groups.iter().map(|group| group.name.account.as_str()).collect();
+    all.into_iter().collect()
+}
+
+fn place_of(accounts: &[&str], account: &str) -> u32 {
+    u32::try_from(accounts.partition_point(|other| *other < account)).unwrap_or(u32::MAX)
 }

@@ -145,6 +145,52 @@ pub(in crate::api) async fn import(cx: Cx, Query(query): Query<TagsQuery>, body:
     cx.edit_members(lines, "member_tags").await
 }
 
+/// Who a member is.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct IdentityLine {
+    /// Their account.
+    account: String,
+    /// The platform's id of them.
+    member: String,
+    /// Who they are in whatever account, in your own words: a customer number, or the union id that a platform gives.
+    #[schema(max_length = 128)]
+    identity: String,
+}
+
+/// Longest identity, in bytes.
+const IDENTITY_BYTES_MAX: usize = 128;
+
+/// Imports who members are 批量导入身份
+///
+/// Members of several accounts, on whatever platforms, with the same identity are one person and counted once in all figures
+/// from then on, also for the time before; so is who has this text as their union id. What was told of a member first, by the
+/// platform or by import, holds: a line that says otherwise is refused. NDJSON with `account`, `member`, `identity`, or CSV with
+/// these columns.
+#[utoipa::path(
+    post, path = "/v1/members/identities", tag = "people", operation_id = "importMemberIdentities",
+    request_body(content((IdentityLine = "application/x-ndjson"), (String = "text/csv"))),
+    responses((status = 200, description = "One answer a line", body = ImportLine, content_type = "application/x-ndjson")),
+)]
+pub(in crate::api) async fn import_identities(cx: Cx, body: Body) -> ApiResult<Answers> {
+    let wanted = |account: String, member: String, identity: String| -> ApiResult<Wanted> {
+        if identity.is_empty()
+            || identity.len() > IDENTITY_BYTES_MAX
+            || identity.chars().any(char::is_control)
+        {
+            let detail = format!("must have 1 to {IDENTITY_BYTES_MAX} bytes, on one line");
+            return Err(ApiError::fields(vec![FieldError::new("/identity", "form", detail)]));
+        }
+        Ok((account, member, Edit::Identity(identity)))
+    };
+    let of_cells = |account: &str, member: &str, identity: &str| {
+        wanted(account.to_owned(), member.to_owned(), identity.trim().to_owned())
+    };
+    let lines = body
+        .read("identity", of_cells, |line: IdentityLine| wanted(line.account, line.member, line.identity))?;
+    cx.edit_members(lines, "member_identities").await
+}
+
 /// A value for a member.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -461,3 +461,43 @@ async fn tags_by_rule_are_what_raw_events_give_whoever_asked_in_between() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_person_of_several_accounts_is_counted_once_when_somebody_says_so() {
+    let gateway = Gateway::open().await;
+    gateway.furnish().await;
+    gateway.call("PUT", "/v1/accounts/web", json!({"platform": "sandbox"})).await.expect(201);
+    gateway.call("PUT", "/v1/groups/web/w-1", json!({"shop": "s-east"})).await.expect(201);
+    happened(&gateway, ("demo", "g-east", "m-1"), 24, vec![moved(true)]).await;
+    happened(&gateway, ("web", "w-1", "x-1"), 20, vec![moved(true)]).await;
+    happened(&gateway, ("web", "w-1", "x-2"), 20, vec![moved(true)]).await;
+    let people = async || {
+        let got = gateway.get("/v1/statistics/people").await.expect(200).json();
+        (got["people"].clone(), got["new_people"].clone(), got["members"].clone())
+    };
+    assert_eq!(people().await, (json!(3), json!(3), json!(3)));
+    let western = gateway.token_for("op-west", json!({"regions": ["west"]})).await;
+    let line = |account: &str, member: &str, identity: &str| {
+        json!({"account": account, "member": member, "identity": identity}).to_string() + "\n"
+    };
+    let lines = line("demo", "m-1", "crm-7") + &line("web", "x-1", "crm-7") + &line("web", "x-2", "");
+    let path = "/v1/members/identities";
+    let refused = gateway.call_as(&western, "POST", path, json!(lines.clone())).await.expect(200).text;
+    assert!(!refused.contains("created"), "not theirs to say: {refused}");
+    let got = gateway.call("POST", path, json!(lines)).await.expect(200);
+    let status = |text: &str| -> Vec<Value> {
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["status"].clone()).collect()
+    };
+    assert_eq!(status(&got.text), ["created", "created", "error"]);
+    assert_eq!(people().await, (json!(2), json!(2), json!(3)));
+    let other = gateway.call("POST", path, json!(line("web", "x-1", "crm-8"))).await.expect(200).text;
+    assert!(other.contains("先到的为准"), "{other}");
+    assert_eq!(gateway.get("/v1/members/web/x-1").await.expect(200).json()["identity"], "crm-7");
+    let twice = gateway.get("/v1/members/duplicates").await.expect(200).json();
+    let groups = twice["items"][0]["groups"].as_array().unwrap().clone();
+    let names: Vec<&Value> = groups.iter().map(|group| &group["account"]).collect();
+    assert_eq!((names, twice["items"].as_array().unwrap().len()), (vec![&json!("demo"), &json!("web")], 1));
+    gateway.call("PUT", "/v1/segments/all", json!({"segment": "all"})).await.expect(201);
+    let numbers = gateway.get("/v1/segments/all/numbers").await.expect(200).json();
+    assert_eq!((&numbers["members"], &numbers["people"]), (&json!(3), &json!(2)));
+}

@@ -165,6 +165,9 @@ fn body(method: &str, path: &str) -> Value {
         (_, "/v1/members/tags") => {
             json!("{\"account\":\"demo\",\"member\":\"m-east\",\"tags\":[\"over\"]}\n")
         }
+        (_, "/v1/members/identities") => {
+            json!("{\"account\":\"demo\",\"member\":\"m-east\",\"identity\":\"p-1\"}\n")
+        }
         (_, "/v1/members/values") => json!("{\"account\":\"demo\",\"member\":\"m-east\",\"value\":1}\n"),
         (_, "/v1/tag-rules/{tag_rule}") => json!({"tag": "over", "when": {"silent": {"days": 3}}}),
         (_, "/v1/segments/{segment}") => json!({"title": "taken over", "segment": "all"}),

@@ -536,6 +536,14 @@ impl Storage for TestLedger {
         unreachable!("sending reads no projection")
     }
 
+    fn groups_of(&self, _: &str, _: &str) -> Result<Vec<String>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
+    fn identify(&self, _: &str, _: &[(String, String)]) -> Result<Vec<bool>, StorageError> {
+        unreachable!("sending reads no projection")
+    }
+
     fn memberships(&self, _: &str, _: &[String]) -> Result<Vec<(String, String)>, StorageError> {
         unreachable!("sending reads no projection")
     }

@@ -1,7 +1,10 @@
 //! Merging differences into the rows that are kept, the same for every storage.
 
+use hashbrown::HashMap;
+
 use super::{GroupDelta, MemberDelta};
 use crate::event::Role;
+use crate::statistics::days::{OVERALL, Same};
 
 /// "Never": before every time an event can have (none is older than the epoch), and one byte in a database row.
 pub const NEVER_MS: i64 = -1;
@@ -165,7 +168,19 @@ pub trait Register {
 
     /// Notes that a number, never given again, was the same person as another's.
     fn same(&mut self, account: &str, number: u64, person: u64) -> Result<(), Self::Error>;
+
+    /// Returns the account and number by which any other account knows an identity; of several, any one.
+    fn elsewhere(&mut self, account: &str, identity: &str) -> Result<Option<(String, u64)>, Self::Error>;
+
+    /// Returns the number over all accounts of an account's number.
+    fn overall(&mut self, account: &str, number: u64) -> Result<Option<u64>, Self::Error>;
+
+    /// Gives an account's number one over all accounts.
+    fn set_overall(&mut self, account: &str, number: u64, overall: u64) -> Result<(), Self::Error>;
 }
+
+/// Under which numbers over all accounts are given: no account is called so.
+const NO_ACCOUNT: &str = "";
 
 /// Gives a member a number: that of the person where the platform tells who it is, else their own, else a new one.
 ///
@@ -201,7 +216,55 @@ pub fn introduce<R: Register>(
     };
     let bound = Numbered { number, is_bound: true };
     register.set(account, &by_union, bound)?;
-    register.set(account, &by_member, bound)
+    register.set(account, &by_member, bound)?;
+    overall(register, account, &by_union, number)
+}
+
+/// Gives whom several accounts know one number over all of them. Who is known to one account only has none, so that
+/// accounts with nobody in common cost nothing.
+fn overall<R: Register>(
+    register: &mut R,
+    account: &str,
+    identity: &str,
+    number: u64,
+) -> Result<(), R::Error> {
+    let Some((other, others)) = register.elsewhere(account, identity)? else { return Ok(()) };
+    let overall = if let Some(known) = register.overall(&other, others)? {
+        known
+    } else {
+        let new = register.next(NO_ACCOUNT)?;
+        register.set_overall(&other, others, new)?;
+        new
+    };
+    register.set_overall(account, number, overall)
+}
+
+/// Tells a register who a member is, by an identity from outside; says whether that is who they are: who a member id was
+/// told to be first holds.
+///
+/// # Errors
+/// What the register says.
+pub fn identify<R: Register>(
+    register: &mut R,
+    account: &str,
+    member: &str,
+    identity: &str,
+) -> Result<bool, R::Error> {
+    introduce(register, account, member, Some(identity))?;
+    let number = |found: Option<Numbered>| found.map(|found| found.number);
+    let by_union = number(register.find(account, &format!("u:{identity}"))?);
+    Ok(by_union.is_some() && by_union == number(register.find(account, &format!("m:{member}"))?))
+}
+
+/// Puts together who is whom in an account: numbers that turned out to be another's, and numbers that other accounts know,
+/// too. Whoever reads rows finds under either the number that stands for the person.
+pub fn same(same: &mut Same, overall: impl IntoIterator<Item = (u64, u64)>) {
+    let overall: HashMap<u64, u64> =
+        overall.into_iter().map(|(number, overall)| (number, OVERALL | overall)).collect();
+    for person in same.values_mut() {
+        *person = overall.get(person).copied().unwrap_or(*person);
+    }
+    same.extend(overall);
 }
 
 fn told(value: &mut Option<String>, value_ms: &mut i64, news: Option<&(i64, String)>) {

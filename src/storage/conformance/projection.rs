@@ -510,6 +510,10 @@ pub(in crate::storage) async fn members_are_found_in_their_groups<H: Harness>(ha
     assert_eq!(of(&["u-1", "u-2", "u-9"]), [pair("g-1", "u-1"), pair("g-1", "u-2"), pair("g-2", "u-1")]);
     assert_eq!(of(&[]), []);
     assert!(storage.memberships("other", &["u-1".to_owned()]).unwrap().is_empty());
+    assert_eq!(of(&["u-1", "u-1"]), of(&["u-1"]));
+    assert_eq!(storage.groups_of("demo", "u-1").unwrap(), ["g-1", "g-2", "g-3"]);
+    assert!(storage.groups_of("demo", "u-9").unwrap().is_empty());
+    assert!(storage.groups_of("other", "u-1").unwrap().is_empty());
 }
 
 pub(in crate::storage) async fn cases_show_their_last_sighting<H: Harness>(harness: &H) {

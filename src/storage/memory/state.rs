@@ -8,8 +8,8 @@ use super::ledger::all_if_zero;
 use crate::event::{HOUR_MS, Partition, StateKind};
 use crate::statistics::days::{self, Day, DayError, Same, View};
 use crate::statistics::fold::{
-    CaseDelta, CaseMessage, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, ListCount, MemberRecord,
-    NEVER_MS, Numbered, OutcomeSum, Register, StateDelta, hour_of, introduce,
+    self, CaseDelta, CaseMessage, CountDelta, Delta, GroupRecord, HitDelta, LateDelta, ListCount,
+    MemberRecord, NEVER_MS, Numbered, OutcomeSum, Register, StateDelta, hour_of, introduce,
 };
 use crate::statistics::words::Said;
 use crate::storage::pass::{self, Kept, Pass};
@@ -45,6 +45,20 @@ struct People {
     numbers: BTreeMap<(String, String), Numbered>,
     same: BTreeMap<(String, u64), u64>,
     next: BTreeMap<String, u64>,
+    overall: BTreeMap<(String, u64), u64>,
+}
+
+impl People {
+    /// Returns who is whom in an account.
+    fn same_in(&self, account: &str) -> Same {
+        let of = |all: &BTreeMap<(String, u64), u64>| -> Vec<(u64, u64)> {
+            let pairs = all.iter().filter(|((of, _), _)| of == account);
+            pairs.map(|((_, number), person)| (*number, *person)).collect()
+        };
+        let mut same: Same = of(&self.same).into_iter().collect();
+        fold::same(&mut same, of(&self.overall));
+        same
+    }
 }
 
 impl Register for People {
@@ -67,6 +81,20 @@ impl Register for People {
 
     fn same(&mut self, account: &str, number: u64, person: u64) -> Result<(), Infallible> {
         self.same.insert((account.to_owned(), number), person);
+        Ok(())
+    }
+
+    fn elsewhere(&mut self, account: &str, identity: &str) -> Result<Option<(String, u64)>, Infallible> {
+        let mut known = self.numbers.iter().filter(|((of, known), _)| of != account && known == identity);
+        Ok(known.next().map(|((of, _), numbered)| (of.clone(), numbered.number)))
+    }
+
+    fn overall(&mut self, account: &str, number: u64) -> Result<Option<u64>, Infallible> {
+        Ok(self.overall.get(&(account.to_owned(), number)).copied())
+    }
+
+    fn set_overall(&mut self, account: &str, number: u64, overall: u64) -> Result<(), Infallible> {
+        self.overall.insert((account.to_owned(), number), overall);
         Ok(())
     }
 }
@@ -220,8 +248,7 @@ impl StateData {
         for day in days.start..days.end.min(self.days.keys().next_back().map_or(0, |(day, _)| day + 1)) {
             for (index, group) in groups.iter().enumerate() {
                 let Some(kept) = self.days.get(&(day, group.clone())) else { continue };
-                let same = self.people.same.iter().filter(|((account, _), _)| *account == group.0);
-                let same: Same = same.map(|((_, number), person)| (*number, *person)).collect();
+                let same = self.people.same_in(&group.0);
                 let row = days::encode(kept);
                 let view =
                     View { spoke: &row.spoke, moved: &row.moved, counted: &row.counted, same: Some(&same) };
@@ -238,11 +265,12 @@ impl StateData {
 
     pub(super) fn rosters(&self, groups: &[GroupName], visit: &mut dyn FnMut(usize, Seat<'_>)) {
         for (index, group) in groups.iter().enumerate() {
+            let same = self.people.same_in(&group.0);
             let of_group = self.members.iter().filter(|((name, _), _)| name == group);
             for ((_, member), record) in of_group {
                 let identity = (group.0.clone(), format!("m:{member}"));
                 let Some(numbered) = self.people.numbers.get(&identity) else { continue };
-                let person = self.people.same.get(&(group.0.clone(), numbered.number));
+                let person = same.get(&numbered.number);
                 visit(
                     index,
                     Seat {
@@ -452,6 +480,19 @@ impl StateData {
     pub(super) fn forget_names(&mut self, account: &str, member: &str) -> u64 {
         let of_member = self.members.iter_mut().filter(|(((of, _), who), _)| of == account && who == member);
         of_member.filter_map(|(_, record)| record.name.take()).count() as u64
+    }
+
+    pub(super) fn groups_of(&self, account: &str, member: &str) -> Vec<String> {
+        let of_member = self.members.keys().filter(|((of, _), who)| of == account && who == member);
+        of_member.map(|((_, group), _)| group.clone()).collect()
+    }
+
+    pub(super) fn identify(&mut self, account: &str, members: &[(String, String)]) -> Vec<bool> {
+        let told = members.iter().map(|(member, identity)| {
+            let Ok(is) = fold::identify(&mut self.people, account, member, identity);
+            is
+        });
+        told.collect()
     }
 
     pub(super) fn memberships(&self, account: &str, members: &[String]) -> Vec<(String, String)> {

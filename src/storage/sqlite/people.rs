@@ -11,7 +11,7 @@ use super::{fault, unsigned, words};
 use crate::event::HOUR_MS;
 use crate::statistics::days::{DayError, Facet, Same, View};
 use crate::statistics::definitions::Counters;
-use crate::statistics::fold::{NEVER_MS, hour_of};
+use crate::statistics::fold::{self, NEVER_MS, hour_of};
 use crate::storage::{CountRow, CountsQuery, Seat, StorageError, Totals};
 
 /// Groups no further apart than this are read in one go: reading past a few costs less than looking for each.
@@ -258,12 +258,15 @@ fn same_people(
 ) -> Result<HashMap<String, Same>, rusqlite::Error> {
     let mut same = HashMap::new();
     let mut find = conn.prepare_cached("SELECT number, person FROM same_person WHERE account = ?1")?;
+    let mut overall = conn.prepare_cached("SELECT number, person FROM overall WHERE account = ?1")?;
     for (account, _) in groups {
         if same.contains_key(account) {
             continue;
         }
         let pair = |row: &Row<'_>| Ok((row.get(0).map(unsigned)?, row.get(1).map(unsigned)?));
-        let pairs = find.query_map([account], pair)?.collect::<Result<_, _>>()?;
+        let mut pairs: Same = find.query_map([account], pair)?.collect::<Result<_, _>>()?;
+        let known = overall.query_map([account], pair)?.collect::<Result<Vec<_>, _>>()?;
+        fold::same(&mut pairs, known);
         same.insert(account.clone(), pairs);
     }
     Ok(same)

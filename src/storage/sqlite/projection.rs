@@ -53,7 +53,7 @@ impl Projector {
     /// Forgets what a member is called, in every group of an account.
     pub(super) fn forget_names(&mut self, account: &str, member: &str) -> Result<u64, StorageError> {
         let forgotten = self.conn.execute(
-            "UPDATE member SET name = NULL WHERE member = ?2 AND name IS NOT NULL
+            "UPDATE member INDEXED BY member_by_id SET name = NULL WHERE member = ?2 AND name IS NOT NULL
              AND grp IN (SELECT no FROM grp WHERE account = ?1)",
             [account, member],
         );
@@ -69,6 +69,19 @@ impl Projector {
         let done = work(&tx)?;
         tx.commit().map_err(fault("write the projection"))?;
         Ok(done)
+    }
+
+    /// Tells who members are; says of each whether that is who they are.
+    pub(super) fn identify(
+        &mut self,
+        account: &str,
+        members: &[(String, String)],
+    ) -> Result<Vec<bool>, StorageError> {
+        let failed = fault("tell who members are");
+        let tx = self.conn.transaction().map_err(&failed)?;
+        let told = roster::tell(&tx, account, members).map_err(&failed)?;
+        tx.commit().map_err(&failed)?;
+        Ok(told)
     }
 
     /// Makes what was folded survive a power cut; returns the position that does.

@@ -52,7 +52,7 @@ pub(super) const LEDGER: Schema = Schema {
 pub(super) const STATE: Schema = Schema {
     file: "state.db",
     synchronous: "NORMAL",
-    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8, STATE_9, STATE_10],
+    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8, STATE_9, STATE_10, STATE_11],
     converts: &[(7, counters_to_days)],
 };
 
@@ -242,6 +242,18 @@ INSERT INTO settled VALUES (4294967295, 0, 0, 0);
 const STATE_10: &str = "
 CREATE TABLE said (day INTEGER NOT NULL, grp INTEGER NOT NULL, words BLOB NOT NULL, PRIMARY KEY (day, grp)) WITHOUT ROWID;
 CREATE TABLE said_day (day INTEGER PRIMARY KEY, counted INTEGER NOT NULL, missed INTEGER NOT NULL);
+";
+
+/// Whom several accounts know by one union id has a number over all of them; and members are found by their ids.
+const STATE_11: &str = "
+CREATE INDEX person_union ON person (identity) WHERE identity >= 'u:' AND identity < 'u;';
+CREATE TABLE overall (account TEXT NOT NULL, number INTEGER NOT NULL, person INTEGER NOT NULL,
+  PRIMARY KEY (account, number)) WITHOUT ROWID;
+INSERT INTO overall SELECT account, number, DENSE_RANK() OVER (ORDER BY identity) - 1 FROM person
+  WHERE identity >= 'u:' AND identity < 'u;' AND identity IN (SELECT identity FROM person
+    WHERE identity >= 'u:' AND identity < 'u;' GROUP BY identity HAVING COUNT(*) > 1);
+INSERT INTO account SELECT '', COUNT(DISTINCT person) FROM overall;
+CREATE INDEX member_by_id ON member (member);
 ";
 
 /// Moves counters by hour into groups' days.

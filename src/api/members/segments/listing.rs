@@ -34,7 +34,7 @@ pub(in crate::api) struct SegmentNumbers {
     as_of: String,
     /// Memberships: somebody in two groups counts twice.
     members: u64,
-    /// The same people, counted once over the groups of an account.
+    /// The same people, each counted once.
     people: u64,
     /// Groups with at least one of them.
     groups: u64,

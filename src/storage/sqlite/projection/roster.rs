@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
 
 use crate::statistics::fold::{
-    Delta, GroupRecord, MemberDelta, MemberRecord, NEVER_MS, Numbered, Register, introduce,
+    Delta, GroupRecord, MemberDelta, MemberRecord, NEVER_MS, Numbered, Register, identify, introduce,
 };
 use crate::storage::sqlite::{signed, unsigned, words};
 
@@ -131,12 +131,25 @@ fn member_record(row: &Row<'_>) -> Result<MemberRecord, rusqlite::Error> {
     })
 }
 
-/// The dense numbers of people, in the tables `person`, `account` and `same_person`.
+/// Tells who members are, by identities from outside; says of each whether that is who they are.
+pub(super) fn tell(
+    tx: &Transaction<'_>,
+    account: &str,
+    members: &[(String, String)],
+) -> Result<Vec<bool>, rusqlite::Error> {
+    let mut people = People::new(tx)?;
+    members.iter().map(|(member, identity)| identify(&mut people, account, member, identity)).collect()
+}
+
+/// The dense numbers of people, in the tables `person`, `account`, `same_person` and `overall`.
 struct People<'tx> {
     find: CachedStatement<'tx>,
     next: CachedStatement<'tx>,
     set: CachedStatement<'tx>,
     same: CachedStatement<'tx>,
+    elsewhere: CachedStatement<'tx>,
+    overall: CachedStatement<'tx>,
+    set_overall: CachedStatement<'tx>,
 }
 
 impl<'tx> People<'tx> {
@@ -150,6 +163,13 @@ impl<'tx> People<'tx> {
             )?,
             set: tx.prepare_cached("INSERT OR REPLACE INTO person VALUES (?1, ?2, ?3, ?4)")?,
             same: tx.prepare_cached("INSERT OR REPLACE INTO same_person VALUES (?1, ?2, ?3)")?,
+            // The index holds union ids only, and is used where the question says so.
+            elsewhere: tx.prepare_cached(
+                "SELECT account, number FROM person WHERE identity = ?2 AND identity >= 'u:' AND identity < 'u;'
+                 AND account <> ?1 LIMIT 1",
+            )?,
+            overall: tx.prepare_cached("SELECT person FROM overall WHERE account = ?1 AND number = ?2")?,
+            set_overall: tx.prepare_cached("INSERT OR REPLACE INTO overall VALUES (?1, ?2, ?3)")?,
         })
     }
 }
@@ -174,5 +194,18 @@ impl Register for People<'_> {
 
     fn same(&mut self, account: &str, number: u64, person: u64) -> Result<(), rusqlite::Error> {
         self.same.execute(params![account, signed(number), signed(person)]).map(|_| ())
+    }
+
+    fn elsewhere(&mut self, account: &str, identity: &str) -> Result<Option<(String, u64)>, rusqlite::Error> {
+        let found = |row: &Row<'_>| Ok((row.get(0)?, row.get(1).map(unsigned)?));
+        self.elsewhere.query_row([account, identity], found).optional()
+    }
+
+    fn overall(&mut self, account: &str, number: u64) -> Result<Option<u64>, rusqlite::Error> {
+        self.overall.query_row(params![account, signed(number)], |row| row.get(0).map(unsigned)).optional()
+    }
+
+    fn set_overall(&mut self, account: &str, number: u64, overall: u64) -> Result<(), rusqlite::Error> {
+        self.set_overall.execute(params![account, signed(number), signed(overall)]).map(|_| ())
     }
 }
