@@ -2,7 +2,9 @@
 //!
 //! Several connections send numbered events of every effect kind; the gateway is killed again and again; what was not
 //! acknowledged, and some of what was, is sent again, also while its first copy is still being committed. At the end
-//! every number the gateway gives is compared with a recomputation from the clients' own log.
+//! every number the gateway gives is compared with a recomputation from the clients' own log, people by day among them.
+
+mod people;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +24,10 @@ const KILLS: usize = 25;
 const WORKERS: u64 = 4;
 const GROUPS: u64 = 12;
 const HOUR_MS: u64 = 3_600_000;
+/// Events are as old as that: within the window of repeats, so that they go into the days they belong to.
+const AGE_MS_MAX: u64 = 60 * HOUR_MS;
+/// Older than the window of repeats: in no day and no roster.
+const LATE_MS: u64 = 80 * HOUR_MS;
 const PATIENCE: Duration = Duration::from_mins(2);
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -126,7 +132,8 @@ struct Worker {
     next: u64,
     present: BTreeMap<(u64, u64), bool>,
     /// When somebody came or went last. Of two such events in one millisecond the later arrival decides, and what is
-    /// refused and sent again arrives later: so that there is one truth, no two happen at the same time.
+    /// refused and sent again arrives later: so that there is one truth, no two happen at the same time. They go on from
+    /// two days ago.
     moved_ms: u64,
     mine: Vec<Event>,
 }
@@ -147,12 +154,12 @@ impl Worker {
         self.next += 1;
         let at_ms = match kind {
             Kind::Joined | Kind::Left => {
-                self.moved_ms = now_ms().max(self.moved_ms + 1);
+                let later = self.moved_ms + 1 + self.chance.below(HOUR_MS);
+                self.moved_ms = later.min(now_ms()).max(self.moved_ms + 1);
                 self.moved_ms
             }
-            Kind::Plain | Kind::Advert | Kind::Hours | Kind::Address => {
-                now_ms() - self.chance.below(3 * HOUR_MS)
-            }
+            Kind::Plain | Kind::Advert => now_ms() - self.chance.below(AGE_MS_MAX),
+            Kind::Hours | Kind::Address => now_ms() - self.chance.below(3 * HOUR_MS),
         };
         Event {
             id: format!("w{}-{}", self.number, self.next),
@@ -161,6 +168,15 @@ impl Worker {
             kind,
             at_ms,
         }
+    }
+
+    /// Something that happened too long ago, of somebody who is heard of in no other way.
+    fn event_late(&mut self) -> Event {
+        self.next += 1;
+        let id = format!("w{}-{}-late", self.number, self.next);
+        let group = self.chance.below(GROUPS);
+        let member = format!("w{}-late", self.number);
+        Event { id, group, member, kind: Kind::Plain, at_ms: now_ms() - LATE_MS }
     }
 
     async fn run(mut self, shared: Arc<Shared>) {
@@ -179,6 +195,10 @@ impl Worker {
                 let old = usize::try_from(self.chance.below(self.mine.len() as u64)).unwrap();
                 let statuses = shared.acknowledged(&self.mine[old..=old]).await;
                 assert_eq!(statuses, ["duplicate"], "{:?} was acknowledged before", self.mine[old]);
+            }
+            if self.chance.below(20) == 0 {
+                let event = self.event_late();
+                assert_eq!(shared.acknowledged(&[event]).await, ["late"]);
             }
         }
     }
@@ -207,6 +227,7 @@ async fn every_acknowledged_event_is_counted_once_whatever_is_killed() {
         ("MENSHEN_REPLIES__EXPIRY", "1h"),
         ("MENSHEN_REPLIES__MEMBER_ANSWERS_MAX", "0"),
         ("MENSHEN_WELCOMES__EXPIRY", "1h"),
+        ("MENSHEN_WELCOMES__JOIN_AGE_MAX", "72h"),
         // One greeting for each who joins, so that each can be looked for.
         ("MENSHEN_WELCOMES__BURST_WINDOW", "0s"),
         ("MENSHEN_WELCOMES__BURST_GAP", "0s"),
@@ -229,8 +250,14 @@ async fn every_acknowledged_event_is_counted_once_whatever_is_killed() {
     let workers: Vec<_> = (0..WORKERS)
         .map(|number| {
             let chance = Chance::new(seed ^ (number << 32));
-            let worker =
-                Worker { number, chance, next: 0, present: BTreeMap::new(), moved_ms: 0, mine: Vec::new() };
+            let worker = Worker {
+                number,
+                chance,
+                next: 0,
+                present: BTreeMap::new(),
+                moved_ms: seed - AGE_MS_MAX,
+                mine: Vec::new(),
+            };
             tokio::spawn(worker.run(shared.clone()))
         })
         .collect();
@@ -256,7 +283,19 @@ async fn every_acknowledged_event_is_counted_once_whatever_is_killed() {
     assert_eq!(twice, [], "counted twice");
     println!("{} events, {} answers refused in part", log.len(), shared.partly.load(Ordering::SeqCst));
     check_groups(&gateway.client, &log, hits_of_advert).await;
+    check_people(&gateway.client, &log).await;
     check_sends(&gateway.client, &sink, &log).await;
+}
+
+/// People of all groups together, and of a part of them.
+async fn check_people(client: &Client, log: &[Event]) {
+    people::check(client, &log.iter().collect::<Vec<_>>(), "account=shop").await;
+    for group in 0..GROUPS / 2 {
+        let tags = json!({"tags": ["even"]});
+        client.expect(201, Method::PUT, &format!("/v1/groups/shop/g-{}", group * 2), &tags).await;
+    }
+    let even: Vec<&Event> = log.iter().filter(|event| event.group % 2 == 0).collect();
+    people::check(client, &even, "tag=even").await;
 }
 
 /// Every count of every group and hour, and every roster, against the log.
@@ -274,7 +313,9 @@ async fn check_groups(client: &Client, log: &[Event], hits_of_advert: u64) {
             "welcomes": of(&[Kind::Joined]),
         });
         let path = format!("/v1/groups/shop/g-{group}");
-        let statistics = client.get(&format!("{path}/statistics?by=hour")).await;
+        let ms = i64::try_from(now_ms() - AGE_MS_MAX - 2 * HOUR_MS).unwrap();
+        let from = jiff::Timestamp::from_millisecond(ms).unwrap();
+        let statistics = client.get(&format!("{path}/statistics?by=hour&from={from}")).await;
         for (name, number) in expect.as_object().unwrap() {
             assert_eq!(statistics["totals"][name], *number, "{name} of group {group}: {statistics}");
         }

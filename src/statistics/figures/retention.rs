@@ -101,8 +101,7 @@ impl Joiners {
         let start_ms = i64::from(day) * DAY_MS;
         row.moved(&mut |(of_day, who, kind)| {
             let at_ms = start_ms + i64::from(of_day);
-            let joiner = self.by.get_mut(&person(place.account, who.number));
-            if let Some(joiner) = joiner.filter(|joiner| at_ms >= joiner.joined_ms) {
+            if let Some(joiner) = self.by.get_mut(&person(place.account, who.number)) {
                 joiner.moves.push((at_ms, place.group, kind.is_in()));
             }
         })?;
@@ -150,14 +149,20 @@ impl Joiners {
 
 impl Joiner {
     fn is_in(&self, at_ms: i64) -> bool {
-        let mut last: HashMap<u32, (i64, bool)> = HashMap::new();
-        for (moved_ms, group, is_in) in self.moves.iter().filter(|(moved_ms, ..)| *moved_ms < at_ms) {
-            let entry = last.entry(*group).or_insert((*moved_ms, *is_in));
-            if *moved_ms >= entry.0 {
-                *entry = (*moved_ms, *is_in);
+        let (mut last, mut next): (HashMap<u32, _>, HashMap<u32, _>) = (HashMap::new(), HashMap::new());
+        for (moved_ms, group, is_in) in &self.moves {
+            let moved = (*moved_ms, *is_in);
+            if *moved_ms < at_ms {
+                let entry = last.entry(*group).or_insert(moved);
+                *entry = if moved.0 >= entry.0 { moved } else { *entry };
+            } else {
+                let entry = next.entry(*group).or_insert(moved);
+                *entry = if moved.0 < entry.0 { moved } else { *entry };
             }
         }
-        self.stays || last.values().any(|(_, is_in)| *is_in)
+        // Who leaves later a group that they were never told to come to was there.
+        next.retain(|group, _| !last.contains_key(group));
+        self.stays || last.values().any(|(_, is_in)| *is_in) || next.values().any(|(_, is_in)| !*is_in)
     }
 }
 
@@ -212,5 +217,69 @@ mod tests {
         assert_eq!(cohorts[0].after[0], After { of: 4, there: 3, speaking: 1 });
         assert_eq!(cohorts[0].after[1], After { of: 4, there: 2, speaking: 1 });
         assert_eq!(cohorts[0].after[2], After::default(), "thirty days have not passed");
+    }
+
+    #[test]
+    fn what_a_person_does_in_several_groups_on_one_day_counts_in_whatever_order_groups_come() {
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let cuts = Cuts::new(vec![START_MS, START_MS + DAY_MS, START_MS + 2 * DAY_MS]);
+        let person = Person { number: 7, role: Role::Customer };
+        let at = |hours: i64| {
+            let at_ms = START_MS + hours * HOUR_MS;
+            (u32::try_from(at_ms / DAY_MS).unwrap(), u32::try_from(at_ms.rem_euclid(DAY_MS)).unwrap())
+        };
+        // Joined two groups around midnight, the later one comes first; spoke in it after midnight; left one on day 2.
+        let (day, evening) = at(23);
+        let (same, after_midnight) = at(25);
+        assert_eq!(day, same, "one UTC day holds both");
+        let hour = u8::try_from(after_midnight / 3_600_000).unwrap();
+        let spoke = Spoke { said: 1, unsaid: 0 };
+        let first = Day {
+            moved: vec![(after_midnight, person, Move::Joined)],
+            spoke: [((person, hour), spoke)].into(),
+            ..Day::default()
+        };
+        let second = Day { moved: vec![(evening, person, Move::Joined)], ..Day::default() };
+        let only_spoke = Day { spoke: [((person, hour), spoke)].into(), ..Day::default() };
+        for rows in [[first.clone(), second.clone()], [second.clone(), first], [only_spoke, second]] {
+            let mut joiners = Joiners::default();
+            for pass in [Joiners::find, Joiners::add] {
+                for (group, row) in (0..).zip(&rows) {
+                    let place = Place { group, account: 0, zone: &zone, cuts: &cuts };
+                    let row = encode(row);
+                    let view =
+                        View { spoke: &row.spoke, moved: &row.moved, counted: &row.counted, same: None };
+                    pass(&mut joiners, &place, day, &view).unwrap();
+                }
+            }
+            let cohorts = joiners.cohorts(2, START_MS + 5 * DAY_MS);
+            assert_eq!((cohorts[0].people, cohorts[1].people), (1, 0));
+            assert_eq!(cohorts[0].after[0], After { of: 1, there: 1, speaking: 1 });
+        }
+    }
+
+    #[test]
+    fn who_leaves_later_a_group_they_never_joined_was_there() {
+        let cuts = Cuts::new(vec![START_MS, START_MS + DAY_MS]);
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let person = Person { number: 7, role: Role::Customer };
+        let mut joiners = Joiners::default();
+        let moves = [
+            (0, 8, Move::Joined),
+            (0, 9, Move::Left), // and goes on in a group where they were seen talking only
+            (1, 60, Move::Left),
+        ];
+        for pass in [Joiners::find, Joiners::add] {
+            for (group, hours, kind) in moves {
+                let at_ms = START_MS + hours * HOUR_MS;
+                let of_day = u32::try_from(at_ms.rem_euclid(DAY_MS)).unwrap();
+                let row = encode(&Day { moved: vec![(of_day, person, kind)], ..Day::default() });
+                let view = View { spoke: &row.spoke, moved: &row.moved, counted: &row.counted, same: None };
+                let place = Place { group, account: 0, zone: &zone, cuts: &cuts };
+                pass(&mut joiners, &place, u32::try_from(at_ms / DAY_MS).unwrap(), &view).unwrap();
+            }
+        }
+        let cohorts = joiners.cohorts(1, START_MS + 20 * DAY_MS);
+        assert_eq!(cohorts[0].after.map(|after| after.there), [1, 0, 0]);
     }
 }
