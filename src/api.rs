@@ -10,6 +10,7 @@
 mod accounts;
 mod administration;
 mod alert_rules;
+mod alert_terms;
 mod alerts;
 mod audiences;
 mod audit;

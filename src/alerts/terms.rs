@@ -144,6 +144,20 @@ impl Kind {
         }
     }
 
+    /// Says whether it is looked for in single groups; others are about accounts or wordlists.
+    pub fn is_of_groups(self) -> bool {
+        match self {
+            Kind::LeaveSurge
+            | Kind::HitSpike
+            | Kind::NegativeWords
+            | Kind::DeadGroup
+            | Kind::GroupNearlyFull
+            | Kind::SilentCallback
+            | Kind::UnansweredQuestions => true,
+            Kind::SendFailures | Kind::UnconfirmedSends | Kind::RuleOutOfBand => false,
+        }
+    }
+
     /// Says whether it rests on the text of messages: where that is not visible nothing can be said.
     pub fn rests_on_text(self) -> bool {
         match self {
@@ -257,6 +271,20 @@ impl Rule {
         errors
     }
 
+    /// Returns the parts of terms that it says something of, by name.
+    fn says(&self) -> [(&'static str, bool); 8] {
+        [
+            ("on", self.on.is_some()),
+            ("window", self.window.is_some()),
+            ("sensitivity", self.sensitivity.is_some()),
+            ("threshold", self.threshold.is_some()),
+            ("recover_after", self.recover_after.is_some()),
+            ("steps", self.steps.is_some()),
+            ("people", self.people.is_some()),
+            ("tell", self.tell.is_some()),
+        ]
+    }
+
     /// How close it is to a place; `None` where it says nothing.
     fn nearness(&self, kind: Kind, spot: &Spot<'_>) -> Option<Nearness> {
         if !self.kinds.is_empty() && !self.kinds.contains(&kind) {
@@ -347,6 +375,29 @@ impl Book {
         &self.rules
     }
 
+    /// Returns one rule.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|(other, _)| other == id).map(|(_, rule)| rule)
+    }
+
+    /// Returns what holds for a kind in a place, and which rule each part is from; `None` for the configuration.
+    pub fn explain(&self, kind: Kind, spot: &Spot<'_>) -> (Terms, Vec<(&'static str, Option<&str>)>) {
+        let near = self.near(kind, spot);
+        let from = Rule::default().says().map(|(part, _)| {
+            let says = |rule: &Rule| rule.says().contains(&(part, true));
+            (part, near.iter().rev().find(|(_, rule)| says(rule)).map(|(id, _)| *id))
+        });
+        (self.terms(kind, spot), from.to_vec())
+    }
+
+    /// Returns the rules that say something of a kind in a place, the closest last.
+    fn near(&self, kind: Kind, spot: &Spot<'_>) -> Vec<(&str, &Rule)> {
+        let near = self.rules.iter().filter_map(|(id, rule)| Some((rule.nearness(kind, spot)?, id, rule)));
+        let mut near: Vec<_> = near.collect();
+        near.sort_by_key(|(nearness, ..)| *nearness); // stable: equally close ones by id
+        near.into_iter().map(|(_, id, rule)| (id.as_str(), rule)).collect()
+    }
+
     /// Returns what holds for a kind in a place.
     pub fn terms(&self, kind: Kind, spot: &Spot<'_>) -> Terms {
         let Defaults { on, window, sensitivity, threshold } = self.kinds.get(kind);
@@ -360,10 +411,7 @@ impl Book {
             people: self.people,
             tell: Vec::new(),
         };
-        let mut near: Vec<_> =
-            self.rules.iter().filter_map(|(_, rule)| Some((rule.nearness(kind, spot)?, rule))).collect();
-        near.sort_by_key(|(nearness, _)| *nearness); // stable: equally close ones by id
-        for (_, rule) in near {
+        for (_, rule) in self.near(kind, spot) {
             terms.on = rule.on.unwrap_or(terms.on);
             terms.window = rule.window.map_or(terms.window, |window| window.0);
             terms.sensitivity = rule.sensitivity.unwrap_or(terms.sensitivity);
@@ -414,6 +462,12 @@ mod tests {
         assert_eq!(at(Kind::HitSpike, "g-2", "//", &[]).threshold, 30);
         assert!(!at(Kind::HitSpike, "g-2", "//", &["test"]).on);
         assert!(at(Kind::LeaveSurge, "g-2", "//", &["test"]).on);
+        let place = Place::of_path("acme/east/s-1");
+        let spot = Spot { account: Some("demo"), group: Some("g-1"), place: &place, tags: &[] };
+        let (_, from) = book.explain(Kind::LeaveSurge, &spot);
+        let of = |part: &str| from.iter().find(|(other, _)| *other == part).unwrap().1;
+        let parts = ["threshold", "sensitivity", "steps", "window", "on"].map(of);
+        assert_eq!(parts, [Some("a-group"), Some("east"), Some("east"), Some("all"), None]);
     }
 
     #[test]

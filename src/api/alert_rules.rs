@@ -31,7 +31,7 @@ pub(super) struct AlertRules {
 
 impl Cx {
     /// Says whether a rule is for nothing but what may be seen.
-    fn sees_rule(&self, rule: &Rule) -> bool {
+    pub(super) fn sees_rule(&self, rule: &Rule) -> bool {
         if self.scope().is_everything() {
             return true;
         }

@@ -15,11 +15,11 @@ use super::error::ApiError;
 use super::guard::{Door, guard};
 use super::state::App;
 use super::{
-    accounts, administration, alert_rules, alerts, audiences, audit, broadcasts, cases, checks, conduct,
-    deliveries, endpoints, evidence, group_life, group_policy, groups, interception, journeys, kicks,
-    letters, members, moderate, notices, openapi, operators, outbound, places, platform_numbers, promises,
-    protection, questions, replays, replies, reports, results, reviews, rules, rulesets, statistics, stream,
-    templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
+    accounts, administration, alert_rules, alert_terms, alerts, audiences, audit, broadcasts, cases, checks,
+    conduct, deliveries, endpoints, evidence, group_life, group_policy, groups, interception, journeys,
+    kicks, letters, members, moderate, notices, openapi, operators, outbound, places, platform_numbers,
+    promises, protection, questions, replays, replies, reports, results, reviews, rules, rulesets,
+    statistics, stream, templates, tokens, variables, verdicts, wordlist_life, wordlist_numbers,
 };
 use crate::access::{Caller, Right};
 
@@ -110,6 +110,7 @@ pub(super) fn table() -> Vec<Route> {
         GET    "/v1/segments/{segment}/members/export"    Read  members::segments::export;
         GET    "/v1/groups/{account}/{group}/hits"        Read  groups::hits;
         GET    "/v1/groups/{account}/{group}/policy"      Read  group_policy::get;
+        GET    "/v1/groups/{account}/{group}/alert-terms" Read  alert_terms::get;
         GET    "/v1/groups/{account}/{group}/promises"    Read  promises::list;
         GET    "/v1/groups/{account}/{group}/statistics"  Read  statistics::of_group;
         GET    "/v1/groups/{account}/{group}/statistics/comparison"  Read  statistics::compare::get;

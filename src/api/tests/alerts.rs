@@ -148,10 +148,27 @@ async fn whoever_sees_a_region_sees_and_rules_it_alone() {
         desk.book().terms(Kind::LeaveSurge, &spot).threshold
     };
     assert_eq!((threshold("g-west"), threshold("g-east")), (3, 50));
+    let terms = gateway.call_as(&western, "GET", "/v1/groups/demo/g-west/alert-terms", Value::Null).await;
+    let terms = terms.expect(200).json()["items"][0].clone();
+    assert_eq!((&terms["kind"], &terms["threshold"]), (&json!("leave_surge"), &json!(3)));
+    let from = |terms: &Value, part: &str| {
+        let all = terms["from"].as_array().unwrap().clone();
+        let found = all.into_iter().find(|from| from["part"] == part).unwrap();
+        (found["origin"].clone(), found["rule"].clone())
+    };
+    assert_eq!(from(&terms, "threshold"), (json!("rule"), json!("w")));
+    assert_eq!(from(&terms, "window"), (json!("configuration"), Value::Null));
+    gateway.call_as(&western, "GET", "/v1/groups/demo/g-east/alert-terms", Value::Null).await.expect(404);
+    let terms =
+        gateway.get("/v1/groups/demo/g-east/alert-terms").await.expect(200).json()["items"][0].clone();
+    assert_eq!(from(&terms, "threshold"), (json!("rule"), json!("all")));
     let seen = gateway.call_as(&western, "GET", "/v1/alert-rules", Value::Null).await.json();
     assert_eq!(ids(&seen), ["w"]);
     gateway.call_as(&western, "DELETE", "/v1/alert-rules/all", Value::Null).await.expect(404);
     assert_eq!(put("all", json!({"groups": ["demo/g-west"]})).await.status.as_u16(), 404);
     gateway.call_as(&western, "DELETE", "/v1/alert-rules/w", Value::Null).await.expect(204);
     assert_eq!(threshold("g-west"), 50);
+    // A rule of everybody's holds there, too; which it is, is not theirs to see.
+    let terms = gateway.call_as(&western, "GET", "/v1/groups/demo/g-west/alert-terms", Value::Null).await;
+    assert_eq!(from(&terms.expect(200).json()["items"][0], "threshold"), (json!("rule"), Value::Null));
 }
