@@ -26,6 +26,7 @@ pub mod reports;
 pub mod restore;
 pub mod rules;
 pub mod scan;
+pub(crate) mod segments;
 pub mod serve;
 pub mod stop_outbound;
 pub mod token;

@@ -76,7 +76,7 @@ pub use progress::{Counts, Progress};
 pub use reached::{LeftOut, Reached};
 pub use record::{Broadcast, Expansion};
 pub use repeat::{Repeat, RepeatError};
-pub use saved::{ListMode, NewAudience, Saved, SavedAudience};
+pub use saved::{ListMode, NewAudience, Saved, SavedAudience, SegmentUser};
 pub use schedule::{HouseRules, Schedule, ScheduleError};
 pub use state::{Command, Control, IllegalTransition, State};
 pub use undoing::{Undo, Undoing};

@@ -15,6 +15,7 @@ mod opinion;
 mod owned;
 mod people;
 mod scope;
+mod segment_read;
 mod talk;
 mod unsaid;
 mod verdict;
@@ -42,6 +43,7 @@ pub use ids::{
 pub use opinion::{Asked, Opinion};
 pub use people::{ContactEnd, Kin, Role};
 pub use scope::{Actor, GroupName, Place, Places, Scope};
+pub use segment_read::{Newcomer, SegmentRead};
 pub use talk::{AnsweredFact, ContentFact, HandOverFact, QuestionFact, TalkFact, Waited};
 pub use unsaid::{OverturnedFact, UnsaidBy, UnsaidFact};
 pub use verdict::{Action, ActionKind, Answer, Hit, Level, Status, Verdict, Via};
@@ -280,6 +282,8 @@ pub enum What<'a> {
     },
     /// See [`EventType::Due`]. What it is stands in the state of the group's partition.
     Due,
+    /// It is due that journeys hear who is in a segment.
+    SegmentRead(SegmentRead<'a>),
     /// See [`EventType::Pardoned`].
     Pardoned {
         /// The operator.
@@ -345,7 +349,7 @@ impl What<'_> {
             What::ContactRemoved { .. } => EventType::ContactRemoved,
             What::TagsChanged { .. } => EventType::TagsChanged,
             What::LateVerdict { .. } => EventType::LateVerdict,
-            What::Due => EventType::Due,
+            What::Due | What::SegmentRead(_) => EventType::Due,
             What::Pardoned { .. } => EventType::Pardoned,
             What::Expelled { .. } => EventType::Expelled,
             What::Overturned { .. } => EventType::Overturned,
@@ -375,7 +379,8 @@ impl What<'_> {
             | What::Pardoned { .. }
             | What::Expelled { .. }
             | What::Overturned { .. }
-            | What::Due => None,
+            | What::Due
+            | What::SegmentRead(_) => None,
         }
     }
 
@@ -401,7 +406,8 @@ impl What<'_> {
             | What::Pardoned { .. }
             | What::Expelled { .. }
             | What::Overturned { .. }
-            | What::Due => None,
+            | What::Due
+            | What::SegmentRead(_) => None,
         }
     }
 }

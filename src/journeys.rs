@@ -6,6 +6,7 @@
 
 mod compiled;
 mod counts;
+mod crowd;
 mod instance;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use crate::template::{Template, TemplateError};
 
 pub use compiled::{Compiled, Journeys, Planned};
 pub use counts::{Came, Numbers};
+pub use crowd::Crowd;
 pub use instance::{Glance, Instance};
 
 /// One journey, as operators write it.
@@ -37,7 +39,8 @@ pub struct Journey {
     /// What is said when, in this order.
     pub steps: Vec<Step>,
     /// What ends it before its last step: `spoke`, `left`, or `outcome:KIND` for an `outcome` event of that kind, such as
-    /// `outcome:order`. Of a group's journey: a customer spoke, the group was dismissed, any such outcome in the group.
+    /// `outcome:order`; or `in_segment:ID`, `not_in_segment:ID` for who is, or is not any more, in that segment. Of a group's
+    /// journey: a customer spoke, the group was dismissed, any such outcome in the group.
     #[serde(default = "left")]
     #[schema(value_type = Vec<String>, example = json!(["left", "spoke", "outcome:order"]))]
     pub stop_when: BTreeSet<Stop>,
@@ -100,7 +103,7 @@ pub struct Step {
 }
 
 /// What begins a journey.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// A customer joined: a journey of theirs.
@@ -108,16 +111,22 @@ pub enum Start {
     MemberJoined,
     /// A group was made: a journey of the group as a whole.
     GroupCreated,
+    /// A customer came into this segment: a journey of theirs.
+    Segment(String),
 }
 
-/// What must have been between two steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// What must have been between two steps, or be now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// They said nothing.
     Silent,
     /// They said something.
     Spoke,
+    /// They are in this segment.
+    InSegment(String),
+    /// They are not in this segment, or not any more.
+    NotInSegment(String),
 }
 
 /// Whether a journey speaks.
@@ -141,17 +150,26 @@ pub enum Stop {
     Left,
     /// An outcome of this kind.
     Outcome(Box<str>),
+    /// They are in this segment.
+    InSegment(Box<str>),
+    /// They are not in this segment, or not any more.
+    NotInSegment(Box<str>),
 }
 
 impl TryFrom<String> for Stop {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        match (text.as_str(), text.strip_prefix("outcome:")) {
+        let named = text.split_once(':').filter(|(_, name)| !name.is_empty());
+        match (text.as_str(), named) {
             ("spoke", _) => Ok(Stop::Spoke),
             ("left", _) => Ok(Stop::Left),
-            (_, Some(kind)) if !kind.is_empty() => Ok(Stop::Outcome(kind.into())),
-            _ => Err(format!("`{text}` ends no journey: write `spoke`, `left` or `outcome:KIND`")),
+            (_, Some(("outcome", kind))) => Ok(Stop::Outcome(kind.into())),
+            (_, Some(("in_segment", id))) => Ok(Stop::InSegment(id.into())),
+            (_, Some(("not_in_segment", id))) => Ok(Stop::NotInSegment(id.into())),
+            _ => Err(format!(
+                "`{text}` ends no journey: write `spoke`, `left`, `outcome:KIND`, `in_segment:ID` or `not_in_segment:ID`"
+            )),
         }
     }
 }
@@ -162,6 +180,8 @@ impl From<Stop> for String {
             Stop::Spoke => "spoke".to_owned(),
             Stop::Left => "left".to_owned(),
             Stop::Outcome(kind) => format!("outcome:{kind}"),
+            Stop::InSegment(id) => format!("in_segment:{id}"),
+            Stop::NotInSegment(id) => format!("not_in_segment:{id}"),
         }
     }
 }
@@ -260,6 +280,9 @@ pub enum JourneyError {
         /// The variable.
         name: String,
     },
+    /// A group is in no segment.
+    #[error("{0}: a group's journey is nobody's in particular, and segments hold members; leave it out")]
+    NoMember(String),
     /// A text's variables.
     #[error("steps[{step}].text: {error}")]
     Text {
@@ -297,13 +320,20 @@ impl Journey {
             }
             many("bytes of text", step.text.len(), config.text_bytes_max)?;
             let text = Template::parse(&step.text).map_err(|error| JourneyError::Text { step: i, error })?;
-            if self.start == Start::GroupCreated {
+            let of_group = self.start == Start::GroupCreated;
+            if of_group && step.only_if.as_ref().and_then(Condition::segment).is_some() {
+                return Err(JourneyError::NoMember(format!("steps[{i}].only_if")));
+            }
+            if of_group {
                 let value = |name: &str| if name.starts_with("member.") { None } else { Some("x") };
                 if let Some(name) = text.missing(&value).first() {
                     return Err(JourneyError::Nobody { step: i, name: (*name).to_owned() });
                 }
             }
             texts.push(text);
+        }
+        if self.start == Start::GroupCreated && self.stop_when.iter().any(|stop| stop.segment().is_some()) {
+            return Err(JourneyError::NoMember("stop_when".to_owned()));
         }
         Ok(texts)
     }
@@ -318,9 +348,44 @@ impl Journey {
         }
     }
 
+    /// Returns the segments it asks about, and where.
+    pub fn segments(&self) -> Vec<(String, &str)> {
+        let mut all = Vec::new();
+        if let Start::Segment(id) = &self.start {
+            all.push(("/start/segment".to_owned(), id.as_str()));
+        }
+        for (nth, step) in self.steps.iter().enumerate() {
+            let id = step.only_if.as_ref().and_then(Condition::segment);
+            all.extend(id.map(|id| (format!("/steps/{nth}/only_if"), id)));
+        }
+        let stops = self.stop_when.iter().filter_map(Stop::segment);
+        all.extend(stops.map(|id| ("/stop_when".to_owned(), id)));
+        all
+    }
+
     /// Says whether it speaks now.
     pub fn is_live(&self) -> bool {
         self.enabled && self.mode == Mode::Live
+    }
+}
+
+impl Condition {
+    /// Returns the segment it asks about; `None` of what members say.
+    pub fn segment(&self) -> Option<&str> {
+        match self {
+            Condition::Silent | Condition::Spoke => None,
+            Condition::InSegment(id) | Condition::NotInSegment(id) => Some(id),
+        }
+    }
+}
+
+impl Stop {
+    /// Returns the segment it asks about.
+    pub fn segment(&self) -> Option<&str> {
+        match self {
+            Stop::Spoke | Stop::Left | Stop::Outcome(_) => None,
+            Stop::InSegment(id) | Stop::NotInSegment(id) => Some(id),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod segment;
 mod store;
 mod survey;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,11 +47,21 @@ pub struct Config {
     /// How often it is looked whether tags by rule are to be made again.
     #[serde(with = "crate::units::duration")]
     pub rule_tags_every: Duration,
+    /// Most groups in one look at the segments that journeys ask about; the others follow at once.
+    pub segment_groups_max: usize,
+    /// Most members of a group who come into a segment in one look; the others follow in the next.
+    pub segment_entries_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { marked_max: 1_000_000, rule_tags_max: 2_000_000, rule_tags_every: Duration::from_secs(5) }
+        Self {
+            marked_max: 1_000_000,
+            rule_tags_max: 2_000_000,
+            rule_tags_every: Duration::from_secs(5),
+            segment_groups_max: 2_000,
+            segment_entries_max: 500,
+        }
     }
 }
 
@@ -93,9 +104,34 @@ impl RuleBook {
         &self.stored
     }
 
+    /// Says whether one of them gives one of these tags.
+    pub fn give_any(&self, tags: &BTreeSet<String>) -> bool {
+        self.rules.iter().any(|rule| tags.contains(&rule.tag))
+    }
+
     /// Returns one of them.
     pub fn get(&self, id: &str) -> Option<&Stored<Rule>> {
         self.stored.iter().find(|stored| stored.id == id)
+    }
+}
+
+/// Members whose tags were changed by hand, as far as they are told apart.
+#[derive(Debug, Default)]
+struct Touched {
+    members: BTreeSet<Key>,
+    is_all: bool,
+}
+
+/// Most members whose change of tags is followed one by one.
+const TOUCHED_MAX: usize = 10_000;
+
+impl Touched {
+    fn add(&mut self, member: Key) {
+        if self.members.len() < TOUCHED_MAX {
+            self.members.insert(member);
+        } else {
+            (self.is_all, self.members) = (true, BTreeSet::new());
+        }
     }
 }
 
@@ -111,6 +147,8 @@ pub struct People {
     rules: ArcSwap<RuleBook>,
     segments: RwLock<Vec<Stored<SavedSegment>>>,
     kept: Mutex<Kept>,
+    /// Members whose tags were changed by hand since somebody asked.
+    touched: Mutex<Touched>,
     /// One change at a time: memory and ledger stay the same.
     writing: tokio::sync::Mutex<()>,
 }
@@ -140,6 +178,27 @@ impl People {
     /// Returns how often tags by rule are looked after.
     pub fn rule_tags_every(&self) -> Duration {
         self.parts.config.rule_tags_every
+    }
+
+    /// Returns how many groups are looked at together for journeys.
+    pub fn segment_groups_max(&self) -> usize {
+        self.parts.config.segment_groups_max
+    }
+
+    /// Returns how many members of a group come into a segment in one look.
+    pub fn segment_entries_max(&self) -> usize {
+        self.parts.config.segment_entries_max
+    }
+
+    /// Takes the members, by account, whose tags were changed by hand since the last time; the second value says that there
+    /// were too many to tell.
+    pub fn take_touched(&self) -> (BTreeMap<String, Vec<String>>, bool) {
+        let Touched { members, is_all } = std::mem::take(&mut *self.touched.lock());
+        let mut by_account: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (account, member) in members {
+            by_account.entry(account).or_default().push(member);
+        }
+        (by_account, is_all)
     }
 
     /// Learns where something happened since the last time, so that tags by rule are never older than what was

@@ -16,6 +16,7 @@ mod judging;
 mod keeping;
 mod marks;
 mod replying;
+mod segmenting;
 mod state;
 mod talking;
 mod traits;
@@ -306,7 +307,8 @@ pub fn decide<'e>(
         | What::RosterRead(_)
         | What::Silence { .. }
         | What::ContactRemoved { .. }
-        | What::TagsChanged { .. } => {}
+        | What::TagsChanged { .. }
+        | What::SegmentRead(_) => {}
     }
     decision.journeys(state, rules, setting, event);
 

@@ -1,6 +1,7 @@
 //! Who is under way on which journey, and what became of those who were.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::body::{Answer, Path, Query};
 use super::error::{ApiError, ApiResult, Code};
@@ -8,7 +9,8 @@ use super::moment;
 use super::page::{self, Page, PageQuery};
 use super::state::Cx;
 use crate::directory::GroupContext;
-use crate::journeys::{Compiled, Instance, Numbers, Stop};
+use crate::event::FieldError;
+use crate::journeys::{Compiled, Instance, Journey, Numbers, Stop};
 use crate::pipeline::Rules;
 use crate::rulesets::RuleKind;
 
@@ -37,7 +39,7 @@ pub(super) struct Traveller {
 /// Something of a journey that cannot be done in a group.
 #[derive(Clone, Serialize, utoipa::ToSchema)]
 struct Unable {
-    /// `say`, `only_if` or `stop_spoke`.
+    /// `say`, `only_if`, `stop_spoke`, or `segment`.
     what: &'static str,
     /// Why, in words (给人看的说明).
     why: &'static str,
@@ -56,6 +58,16 @@ const ONLY_IF: Unable = Unable {
 const STOP_SPOKE: Unable = Unable {
     what: "stop_spoke",
     why: "the platform does not show what members say: nobody's words end it（平台看不到群消息，发言不会使旅程结束）",
+};
+
+const SEGMENT: Unable = Unable {
+    what: "segment",
+    why: "a segment of it rests on what members say, which the platform does not show: of whom nobody knows whether they are in it, nobody begins by it, steps that ask for it are passed over, and it ends nothing（平台看不到群消息，依赖发言的人群无法判断）",
+};
+
+const SEGMENT_GONE: Unable = Unable {
+    what: "segment",
+    why: "a segment of it is not there, or rests on scores: nobody begins by it, steps that ask for it are passed over, and it ends nothing（人群不存在或依赖评分）",
 };
 
 /// Lists who is under way in a group 查看群内进行中的旅程
@@ -86,7 +98,59 @@ pub(super) async fn of_group(
     let found = found.map_err(|error| ApiError::new(Code::NotReady, error.to_string()))?;
     let page = Page::of(found, limit, |(member, _)| member.clone());
     let sight = Sight { can_hear, can_post };
-    Ok(Answer::ok(page.map(|(member, instance)| show(&rules, &context, sight, member, instance))))
+    let about = |id: &str| About::of(&cx, id);
+    Ok(Answer::ok(page.map(|(member, instance)| show(&rules, &context, (sight, &about), member, instance))))
+}
+
+/// Refuses a journey that asks about a segment which is not there, or which cannot be answered by a look at one group.
+pub(super) fn refuse_segments(cx: &Cx, kind: RuleKind, body: &Value) -> ApiResult<()> {
+    if kind != RuleKind::Journey {
+        return Ok(());
+    }
+    // It was read before, by whoever checked it.
+    let Ok(journey) = serde_json::from_value::<Journey>(body.clone()) else { return Ok(()) };
+    let mut errors = Vec::new();
+    for (pointer, id) in journey.segments() {
+        match cx.segment(id) {
+            Err(_) => {
+                let detail = format!(
+                    "no such segment: `{id}`; save it with `PUT /v1/segments/{id}` first（没有该人群，请先保存）"
+                );
+                errors.push(FieldError::new(pointer, "unknown", detail));
+            }
+            Ok(stored) if stored.is.segment.needs().scores => {
+                let detail = format!(
+                    "the segment `{id}` rests on scores, which are fifths among all members of a scope and change with \
+                     everybody's doing; name one that rests on tags, days or counts（评分类人群不能用于旅程）"
+                );
+                errors.push(FieldError::new(pointer, "scores", detail));
+            }
+            Ok(_) => {}
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::fields(errors)) }
+}
+
+/// What a segment can say of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// It is not there, or rests on scores.
+    Gone,
+    /// It rests on what members say.
+    RestsOnWords,
+    /// It rests on other things.
+    Plain,
+}
+
+impl About {
+    fn of(cx: &Cx, id: &str) -> Self {
+        match cx.people().segment(id).map(|stored| stored.is.segment.needs()) {
+            None => About::Gone,
+            Some(needs) if needs.scores => About::Gone,
+            Some(needs) if needs.days > 0 || cx.people().rules().give_any(&needs.tags) => About::RestsOnWords,
+            Some(_) => About::Plain,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -98,7 +162,7 @@ struct Sight {
 fn show(
     rules: &Rules,
     context: &GroupContext,
-    sight: Sight,
+    (sight, about): (Sight, &dyn Fn(&str) -> About),
     member: String,
     instance: Instance,
 ) -> Traveller {
@@ -116,19 +180,22 @@ fn show(
         step: next.map(|(_, step)| step.id.to_string()),
         due_at: due_ms.map(moment::show),
         spoke: Some(instance.spoke).filter(|_| sight.can_hear && asks),
-        unable: journey.map_or_else(Vec::new, |journey| unable(journey, sight)),
+        unable: journey.map_or_else(Vec::new, |journey| unable(journey, sight, about)),
         passed: instance.passed,
         journey: instance.journey,
     }
 }
 
 /// Says what of a journey cannot be done where no more is seen, or nothing can be said.
-fn unable(journey: &Compiled, sight: Sight) -> Vec<Unable> {
+fn unable(journey: &Compiled, sight: Sight, about: &dyn Fn(&str) -> About) -> Vec<Unable> {
     let is_blind = !sight.can_hear;
+    let asks = |what: About| journey.segments().into_iter().any(|id| about(id) == what);
     let all = [
         (!sight.can_post, SAY),
         (is_blind && journey.asks(), ONLY_IF),
         (is_blind && journey.stops_on(&Stop::Spoke), STOP_SPOKE),
+        (is_blind && asks(About::RestsOnWords), SEGMENT),
+        (asks(About::Gone), SEGMENT_GONE),
     ];
     all.into_iter().filter_map(|(is_so, unable)| is_so.then_some(unable)).collect()
 }
@@ -172,7 +239,12 @@ mod tests {
             let json = format!(r#"{{"steps": [{{"id": "d1", "after": "1d", "text": "x" {fields}}}"#);
             let journey: Journey = serde_json::from_str(&json).unwrap();
             let journeys = Journeys::compile(&[("j".to_owned(), journey)], &Config::default()).unwrap();
-            let unable = unable(journeys.get("j").unwrap(), Sight { can_hear, can_post });
+            let about = |id: &str| match id {
+                "gone" => About::Gone,
+                "silent" => About::RestsOnWords,
+                _ => About::Plain,
+            };
+            let unable = unable(journeys.get("j").unwrap(), Sight { can_hear, can_post }, &about);
             assert_eq!(unable.iter().map(|unable| unable.what).collect::<Vec<_>>(), expect, "{json}");
         };
         let (plain, asking) = ("}]", r#", "only_if": "silent"}], "stop_when": ["spoke"]"#);
@@ -181,5 +253,12 @@ mod tests {
         check(plain, false, false, &["say"]);
         check(asking, true, true, &[]);
         check(asking, false, true, &["only_if", "stop_spoke"]);
+        let of_segments = |id: &str| {
+            format!(r#", "only_if": {{"in_segment": "{id}"}}}}], "stop_when": ["not_in_segment:vip"]"#)
+        };
+        check(&of_segments("silent"), true, true, &[]);
+        check(&of_segments("silent"), false, true, &["segment"]);
+        check(&of_segments("vip"), false, true, &[]);
+        check(&of_segments("gone"), true, true, &["segment"]);
     }
 }

@@ -141,6 +141,7 @@ pub(super) async fn put(
     let value = stamped(cx, kind, body);
     cx.house().check(kind.document(), &id, &value).await.map_err(ApiError::fields)?;
     super::replies::refuse_blocked(cx, kind, &value)?;
+    super::journeys::refuse_segments(cx, kind, &value)?;
     if why.missing == Missing::Refuse {
         super::replies::refuse_missing(cx, kind, &value).await?;
     }

@@ -23,6 +23,7 @@ mod requests;
 mod reviews;
 mod rules;
 mod rulesets;
+mod segments;
 mod statistics;
 mod stream;
 mod templates;

@@ -16,6 +16,7 @@ use super::judge::Judge;
 use super::people::Keeper;
 use super::platforms::{self, Platforms};
 use super::rules::Rulebook;
+use super::segments::Watch;
 use super::{first_token, upkeep};
 use crate::access::Access;
 use crate::alerts;
@@ -343,6 +344,19 @@ impl Foundations {
             clock: clock.clone(),
             serving,
         }))
+    }
+
+    /// Watches the segments that journeys ask about.
+    pub(super) fn segments(&self, clock: &Clock, ingest: &Arc<Ingest>, rulebook: &Rulebook) -> Watch {
+        Watch {
+            people: self.people.clone(),
+            directory: self.directory.clone(),
+            connectors: self.connectors.clone(),
+            ingest: ingest.clone(),
+            rules: rulebook.current(),
+            storage: self.storage.clone(),
+            clock: clock.clone(),
+        }
     }
 
     /// Reads who is kept out of groups.

@@ -127,6 +127,8 @@ impl Gateway {
         let due = ingest.clone();
         let stopping = work_tasks.clone();
         work_tasks.spawn("due", async move { due.watch_due(stopping).await });
+        let segments = house.segments(&clock, &ingest, &rulebook);
+        work_tasks.spawn("segments", segments.run(work_tasks.clone()));
         work_tasks.spawn("duties", duties.run(work_tasks.clone()));
         work_tasks.spawn("wordlist_files", rules::watch(rulebook.clone(), work_tasks.clone()));
         work_tasks.spawn("rollouts", rules::watch_rollouts(rulebook.clone(), work_tasks.clone()));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audience::{Audience, AudienceError};
 use super::reached::{Barred, Found, Reach};
+use super::state::Control;
 use super::{BroadcastError, Broadcasts, storage_error};
 use crate::event::{AccountId, Actor, GroupName, OperatorId, Place, Scope};
 use crate::storage::{AuditEntry, Change, Document, DocumentKind, StorageError, Write};
@@ -57,6 +58,17 @@ pub struct Saved {
     pub updated_ms: i64,
     /// What was written.
     pub is: SavedAudience,
+}
+
+/// Something that asks about a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentUser {
+    /// A saved audience, a broadcast or a journey.
+    pub kind: DocumentKind,
+    /// Its id.
+    pub id: String,
+    /// Where it belongs.
+    pub place: Place,
 }
 
 /// What becomes of the groups a list held before.
@@ -270,6 +282,44 @@ impl Broadcasts {
         let change = Change { at_ms: now_ms, writes, audit, ..Change::default() };
         self.parts.storage.apply(change).await.map_err(storage_error("remove an audience"))?;
         Ok(())
+    }
+
+    /// Returns what would reach somebody else without a segment: saved audiences, and broadcasts
+    /// whose targets are not written yet.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn users_of_segment(&self, segment: &str) -> Result<Vec<SegmentUser>, BroadcastError> {
+        let asks = |audience: &Audience| {
+            let mut segments = BTreeSet::new();
+            audience.segments(&mut segments);
+            segments.contains(segment)
+        };
+        let mut users = Vec::new();
+        self.visit_audiences(None, &mut |saved| {
+            if asks(&saved.is.audience) {
+                users.push(SegmentUser { kind: KIND, id: saved.id, place: saved.is.place });
+            }
+            true
+        })
+        .await?;
+        let slots: Vec<_> = self.active.lock().values().cloned().collect();
+        for slot in slots {
+            let broadcast = slot.lock().await.broadcast.clone();
+            let is_over = broadcast.closed
+                || broadcast.control == Control::Cancelled
+                || (broadcast.control == Control::Running
+                    && broadcast.repeat.is_some()
+                    && broadcast.next_ms == 0);
+            let is_open = !is_over && !broadcast.expansion.done;
+            if is_open
+                && [Some(&broadcast.audience), broadcast.exclude.as_ref()].into_iter().flatten().any(asks)
+            {
+                let (kind, id) = (DocumentKind::Broadcast, broadcast.id.to_string());
+                users.push(SegmentUser { kind, id, place: broadcast.place });
+            }
+        }
+        Ok(users)
     }
 
     /// Says what is wrong with an audience as somebody wrote it.

@@ -298,6 +298,8 @@ pub enum StateKind {
     Roster,
     /// A message on which a verdict is asked for that must not be lost.
     Asked,
+    /// Who of a group is in a segment that journeys ask about.
+    Segment,
 }
 
 /// One change of small durable state: the last write wins, `None` removes.

@@ -52,6 +52,7 @@ impl What<'_> {
             What::OwnerChanged(c) => What::OwnerChanged(c.into_owned()),
             What::GroupDismissed => What::GroupDismissed,
             What::Due => What::Due,
+            What::SegmentRead(read) => What::SegmentRead(read.into_owned()),
             What::Pardoned { by } => What::Pardoned { by: Cow::Owned(by.into_owned()) },
             What::Overturned { said_ms, blocked, wordlists } => What::Overturned {
                 said_ms,

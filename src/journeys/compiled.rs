@@ -80,7 +80,7 @@ impl Journeys {
                 group_day_max: journey
                     .group_day_max
                     .map_or(config.group_day_max, |max| max.min(config.group_day_max)),
-                start: journey.start,
+                start: journey.start.clone(),
                 steps: steps.collect(),
                 stops: journey.stop_when.clone(),
                 quiet: journey.quiet,
@@ -116,9 +116,9 @@ impl Journeys {
     }
 
     /// Returns the one journey that begins in a group.
-    pub fn beginning(&self, start: Start, place: &Place, tags: &[String]) -> Option<&Compiled> {
+    pub fn beginning(&self, start: &Start, place: &Place, tags: &[String]) -> Option<&Compiled> {
         let mut best = None;
-        for journey in self.all.iter().filter(|journey| journey.start == start && !journey.is_off) {
+        for journey in self.all.iter().filter(|journey| journey.start == *start && !journey.is_off) {
             if let Some(fit) = journey.plan.fit(place, tags)
                 && best.is_none_or(|(closest, _)| fit > closest)
             {
@@ -126,6 +126,25 @@ impl Journeys {
             }
         }
         best.map(|(_, journey)| journey)
+    }
+
+    /// Returns the segments that journeys of a place ask about; a journey that is off, too: who comes in meanwhile has come in.
+    pub fn segments_at(&self, place: &Place, tags: &[String]) -> BTreeSet<&str> {
+        let here = self.all.iter().filter(|journey| journey.plan.fit(place, tags).is_some());
+        here.flat_map(Compiled::segments).collect()
+    }
+
+    /// Returns the segments that any asks about.
+    pub fn segments(&self) -> BTreeSet<&str> {
+        self.all.iter().flat_map(Compiled::segments).collect()
+    }
+
+    /// Returns the journeys that ask about a segment, by id.
+    pub fn of_segment<'j>(&'j self, segment: &str) -> impl Iterator<Item = &'j str> {
+        self.all
+            .iter()
+            .filter(move |journey| journey.segments().contains(segment))
+            .map(|journey| &*journey.id)
     }
 
     /// Returns the versions of all: equal while no journey was changed.
@@ -178,7 +197,30 @@ impl Compiled {
 
     /// Says whether one of its steps depends on what members say.
     pub fn asks(&self) -> bool {
-        self.steps.iter().any(|step| step.only_if.is_some())
+        let conditions = self.steps.iter().filter_map(|step| step.only_if.as_ref());
+        conditions.into_iter().any(|condition| condition.segment().is_none())
+    }
+
+    /// Says whether a segment begins it: then whoever ended it is kept from it, and not from others.
+    pub fn is_of_segment(&self) -> bool {
+        matches!(self.start, Start::Segment(_))
+    }
+
+    /// Returns the segments it asks about.
+    pub fn segments(&self) -> BTreeSet<&str> {
+        let start = if let Start::Segment(id) = &self.start { Some(id.as_str()) } else { None };
+        let conditions = self.steps.iter().filter_map(|step| step.only_if.as_ref()?.segment());
+        let stops = self.stops.iter().filter_map(Stop::segment);
+        start.into_iter().chain(conditions).chain(stops).collect()
+    }
+
+    /// Says whether a segment ends it for whom `is_in` answers for; where nobody knows, it goes on.
+    pub fn stops_by_segment(&self, is_in: impl Fn(&str) -> Option<bool>) -> bool {
+        self.stops.iter().any(|stop| match stop {
+            Stop::InSegment(id) => is_in(id) == Some(true),
+            Stop::NotInSegment(id) => is_in(id) == Some(false),
+            Stop::Spoke | Stop::Left | Stop::Outcome(_) => false,
+        })
     }
 
     /// Returns the step that follows for whoever stands there; `None` when there is none left.
@@ -225,7 +267,7 @@ fn planned(journey: &str, step: &Step, text: Template) -> Planned {
     Planned {
         id: step.id.as_str().into(),
         rule: format!("{journey}#{}", step.id).into(),
-        only_if: step.only_if,
+        only_if: step.only_if.clone(),
         text,
         after_ms: i64::try_from(step.after.as_millis()).unwrap_or(i64::MAX),
         at: step.at,

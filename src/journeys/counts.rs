@@ -12,6 +12,8 @@ pub enum Came {
     Started,
     /// They came back too soon to begin it.
     Rejoined,
+    /// They came into its segment while they were under way on another one, or on it.
+    UnderWay,
     /// They were told a step.
     Told,
     /// They passed its last step.
@@ -22,11 +24,13 @@ pub enum Came {
     StoppedLeft,
     /// It ended at an outcome.
     StoppedOutcome,
+    /// It ended at a segment they are in, or not in.
+    StoppedSegment,
     /// It ended because the journey was removed.
     StoppedRemoved,
     /// A step was not for them.
     SkippedCondition,
-    /// A step's condition rests on what the platform does not show.
+    /// A step's condition rests on what nobody knows, as the platform does not show it.
     SkippedUnseen,
     /// The platform lets nobody say a step.
     SkippedUnsupported,
@@ -42,7 +46,7 @@ pub enum Came {
     SkippedOff,
 }
 
-const CAME: usize = 16;
+const CAME: usize = 18;
 
 impl Came {
     /// Returns the metric label.
@@ -50,11 +54,13 @@ impl Came {
         match self {
             Came::Started => "started",
             Came::Rejoined => "rejoined",
+            Came::UnderWay => "under_way",
             Came::Told => "told",
             Came::Finished => "finished",
             Came::StoppedSpoke => "stopped_spoke",
             Came::StoppedLeft => "stopped_left",
             Came::StoppedOutcome => "stopped_outcome",
+            Came::StoppedSegment => "stopped_segment",
             Came::StoppedRemoved => "stopped_removed",
             Came::SkippedCondition => "skipped_condition",
             Came::SkippedUnseen => "skipped_unseen",
@@ -79,6 +85,8 @@ pub struct Numbers {
     pub started: u64,
     /// Did not begin it: they had ended a journey, or left, a few days before.
     pub rejoined: u64,
+    /// Did not begin it: they came into its segment while they were under way on a journey.
+    pub under_way: u64,
     /// Were told a step; somebody who was told three counts three times.
     pub told: u64,
     /// Passed its last step.
@@ -99,6 +107,8 @@ pub struct Stopped {
     pub left: u64,
     /// An outcome came.
     pub outcome: u64,
+    /// They were in a segment that ends it, or not in one.
+    pub segment: u64,
 }
 
 /// Why members passed a step without being told.
@@ -107,7 +117,8 @@ pub struct Stopped {
 pub struct Skipped {
     /// Its condition did not hold.
     pub condition: u64,
-    /// Its condition rests on what members say, which the platform does not show.
+    /// Its condition rests on what members say, which the platform does not show, or on a segment of which nobody knows whether
+    /// they are in it.
     pub unseen: u64,
     /// The platform lets nobody say something in the group.
     pub unsupported: u64,
@@ -133,12 +144,14 @@ impl Counts {
         Numbers {
             started: of(Came::Started),
             rejoined: of(Came::Rejoined),
+            under_way: of(Came::UnderWay),
             told: of(Came::Told),
             finished: of(Came::Finished),
             stopped: Stopped {
                 spoke: of(Came::StoppedSpoke),
                 left: of(Came::StoppedLeft),
                 outcome: of(Came::StoppedOutcome),
+                segment: of(Came::StoppedSegment),
             },
             skipped: Skipped {
                 condition: of(Came::SkippedCondition),

@@ -114,12 +114,12 @@ fn the_closest_journey_begins_and_an_instance_is_read_back() {
     let all = [("all".to_owned(), of(&one)), ("east".to_owned(), east), ("off".to_owned(), off)];
     let journeys = Journeys::compile(&all, &Config::default()).unwrap();
     let begins = |path: &str| {
-        let journey = journeys.beginning(Start::MemberJoined, &Place::of_path(path), &[]);
+        let journey = journeys.beginning(&Start::MemberJoined, &Place::of_path(path), &[]);
         journey.map(|journey| journey.id.to_string())
     };
     assert_eq!(begins("//").as_deref(), Some("all"));
     assert_eq!(begins("tea/east/s-1").as_deref(), Some("east"));
-    assert!(journeys.beginning(Start::GroupCreated, &Place::default(), &[]).is_none());
+    assert!(journeys.beginning(&Start::GroupCreated, &Place::default(), &[]).is_none());
 
     let instance = standing(&["d1"], 86_400_000);
     let bytes = instance.to_bytes();

@@ -145,6 +145,7 @@ impl People {
             rules: ArcSwap::from_pointee(RuleBook::new(1, rules)),
             segments: RwLock::new(segments),
             kept: Mutex::new(kept),
+            touched: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
             parts,
         })
@@ -161,14 +162,13 @@ impl People {
         audit: AuditEntry,
     ) -> Result<Vec<Result<bool, String>>, StorageError> {
         let _turn = self.writing.lock().await;
-        let (mut answers, mut changed) =
         let not_them = self.tell(&edits).await?;
+        let (mut answers, mut changed) =
             (Vec::with_capacity(edits.len()), Vec::<(String, String, Mark)>::new());
         let mut count = self.marks.read().count();
         for (account, member, edit) in edits {
             let at = changed.iter().position(|(a, m, _)| *a == account && *m == member);
             let known = self.mark(&account, &member);
-            let mut mark = match at.and_then(|at| changed.get(at)) {
             if matches!(edit, Edit::Identity(_)) && not_them.contains(&(account.clone(), member.clone())) {
                 answers.push(Err(
                     "the member was told to be somebody else before, and what was told first holds\
@@ -177,6 +177,7 @@ impl People {
                 ));
                 continue;
             }
+            let mut mark = match at.and_then(|at| changed.get(at)) {
                 Some((.., mark)) => mark.clone(),
                 None => known.as_deref().cloned().unwrap_or_default(),
             };
@@ -214,14 +215,13 @@ impl People {
         self.parts.storage.apply(change).await?;
         let mut marks = self.marks.write();
         for (account, member, mark) in changed {
+            self.touched.lock().add((account.clone(), member.clone()));
             marks.set(&account, &member, mark);
         }
         metrics::people::marked(marks.count());
         Ok(answers)
     }
 
-    /// Writes a rule; says whether it is new.
-    ///
     /// Tells storage who members are; returns those who are somebody else.
     async fn tell(&self, edits: &[(String, String, Edit)]) -> Result<HashSet<Key>, StorageError> {
         let mut told: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
@@ -233,6 +233,8 @@ impl People {
         tell(&self.parts.storage, told.into_iter().collect()).await
     }
 
+    /// Writes a rule; says whether it is new.
+    ///
     /// # Errors
     /// When there are too many, or it was changed meanwhile.
     pub async fn put_rule(

@@ -150,6 +150,7 @@ impl<'e> Decision<'e> {
         let fact = match &event.what {
             What::Message(_)
             | What::Due
+            | What::SegmentRead(_)
             | What::Pardoned { .. }
             | What::Expelled { .. }
             | What::Overturned { .. } => return,

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use jiff::{Timestamp, ToSpan};
 
 use super::decision::{Called, Saying};
+use super::segmenting::Known;
 use super::{Decision, PartitionState, Rules, Setting, SkipReason, millis};
 use crate::event::{Fact, GroupEvent, HOUR_MS, Kin, Role, StateFact, StateKind, What};
 use crate::journeys::{Came, Compiled, Condition, Glance, Instance, Planned, Start, Stop};
@@ -28,6 +29,17 @@ pub struct Travelled {
     pub came: Came,
     /// How many they are.
     pub members: u32,
+}
+
+/// How long a step waits for a segment that was not looked at yet.
+const SEGMENT_WAIT_MS: i64 = 10_000;
+
+/// Where a decision about journeys is made.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'r, 's> {
+    pub(super) state: &'r PartitionState,
+    pub(super) rules: &'r Rules,
+    pub(super) setting: &'r Setting<'s>,
 }
 
 /// Members who are to be told a step together.
@@ -52,16 +64,22 @@ impl<'e> Decision<'e> {
             }
             return;
         }
+        let around = Around { state, rules, setting };
+        if let What::SegmentRead(read) = &event.what {
+            return self.segment_read(around, event, read); // also of what no journey asks about any more
+        }
         if rules.journeys.is_empty() {
             return;
         }
         let is_customer = event.role == Role::Customer;
         if let What::MemberJoined { inferred: false, .. } = event.what {
-            if is_customer && self.is_welcome(setting) {
-                self.begin(state, rules, setting, event, Start::MemberJoined);
+            let who = event.member.as_deref().filter(|_| is_customer && self.is_welcome(setting));
+            if let Some(member) = who {
+                let name = event.name.as_deref().or(Some(member));
+                self.begin(around, event, &Start::MemberJoined, Some((member, name)));
             }
         } else if let What::GroupCreated(_) = event.what {
-            self.begin(state, rules, setting, event, Start::GroupCreated);
+            self.begin(around, event, &Start::GroupCreated, None);
         } else if let What::Message(_) = event.what {
             if event.role != Role::Bot && rules.journeys.hear() {
                 self.heard_on_the_way(state, rules, setting, event);
@@ -82,32 +100,33 @@ impl<'e> Decision<'e> {
         }
     }
 
-    fn begin(
+    /// Begins the journey of a member, or of the group as a whole, if there is one.
+    pub(super) fn begin(
         &mut self,
-        state: &PartitionState,
-        rules: &Rules,
-        setting: &Setting<'_>,
+        Around { state, rules, setting }: Around<'_, '_>,
         event: &GroupEvent<'_>,
-        start: Start,
+        start: &Start,
+        who: Option<(&str, Option<&str>)>,
     ) {
         let place = (setting.home.place, setting.audience.tags);
         let Some(journey) = rules.journeys.beginning(start, place.0, place.1) else { return };
         let (now_ms, keys) = (self.now_ms(), Keys::of(event));
-        let (key, name) = match start {
-            Start::MemberJoined => {
-                let Some(member) = event.member.as_deref() else { return };
-                if (setting.home.kin)(member) != Kin::Other {
-                    return;
-                }
-                (keys.member(member), event.name.as_deref().or(Some(member)).map(str::to_owned))
-            }
-            Start::GroupCreated => (keys.whole(), None),
+        let (key, name) = match who {
+            Some((member, _)) if (setting.home.kin)(member) != Kin::Other => return,
+            Some((member, name)) => (keys.member(member), name.map(str::to_owned)),
+            None => (keys.whole(), None),
         };
-        if let Some(known) = state.small.get(StateKind::Journey, &key, now_ms) {
-            if Glance::of(known).is_none() {
-                self.came(&journey.id, Came::Rejoined);
-            }
-            return; // whoever is under way stays there
+        let by_segment = journey.is_of_segment();
+        if by_segment && state.small.get(StateKind::Cooldown, &again(&key, &journey.id), now_ms).is_some() {
+            return self.came(&journey.id, Came::Rejoined);
+        }
+        match state.small.get(StateKind::Journey, &key, now_ms).map(|known| Glance::of(known).is_some()) {
+            None => {}
+            // Who ended another journey may well come into a segment after it.
+            Some(false) if by_segment => {}
+            Some(false) => return self.came(&journey.id, Came::Rejoined),
+            Some(true) if by_segment => return self.came(&journey.id, Came::UnderWay),
+            Some(true) => return, // whoever is under way stays there
         }
         // A platform's clock that is ahead of ours must not put a step off.
         let started_ms = event.at_ms.unwrap_or(now_ms).min(now_ms);
@@ -213,7 +232,8 @@ impl<'e> Decision<'e> {
             let key = keys.member(member);
             match (journey, Instance::from_bytes(value)) {
                 (Some(journey), Some(instance)) => {
-                    self.step_due(rules, setting, journey, key, instance, &mut together);
+                    let known = Known::of(state, &keys.group, member, now_ms);
+                    self.step_due((rules, setting), journey, key, instance, &known, &mut together);
                 }
                 (Some(_), None) | (None, _) => self.end(rules, key, glance.journey, Came::StoppedRemoved),
             }
@@ -224,14 +244,17 @@ impl<'e> Decision<'e> {
     /// Takes one member a step further, if its moment has come.
     fn step_due<'r>(
         &mut self,
-        rules: &'r Rules,
-        setting: &Setting<'_>,
+        (rules, setting): (&'r Rules, &Setting<'_>),
         journey: &'r Compiled,
         key: String,
         mut instance: Instance,
+        known: &Known<'_>,
         together: &mut Vec<Together<'r>>,
     ) {
         let now_ms = self.now_ms();
+        if journey.stops_by_segment(|id| known.is_in(id)) {
+            return self.end(rules, key, &journey.id, Came::StoppedSegment);
+        }
         let Some(step) = journey.next(&instance) else {
             return self.end(rules, key, &journey.id, Came::Finished);
         };
@@ -242,15 +265,21 @@ impl<'e> Decision<'e> {
         if due_ms > now_ms {
             return self.stand(key, &Instance { due_ms, version_ms: journey.version_ms, ..instance });
         }
-        let passed_over = if now_ms - due_ms > millis(rules.limits.journeys.late_max) {
+        let is_late = |due_ms: i64| now_ms - due_ms > millis(rules.limits.journeys.late_max);
+        let asks_for = step.only_if.as_ref().and_then(Condition::segment);
+        let passed_over = if is_late(due_ms) {
             Some(Came::SkippedExpired)
         } else if journey.is_off {
             Some(Came::SkippedOff)
         } else if let Some(until_ms) = journey.quiet_until(setting.home.zone, now_ms) {
             let version_ms = journey.version_ms;
             return self.stand(key, &Instance { due_ms: until_ms, version_ms, ..instance });
+        } else if asks_for.is_some_and(|id| !known.was_read(id)) && !is_late(planned_ms) {
+            // Of a segment that is new to journeys nobody has said yet who is in it.
+            let (due_ms, version_ms) = (now_ms + SEGMENT_WAIT_MS, journey.version_ms);
+            return self.stand(key, &Instance { due_ms, version_ms, ..instance });
         } else {
-            not_for(step, setting, &instance)
+            not_for(step, setting, &instance, known)
         };
         match passed_over {
             Some(came) => self.came(&journey.id, came),
@@ -317,8 +346,15 @@ impl<'e> Decision<'e> {
     }
 
     /// Ends one; where they may not begin again soon, that it ended is remembered.
-    fn end(&mut self, rules: &Rules, key: String, journey: &str, came: Came) {
+    pub(super) fn end(&mut self, rules: &Rules, key: String, journey: &str, came: Came) {
         self.came(journey, came);
+        if rules.journeys.get(journey).is_some_and(Compiled::is_of_segment) {
+            let days = i64::from(rules.limits.journeys.rejoin_days);
+            let (kind, key) = (StateKind::Cooldown, Cow::Owned(again(&key, journey)));
+            let (value, expires_ms) =
+                ((days > 0).then(|| Cow::Owned(Vec::new())), self.now_ms() + days * DAY_MS);
+            self.fact(|| Fact::State(StateFact { kind, key, value, expires_ms }));
+        }
         self.keep_ended(rules, key);
     }
 
@@ -336,16 +372,23 @@ impl<'e> Decision<'e> {
 
 /// Says why a step is not for a member. What rests on words that nobody can see is not evaluated, and not said: a member
 /// who talks all day would be told that they were missed.
-fn not_for(step: &Planned, setting: &Setting<'_>, instance: &Instance) -> Option<Came> {
-    let condition = step.only_if?;
-    if !setting.can_hear {
-        return Some(Came::SkippedUnseen);
-    }
-    let holds = match condition {
-        Condition::Silent => !instance.spoke,
-        Condition::Spoke => instance.spoke,
+fn not_for(step: &Planned, setting: &Setting<'_>, instance: &Instance, known: &Known<'_>) -> Option<Came> {
+    let holds = match step.only_if.as_ref()? {
+        Condition::Silent => setting.can_hear.then_some(!instance.spoke),
+        Condition::Spoke => setting.can_hear.then_some(instance.spoke),
+        Condition::InSegment(id) => known.is_in(id),
+        Condition::NotInSegment(id) => known.is_in(id).map(|is_in| !is_in),
     };
-    (!holds).then_some(Came::SkippedCondition)
+    match holds {
+        Some(true) => None,
+        Some(false) => Some(Came::SkippedCondition),
+        None => Some(Came::SkippedUnseen),
+    }
+}
+
+/// The key under which it is kept that somebody ended a journey that a segment begins.
+fn again(member: &str, journey: &str) -> String {
+    [member, "journey", journey].join("\u{1f}")
 }
 
 fn join<'r>(
@@ -387,16 +430,16 @@ fn midnight_after(setting: &Setting<'_>, now_ms: i64) -> Option<i64> {
 }
 
 /// Keys of what is kept of a group's journeys; the group's own has no member.
-struct Keys {
-    group: String,
+pub(super) struct Keys {
+    pub(super) group: String,
 }
 
 impl Keys {
-    fn of(event: &GroupEvent<'_>) -> Self {
+    pub(super) fn of(event: &GroupEvent<'_>) -> Self {
         Self { group: [&*event.account, &*event.group].join("\u{1f}") }
     }
 
-    fn member(&self, member: &str) -> String {
+    pub(super) fn member(&self, member: &str) -> String {
         [&self.group, member].join("\u{1f}")
     }
 

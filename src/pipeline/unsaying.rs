@@ -63,6 +63,7 @@ impl<'e> Decision<'e> {
             | What::TagsChanged { .. }
             | What::LateVerdict { .. }
             | What::Due
+            | What::SegmentRead(_)
             | What::Pardoned { .. }
             | What::Expelled { .. }
             | What::Overturned { .. } => return,

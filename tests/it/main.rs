@@ -21,6 +21,7 @@ mod peers;
 mod questions;
 mod replies;
 mod rulesets;
+mod segments;
 mod status;
 mod surface;
 mod tour;

@@ -13,14 +13,16 @@ pub(in crate::api) use listing::{__path_export, __path_members, __path_numbers, 
 
 use super::refused;
 use crate::api::body::{Answer, Path, Precondition, Query, Strict, not_modified};
-use crate::api::error::{ApiError, ApiResult};
+use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::moment;
 use crate::api::page::{self, Page, PageQuery};
 use crate::api::state::Cx;
+use crate::broadcasts::SegmentUser;
 use crate::directory::plain_id;
 use crate::event::{FieldError, Place};
 use crate::people::segment::Segment;
 use crate::people::{PeopleError, SavedSegment, Stored};
+use crate::storage::DocumentKind;
 
 /// What somebody wants to keep.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -56,9 +58,36 @@ fn view(stored: Stored<SavedSegment>) -> SegmentView {
     SegmentView { id, title, segment, place, written_by, updated_at }
 }
 
+/// Users that are named; of others only how many they are is told.
+const USERS_NAMED: usize = 5;
+
 impl Cx {
+    /// Returns what asks about a segment.
+    async fn users_of_segment(&self, id: &str) -> ApiResult<Vec<SegmentUser>> {
+        let rules = self.rules();
+        let (kind, place) = (DocumentKind::Journey, Place::default());
+        let journeys = rules.journeys.of_segment(id);
+        let mut users: Vec<SegmentUser> =
+            journeys.map(|id| SegmentUser { kind, id: id.to_owned(), place: place.clone() }).collect();
+        users.extend(self.broadcasts().users_of_segment(id).await.map_err(crate::api::broadcasts::refused)?);
+        Ok(users)
+    }
+
+    /// Says in words what asks about a segment: by name what the caller may see. Journeys are seen by everybody.
+    fn names_of(&self, users: &[SegmentUser]) -> String {
+        let is_visible =
+            |user: &&SegmentUser| user.kind == DocumentKind::Journey || self.scope().covers(&user.place);
+        let name = |user: &SegmentUser| format!("{} `{}`", user.kind.as_str(), user.id);
+        let mut names: Vec<String> = users.iter().filter(is_visible).take(USERS_NAMED).map(name).collect();
+        let others = users.len() - names.len();
+        if others > 0 {
+            names.push(format!("{others} more"));
+        }
+        format!("it is used by {}", names.join(", "))
+    }
+
     /// Returns a segment that the caller may see.
-    fn segment(&self, id: &str) -> ApiResult<Stored<SavedSegment>> {
+    pub(in crate::api) fn segment(&self, id: &str) -> ApiResult<Stored<SavedSegment>> {
         let stored = self.people().segment(id).filter(|stored| self.scope().covers(&stored.is.place));
         stored.ok_or_else(|| ApiError::not_found("segment"))
     }
@@ -124,6 +153,10 @@ pub(in crate::api) async fn put(
     let field = |pointer, detail| ApiError::fields(vec![FieldError::new(pointer, "form", detail)]);
     plain_id(&id).map_err(|detail| field("/id", detail))?;
     new.segment.check(cx.scope(), &**cx.directory()).map_err(|detail| field("/segment", detail))?;
+    if new.segment.needs().scores && cx.rules().journeys.of_segment(&id).next().is_some() {
+        let detail = "journeys ask about it, and scores are fifths among all members of a scope: save it under another id";
+        return Err(field("/segment", detail.to_owned()));
+    }
     let NewSegment { title, segment } = new;
     let (written_by, place) = (cx.actor().operator.clone(), cx.own_place());
     if !cx.scope().covers(&place) {
@@ -143,14 +176,25 @@ pub(in crate::api) async fn put(
 
 /// Removes a segment 删除人群
 ///
-/// An audience that uses it reaches no group by it any more.
+/// Refused while a journey, a saved audience or a broadcast whose targets are not written yet asks about it; the answer names them.
 #[utoipa::path(
     delete, path = "/v1/segments/{segment}", tag = "people", operation_id = "deleteSegment",
     params(("segment" = String, Path, description = "Its id")),
-    responses((status = 204, description = "Removed")),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 409, description = "Something asks about it"),
+    ),
 )]
 pub(in crate::api) async fn delete(cx: Cx, Path(id): Path<String>) -> ApiResult<StatusCode> {
     let stored = cx.segment(&id)?;
+    let users = cx.users_of_segment(&id).await?;
+    if !users.is_empty() {
+        let detail = format!(
+            "{}: remove the segment from them, or remove them, first（请先从这些旅程、受众或群发中去掉该人群）",
+            cx.names_of(&users)
+        );
+        return Err(ApiError::new(Code::Conflict, detail));
+    }
     cx.people().delete_segment(cx.actor(), &id, &stored.is.place).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }

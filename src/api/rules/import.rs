@@ -134,6 +134,7 @@ async fn read(
     plain_id(&id).map_err(|detail| ApiError::fields(vec![FieldError::new("/id", "form", detail)]))?;
     let value = stamped(cx, kind, body);
     cx.house().check(kind.document(), &id, &value).await.map_err(ApiError::fields)?;
+    crate::api::journeys::refuse_segments(cx, kind, &value)?;
     if missing == Missing::Refuse {
         crate::api::replies::refuse_missing(cx, kind, &value).await?;
     }

@@ -61,7 +61,8 @@ pub(crate) fn to_json(event: &GroupEvent<'_>) -> Value {
         | What::Pardoned { .. }
         | What::Expelled { .. }
         | What::Overturned { .. }
-        | What::Due => {}
+        | What::Due
+        | What::SegmentRead(_) => {}
         What::ConsentChanged { granted } => put("granted", json!(granted)),
         What::Outcome { kind, value, broadcast } => {
             put("kind", json!(kind));

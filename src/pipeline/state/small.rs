@@ -125,7 +125,8 @@ impl Small {
             | StateKind::Budget
             | StateKind::Case
             | StateKind::Roster
-            | StateKind::Asked => None,
+            | StateKind::Asked
+            | StateKind::Segment => None,
         }
     }
 
@@ -139,7 +140,8 @@ impl Small {
             | StateKind::Budget
             | StateKind::Case
             | StateKind::Roster
-            | StateKind::Asked => None,
+            | StateKind::Asked
+            | StateKind::Segment => None,
         }
     }
 }

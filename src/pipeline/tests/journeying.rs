@@ -1,12 +1,14 @@
 //! Journeys over a month of virtual time: single stories, then random ones against an oracle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::event::{GroupChange, StateFact, StateKind};
 use crate::journeys::{Came, Instance, Journey};
+
+mod segments;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;

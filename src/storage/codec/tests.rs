@@ -171,7 +171,13 @@ fn facts_of_judging() -> impl Strategy<Value = Fact<'static>> {
         send().prop_map(Fact::Send),
         (send(), long_text()).prop_map(|(send, contents)| Fact::Attach(AttachFact { send, contents })),
         (
-            one_of(&[StateKind::Cooldown, StateKind::Flood, StateKind::Roster, StateKind::Asked]),
+            one_of(&[
+                StateKind::Cooldown,
+                StateKind::Flood,
+                StateKind::Roster,
+                StateKind::Asked,
+                StateKind::Segment
+            ]),
             "[kl]",
             option::of(vec(any::<u8>(), 0..40)),
             time()

@@ -23,7 +23,7 @@ pub(super) fn role_from(number: i64) -> Role {
     }
 }
 
-const STATE_KINDS: [(StateKind, i64); 9] = [
+const STATE_KINDS: [(StateKind, i64); 10] = [
     (StateKind::Cooldown, 1),
     (StateKind::Flood, 2),
     (StateKind::Burst, 3),
@@ -33,6 +33,7 @@ const STATE_KINDS: [(StateKind, i64); 9] = [
     (StateKind::Case, 7),
     (StateKind::Roster, 8),
     (StateKind::Asked, 9),
+    (StateKind::Segment, 10),
 ];
 
 /// A kind of state as a number.

@@ -293,11 +293,13 @@ pub(super) const JOURNEY: Label = Label {
     values: &[
         "started",
         "rejoined",
+        "under_way",
         "told",
         "finished",
         "stopped_spoke",
         "stopped_left",
         "stopped_outcome",
+        "stopped_segment",
         "stopped_removed",
         "skipped_condition",
         "skipped_unseen",

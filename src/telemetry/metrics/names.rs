@@ -183,6 +183,10 @@ metrics! {
         "Groups whose tags by rule were made anew.";
     GroupsNotKept: Counter, "menshen_groups_tags_not_kept_total", [],
         "Groups whose tags by rule were made for one question and not kept, as there is no room.";
+    SegmentGroupsWaiting: Gauge, "menshen_segment_groups_waiting", [],
+        "Groups that wait for a look at the segments that journeys ask about.";
+    SegmentEntriesPutOff: Counter, "menshen_segment_entries_put_off_total", [],
+        "Members who came into a segment and begin its journey in a later look, as one look takes only so many.";
     Cases: Counter, "menshen_cases_total", [],
         "Cases found by the fleet stage: one text in many groups.";
     CaseMessagesUnlisted: Counter, "menshen_case_messages_unlisted_total", [],
