@@ -52,7 +52,9 @@ pub(super) const LEDGER: Schema = Schema {
 pub(super) const STATE: Schema = Schema {
     file: "state.db",
     synchronous: "NORMAL",
-    migrations: &[STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8, STATE_9, STATE_10, STATE_11],
+    migrations: &[
+        STATE_1, STATE_2, STATE_3, STATE_4, STATE_5, STATE_6, STATE_7, STATE_8, STATE_9, STATE_10, STATE_11,
+    ],
     converts: &[(7, counters_to_days)],
 };
 
