@@ -127,6 +127,7 @@ impl Sight {
     }
 
     /// Takes in times, from and until, in which nobody watched.
+    #[must_use]
     pub fn with_gaps(self, gaps: Vec<(i64, i64)>) -> Self {
         Self { gaps, ..self }
     }

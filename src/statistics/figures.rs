@@ -173,7 +173,7 @@ impl Spoken {
     }
 
     fn flush(&mut self, cells: &mut [Figures]) {
-        self.keys.sort();
+        self.keys.sort_unstable();
         self.keys.dedup();
         if let Some(cell) = cells.get_mut(self.cell) {
             (self.set)(cell).extend(self.keys.drain(..));
