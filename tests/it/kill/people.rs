@@ -52,7 +52,9 @@ impl<'e> Story<'e> {
                 }
             }
         }
-        seats.values_mut().for_each(|seat| seat.moves.sort_unstable());
+        for seat in seats.values_mut() {
+            seat.moves.sort_unstable();
+        }
         Self { seats, said }
     }
 
