@@ -215,7 +215,9 @@ fn figures(storage: &SharedStorage, groups: &[(String, String)], cuts: &Cuts) ->
     let add =
         &mut |group: usize, day, row: &menshen::storage::View<'_>| ways[group].add(day, row, &mut cells);
     storage.days(groups, cuts.days(), add).expect("read");
-    ways.into_iter().for_each(|way| way.end(&mut cells));
+    for way in ways {
+        way.end(&mut cells);
+    }
     cells
 }
 
