@@ -147,7 +147,8 @@ pub(in crate::storage) async fn days_that_are_over_read_as_before<H: Harness>(ha
     };
     for day in 0..36 {
         let at_ms = NOW_MS + day * days::DAY_MS;
-        let speaks = |nth: &usize| nth % 300 == 0 || (*nth < 5 || day == 8) && !(10..20).contains(&day);
+        let speaks =
+            |nth: &usize| nth.is_multiple_of(300) || (*nth < 5 || day == 8) && !(10..20).contains(&day);
         let mut many: Vec<_> = (0..GROUPS).filter(speaks).map(|nth| say(nth, at_ms, at_ms)).collect();
         if day % 9 == 8 {
             // Of weeks that were moved, are being moved, or are not over; and of a time before all others.
