@@ -99,7 +99,7 @@ pub struct Sighted {
 /// Seen from beginning to end.
 pub const WHOLE: Sighted = Sighted { shown: Shown::Whole, dark_since_ms: None };
 
-/// Times of which something is known, newest forgotten last.
+/// Turns that are kept; the oldest are forgotten.
 const TURNS_MAX: usize = 256;
 
 /// When what is said was shown and when not.

@@ -64,20 +64,21 @@ impl Settled {
     }
 }
 
-/// Moves what is over; says whether there is more to move.
-pub(super) fn settle(conn: &mut Connection, arrived_ms: i64) -> Result<bool, StorageError> {
+/// Moves some of what is over; the rest after later folds.
+pub(super) fn settle(conn: &mut Connection, arrived_ms: i64) -> Result<(), StorageError> {
     let failed = fault("move days that are over");
     let ripe = day_of(arrived_ms).saturating_sub(GRACE) / WEEK * WEEK;
     for _ in 0..STEPS {
         let tx = conn.transaction().map_err(&failed)?;
         if !step(&tx, ripe).map_err(&failed)? {
-            return Ok(false);
+            return Ok(());
         }
         tx.commit().map_err(&failed)?;
     }
-    Ok(true)
+    Ok(())
 }
 
+/// Moves the rows of some groups; says whether there were any to move.
 fn step(tx: &Transaction<'_>, ripe: u32) -> Result<bool, rusqlite::Error> {
     let settled = Settled::read(tx)?;
     let next = if settled.next > settled.until { settled.next } else { ripe };
